@@ -1,0 +1,121 @@
+"""Which build of which codec stands behind each library, and which CPU features it uses.
+
+Two machines with the same builds are expected to give the same pixels; the manifest records these
+facts so that a difference can be traced.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import mmap
+import re
+from collections.abc import Callable
+from typing import Any
+
+Build = dict[str, Any]
+
+
+def pillow_build() -> Build:
+    """Pillow's version and those of the codecs linked into it (``PIL.features``)."""
+    import PIL
+    from PIL import features
+
+    codecs = {"libjpeg_turbo": "libjpeg_turbo", "zlib_ng": "zlib_ng", "libwebp": "webp"}
+    versions = {name: features.version(feature) for name, feature in codecs.items()}
+    if versions["libjpeg_turbo"] is None:
+        versions["libjpeg"] = features.version("jpg")
+    return {"version": PIL.__version__, **{k: v for k, v in versions.items() if v is not None}}
+
+
+def opencv_build() -> Build:
+    """OpenCV's version, codec lines of its build report, IPP setting and CPU features.
+
+    IPP and the dispatched SIMD features are recorded because they choose code paths with different
+    rounding (opencv/opencv#22477, opencv/opencv#25018).
+    """
+    import cv2
+
+    return {
+        "version": cv2.__version__,
+        "jpeg": _opencv_build_line("JPEG"),
+        "png": _opencv_build_line("PNG"),
+        "ipp": cv2.ipp.getIppVersion() if cv2.ipp.useIPP() else "off",
+        "cpu_features": cv2.getCPUFeaturesLine(),
+    }
+
+
+def _opencv_build_line(label: str) -> str:
+    import cv2
+
+    match = re.search(rf"^\s+{label}:\s+(.+?)\s*$", cv2.getBuildInformation(), re.MULTILINE)
+    return match.group(1) if match else "not built in"
+
+
+def simplejpeg_build() -> Build:
+    """simplejpeg's version and that of the libjpeg-turbo compiled into its extension module.
+
+    The library does not report the latter, so it is read from the version text that libjpeg-turbo
+    leaves in the binary.
+    """
+    import simplejpeg
+
+    pattern = re.compile(rb"libjpeg-turbo version ([0-9][0-9.]*)")
+    with (
+        open(simplejpeg._jpeg.__file__, "rb") as binary,
+        mmap.mmap(binary.fileno(), 0, access=mmap.ACCESS_READ) as text,
+    ):
+        match = pattern.search(text)
+        found = match.group(1).decode() if match else "not found in the binary"
+    return {"version": simplejpeg.__version__, "libjpeg_turbo": found}
+
+
+def pyav_build() -> Build:
+    """PyAV's version, those of FFmpeg's libraries in it, and the CPU features FFmpeg can use."""
+    import av
+
+    libraries = ("libavcodec", "libavutil", "libswscale")
+    versions = {name: ".".join(map(str, av.library_versions[name])) for name in libraries}
+    return {"version": av.__version__, **versions, "cpu_features": cpu_features()}
+
+
+def numpy_build() -> Build:
+    """NumPy's version; the transforms that use it are integer arithmetic, the same on any CPU."""
+    import numpy
+
+    return {"version": numpy.__version__}
+
+
+def imagecodecs_build() -> Build:
+    """imagecodecs' version and that of its libjxl."""
+    import imagecodecs
+
+    return {
+        "version": importlib.metadata.version("imagecodecs"),
+        "libjxl": imagecodecs.jpegxl_version().removeprefix("libjxl "),
+    }
+
+
+BUILDS: dict[str, Callable[[], Build]] = {
+    "pillow": pillow_build,
+    "opencv": opencv_build,
+    "simplejpeg": simplejpeg_build,
+    "pyav": pyav_build,
+    "numpy": numpy_build,
+    "imagecodecs": imagecodecs_build,
+}
+
+
+@functools.cache
+def library_build(library: str) -> Build:
+    """Return the build facts of one library of :data:`BUILDS`; the first key is its version."""
+    return BUILDS[library]()
+
+
+@functools.cache
+def cpu_features() -> tuple[str, ...]:
+    """SIMD features of this CPU, as NumPy finds them (``numpy.show_config``), sorted."""
+    import numpy
+
+    simd = numpy.show_config(mode="dicts")["SIMD Extensions"]  # type: ignore[index,call-overload]
+    return tuple(sorted({*simd["baseline"], *simd["found"]}))

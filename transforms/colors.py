@@ -1,0 +1,227 @@
+"""Color modes: RGB pixels through another color space and back, as deployed systems do.
+
+Every function takes and returns uint8 of shape (H, W, 3). The YUV modes emulate in exact integer
+arithmetic; the paper's own color set came from Ascend hardware, whose chroma filter is not
+published. Conventions shared by all of them:
+
+* coefficients are millionths, as in the paper's appendix A; every conversion is the exact linear
+  formula, rounded once, half up, to an integer, and clipped to 0..255 (Y, U, V and R, G, B alike);
+* 4:2:0 chroma is computed from the mean color of each 2 x 2 block and replicated over the block;
+* an odd width or height is extended by repeating the last column or row, and cut off again.
+
+``nv12-opencv`` is OpenCV's own conversion, with OpenCV's conventions.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.arrays import Pixels
+from transforms.methods import Method, get_method, registry
+
+Color = Callable[[Pixels], Pixels]
+Plane = NDArray[np.int32]
+
+_UNIT = 1_000_000
+_Triple = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class YuvMatrix:
+    """A YCbCr matrix with its range, coefficients in millionths.
+
+    Attributes:
+        y, u, v: weights of R, G, B; Y is offset by ``black``, U and V by 128.
+        black: Y of black: 16 in the limited range, 0 in the full range.
+        luma: weight of Y - black in R, G and B.
+        red_v, green_u, green_v, blue_u: weights of U - 128 and V - 128 in R, G and B.
+    """
+
+    y: _Triple
+    u: _Triple
+    v: _Triple
+    black: int
+    luma: int
+    red_v: int
+    green_u: int
+    green_v: int
+    blue_u: int
+
+
+BT601 = YuvMatrix(
+    y=(256788, 504129, 97906),
+    u=(-148223, -290993, 439216),
+    v=(439216, -367788, -71427),
+    black=16,
+    luma=1164383,
+    red_v=1596027,
+    green_u=-391762,
+    green_v=-812968,
+    blue_u=2017232,
+)
+"""ITU-R BT.601, limited range, as printed in the SysNoise paper, appendix A."""
+
+BT601_FULL = YuvMatrix(
+    y=(299000, 587000, 114000),
+    u=(-168736, -331264, 500000),
+    v=(500000, -418688, -81312),
+    black=0,
+    luma=1000000,
+    red_v=1402000,
+    green_u=-344136,
+    green_v=-714136,
+    blue_u=1772000,
+)
+"""ITU-R BT.601, full range, as JPEG uses it (JFIF 1.02; ITU-T T.871)."""
+
+BT709 = YuvMatrix(
+    y=(182586, 614231, 62007),
+    u=(-100644, -338572, 439216),
+    v=(439216, -398942, -40274),
+    black=16,
+    luma=1164384,
+    red_v=1792741,
+    green_u=-213249,
+    green_v=-532909,
+    blue_u=2112402,
+)
+"""ITU-R BT.709 (Kr 0.2126, Kb 0.0722), limited range of 8 bits."""
+
+
+def color_rgb(pixels: Pixels) -> Pixels:
+    """Return the pixels as they are."""
+    return pixels
+
+
+def color_bgr(pixels: Pixels) -> Pixels:
+    """Swap red and blue: a system that takes OpenCV's BGR for RGB."""
+    return np.ascontiguousarray(pixels[:, :, ::-1])
+
+
+def color_yuv444(pixels: Pixels, *, matrix: YuvMatrix) -> Pixels:
+    """RGB to YUV 4:4:4 and back (paper, appendix A, equations in rounded form)."""
+    red, green, blue = _planes(pixels)
+    luma = _weighted(matrix.y, red, green, blue, matrix.black)
+    u = _weighted(matrix.u, red, green, blue, 128)
+    v = _weighted(matrix.v, red, green, blue, 128)
+    return _to_rgb(luma, u, v, matrix)
+
+
+def color_nv12(pixels: Pixels, *, matrix: YuvMatrix) -> Pixels:
+    """RGB to NV12 (YUV 4:2:0) and back, with averaged and replicated chroma."""
+    height, width = pixels.shape[:2]
+    red, green, blue = _planes(_pad_to_even(pixels))
+    luma = _weighted(matrix.y, red, green, blue, matrix.black)
+    sums = [_block_sums(plane) for plane in (red, green, blue)]
+    u = _weighted(matrix.u, *sums, 128, count=4)
+    v = _weighted(matrix.v, *sums, 128, count=4)
+    rgb = _to_rgb(luma, _replicate(u), _replicate(v), matrix)
+    return np.ascontiguousarray(rgb[:height, :width])
+
+
+def color_nv12_opencv(pixels: Pixels) -> Pixels:
+    """RGB to OpenCV's I420 and back: BT.601, limited range, chroma of the top-left pixel.
+
+    Source: OpenCV, ``cvtColor`` with ``COLOR_RGB2YUV_I420`` and ``COLOR_YUV2RGB_I420``; I420 and
+    NV12 hold the same values in another order.
+    """
+    height, width = pixels.shape[:2]
+    i420 = cv2.cvtColor(_pad_to_even(pixels), cv2.COLOR_RGB2YUV_I420)
+    rgb = cv2.cvtColor(i420, cv2.COLOR_YUV2RGB_I420)
+    return np.ascontiguousarray(rgb[:height, :width])  # type: ignore[arg-type]
+
+
+def _planes(pixels: Pixels) -> list[Plane]:
+    return [pixels[:, :, channel].astype(np.int32) for channel in range(3)]
+
+
+def _weighted(
+    weights: _Triple, red: Plane, green: Plane, blue: Plane, offset: int, count: int = 1
+) -> Plane:
+    """Weighted mean of sums over ``count`` pixels, in 0..255; below 2**31 for count up to 4."""
+    unit = _UNIT * count
+    total = weights[0] * red + weights[1] * green + weights[2] * blue
+    return np.clip((total + unit // 2) // unit + offset, 0, 255)
+
+
+def _to_rgb(luma: Plane, u: Plane, v: Plane, matrix: YuvMatrix) -> Pixels:
+    gray = matrix.luma * (luma - matrix.black) + _UNIT // 2
+    u = u - 128
+    v = v - 128
+    rgb = np.empty((*luma.shape, 3), np.uint8)
+    rgb[:, :, 0] = np.clip((gray + matrix.red_v * v) // _UNIT, 0, 255)
+    rgb[:, :, 1] = np.clip((gray + matrix.green_u * u + matrix.green_v * v) // _UNIT, 0, 255)
+    rgb[:, :, 2] = np.clip((gray + matrix.blue_u * u) // _UNIT, 0, 255)
+    return rgb
+
+
+def _pad_to_even(pixels: Pixels) -> Pixels:
+    height, width = pixels.shape[:2]
+    if height % 2 == 0 and width % 2 == 0:
+        return pixels
+    return np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+def _block_sums(plane: Plane) -> Plane:
+    rows = plane[0::2] + plane[1::2]
+    return rows[:, 0::2] + rows[:, 1::2]
+
+
+def _replicate(plane: Plane) -> Plane:
+    return plane.repeat(2, axis=0).repeat(2, axis=1)
+
+
+def _yuv(name: str, function: Callable[..., Pixels], matrix: YuvMatrix, space: str) -> Method[Color]:
+    standard, value_range = space.split()
+    options: dict[str, str | int | bool] = {
+        "matrix": standard,
+        "range": value_range,
+        "rounding": "half up, once",
+    }
+    if function is color_nv12:
+        options |= {"chroma_down": "2x2 mean", "chroma_up": "replicate", "odd_size": "repeat edge"}
+    return Method(name, "numpy", functools.partial(function, matrix=matrix), options)
+
+
+COLORS = registry(
+    (
+        Method[Color]("rgb", "numpy", color_rgb),
+        _yuv("yuv444-bt601", color_yuv444, BT601, "bt601 limited"),
+        _yuv("nv12-bt601", color_nv12, BT601, "bt601 limited"),
+        _yuv("nv12-bt601-full", color_nv12, BT601_FULL, "bt601 full"),
+        _yuv("nv12-bt709", color_nv12, BT709, "bt709 limited"),
+        Method[Color](
+            "nv12-opencv",
+            "opencv",
+            color_nv12_opencv,
+            {
+                "matrix": "bt601",
+                "range": "limited",
+                "rounding": "OpenCV fixed point",
+                "chroma_down": "top-left pixel",
+                "chroma_up": "replicate",
+                "odd_size": "repeat edge",
+            },
+        ),
+        Method[Color]("bgr", "numpy", color_bgr),
+    )
+)
+
+
+def convert(name: str, pixels: Pixels) -> Pixels:
+    """Pass pixels through the color mode called ``name``.
+
+    Args:
+        name: a name of :data:`COLORS`.
+        pixels: uint8, shape (H, W, 3).
+
+    Raises:
+        UnknownNameError: no such color mode.
+    """
+    return get_method(COLORS, "color", name).function(pixels)

@@ -1,0 +1,183 @@
+"""Decoders: encoded image bytes to RGB pixels, each exactly as its library gives them.
+
+Every function takes the bytes of one image file and returns uint8 of shape (H, W, 3), RGB, 0 to 255.
+Orientation stored in EXIF is ignored, except by ``opencv-exif``. None decodes at reduced scale.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import av
+import cv2
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from transforms.arrays import Pixels, check_pixels
+from transforms.methods import Method, get_method, registry
+
+Decode = Callable[[bytes], Pixels]
+
+
+class Exif(Enum):
+    """What a decoder does with the orientation stored in EXIF."""
+
+    IGNORED = "ignored"
+    APPLIED = "applied"
+
+
+@dataclass(frozen=True)
+class Decoder(Method[Decode]):
+    """A method of the decoder axis."""
+
+    exif: Exif = Exif.IGNORED
+
+
+class DecodeError(Exception):
+    """A decoder that did not give an image; the message is the library's, the cause is chained."""
+
+
+def decode_pillow(data: bytes) -> Pixels:
+    """Pillow at full scale: libjpeg-turbo, accurate DCT, fancy upsampling; other modes to RGB.
+
+    Source: Pillow, ``Image.open`` and ``Image.convert``.
+    """
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def decode_opencv(data: bytes) -> Pixels:
+    """OpenCV straight to RGB, stored orientation.
+
+    Source: OpenCV, ``imdecode`` with ``IMREAD_COLOR_RGB | IMREAD_IGNORE_ORIENTATION``.
+    """
+    return _imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+
+
+def decode_opencv_exif(data: bytes) -> Pixels:
+    """OpenCV straight to RGB, turned upright as EXIF says: OpenCV's default.
+
+    Source: OpenCV, ``imdecode`` with ``IMREAD_COLOR_RGB``.
+    """
+    return _imdecode(data, cv2.IMREAD_COLOR_RGB)
+
+
+def _imdecode(data: bytes, flags: int) -> Pixels:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if pixels is None:
+        raise ValueError("cv2.imdecode returned no image")
+    return pixels  # type: ignore[return-value]
+
+
+def decode_simplejpeg(data: bytes) -> Pixels:
+    """libjpeg-turbo, accurate DCT and fancy upsampling. Source: ``simplejpeg.decode_jpeg``."""
+    return simplejpeg.decode_jpeg(data)
+
+
+def decode_simplejpeg_fastdct(data: bytes) -> Pixels:
+    """libjpeg-turbo with the fast integer DCT (IFAST), which is less exact."""
+    return simplejpeg.decode_jpeg(data, fastdct=True)
+
+
+def decode_simplejpeg_fastupsample(data: bytes) -> Pixels:
+    """libjpeg-turbo with replicated instead of smoothly interpolated chroma."""
+    return simplejpeg.decode_jpeg(data, fastupsample=True)
+
+
+def decode_simplejpeg_fastdct_fastupsample(data: bytes) -> Pixels:
+    """libjpeg-turbo with both shortcuts."""
+    return simplejpeg.decode_jpeg(data, fastdct=True, fastupsample=True)
+
+
+def decode_ffmpeg(data: bytes) -> Pixels:
+    """FFmpeg's own JPEG decoder, then libswscale to rgb24 with its default, bicubic, flags.
+
+    ``err_detect=explode`` makes libavcodec fail on a damaged file instead of filling the gap.
+
+    Source: PyAV, ``CodecContext`` of ``mjpeg`` and ``VideoFrame.to_ndarray``.
+    """
+    context = av.CodecContext.create("mjpeg", "r")
+    context.thread_count = 1
+    context.options = {"err_detect": "explode"}
+    frames = [*context.decode(av.Packet(data)), *context.decode(None)]  # type: ignore[attr-defined]
+    if not frames:
+        raise ValueError("libavcodec's mjpeg decoder gave no frame")
+    return frames[0].to_ndarray(format="rgb24")  # type: ignore[no-any-return]
+
+
+def _simplejpeg(name: str, function: Decode, dct: str, upsampling: str) -> Decoder:
+    return Decoder(name, "simplejpeg", function, {"dct": dct, "upsampling": upsampling})
+
+
+DECODERS = registry(
+    (
+        Decoder(
+            "pillow",
+            "pillow",
+            decode_pillow,
+            {"dct": "islow", "upsampling": "fancy"},
+            aliases=("pil",),
+        ),
+        Decoder("opencv", "opencv", decode_opencv, {"dct": "islow", "upsampling": "fancy"}),
+        Decoder(
+            "opencv-exif",
+            "opencv",
+            decode_opencv_exif,
+            {"dct": "islow", "upsampling": "fancy"},
+            exif=Exif.APPLIED,
+        ),
+        _simplejpeg("simplejpeg", decode_simplejpeg, "islow", "fancy"),
+        _simplejpeg("simplejpeg-fastdct", decode_simplejpeg_fastdct, "ifast", "fancy"),
+        _simplejpeg("simplejpeg-fastupsample", decode_simplejpeg_fastupsample, "islow", "plain"),
+        _simplejpeg(
+            "simplejpeg-fastdct-fastupsample",
+            decode_simplejpeg_fastdct_fastupsample,
+            "ifast",
+            "plain",
+        ),
+        Decoder(
+            "ffmpeg",
+            "pyav",
+            decode_ffmpeg,
+            {"codec": "mjpeg", "err_detect": "explode", "swscale": "bicubic"},
+        ),
+    )
+)
+
+
+def decode(name: str, data: bytes) -> Pixels:
+    """Decode one image file with the decoder called ``name``.
+
+    Returns:
+        uint8, shape (H, W, 3), RGB.
+
+    Raises:
+        UnknownNameError: no such decoder.
+        DecodeError: the library failed or gave something that is not an RGB image.
+    """
+    decoder = get_method(DECODERS, "decoder", name)
+    try:
+        pixels = decoder.function(data)
+        check_pixels(pixels)
+    except Exception as error:  # Codecs raise whatever they like on damaged data.
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise DecodeError(f"{decoder.name}: {text}") from error
+    return pixels
+
+
+def exif_orientation(data: bytes) -> int:
+    """Return the orientation, 1 to 8, stored in the file's EXIF; 1 where there is none.
+
+    Raises:
+        DecodeError: Pillow cannot read the file's header.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            value = image.getexif().get(0x0112, 1)
+    except Exception as error:
+        raise DecodeError(f"reading the EXIF orientation: {error}") from error
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1

@@ -1,0 +1,100 @@
+"""What a named method of a noise axis is, and how a name is looked up.
+
+Decoders, resizes, colors and encoders all stand in registries of the same shape: a mapping from the
+method's name to a :class:`Method`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from transforms.builds import library_build
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Method(Generic[Function]):
+    """One named entry of an axis.
+
+    Attributes:
+        name: the public name, without slash, dot or double underscore, for use in ids and paths.
+        library: the library that does the work, a key of :data:`transforms.builds.BUILDS`.
+        function: the pure function.
+        options: what the library is told, in its own words; part of the identity.
+        aliases: other names accepted for the same method.
+    """
+
+    name: str
+    library: str
+    function: Function
+    options: Mapping[str, str | int | bool] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+
+
+AnyMethod = TypeVar("AnyMethod", bound=Method[Any])
+
+
+class UnknownNameError(ValueError):
+    """A name that its registry does not hold; the message lists the valid ones."""
+
+
+def registry(methods: Iterable[AnyMethod]) -> dict[str, AnyMethod]:
+    """Index methods by name.
+
+    Raises:
+        ValueError: a name or alias used twice.
+    """
+    by_name: dict[str, AnyMethod] = {}
+    seen: set[str] = set()
+    for method in methods:
+        for name in (method.name, *method.aliases):
+            if name in seen:
+                raise ValueError(f"two methods are called {name!r}")
+            seen.add(name)
+        by_name[method.name] = method
+    return by_name
+
+
+def get_method(methods: Mapping[str, AnyMethod], kind: str, name: str) -> AnyMethod:
+    """Return the method called ``name``, by its name or an alias.
+
+    Args:
+        methods: a registry.
+        kind: what the registry holds, for the message: "decoder", "resize", ...
+        name: the name to look up.
+
+    Raises:
+        UnknownNameError: no such method; the message lists the valid names.
+    """
+    if name in methods:
+        return methods[name]
+    for method in methods.values():
+        if name in method.aliases:
+            return method
+    raise UnknownNameError(unknown_name(kind, name, methods))
+
+
+def unknown_name(kind: str, name: object, valid: Iterable[str]) -> str:
+    """Compose the message for a name that is not among ``valid``."""
+    names = list(valid)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"unknown {kind} {name!r}{hint}; valid: {', '.join(names)}"
+
+
+def identity(method: Method[Any]) -> dict[str, Any]:
+    """Return what decides the method's pixels here: name, library, version, codec build, options.
+
+    The result is JSON-compatible and the same on every machine with the same library builds and the
+    same CPU features.
+    """
+    return {
+        "name": method.name,
+        "library": method.library,
+        "build": library_build(method.library),
+        "options": dict(sorted(method.options.items())),
+    }

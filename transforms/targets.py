@@ -1,0 +1,125 @@
+"""COCO annotations, mapped into the pixels of a resized image.
+
+Formulas: width and height have separate factors, because integer output sizes make them unequal;
+``x, y, w, h`` and polygon points scale and shift, areas scale by the product; a mask in run-length
+encoding is sampled anew, nearest neighbor at pixel centers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from transforms.geometry import Placement
+
+Annotation = Mapping[str, Any]
+"""One object of the ``annotations`` list of a COCO instances file."""
+
+
+def map_annotation(annotation: Annotation, placement: Placement) -> dict[str, Any]:
+    """Return a copy of the annotation with box, area and segmentation in output pixels.
+
+    Ids, ``iscrowd``, the category and any other field stay as they are.
+
+    Args:
+        annotation: in pixels of the source image.
+        placement: of the image; it may scale and pad, but not crop.
+
+    Raises:
+        ValueError: the placement crops.
+    """
+    if placement.crops:
+        raise ValueError("COCO annotations cannot be mapped through a crop")
+    mapped = dict(annotation)
+    if "bbox" in annotation:
+        mapped["bbox"] = map_box(annotation["bbox"], placement)
+    if "area" in annotation:
+        mapped["area"] = annotation["area"] * placement.scale_x * placement.scale_y
+    if "segmentation" in annotation:
+        mapped["segmentation"] = map_segmentation(annotation["segmentation"], placement)
+    return mapped
+
+
+def map_box(box: Sequence[float], placement: Placement) -> list[float]:
+    """Map ``[x, y, width, height]``, in pixels from the top left corner."""
+    x, y = _map_points(np.asarray(box[:2], float), placement)
+    return [float(x), float(y), box[2] * placement.scale_x, box[3] * placement.scale_y]
+
+
+def map_segmentation(segmentation: Any, placement: Placement) -> Any:
+    """Map polygons (lists of ``x, y, x, y, ...``) or a run-length encoding.
+
+    A run-length encoding comes back in the form it had: ``counts`` a list or a text.
+    """
+    if isinstance(segmentation, Mapping):
+        return map_rle(segmentation, placement)
+    return [_map_points(np.asarray(flat, float), placement).tolist() for flat in segmentation]
+
+
+def map_rle(rle: Mapping[str, Any], placement: Placement) -> dict[str, Any]:
+    """Resample a run-length encoded mask; ``size`` becomes the output's [height, width]."""
+    mask = decode_rle(rle)
+    rows = _sources(placement.output_height, placement.pad_top, placement.scale_y, mask.shape[0])
+    columns = _sources(placement.output_width, placement.pad_left, placement.scale_x, mask.shape[1])
+    framed = np.pad(mask, ((0, 1), (0, 1)))  # Row and column -1 stand for the padding.
+    resampled = framed[np.ix_(rows, columns)]
+    size = [placement.output_height, placement.output_width]
+    if isinstance(rle["counts"], list):
+        return {"size": size, "counts": _run_lengths(resampled)}
+    return {"size": size, "counts": _compressed(resampled)}
+
+
+def rle_string(segmentation: Any, height: int, width: int) -> str:
+    """Return any COCO segmentation as one compressed run-length text, as pycocotools writes it.
+
+    Args:
+        segmentation: polygons, or a run-length encoding of that size.
+        height, width: of the image in pixels.
+    """
+    if isinstance(segmentation, Mapping):
+        return _compressed(decode_rle(segmentation))
+    polygons = [flat for flat in segmentation if len(flat) >= 6]
+    if not polygons:
+        return _compressed(np.zeros((height, width), np.uint8))
+    merged = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+    return str(merged["counts"].decode("ascii"))
+
+
+def decode_rle(rle: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """Return the mask of a run-length encoding, compressed or not: 0 or 1, shape (H, W)."""
+    height, width = rle["size"]
+    if isinstance(rle["counts"], list):
+        rle = coco_mask.frPyObjects(rle, height, width)
+    return np.asarray(coco_mask.decode(rle), np.uint8)
+
+
+def _map_points(flat: NDArray[np.float64], placement: Placement) -> NDArray[np.float64]:
+    mapped = flat.astype(np.float64)
+    mapped[0::2] = (flat[0::2] - placement.source_x) * placement.scale_x
+    mapped[1::2] = (flat[1::2] - placement.source_y) * placement.scale_y
+    mapped[0::2] += placement.pad_left - placement.crop_x
+    mapped[1::2] += placement.pad_top - placement.crop_y
+    return mapped
+
+
+def _sources(length: int, offset: int, scale: float, source_length: int) -> NDArray[np.int64]:
+    """Source index of each output index, -1 outside of the image."""
+    indices = np.floor((np.arange(length) - offset + 0.5) / scale).astype(np.int64)
+    return np.where((indices >= 0) & (indices < source_length), indices, -1)
+
+
+def _compressed(mask: NDArray[np.uint8]) -> str:
+    return str(coco_mask.encode(np.asfortranarray(mask))["counts"].decode("ascii"))
+
+
+def _run_lengths(mask: NDArray[np.uint8]) -> list[int]:
+    """Column-major run lengths, starting with the zeros, as COCO's uncompressed form has them."""
+    flat = mask.ravel(order="F")
+    changes = np.flatnonzero(np.diff(flat)) + 1
+    edges = np.concatenate(([0], changes, [flat.size]))
+    lengths = np.diff(edges).tolist()
+    return [0, *lengths] if flat[0] else lengths
