@@ -1,0 +1,55 @@
+"""The software and machine that a set was made with, as far as they can decide its bytes.
+
+Host names, times, paths, kernel and CPU model are left out: the same input, grid, library builds and
+CPU features make the same files, manifest included.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Iterable
+from typing import Any
+
+PACKAGES = (
+    "apache-beam",
+    "av",
+    "fsspec",
+    "imagecodecs",
+    "numpy",
+    "opencv-python",
+    "opencv-python-headless",
+    "pillow",
+    "pyarrow",
+    "pycocotools",
+    "simplejpeg",
+    "sysnoise",
+)
+
+
+def describe_environment(libraries: Iterable[str]) -> dict[str, Any]:
+    """Return operating system, CPU, package versions and codec builds, JSON-compatible.
+
+    Args:
+        libraries: whose builds are wanted, keys of :data:`transforms.builds.BUILDS`.
+    """
+    from transforms.builds import cpu_features, library_build
+
+    return {
+        "os": {"system": platform.system(), "libc": "-".join(platform.libc_ver())},
+        "cpu": {"architecture": platform.machine(), "features": list(cpu_features())},
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "packages": installed_packages(),
+        "libraries": {library: library_build(library) for library in sorted(set(libraries))},
+    }
+
+
+def installed_packages() -> dict[str, str]:
+    """Return the versions of those of :data:`PACKAGES` that are installed."""
+    versions: dict[str, str] = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # An extra, or the other wheel of the same library.
+    return versions

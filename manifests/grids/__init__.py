@@ -1,0 +1,45 @@
+"""The grids shipped with the project, and how any grid is loaded by name or from a file."""
+
+from __future__ import annotations
+
+import importlib.resources
+import posixpath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transforms.grid import Grid
+
+
+def grid_names() -> list[str]:
+    """Return the names of the shipped grids, sorted."""
+    files = importlib.resources.files(__name__).iterdir()
+    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+
+
+def load_grid(name_or_file: str) -> Grid:
+    """Load a shipped grid by name, or a YAML file by path or fsspec URL.
+
+    Args:
+        name_or_file: one of :func:`grid_names`, or a path that ends in ``.yaml`` or ``.yml``.
+
+    Raises:
+        transforms.grid.GridError: no such grid or file, or a bad one; all its problems are listed.
+    """
+    import fsspec
+
+    from transforms.grid import GridError, parse_grid
+    from transforms.methods import unknown_name
+
+    if name_or_file in grid_names():
+        file = importlib.resources.files(__name__) / f"{name_or_file}.yaml"
+        return parse_grid(file.read_text("utf-8"), file.name, name_or_file)
+    if not name_or_file.endswith((".yaml", ".yml")):
+        known = unknown_name("grid", name_or_file, grid_names())
+        raise GridError(f"{known}; or give the path of a grid file, which ends in .yaml")
+    try:
+        with fsspec.open(name_or_file, "rt", encoding="utf-8") as opened:
+            text = opened.read()
+    except (OSError, ValueError) as error:
+        raise GridError(f"reading the grid file {name_or_file!r}: {error}") from error
+    stem, _ = posixpath.splitext(posixpath.basename(name_or_file))
+    return parse_grid(text, name_or_file, stem)

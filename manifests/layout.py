@@ -1,0 +1,58 @@
+"""The names of the files of a set, relative to its root, with ``/`` on every system."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+PLAN = "plan.json"
+SOURCES = "sources.parquet"
+MANIFEST = "manifest.json"
+FILES = "files.parquet"
+REJECTS = "rejects.parquet"
+SUMS = "SHA256SUMS"
+RECEIPTS = "receipts"
+FAILURES = "failures"
+TEMPORARY = "_temporary"
+
+
+class ShardFormat(Enum):
+    """The format of a variant's shard files; the value is what users type."""
+
+    WEBDATASET = "webdataset"
+    PARQUET = "parquet"
+
+    @property
+    def extension(self) -> str:
+        """The file extension, without dot."""
+        return {"webdataset": "tar", "parquet": "parquet"}[self.value]
+
+
+def shard_name(shard: int, shards: int) -> str:
+    """``00003-of-00196``: at least five digits, more where the count needs them."""
+    width = max(5, len(str(shards)))
+    return f"{shard:0{width}d}-of-{shards:0{width}d}"
+
+
+def variant_path(variant_id: str, split: str, name: str, shard_format: ShardFormat) -> str:
+    """Path of a variant's shard; ``name`` as :func:`shard_name` gives it."""
+    return f"variants/{variant_id}/{split}-{name}.{shard_format.extension}"
+
+
+def samples_path(name: str) -> str:
+    """Path of a shard's table of samples."""
+    return f"samples/{name}.parquet"
+
+
+def receipt_path(name: str) -> str:
+    """Path of the file that commits a shard."""
+    return f"{RECEIPTS}/{name}.json"
+
+
+def failure_path(name: str) -> str:
+    """Path of the file that says why a shard could not be made; gone from a finished set."""
+    return f"{FAILURES}/{name}.json"
+
+
+def annotations_path(split: str, kind: str) -> str:
+    """Path of a COCO ground truth; ``kind`` is ``original`` or ``rescaled``."""
+    return f"annotations/instances_{split}.{kind}.json"

@@ -1,0 +1,38 @@
+"""The JSON Schema of the manifest, and the check against it."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from typing import Any
+
+MANIFEST_VERSION = 1
+
+
+class ManifestError(ValueError):
+    """A manifest that does not follow its schema; the message lists all problems."""
+
+
+def manifest_schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``manifest.json``."""
+    file = importlib.resources.files("manifests") / "manifest.schema.json"
+    return dict(json.loads(file.read_text("utf-8")))
+
+
+def validate_manifest(document: Any) -> None:
+    """Check a manifest.
+
+    Args:
+        document: the parsed JSON.
+
+    Raises:
+        ManifestError: with every problem, sorted by its place.
+    """
+    import jsonschema
+
+    validator = jsonschema.Draft202012Validator(manifest_schema())
+    problems = sorted(
+        f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)
+    )
+    if problems:
+        raise ManifestError("the manifest does not follow its schema:\n" + "\n".join(problems))

@@ -1,0 +1,154 @@
+"""Schemas of the tables of a set, and the columns of the geometry."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+import pyarrow as pa
+
+from transforms.geometry import Placement
+
+
+class DatasetKind(Enum):
+    """Which kind of labels the samples carry."""
+
+    IMAGENET = "imagenet"
+    COCO = "coco"
+
+
+class SampleStatus(Enum):
+    """What became of a sample."""
+
+    OK = "ok"
+    REJECTED = "rejected"
+
+
+class DecoderStatus(Enum):
+    """What a decoder did with a sample."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
+class RejectReason(Enum):
+    """Why a sample was left out of all variants."""
+
+    DECODE_FAILED = "decode-failed"
+    SIZE_MISMATCH = "size-mismatch"
+
+
+GEOMETRY = pa.struct(
+    [
+        pa.field("orientation", pa.int8()),
+        *(pa.field(field.name, pa.int32()) for field in dataclasses.fields(Placement)),
+        pa.field("scale_x", pa.float64()),
+        pa.field("scale_y", pa.float64()),
+    ]
+)
+"""A placement, the EXIF orientation of the source file and the scale factors.
+
+Source size, region, resized size, crop and padding are those of
+:class:`transforms.geometry.Placement`.
+"""
+
+ANNOTATIONS = pa.list_(
+    pa.struct(
+        [
+            pa.field("id", pa.int64()),
+            pa.field("category_id", pa.int64()),
+            pa.field("iscrowd", pa.int8()),
+            pa.field("area", pa.float64()),
+            pa.field("bbox", pa.list_(pa.float64())),
+            pa.field("segmentation", pa.string()),
+        ]
+    )
+)
+"""COCO objects in output pixels; segmentation as compressed run-length text of pycocotools."""
+
+FILES_SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("variant", pa.string()),
+        ("shard", pa.int32()),
+        ("format", pa.string()),
+        ("samples", pa.int64()),
+        ("bytes", pa.int64()),
+        ("sha256", pa.string()),
+    ]
+)
+"""A row a file of the set; ``variant`` and ``shard`` are null where they have no meaning."""
+
+
+def geometry_row(placement: Placement, orientation: int) -> dict[str, Any]:
+    """Return a placement as a row of :data:`GEOMETRY`."""
+    return {
+        "orientation": orientation,
+        **dataclasses.asdict(placement),
+        "scale_x": placement.scale_x,
+        "scale_y": placement.scale_y,
+    }
+
+
+def placement_of(geometry: dict[str, Any]) -> Placement:
+    """Return the placement of a row of :data:`GEOMETRY`."""
+    return Placement(**{field.name: geometry[field.name] for field in dataclasses.fields(Placement)})
+
+
+def target_fields(kind: DatasetKind) -> list[pa.Field]:
+    """Columns that say which image a sample is and what it shows, by kind of dataset."""
+    if kind is DatasetKind.COCO:
+        return [pa.field("image_id", pa.int64())]
+    return [
+        pa.field("label", pa.int64()),
+        pa.field("wnid", pa.string()),
+        pa.field("class_name", pa.string()),
+    ]
+
+
+def geometry_fields(applies_exif: bool) -> list[pa.Field]:
+    """The geometry of the stored pixels and, in grids that apply it, of the upright ones."""
+    upright = [pa.field("geometry_exif", GEOMETRY)] if applies_exif else []
+    return [pa.field("geometry", GEOMETRY), *upright]
+
+
+def samples_schema(
+    kind: DatasetKind, decoders: Sequence[str], slugs: Sequence[str], applies_exif: bool
+) -> pa.Schema:
+    """Schema of ``samples/*.parquet``: a row a sample, rejected ones included.
+
+    ``decoders`` has a status a decoder; each variant's slug names a column with the pixel digest.
+    Rejected samples have null geometry and digests.
+    """
+    return pa.schema(
+        [
+            pa.field("key", pa.string()),
+            pa.field("source_name", pa.string()),
+            pa.field("source_sha256", pa.string()),
+            *target_fields(kind),
+            *geometry_fields(applies_exif),
+            pa.field("status", pa.string()),
+            pa.field("decoders", _status_struct(decoders)),
+            *(pa.field(slug, pa.binary(32)) for slug in slugs),
+        ]
+    )
+
+
+def rejects_schema(decoders: Sequence[str]) -> pa.Schema:
+    """Schema of ``rejects.parquet``: a row a reject, with the message of each failed decoder."""
+    return pa.schema(
+        [
+            pa.field("key", pa.string()),
+            pa.field("source_name", pa.string()),
+            pa.field("shard", pa.int32()),
+            pa.field("reason", pa.string()),
+            pa.field("message", pa.string()),
+            pa.field("decoders", _status_struct(decoders)),
+        ]
+    )
+
+
+def _status_struct(decoders: Sequence[str]) -> pa.DataType:
+    return pa.struct([pa.field(decoder, pa.string()) for decoder in decoders])

@@ -1,0 +1,1 @@
+"""How work runs: the command, the Beam pipelines, readers and writers."""

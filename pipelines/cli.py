@@ -1,0 +1,232 @@
+"""The ``sysnoise`` command: one thin function a subcommand."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from manifests.grids import grid_names, load_grid
+from manifests.layout import ShardFormat
+from pipelines.errors import InputError, OutputError, ShardError, UsageError
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from pipelines.readers.sources import SourceSet
+
+FORMATS = {
+    "webdataset": (ShardFormat.WEBDATASET,),
+    "parquet": (ShardFormat.PARQUET,),
+    "both": (ShardFormat.WEBDATASET, ShardFormat.PARQUET),
+}
+IMAGE_FORMATS = ("png", "webp", "jxl", "npy")
+BEAM_HELP = (
+    "Arguments that are not listed here go to Apache Beam, such as --runner=FlinkRunner. By default "
+    "the run uses Beam's local runner with one process a worker."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 done, 1 failed, 2 bad usage."""
+    from transforms.grid import GridError
+
+    arguments, beam_arguments = _parser().parse_known_args(argv)
+    try:
+        if beam_arguments and not arguments.takes_beam_arguments:
+            raise UsageError(f"unknown argument {beam_arguments[0]!r}")
+        run: Callable[[argparse.Namespace, list[str]], None] = arguments.run
+        run(arguments, beam_arguments)
+    except (UsageError, GridError) as error:
+        print(f"sysnoise: {error}", file=sys.stderr)
+        return 2
+    except (InputError, OutputError, ShardError) as error:
+        print(f"sysnoise: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("sysnoise: interrupted", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sysnoise",
+        description="Generate ImageNet and COCO in every decoder x resize x color combination.",
+        allow_abbrev=False,
+    )
+    version = importlib.metadata.version("sysnoise")
+    parser.add_argument("--version", action="version", version=f"sysnoise {version}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_generate(commands)
+    grids = _command(commands, "grids", "list the shipped grids, or the variants of one", _grids)
+    grids.add_argument("grid", nargs="?", metavar="NAME|FILE", help="a grid, by name or YAML file")
+    demo = _command(commands, "demo", "generate two small sets from shipped photographs", _demo)
+    demo.add_argument("--output", default="demo", metavar="PATH", help="default: %(default)s")
+    return parser
+
+
+def _command(
+    commands: Any, name: str, text: str, run: Callable[[argparse.Namespace, list[str]], None]
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text.capitalize() + ".", allow_abbrev=False
+    )
+    parser.set_defaults(run=run, takes_beam_arguments=False)
+    return parser
+
+
+def _add_generate(commands: Any) -> None:
+    text = "generate a noise set"
+    generate = commands.add_parser("generate", help=text, description=text.capitalize() + ".")
+    datasets = generate.add_subparsers(metavar="DATASET", required=True)
+
+    imagenet = _command(datasets, "imagenet", "generate a noise set of ImageNet", _generate_imagenet)
+    imagenet.add_argument(
+        "--images",
+        required=True,
+        metavar="PATH",
+        help="folder, .tar, .zip or .parquet file; paths may be fsspec URLs",
+    )
+    imagenet.add_argument(
+        "--label-file",
+        metavar="PATH",
+        help="lines of 'filename label', 0-based in wnid order; or Kaggle's LOC_val_solution.csv",
+    )
+    imagenet.add_argument(
+        "--classes", metavar="PATH", help="a line a class, in label order: 'wnid name'"
+    )
+    imagenet.add_argument(
+        "--split", default="val", help="name of the split, for file names (default: %(default)s)"
+    )
+    _add_generate_options(imagenet)
+
+    coco = _command(datasets, "coco", "generate a noise set of COCO", _generate_coco)
+    coco.add_argument("--images", required=True, metavar="PATH", help="folder or .zip file")
+    coco.add_argument("--annotations", required=True, metavar="PATH", help="instances_*.json")
+    coco.add_argument("--split", help="default: what follows instances_ in the file's name")
+    _add_generate_options(coco)
+
+
+def _add_generate_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(takes_beam_arguments=True)
+    parser.epilog = BEAM_HELP
+    parser.add_argument("--output", required=True, metavar="PATH", help="empty or new folder")
+    parser.add_argument(
+        "--grid", required=True, metavar="NAME|FILE", help="see 'sysnoise grids', or a YAML file"
+    )
+    parser.add_argument("--format", choices=FORMATS, default="webdataset", help="of the shards")
+    parser.add_argument(
+        "--image-format",
+        choices=IMAGE_FORMATS,
+        default="png",
+        help="of the images in them, all lossless (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--samples-per-shard",
+        type=_positive,
+        metavar="N",
+        help="default: 256 for ImageNet, 16 for COCO",
+    )
+    parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N samples")
+    parser.add_argument(
+        "--workers", type=_positive, metavar="N", help="local processes (default: all cores)"
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return value
+
+
+def _generate_imagenet(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    from pipelines.readers.imagenet import read_imagenet
+
+    def read() -> SourceSet:
+        return read_imagenet(
+            arguments.images, arguments.label_file, arguments.classes, arguments.split
+        )
+
+    _generate(arguments, beam_arguments, read)
+
+
+def _generate_coco(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    from pipelines.readers.coco import read_coco
+
+    def read() -> SourceSet:
+        return read_coco(arguments.images, arguments.annotations, arguments.split)
+
+    _generate(arguments, beam_arguments, read)
+
+
+def _generate(
+    arguments: argparse.Namespace, beam_arguments: list[str], read: Callable[[], SourceSet]
+) -> None:
+    from pipelines.beam_options import beam_options
+    from pipelines.generate import generate
+
+    options: PipelineOptions = beam_options(beam_arguments, arguments.workers)
+    grid = load_grid(arguments.grid)
+    _require_encoder(arguments.image_format)
+    source = read().limited(arguments.limit)
+    for warning in source.warnings:
+        print(f"sysnoise: warning: {warning}", file=sys.stderr)
+    manifest = generate(
+        source,
+        grid,
+        arguments.output,
+        FORMATS[arguments.format],
+        arguments.image_format,
+        arguments.samples_per_shard,
+        options,
+    )
+    counts: Any = manifest["counts"]
+    print(
+        f"{arguments.output}: {counts['samples']} samples x {counts['variants']} variants in "
+        f"{counts['shards']} shards, {counts['rejects']} rejected, "
+        f"{counts['bytes'] / 1e6:.1f} MB in {counts['files']} files"
+    )
+    if counts["rejects"]:
+        print(f"the reasons are in {arguments.output}/rejects.parquet")
+
+
+def _require_encoder(image_format: str) -> None:
+    """Refuse an image format whose library is an extra that is not installed."""
+    import importlib.util
+
+    from transforms.encoders import ENCODERS
+
+    encoder = ENCODERS[image_format]
+    if encoder.extra and importlib.util.find_spec(encoder.library) is None:
+        raise UsageError(
+            f"--image-format {image_format} needs {encoder.library}: "
+            f"pip install 'sysnoise[{encoder.extra}]'"
+        )
+
+
+def _grids(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    if arguments.grid:
+        for variant in load_grid(arguments.grid).variants:
+            print(variant.id)
+        return
+    for name in grid_names():
+        grid = load_grid(name)
+        print(
+            f"{name:<22}{len(grid.variants):>4} variants: {len(grid.decoders)} decoders, "
+            f"{len(grid.resizes)} resizes, {len(grid.colors)} colors, "
+            f"{grid.geometry.rule}, {grid.combine.value}"
+        )
+
+
+def _demo(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    from pipelines.demo import run_demo
+
+    run_demo(arguments.output)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Errors that a user can mend; the command prints them without a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+SHOWN = 10
+
+
+class UsageError(Exception):
+    """The command line asks for something that does not exist or does not go together."""
+
+
+class InputError(Exception):
+    """The source data cannot be used as it is."""
+
+
+class OutputError(Exception):
+    """The output cannot be written, or is not what this run may write to."""
+
+
+class ShardError(Exception):
+    """Shards that could not be made."""
+
+
+def listed(problems: Sequence[str]) -> str:
+    """Return the first problems, one a line, and how many more there are."""
+    lines = [f"  {problem}" for problem in problems[:SHOWN]]
+    if len(problems) > SHOWN:
+        lines.append(f"  and {len(problems) - SHOWN} more")
+    return "\n".join(lines)

@@ -1,0 +1,196 @@
+"""The pipeline that generates noise sets.
+
+plan -> Create(shards) -> GenerateShard -> outcomes; then tables and manifest from the receipts.
+
+The pipeline is one linear chain, and only shard numbers and outcomes pass between its steps: image
+bytes stay inside the step that owns their shard, because every runner is slow at moving them. A
+shard that fails leaves a file that says why, since not every runner reports errors or metrics.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+from collections.abc import Iterator, Sequence
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from manifests import layout
+from manifests.layout import ShardFormat
+from manifests.tables import DatasetKind
+from pipelines.errors import InputError, OutputError, ShardError, listed
+from pipelines.finish import finish
+from pipelines.make_shard import ReadSource, make_shard
+from pipelines.progress import show_progress
+from pipelines.readers.access import source_reader
+from pipelines.readers.sources import SourceSet
+from pipelines.shards import (
+    Plan,
+    current_identities,
+    json_bytes,
+    load_plan,
+    make_plan,
+    write_plan,
+)
+from pipelines.storage import Root, open_output, read_file, write_file
+from transforms.geometry import RandomResizedCrop, ShorterSide, Squash
+from transforms.grid import Grid, canonical_sha256
+
+SPARE_FILES = 64
+"""Open files that a process needs beside the shards that it writes."""
+
+
+class GenerateShard(beam.DoFn):  # type: ignore[misc]
+    """Makes one shard: shard number -> (shard number, error message or None)."""
+
+    def __init__(self, source_root: str, output: str) -> None:
+        """Take the URLs of the source images and of the output, which holds the plan."""
+        self._source_root = source_root
+        self._output_url = output
+
+    def setup(self) -> None:
+        """Load the plan and check that this worker makes the same pixels as it says.
+
+        Raises:
+            ShardError: the worker has other library builds or CPU features.
+        """
+        limit_threads()
+        self._output: Root = open_output(self._output_url)
+        self._plan: Plan = load_plan(self._output)
+        self._read: ReadSource = source_reader(self._source_root)
+        here = current_identities(self._plan.grid, self._plan.image_format)
+        if canonical_sha256(here) != canonical_sha256(dict(self._plan.identities)):
+            raise ShardError(
+                "this worker's libraries or CPU features differ from those in plan.json; "
+                f"install the same versions on all workers. Planned: {self._plan.identities}; "
+                f"here: {here}"
+            )
+
+    def process(self, shard: int) -> Iterator[tuple[int, str | None]]:
+        """Make one shard; an error is written beside the receipts and passed on as a row."""
+        try:
+            make_shard(self._plan, shard, self._read, self._output)
+        except ShardError as error:
+            path = layout.failure_path(self._plan.shard_name(shard))
+            write_file(self._output, path, json_bytes({"shard": shard, "error": str(error)}))
+            yield shard, str(error)
+        else:
+            yield shard, None
+
+
+def limit_threads() -> None:
+    """Set the libraries' own thread pools to one: parallelism belongs to Beam."""
+    import cv2
+    import pyarrow
+
+    cv2.setNumThreads(1)
+    pyarrow.set_cpu_count(1)
+
+
+def generate(
+    source: SourceSet,
+    grid: Grid,
+    output_url: str,
+    formats: Sequence[ShardFormat],
+    image_format: str,
+    samples_per_shard: int | None,
+    options: PipelineOptions,
+) -> dict[str, object]:
+    """Generate a set: plan it, run the pipeline and finish it.
+
+    Args:
+        source: the dataset.
+        grid: the grid.
+        output_url: empty folder or a path that does not exist, as fsspec URL.
+        formats: of the shard files.
+        image_format: a name of :data:`transforms.encoders.ENCODERS`.
+        samples_per_shard: by default 256 for ImageNet and 16 for COCO.
+        options: Beam's.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        InputError: the grid does not go with the dataset.
+        OutputError: the output is not empty or cannot be written.
+        ShardError: shards could not be made; the others are committed.
+    """
+    _refuse_unfit_grid(source.kind, grid)
+    check_open_files(len(grid.variants) * len(formats))
+    output = open_output(output_url)
+    _refuse_used_output(output)
+    plan = make_plan(source, grid, formats, image_format, samples_per_shard)
+    write_plan(plan, source.table, output)
+    with show_progress(plan, output):
+        run_pipeline(plan, source.root, output_url, options)
+    _refuse_failures(plan, output)
+    return finish(plan, output)
+
+
+def run_pipeline(plan: Plan, source_root: str, output_url: str, options: PipelineOptions) -> None:
+    """Run the shards of a plan on Beam and wait for the end."""
+    with beam.Pipeline(options=options) as pipeline:
+        _ = (
+            pipeline
+            | "Shards" >> beam.Create(range(plan.shards))  # shard number
+            | "GenerateShard" >> beam.ParDo(GenerateShard(source_root, output_url))
+        )  # (shard number, error or None)
+
+
+def check_open_files(shard_files: int) -> None:
+    """Raise the limit of open files of this process, which its workers inherit, where needed.
+
+    Args:
+        shard_files: number of files that a worker writes at the same time.
+
+    Raises:
+        OutputError: the system does not allow that many.
+    """
+    needed = shard_files + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        except (ValueError, OSError) as error:
+            raise OutputError(
+                f"a worker writes {shard_files} files at a time, but the system allows only {hard} "
+                f"open files (ulimit -Hn); raise that limit to {needed} or use a smaller grid"
+            ) from error
+
+
+def _refuse_unfit_grid(kind: DatasetKind, grid: Grid) -> None:
+    if kind is not DatasetKind.COCO:
+        return
+    problems = []
+    if isinstance(grid.geometry, ShorterSide | Squash | RandomResizedCrop):
+        problems.append(
+            f"its geometry {grid.geometry.rule!r} crops; use keep-ratio, letterbox or native"
+        )
+    if grid.applies_exif:
+        problems.append("opencv-exif rotates images, but COCO's boxes are given for the unrotated")
+    if problems:
+        raise InputError(f"grid {grid.name!r} does not go with COCO:\n{listed(problems)}")
+
+
+def _refuse_used_output(output: Root) -> None:
+    try:
+        used = output.fs.exists(output.path) and (
+            output.fs.isfile(output.path) or output.fs.ls(output.path, detail=False)
+        )
+    except OSError as error:
+        raise OutputError(f"listing the output {output.url!r}: {error}") from error
+    if used:
+        raise OutputError(f"the output {output.url!r} is not an empty folder; give another path")
+
+
+def _refuse_failures(plan: Plan, output: Root) -> None:
+    messages = []
+    for shard in range(plan.shards):
+        try:
+            failure = json.loads(read_file(output, layout.failure_path(plan.shard_name(shard))))
+        except FileNotFoundError:
+            continue
+        messages.append(str(failure["error"]))
+    if messages:
+        raise ShardError(f"{len(messages)} of {plan.shards} shards failed:\n{listed(messages)}")

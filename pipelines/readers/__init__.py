@@ -1,0 +1,1 @@
+"""Published layouts of datasets, read into one table of sources."""

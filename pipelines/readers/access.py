@@ -1,0 +1,73 @@
+"""Reading the bytes of source images: whole files, members of tars, rows of Parquet files."""
+
+from __future__ import annotations
+
+import functools
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from pipelines.errors import InputError
+from pipelines.storage import Root, open_root
+
+
+def tar_members(root: Root, relative: str) -> Iterator[tuple[tarfile.TarInfo, Callable[[], bytes]]]:
+    """Yield the regular members of a tar file, each with a function that reads it.
+
+    Raises:
+        InputError: not a tar file, or a broken one.
+    """
+    path = root.join(relative)
+    try:
+        with root.fs.open(path, "rb") as opened, tarfile.open(fileobj=opened, mode="r:") as tar:
+            for member in tar:
+                if member.isfile():
+                    yield member, functools.partial(_read_member, tar, member)
+    except tarfile.TarError as error:
+        raise InputError(f"reading the tar file {path!r}: {error}") from error
+
+
+def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    extracted = tar.extractfile(member)
+    if extracted is None:
+        raise InputError(f"{member.name!r} is not a regular file")
+    return extracted.read()
+
+
+def source_reader(url: str) -> Callable[[Mapping[str, Any]], bytes]:
+    """Return a function that reads the bytes of a row of the table of sources.
+
+    The file system is opened once, and of Parquet files the last row group is kept, because
+    neighbors in key order usually share it.
+    """
+    root = open_root(url)
+
+    @functools.lru_cache(maxsize=1)
+    def row_group(file: str, index: int) -> list[bytes]:
+        with root.fs.open(root.join(file), "rb") as opened:
+            column = pq.ParquetFile(opened).read_row_group(index, columns=["image.bytes"])["image"]
+        return [image["bytes"] for image in column.to_pylist()]
+
+    @functools.lru_cache(maxsize=16)
+    def row_group_starts(file: str) -> list[int]:
+        with root.fs.open(root.join(file), "rb") as opened:
+            metadata = pq.ParquetFile(opened).metadata
+        starts = [0]
+        for index in range(metadata.num_row_groups):
+            starts.append(starts[-1] + metadata.row_group(index).num_rows)
+        return starts
+
+    def read(source: Mapping[str, Any]) -> bytes:
+        file, row, offset = source["file"], source["row"], source["offset"]
+        if row is not None:
+            starts = row_group_starts(file)
+            index = next(i for i, start in enumerate(starts[1:]) if row < start)
+            return row_group(file, index)[row - starts[index]]
+        if offset is not None:
+            end = offset + source["size"]
+            return bytes(root.fs.cat_file(root.join(file), start=offset, end=end))
+        return bytes(root.fs.cat_file(root.join(file)))
+
+    return read

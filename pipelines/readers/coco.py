@@ -1,0 +1,104 @@
+"""COCO as published: ``instances_*.json`` with a folder or zip of images."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections import defaultdict
+from typing import Any
+
+from manifests.tables import DatasetKind
+from pipelines.errors import InputError, listed
+from pipelines.readers.sources import SourceSet, source_table
+from pipelines.storage import Root, list_images, open_root, read_text
+
+
+def read_coco(images: str, annotations: str, split: str | None) -> SourceSet:
+    """Find the images of a COCO split and their annotations; no image is read.
+
+    Images without annotations stay in: a detection on one is a false positive.
+
+    Args:
+        images: folder or zip file of the images, path or fsspec URL.
+        annotations: the ``instances_*.json``.
+        split: name of the split; by default what follows ``instances_`` in the file's name.
+
+    Raises:
+        InputError: not an instances file, or images and annotations that do not match.
+    """
+    document = _parse(annotations)
+    root = open_root(images)
+    records = document["images"]
+    by_image: dict[int, list[Any]] = defaultdict(list)
+    for annotation in document["annotations"]:
+        by_image[annotation["image_id"]].append(annotation)
+    _refuse_bad_ids(annotations, records, by_image)
+    files, warnings = _find_files(root, [record["file_name"] for record in records])
+    table = source_table(
+        [record["file_name"] for record in records],
+        file=files,
+        image=[_json(record) for record in records],
+        annotations=[_json(by_image.get(record["id"], [])) for record in records],
+    )
+    header = {key: document[key] for key in ("info", "licenses", "categories") if key in document}
+    stem, _ = posixpath.splitext(posixpath.basename(annotations))
+    return SourceSet(
+        DatasetKind.COCO,
+        split or stem.removeprefix("instances_"),
+        root.url,
+        table,
+        coco=header,
+        warnings=warnings,
+    )
+
+
+def _parse(annotations: str) -> dict[str, Any]:
+    try:
+        document = json.loads(read_text(annotations, "annotations"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"reading the annotations {annotations!r}: {error}") from error
+    lists = ("images", "annotations", "categories")
+    missing = [
+        name
+        for name in lists
+        if not isinstance(document, dict) or not isinstance(document.get(name), list)
+    ]
+    if missing:
+        raise InputError(
+            f"{annotations!r} is not a COCO instances file: it has no list of {', '.join(missing)}"
+        )
+    return dict(document)
+
+
+def _refuse_bad_ids(
+    annotations: str, records: list[dict[str, Any]], by_image: dict[int, list[Any]]
+) -> None:
+    ids = [record["id"] for record in records]
+    known = set(ids)
+    problems = [f"annotation of image {image}, which is not listed" for image in by_image.keys() - known]
+    if len(known) != len(ids):
+        problems.append(f"{len(ids) - len(known)} image id(s) are listed twice")
+    if problems:
+        raise InputError(f"{annotations!r} contradicts itself:\n{listed(sorted(problems))}")
+
+
+def _find_files(root: Root, names: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Return where each file name stands below the root, by its path or else its base name."""
+    found = list_images(root)
+    by_path = set(found)
+    by_base = {posixpath.basename(path): path for path in found}
+    files = [name if name in by_path else by_base.get(posixpath.basename(name)) for name in names]
+    missing = [name for name, file in zip(names, files, strict=True) if file is None]
+    if missing:
+        raise InputError(
+            f"{len(missing)} image(s) of the annotations are not in {root.url!r}:\n{listed(missing)}"
+        )
+    present = [file for file in files if file is not None]
+    extra = len(by_path - set(present))
+    if not extra:
+        return present, ()
+    return present, (f"{extra} image(s) in {root.url!r} are not in the annotations and left out",)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,260 @@
+"""ImageNet in the layouts in which people have it; labels 0-based in wnid order.
+
+==========================  =====================================================================
+layout                      recognized by
+==========================  =====================================================================
+flat folder                 images, and a label file of ``filename label``
+class folders               sub-folders that are called by wnid
+Kaggle                      ``LOC_synset_mapping.txt`` in the folder
+published tar               a ``.tar`` without labels, and a label file
+WebDataset                  ``.tar`` file or files with ``<key>.<image>`` and ``<key>.cls``
+Hugging Face Parquet        ``.parquet`` file or files with ``image{bytes,path}`` and ``label``
+==========================  =====================================================================
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+
+import pyarrow.parquet as pq
+
+from manifests.tables import DatasetKind
+from pipelines.errors import InputError, listed
+from pipelines.readers.access import tar_members
+from pipelines.readers.labels import (
+    CLASS_COUNT,
+    WNID,
+    check_labels,
+    read_classes,
+    read_kaggle_solution,
+    read_label_file,
+)
+from pipelines.readers.sources import ClassInfo, SourceSet, source_table
+from pipelines.storage import IMAGE_EXTENSIONS, Root, list_files, list_images, open_root
+
+Classes = tuple[ClassInfo, ...]
+
+
+def read_imagenet(
+    images: str, label_file: str | None, class_list: str | None, split: str
+) -> SourceSet:
+    """Find the images and labels of an ImageNet split; no image is read.
+
+    Args:
+        images: folder or file, path or fsspec URL.
+        label_file: ``val.txt`` or Kaggle's ``LOC_val_solution.csv``, where the layout needs it.
+        class_list: file with a line a class, in label order: ``wnid name``.
+        split: name of the split; of several Parquet or tar files, those that start with it.
+
+    Raises:
+        InputError: no layout is recognized, or labels are missing, superfluous or wrong.
+    """
+    root = open_root(images)
+    classes = read_classes(class_list) if class_list else ()
+    if root.fs.isfile(root.path):
+        return _read_archives(root, [""], label_file, classes, split)
+    files = list_files(root)
+    if "LOC_synset_mapping.txt" in files:
+        return _read_kaggle(images, label_file, split)
+    archives = [name for name in files if name.endswith((".parquet", ".tar")) and "/" not in name]
+    if not archives:
+        archives = [name for name in files if name.endswith(".parquet")]
+    if archives:
+        return _read_archives(root, _of_split(archives, split), label_file, classes, split)
+    if label_file:
+        return _read_flat(root, label_file, classes, split)
+    return _read_class_folders(root, classes, split)
+
+
+def _of_split(archives: Sequence[str], split: str) -> list[str]:
+    """Keep the files of the split, where files are named by split; ``val`` is also validation."""
+    mine = [name for name in archives if posixpath.basename(name).startswith(split)]
+    return mine or list(archives)
+
+
+def _read_archives(
+    root: Root, files: Sequence[str], label_file: str | None, classes: Classes, split: str
+) -> SourceSet:
+    if root.join(files[0]).endswith(".parquet"):
+        return _read_parquet(root, files, classes, split)
+    if not root.join(files[0]).endswith(".tar"):
+        raise InputError(f"{root.url!r} is neither a folder nor a .tar, .zip or .parquet file")
+    if label_file:
+        return _read_published_tar(root, files, label_file, classes, split)
+    return _read_webdataset(root, files, classes, split)
+
+
+def _read_flat(root: Root, label_file: str, classes: Classes, split: str) -> SourceSet:
+    names = list_images(root)
+    labels = _match_labels(names, label_file, classes)
+    return _source_set(root, names, labels, classes, split)
+
+
+def _read_published_tar(
+    root: Root, files: Sequence[str], label_file: str, classes: Classes, split: str
+) -> SourceSet:
+    names, tars, offsets, sizes = [], [], [], []
+    for file in files:
+        for member, _ in tar_members(root, file):
+            if member.name.lower().endswith(IMAGE_EXTENSIONS):
+                names.append(member.name)
+                tars.append(file)
+                offsets.append(member.offset_data)
+                sizes.append(member.size)
+    labels = _match_labels(names, label_file, classes)
+    return _source_set(root, names, labels, classes, split, file=tars, offset=offsets, size=sizes)
+
+
+def _read_kaggle(images: str, label_file: str | None, split: str) -> SourceSet:
+    url = images.rstrip("/")
+    classes = read_classes(f"{url}/LOC_synset_mapping.txt")
+    root = open_root(f"{url}/ILSVRC/Data/CLS-LOC/{split}")
+    if split == "train":
+        return _read_class_folders(root, classes, split)
+    return _read_flat(root, label_file or f"{url}/LOC_val_solution.csv", classes, split)
+
+
+def _match_labels(names: Sequence[str], label_file: str, classes: Classes) -> list[int]:
+    """Return the label of each image; every image must have one, and every label an image."""
+    if label_file.endswith(".csv"):
+        if not classes:
+            raise InputError(
+                f"{label_file!r} labels images by wnid; give the class list too "
+                "(--classes LOC_synset_mapping.txt)"
+            )
+        by_name = read_kaggle_solution(label_file, classes)
+        wanted = [posixpath.splitext(posixpath.basename(name))[0] for name in names]
+    else:
+        by_name = read_label_file(label_file)
+        whole_paths = any("/" in name for name in by_name)
+        wanted = [name if whole_paths else posixpath.basename(name) for name in names]
+    if not names:
+        raise InputError("the source holds no images")
+    unlabeled = [name for name, label in zip(names, wanted, strict=True) if label not in by_name]
+    missing = sorted(by_name.keys() - set(wanted))
+    problems = []
+    if unlabeled:
+        problems.append(f"{len(unlabeled)} image(s) without a label:\n{listed(unlabeled)}")
+    if missing:
+        problems.append(f"{len(missing)} label(s) without an image:\n{listed(missing)}")
+    if problems:
+        raise InputError(f"images and {label_file!r} do not match; " + "\n".join(problems))
+    return [by_name[name] for name in wanted]
+
+
+def _read_class_folders(root: Root, classes: Classes, split: str) -> SourceSet:
+    names = list_images(root)
+    if not names:
+        raise InputError(f"{root.url!r} holds no images")
+    wnids = [posixpath.basename(posixpath.dirname(name)) for name in names]
+    folders = sorted(set(wnids))
+    if not any(WNID.fullmatch(folder) for folder in folders):
+        raise InputError(
+            f"{root.url!r} is a folder of images without class folders (n01440764, ...); "
+            "give the labels with --label-file"
+        )
+    if not classes and len(folders) != CLASS_COUNT:
+        raise InputError(
+            f"{root.url!r} has {len(folders)} class folders, not 1,000, and in a subset the place of "
+            "a folder is not its label; give all classes in label order with --classes"
+        )
+    index = {info.wnid: label for label, info in enumerate(classes)}
+    index = index or {folder: label for label, folder in enumerate(folders)}
+    unknown = [folder for folder in folders if folder not in index]
+    if unknown:
+        raise InputError(f"class folders that the class list does not hold:\n{listed(unknown)}")
+    classes = classes or tuple(ClassInfo(folder, None) for folder in folders)
+    found = _source_set(root, names, [index[wnid] for wnid in wnids], classes, split)
+    return dataclasses.replace(found, warnings=())  # The folders' names say the order.
+
+
+def _read_webdataset(
+    root: Root, files: Sequence[str], classes: Classes, split: str
+) -> SourceSet:
+    names, tars, offsets, sizes, labels, problems = [], [], [], [], [], []
+    for file in files:
+        images: dict[str, tuple[str, int, int]] = {}
+        label_of: dict[str, int] = {}
+        for member, read in tar_members(root, file):
+            folder, base = posixpath.split(member.name)
+            stem, _, extension = base.partition(".")
+            key = posixpath.join(folder, stem)
+            if f".{extension.lower()}" in IMAGE_EXTENSIONS:
+                images[key] = (member.name, member.offset_data, member.size)
+            elif extension.lower() == "cls":
+                label_of[key] = _class_number(read(), f"{root.join(file)}: {member.name}")
+        problems += [f"{root.join(file)}: {key}" for key in sorted(images.keys() ^ label_of.keys())]
+        for key in images.keys() & label_of.keys():
+            name, offset, size = images[key]
+            names.append(name)
+            tars.append(file)
+            offsets.append(offset)
+            sizes.append(size)
+            labels.append(label_of[key])
+    if problems:
+        raise InputError(
+            f"{len(problems)} sample(s) lack the image or the .cls member "
+            f"(a tar of images alone needs --label-file):\n{listed(problems)}"
+        )
+    return _source_set(root, names, labels, classes, split, file=tars, offset=offsets, size=sizes)
+
+
+def _class_number(data: bytes, place: str) -> int:
+    try:
+        return int(data)
+    except ValueError as error:
+        raise InputError(f"{place}: expected a class number, found {data[:40]!r}") from error
+
+
+def _read_parquet(root: Root, files: Sequence[str], classes: Classes, split: str) -> SourceSet:
+    names: list[str] = []
+    tables: list[str] = []
+    rows: list[int] = []
+    labels: list[int] = []
+    for file in files:
+        path = root.join(file)
+        with root.fs.open(path, "rb") as opened:
+            parquet = pq.ParquetFile(opened)
+            schema = parquet.schema_arrow
+            if not {"image", "label"} <= set(schema.names):
+                raise InputError(
+                    f"{path!r}: expected columns image{{bytes,path}} and label, "
+                    f"found {', '.join(schema.names)}"
+                )
+            classes = classes or _hugging_face_classes(schema.metadata or {})
+            read = parquet.read(columns=["image.path", "label"])
+        stem, _ = posixpath.splitext(posixpath.basename(path))
+        for row, image in enumerate(read["image"].to_pylist()):
+            names.append(image["path"] or f"{stem}-{row:06d}")
+        tables += [file] * read.num_rows
+        rows += range(read.num_rows)
+        labels += read["label"].to_pylist()
+    if None in labels or -1 in labels:
+        raise InputError(f"{root.url!r} holds images without a label (a test split?)")
+    return _source_set(root, names, labels, classes, split, file=tables, row=rows)
+
+
+def _hugging_face_classes(metadata: Mapping[bytes, bytes]) -> Classes:
+    features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    names = features.get("label", {}).get("names", [])
+    return tuple(
+        ClassInfo(name, None) if WNID.fullmatch(name) else ClassInfo(None, name) for name in names
+    )
+
+
+def _source_set(
+    root: Root,
+    names: Sequence[str],
+    labels: Sequence[int],
+    classes: Classes,
+    split: str,
+    **columns: Iterable[object],
+) -> SourceSet:
+    warnings = check_labels(zip(names, labels, strict=True), classes)
+    wnids = [classes[label].wnid if classes else None for label in labels]
+    located = {column: list(values) for column, values in columns.items()}
+    table = source_table(names, label=labels, wnid=wnids, **located)
+    return SourceSet(DatasetKind.IMAGENET, split, root.url, table, classes, warnings=warnings)

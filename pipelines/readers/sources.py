@@ -1,0 +1,141 @@
+"""The table of sources: which images a run reads, in which order, and where their bytes are.
+
+Locations are relative to the root that the user names, so that the table is the same wherever the
+images lie.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from manifests.tables import DatasetKind
+from pipelines.errors import InputError, listed
+
+SOURCES_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("name", pa.string()),
+        ("file", pa.string()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+        ("row", pa.int64()),
+        ("label", pa.int64()),
+        ("wnid", pa.string()),
+        ("image", pa.string()),
+        ("annotations", pa.string()),
+    ]
+)
+"""A row a source image, in key order.
+
+``name`` is what the source calls the image. Its bytes are the whole of ``file``; ``size`` bytes of it
+from ``offset`` on (a member of a tar); or the ``image`` column's bytes in ``row`` of a Parquet file.
+``image`` and ``annotations`` are JSON texts of COCO.
+"""
+
+LONGEST_KEY = 90
+"""Bytes; with its extension, a key must fit the 100 bytes of a USTAR name."""
+
+
+@dataclass(frozen=True)
+class ClassInfo:
+    """One class: WordNet id and name, as far as the source knows them."""
+
+    wnid: str | None
+    name: str | None
+
+
+@dataclass(frozen=True)
+class SourceSet:
+    """A dataset as it was found.
+
+    Attributes:
+        kind: ImageNet or COCO.
+        split: name of the split, for file names.
+        root: folder or archive that locations are relative to; known only to the running command.
+        table: of :data:`SOURCES_SCHEMA`, sorted by key.
+        classes: ImageNet's classes, by label; empty where the source does not know them.
+        coco: ``info``, ``licenses`` and ``categories`` of the COCO file.
+        warnings: what the user should know about the source.
+    """
+
+    kind: DatasetKind
+    split: str
+    root: str
+    table: pa.Table
+    classes: tuple[ClassInfo, ...] = ()
+    coco: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def limited(self, samples: int | None) -> SourceSet:
+        """Return the set with only its first samples, in key order."""
+        return self if samples is None else dataclasses.replace(self, table=self.table[:samples])
+
+
+def sample_key(name: str) -> str:
+    """Return the key of a source name: its stem, every byte outside ``[A-Za-z0-9_-]`` as ``_XX``."""
+    stem, _ = posixpath.splitext(posixpath.basename(name))
+    data = stem.encode("utf-8", "surrogateescape")
+    return re.sub(rb"[^A-Za-z0-9_-]", lambda match: b"_%02X" % match[0][0], data).decode("ascii")
+
+
+def source_table(names: Sequence[str], **columns: Sequence[Any]) -> pa.Table:
+    """Make the table of sources, sorted by key.
+
+    Args:
+        names: what the source calls each image.
+        columns: other columns of :data:`SOURCES_SCHEMA`; ``file`` is the name where it is not
+            given, the others are null.
+
+    Raises:
+        InputError: no images; two with one key; a key that is too long.
+    """
+    if not names:
+        raise InputError("the source holds no images")
+    arrays = {"key": [sample_key(name) for name in names], "name": names, "file": names, **columns}
+    table = pa.table(
+        [
+            pa.array(arrays[column.name], column.type)
+            if column.name in arrays
+            else pa.nulls(len(names), column.type)
+            for column in SOURCES_SCHEMA
+        ],
+        schema=SOURCES_SCHEMA,
+    )
+    table = table.take(pc.sort_indices(table, [("key", "ascending"), ("name", "ascending")]))
+    _refuse_bad_keys(table)
+    return table
+
+
+def _refuse_bad_keys(table: pa.Table) -> None:
+    keys, names = table["key"].combine_chunks(), table["name"]
+    same = pc.indices_nonzero(pc.equal(keys[1:], keys[:-1])).to_pylist()
+    if same:
+        pairs = [f"{keys[i]}: {names[i]} and {names[i + 1]}" for i in same]
+        raise InputError(
+            f"{len(pairs)} key(s) stand for more than one image; rename the files so that their "
+            f"stems differ:\n{listed(pairs)}"
+        )
+    long = pc.indices_nonzero(pc.greater(pc.binary_length(keys), LONGEST_KEY)).to_pylist()
+    if long:
+        raise InputError(
+            f"{len(long)} key(s) are longer than {LONGEST_KEY} characters; shorten the file names:\n"
+            f"{listed([str(names[i]) for i in long])}"
+        )
+
+
+def source_fingerprint(table: pa.Table) -> str:
+    """Return the sha256, in hexadecimal, of keys, names, labels and annotations, in key order."""
+    digest = hashlib.sha256()
+    for batch in table.select(["key", "name", "label", "image", "annotations"]).to_batches():
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            digest.update(f"{row!r}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,192 @@
+"""The plan of a run: which samples stand in which shard, and everything that decides their bytes.
+
+The plan is written before any pixel is touched. Its fingerprint stands in every receipt.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.layout import PLAN, SOURCES, ShardFormat, shard_name
+from manifests.tables import DatasetKind
+from pipelines.readers.sources import ClassInfo, SourceSet, source_fingerprint
+from pipelines.storage import Root, read_file, write_file
+from pipelines.writers.parquet import row_group_rows
+from transforms.encoders import ENCODERS
+from transforms.grid import Grid, canonical_sha256, grid_from_document
+from transforms.methods import get_method, identity
+
+PLAN_VERSION = 1
+SAMPLES_PER_SHARD = {DatasetKind.IMAGENET: 256, DatasetKind.COCO: 16}
+NOMINAL_SIZE = (640, 480)
+"""Source size from which the length of Parquet row groups is estimated."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides the bytes of a set, but the images themselves.
+
+    Attributes:
+        kind, split: of the dataset.
+        samples: number of source images.
+        samples_per_shard: shard ``i`` holds the samples from ``i * samples_per_shard`` on.
+        formats: of the shard files.
+        image_format: of the images in them.
+        row_group_rows: length of the row groups of Parquet shards.
+        grid: the grid.
+        classes: ImageNet's classes by label, as far as the source knows them.
+        coco: ``info``, ``licenses`` and ``categories`` of a COCO file.
+        source_sha256: fingerprint of the table of sources.
+        identities: of every method, by axis and name, and of the encoder.
+    """
+
+    kind: DatasetKind
+    split: str
+    samples: int
+    samples_per_shard: int
+    formats: tuple[ShardFormat, ...]
+    image_format: str
+    row_group_rows: int
+    grid: Grid
+    classes: tuple[ClassInfo, ...]
+    coco: Mapping[str, Any]
+    source_sha256: str
+    identities: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return math.ceil(self.samples / self.samples_per_shard)
+
+    def shard_size(self, shard: int) -> int:
+        """Number of source images of a shard."""
+        return min(self.samples_per_shard, self.samples - shard * self.samples_per_shard)
+
+    def shard_name(self, shard: int) -> str:
+        """Return ``00003-of-00196``."""
+        return shard_name(shard, self.shards)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """The sha256, in hexadecimal, of everything but the grid's name."""
+        document = self._document()
+        del document["grid"]["name"]
+        return canonical_sha256(document)
+
+    def document(self) -> dict[str, Any]:
+        """Return the plan as a JSON-compatible mapping."""
+        return {**self._document(), "fingerprint": self.fingerprint}
+
+    def _document(self) -> dict[str, Any]:
+        return {
+            "version": PLAN_VERSION,
+            "dataset": self.kind.value,
+            "split": self.split,
+            "samples": self.samples,
+            "samples_per_shard": self.samples_per_shard,
+            "shards": self.shards,
+            "formats": [shard_format.value for shard_format in self.formats],
+            "image_format": self.image_format,
+            "row_group_rows": self.row_group_rows,
+            "grid": self.grid.document(),
+            "classes": [{"wnid": info.wnid, "name": info.name} for info in self.classes],
+            "coco": dict(self.coco),
+            "source_sha256": self.source_sha256,
+            "identities": {name: dict(value) for name, value in self.identities.items()},
+        }
+
+
+def current_identities(grid: Grid, image_format: str) -> dict[str, dict[str, Any]]:
+    """Return the identities of a grid's methods and of the encoder, as this process has them."""
+    encoder = get_method(ENCODERS, "image format", image_format)
+    return {**grid.identities(), "encoder": identity(encoder)}
+
+
+def make_plan(
+    source: SourceSet,
+    grid: Grid,
+    formats: Sequence[ShardFormat],
+    image_format: str,
+    samples_per_shard: int | None,
+) -> Plan:
+    """Fix the shards of a run.
+
+    Args:
+        source: the dataset.
+        grid: the grid.
+        formats: of the shard files.
+        image_format: a name of :data:`transforms.encoders.ENCODERS`.
+        samples_per_shard: by default 256 for ImageNet and 16 for COCO.
+    """
+    per_shard = samples_per_shard or SAMPLES_PER_SHARD[source.kind]
+    nominal = grid.geometry.place(*NOMINAL_SIZE, grid.seed, "")
+    pixels = nominal.output_width * nominal.output_height
+    return Plan(
+        kind=source.kind,
+        split=source.split,
+        samples=source.table.num_rows,
+        samples_per_shard=per_shard,
+        formats=tuple(formats),
+        image_format=image_format,
+        row_group_rows=row_group_rows(len(grid.variants), pixels, per_shard),
+        grid=grid,
+        classes=source.classes,
+        coco=source.coco,
+        source_sha256=source_fingerprint(source.table),
+        identities=current_identities(grid, image_format),
+    )
+
+
+def write_plan(plan: Plan, table: pa.Table, output: Root) -> None:
+    """Write ``sources.parquet``, a row group a shard, and then ``plan.json``.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, row_group_size=plan.samples_per_shard, compression="zstd")
+    write_file(output, SOURCES, sink.getvalue().to_pybytes())
+    write_file(output, PLAN, json_bytes(plan.document()))
+
+
+def load_plan(output: Root) -> Plan:
+    """Read the plan of an output.
+
+    Raises:
+        OSError: there is none.
+    """
+    document = json.loads(read_file(output, PLAN))
+    return Plan(
+        kind=DatasetKind(document["dataset"]),
+        split=document["split"],
+        samples=document["samples"],
+        samples_per_shard=document["samples_per_shard"],
+        formats=tuple(ShardFormat(value) for value in document["formats"]),
+        image_format=document["image_format"],
+        row_group_rows=document["row_group_rows"],
+        grid=grid_from_document(document["grid"], "grid"),
+        classes=tuple(ClassInfo(**info) for info in document["classes"]),
+        coco=document["coco"],
+        source_sha256=document["source_sha256"],
+        identities=document["identities"],
+    )
+
+
+def read_sources(output: Root, shard: int) -> list[dict[str, Any]]:
+    """Return the rows of the table of sources that belong to a shard, in key order."""
+    with output.fs.open(output.join(SOURCES), "rb") as opened:
+        rows: list[dict[str, Any]] = pq.ParquetFile(opened).read_row_group(shard).to_pylist()
+    return rows
+
+
+def json_bytes(document: Any) -> bytes:
+    """Return a JSON document as the project stores it: indented, UTF-8, one newline at the end."""
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()

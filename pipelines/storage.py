@@ -1,0 +1,178 @@
+"""Files and folders through fsspec: opening, listing, and writing whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import fsspec
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from manifests.layout import TEMPORARY
+from pipelines.errors import InputError, OutputError
+
+IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif")
+
+
+@dataclass(frozen=True)
+class Root:
+    """A folder or file that a user named, opened.
+
+    Attributes:
+        url: as it was given.
+        fs: its file system.
+        path: its path there.
+    """
+
+    url: str
+    fs: fsspec.AbstractFileSystem
+    path: str
+
+    def join(self, relative: str) -> str:
+        """Return the path of a file below this root; the root itself for an empty text."""
+        return posixpath.join(self.path, relative) if relative else self.path
+
+
+def open_root(url: str) -> Root:
+    """Open a folder or file.
+
+    A ``.zip`` file stands for the folder of its members.
+
+    Raises:
+        InputError: it does not exist.
+    """
+    if url.endswith(".zip") and not url.startswith("zip://"):
+        url = f"zip://::{url}"
+    try:
+        fs, path = url_to_fs(url)
+        exists = path == "" or fs.exists(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"opening {url!r}: {error}") from error
+    if not exists:
+        raise InputError(f"{url!r} does not exist")
+    return Root(url, fs, path)
+
+
+def list_images(root: Root) -> list[str]:
+    """Return the paths of all image files below a folder, relative to it, sorted."""
+    return [name for name in list_files(root) if name.lower().endswith(IMAGE_EXTENSIONS)]
+
+
+def list_files(root: Root) -> list[str]:
+    """Return the paths of all files below a folder, relative to it, sorted."""
+    prefix = root.path.rstrip("/") + "/" if root.path else ""
+    return sorted(path.removeprefix(prefix) for path in root.fs.find(root.path))
+
+
+def read_text(url: str, purpose: str) -> str:
+    """Return the text of a small file.
+
+    Args:
+        url: path or fsspec URL.
+        purpose: what the file is, for the message.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with fsspec.open(url, "rb") as opened:
+            data: bytes = opened.read()
+        return data.decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise InputError(f"reading the {purpose} {url!r}: {error}") from error
+
+
+def open_output(url: str) -> Root:
+    """Open the folder that a set is written to; it need not exist.
+
+    Raises:
+        OutputError: no such kind of file system, or its library is missing.
+    """
+    try:
+        fs, path = url_to_fs(url)
+    except (OSError, ValueError, ImportError) as error:
+        raise OutputError(f"opening the output {url!r}: {error}") from error
+    return Root(url, fs, path.rstrip("/"))
+
+
+def is_local(root: Root) -> bool:
+    """Whether the root lies in the local file system."""
+    return isinstance(root.fs, LocalFileSystem)
+
+
+@contextlib.contextmanager
+def working_folder(root: Root) -> Iterator[str]:
+    """Give an empty local folder for files to be committed to ``root``, and remove it afterwards.
+
+    For a local root it stands inside, so that a commit is a rename in one file system.
+    """
+    parent = None
+    if is_local(root):
+        parent = root.join(TEMPORARY)
+        os.makedirs(parent, exist_ok=True)
+    folder = tempfile.mkdtemp(dir=parent)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def commit_file(local_path: str, root: Root, relative: str) -> None:
+    """Move a finished local file to its place, where it appears whole or not at all.
+
+    The file's content must have been synced. A local target is renamed into, and its folder synced;
+    a remote one becomes visible when its upload is complete.
+    """
+    target = root.join(relative)
+    if not is_local(root):
+        root.fs.put_file(local_path, target)
+        os.unlink(local_path)
+        return
+    folder = os.path.dirname(target)
+    os.makedirs(folder, exist_ok=True)
+    os.replace(local_path, target)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(root: Root, relative: str, data: bytes) -> None:
+    """Write a small file that appears whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        with working_folder(root) as folder:
+            local_path = os.path.join(folder, "file")
+            with open(local_path, "wb") as opened:
+                opened.write(data)
+                opened.flush()
+                os.fsync(opened.fileno())
+            commit_file(local_path, root, relative)
+    except OSError as error:
+        raise OutputError(f"writing {root.join(relative)!r}: {error}") from error
+
+
+def read_file(root: Root, relative: str) -> bytes:
+    """Return the content of a file of a set.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return bytes(root.fs.cat_file(root.join(relative)))
+
+
+def remove_folder(root: Root, relative: str) -> None:
+    """Remove a folder of a set with all that is in it, if it is there."""
+    path = root.join(relative)
+    if root.fs.exists(path):
+        root.fs.rm(path, recursive=True)

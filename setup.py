@@ -1,0 +1,48 @@
+"""Installs the packages ``transforms``, ``manifests`` and ``pipelines`` and the ``sysnoise`` command."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+README = Path(__file__).parent / "README.md"
+
+setup(
+    name="sysnoise",
+    version="0.1.0",
+    description="ImageNet and COCO in every decoder x resize x color combination, with Apache Beam",
+    long_description=README.read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["transforms*", "manifests*", "pipelines*"]),
+    package_data={"manifests": ["*.json", "grids/*.yaml", "py.typed"]},
+    entry_points={"console_scripts": ["sysnoise = pipelines.cli:main"]},
+    install_requires=[
+        "apache-beam>=2.77,<2.78",
+        "av>=18,<19",
+        "fsspec>=2024.6",
+        "jsonschema>=4.20,<5",
+        "numpy>=2.2,<2.5",
+        "opencv-python-headless>=5.0,<6",
+        "pillow>=12.1,<13",
+        "pyarrow>=21,<26",
+        "pycocotools>=2.0.10,<3",
+        "pyyaml>=6,<7",
+        "simplejpeg>=1.9,<2",
+        "tqdm>=4.66,<5",
+    ],
+    extras_require={
+        "jxl": ["imagecodecs>=2026.3"],
+        "demo": ["scikit-image>=0.25,<1", "scikit-learn>=1.6,<2"],
+        "dev": [
+            "datasets>=4,<6",
+            "mypy>=2.4,<3",
+            "pytest>=9,<10",
+            "ruff>=0.17,<0.18",
+            "types-PyYAML",
+            "types-jsonschema",
+            "types-tqdm",
+            "webdataset>=1,<2",
+        ],
+    },
+)
