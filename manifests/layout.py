@@ -48,9 +48,9 @@ def receipt_path(name: str) -> str:
     return f"{RECEIPTS}/{name}.json"
 
 
-def failure_path(name: str) -> str:
-    """Path of the file that says why a shard could not be made; gone from a finished set."""
-    return f"{FAILURES}/{name}.json"
+def failure_path(shard: int) -> str:
+    """Path of the file that says why a shard could not be made; no finished set has one."""
+    return f"{FAILURES}/{shard:05d}.json"
 
 
 def annotations_path(split: str, kind: str) -> str:

@@ -1,22 +1,28 @@
-"""Beam's options: the local default, and refusal of arguments that nobody knows."""
+"""Beam's runner and options: the local default, and refusal of arguments that nobody knows."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
+import shlex
+import sys
 from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from pipelines.errors import UsageError
-from transforms.methods import unknown_name
 
 
-def beam_options(arguments: Sequence[str], workers: int | None) -> PipelineOptions:
-    """Return Beam's options for arguments that are not ours.
+def beam_runner(
+    arguments: Sequence[str], workers: int | None
+) -> tuple[FnApiRunner | None, PipelineOptions]:
+    """Return Beam's runner and options for arguments that are not ours.
 
-    Without ``--runner``, Beam's local FnApiRunner is used with one process a worker; plain
-    DirectRunner would first try to download a binary.
+    Without ``--runner``, that is Beam's local FnApiRunner with one process a worker; plain
+    DirectRunner would first try to download a binary. With it, the options name the runner.
 
     Args:
         arguments: as typed.
@@ -25,19 +31,24 @@ def beam_options(arguments: Sequence[str], workers: int | None) -> PipelineOptio
     Raises:
         UsageError: an argument that Beam does not know, or ``workers`` with another runner.
     """
-    local = not any(argument.split("=")[0] == "--runner" for argument in arguments)
-    if workers and not local:
-        raise UsageError("--workers counts local processes; with --runner use that runner's option")
-    defaults = [
-        "--runner=FnApiRunner",
-        "--direct_running_mode=multi_processing",
-        f"--direct_num_workers={workers or os.cpu_count() or 1}",
-    ]
-    options = PipelineOptions([*(defaults if local else []), *arguments])
+    _refuse_unknown(arguments)
+    if any(argument.split("=")[0] == "--runner" for argument in arguments):
+        if workers:
+            raise UsageError("--workers counts local processes; --runner has options of its own")
+        return None, PipelineOptions(list(arguments))
+    count = workers or os.cpu_count() or 1
+    options = PipelineOptions([f"--direct_num_workers={count}", *arguments])
+    # -P keeps a folder of the user's that is called "pipelines" out of the import path.
+    command = shlex.join([sys.executable, "-P", "-m", "pipelines.worker"])
+    return FnApiRunner(SubprocessSDKEnvironment.from_command_string(command)), options
+
+
+def _refuse_unknown(arguments: Sequence[str]) -> None:
     parsers: list[argparse.ArgumentParser] = []
-    options.get_all_options(add_extra_args_fn=parsers.append)
-    known = {text for action in parsers[0]._actions for text in action.option_strings}
+    PipelineOptions([]).get_all_options(add_extra_args_fn=parsers.append)
     _, unknown = parsers[0].parse_known_args(list(arguments))
     if unknown:
-        raise UsageError(unknown_name("argument", unknown[0].split("=")[0], sorted(known)))
-    return options
+        known = sorted(text for action in parsers[0]._actions for text in action.option_strings)
+        close = difflib.get_close_matches(unknown[0].split("=")[0], known, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise UsageError(f"unknown argument {unknown[0]!r}, ours or Beam's{hint}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,6 @@ from manifests.layout import ShardFormat
 from pipelines.errors import InputError, OutputError, ShardError, UsageError
 
 if TYPE_CHECKING:
-    from apache_beam.options.pipeline_options import PipelineOptions
-
     from pipelines.readers.sources import SourceSet
 
 FORMATS = {
@@ -166,10 +165,11 @@ def _generate_coco(arguments: argparse.Namespace, beam_arguments: list[str]) -> 
 def _generate(
     arguments: argparse.Namespace, beam_arguments: list[str], read: Callable[[], SourceSet]
 ) -> None:
-    from pipelines.beam_options import beam_options
+    logging.basicConfig(level=logging.ERROR)  # Beam warns of much that is no concern of a user.
+    from pipelines.beam_options import beam_runner
     from pipelines.generate import generate
 
-    options: PipelineOptions = beam_options(beam_arguments, arguments.workers)
+    runner, options = beam_runner(beam_arguments, arguments.workers)
     grid = load_grid(arguments.grid)
     _require_encoder(arguments.image_format)
     source = read().limited(arguments.limit)
@@ -182,6 +182,7 @@ def _generate(
         FORMATS[arguments.format],
         arguments.image_format,
         arguments.samples_per_shard,
+        runner,
         options,
     )
     counts: Any = manifest["counts"]

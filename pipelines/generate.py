@@ -9,12 +9,14 @@ shard that fails leaves a file that says why, since not every runner reports err
 
 from __future__ import annotations
 
+import functools
 import json
 import resource
 from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from manifests import layout
 from manifests.layout import ShardFormat
@@ -33,7 +35,7 @@ from pipelines.shards import (
     make_plan,
     write_plan,
 )
-from pipelines.storage import Root, open_output, read_file, write_file
+from pipelines.storage import Root, list_folder, open_output, read_file, write_file
 from transforms.geometry import RandomResizedCrop, ShorterSide, Squash
 from transforms.grid import Grid, canonical_sha256
 
@@ -50,33 +52,38 @@ class GenerateShard(beam.DoFn):  # type: ignore[misc]
         self._output_url = output
 
     def setup(self) -> None:
-        """Load the plan and check that this worker makes the same pixels as it says.
-
-        Raises:
-            ShardError: the worker has other library builds or CPU features.
-        """
+        """Leave parallelism to Beam."""
         limit_threads()
-        self._output: Root = open_output(self._output_url)
-        self._plan: Plan = load_plan(self._output)
-        self._read: ReadSource = source_reader(self._source_root)
-        here = current_identities(self._plan.grid, self._plan.image_format)
-        if canonical_sha256(here) != canonical_sha256(dict(self._plan.identities)):
-            raise ShardError(
-                "this worker's libraries or CPU features differ from those in plan.json; "
-                f"install the same versions on all workers. Planned: {self._plan.identities}; "
-                f"here: {here}"
-            )
 
     def process(self, shard: int) -> Iterator[tuple[int, str | None]]:
         """Make one shard; an error is written beside the receipts and passed on as a row."""
+        output = open_output(self._output_url)
         try:
-            make_shard(self._plan, shard, self._read, self._output)
-        except ShardError as error:
-            path = layout.failure_path(self._plan.shard_name(shard))
-            write_file(self._output, path, json_bytes({"shard": shard, "error": str(error)}))
+            plan, read = _open_job(self._source_root, self._output_url)
+            make_shard(plan, shard, read, output)
+        except (InputError, OutputError, ShardError) as error:
+            failure = json_bytes({"shard": shard, "error": str(error)})
+            write_file(output, layout.failure_path(shard), failure)
             yield shard, str(error)
         else:
             yield shard, None
+
+
+@functools.lru_cache(maxsize=1)
+def _open_job(source_root: str, output_url: str) -> tuple[Plan, ReadSource]:
+    """Load the plan and check that this worker makes the same pixels as it says.
+
+    Raises:
+        ShardError: the worker has other library builds or CPU features.
+    """
+    plan = load_plan(open_output(output_url))
+    here = current_identities(plan.grid, plan.image_format)
+    if canonical_sha256(here) != canonical_sha256(dict(plan.identities)):
+        raise ShardError(
+            "this worker's libraries or CPU features differ from those in plan.json; install the "
+            f"same versions on all workers. Planned: {plan.identities}; here: {here}"
+        )
+    return plan, source_reader(source_root)
 
 
 def limit_threads() -> None:
@@ -95,6 +102,7 @@ def generate(
     formats: Sequence[ShardFormat],
     image_format: str,
     samples_per_shard: int | None,
+    runner: FnApiRunner | None,
     options: PipelineOptions,
 ) -> dict[str, object]:
     """Generate a set: plan it, run the pipeline and finish it.
@@ -106,6 +114,7 @@ def generate(
         formats: of the shard files.
         image_format: a name of :data:`transforms.encoders.ENCODERS`.
         samples_per_shard: by default 256 for ImageNet and 16 for COCO.
+        runner: Beam's; none for the one that the options name.
         options: Beam's.
 
     Returns:
@@ -123,14 +132,20 @@ def generate(
     plan = make_plan(source, grid, formats, image_format, samples_per_shard)
     write_plan(plan, source.table, output)
     with show_progress(plan, output):
-        run_pipeline(plan, source.root, output_url, options)
+        run_pipeline(plan, source.root, output_url, runner, options)
     _refuse_failures(plan, output)
     return finish(plan, output)
 
 
-def run_pipeline(plan: Plan, source_root: str, output_url: str, options: PipelineOptions) -> None:
+def run_pipeline(
+    plan: Plan,
+    source_root: str,
+    output_url: str,
+    runner: FnApiRunner | None,
+    options: PipelineOptions,
+) -> None:
     """Run the shards of a plan on Beam and wait for the end."""
-    with beam.Pipeline(options=options) as pipeline:
+    with beam.Pipeline(runner=runner, options=options) as pipeline:
         _ = (
             pipeline
             | "Shards" >> beam.Create(range(plan.shards))  # shard number
@@ -185,12 +200,9 @@ def _refuse_used_output(output: Root) -> None:
 
 
 def _refuse_failures(plan: Plan, output: Root) -> None:
-    messages = []
-    for shard in range(plan.shards):
-        try:
-            failure = json.loads(read_file(output, layout.failure_path(plan.shard_name(shard))))
-        except FileNotFoundError:
-            continue
-        messages.append(str(failure["error"]))
-    if messages:
-        raise ShardError(f"{len(messages)} of {plan.shards} shards failed:\n{listed(messages)}")
+    failures = [json.loads(read_file(output, path)) for path in list_folder(output, layout.FAILURES)]
+    if failures:
+        messages = [str(failure["error"]) for failure in failures]
+        raise ShardError(
+            f"{len(messages)} of {plan.shards} shards failed:\n{listed(list(dict.fromkeys(messages)))}"
+        )

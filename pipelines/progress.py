@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from manifests import layout
 from pipelines.shards import Plan
-from pipelines.storage import Root
+from pipelines.storage import Root, list_folder
 
 TERMINAL_SECONDS = 0.5
 LOG_SECONDS = 30.0
@@ -37,14 +37,8 @@ def show_progress(plan: Plan, output: Root) -> Iterator[None]:
 
 def done_shards(plan: Plan, output: Root) -> list[int]:
     """Return the numbers of the shards that have a receipt."""
-    folder = output.join(layout.RECEIPTS)
-    output.fs.invalidate_cache(folder)
-    try:
-        names = output.fs.ls(folder, detail=False)
-    except FileNotFoundError:
-        return []
-    numbers = (name.rsplit("/", 1)[-1].split("-of-")[0] for name in names)
-    return sorted(int(number) for number in numbers if number.isdigit())
+    names = (path.split("/")[-1].split("-of-")[0] for path in list_folder(output, layout.RECEIPTS))
+    return [int(name) for name in names if name.isdigit()]
 
 
 def _watch_terminal(plan: Plan, output: Root, stop: threading.Event) -> None:

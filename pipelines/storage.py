@@ -7,6 +7,7 @@ import os
 import posixpath
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -130,18 +131,12 @@ def commit_file(local_path: str, root: Root, relative: str) -> None:
     a remote one becomes visible when its upload is complete.
     """
     target = root.join(relative)
-    if not is_local(root):
+    if is_local(root):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        _rename(local_path, target)
+    else:
         root.fs.put_file(local_path, target)
         os.unlink(local_path)
-        return
-    folder = os.path.dirname(target)
-    os.makedirs(folder, exist_ok=True)
-    os.replace(local_path, target)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_file(root: Root, relative: str, data: bytes) -> None:
@@ -150,16 +145,30 @@ def write_file(root: Root, relative: str, data: bytes) -> None:
     Raises:
         OutputError: it cannot be written.
     """
+    target = root.join(relative)
     try:
-        with working_folder(root) as folder:
-            local_path = os.path.join(folder, "file")
-            with open(local_path, "wb") as opened:
+        if is_local(root):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            temporary = f"{target}.{uuid.uuid4().hex}.tmp"
+            with open(temporary, "xb") as opened:
                 opened.write(data)
                 opened.flush()
                 os.fsync(opened.fileno())
-            commit_file(local_path, root, relative)
+            _rename(temporary, target)
+        else:
+            root.fs.pipe_file(target, data)
     except OSError as error:
-        raise OutputError(f"writing {root.join(relative)!r}: {error}") from error
+        raise OutputError(f"writing {target!r}: {error}") from error
+
+
+def _rename(local_path: str, target: str) -> None:
+    """Replace the target and sync its folder, so that the name survives a crash."""
+    os.replace(local_path, target)
+    descriptor = os.open(os.path.dirname(target), os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_file(root: Root, relative: str) -> bytes:
@@ -169,6 +178,17 @@ def read_file(root: Root, relative: str) -> bytes:
         OSError: it cannot be read.
     """
     return bytes(root.fs.cat_file(root.join(relative)))
+
+
+def list_folder(root: Root, relative: str) -> list[str]:
+    """Return the paths, relative to the root, of what lies in a folder of a set, sorted."""
+    path = root.join(relative)
+    root.fs.invalidate_cache(path)
+    try:
+        found = root.fs.ls(path, detail=False)
+    except FileNotFoundError:
+        return []
+    return sorted(f"{relative}/{posixpath.basename(name.rstrip('/'))}" for name in found)
 
 
 def remove_folder(root: Root, relative: str) -> None:

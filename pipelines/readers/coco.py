@@ -29,6 +29,7 @@ def read_coco(images: str, annotations: str, split: str | None) -> SourceSet:
     document = _parse(annotations)
     root = open_root(images)
     records = document["images"]
+    _refuse_bad_records(annotations, records)
     by_image: dict[int, list[Any]] = defaultdict(list)
     for annotation in document["annotations"]:
         by_image[annotation["image_id"]].append(annotation)
@@ -68,6 +69,18 @@ def _parse(annotations: str) -> dict[str, Any]:
             f"{annotations!r} is not a COCO instances file: it has no list of {', '.join(missing)}"
         )
     return dict(document)
+
+
+def _refuse_bad_records(annotations: str, records: list[dict[str, Any]]) -> None:
+    kinds = {"id": int, "file_name": str, "width": int, "height": int}
+    problems = [
+        f"images[{index}]: {name}: expected {kind.__name__}, found {record.get(name)!r}"
+        for index, record in enumerate(records)
+        for name, kind in kinds.items()
+        if not isinstance(record.get(name), kind)
+    ]
+    if problems:
+        raise InputError(f"{annotations!r} is malformed:\n{listed(problems)}")
 
 
 def _refuse_bad_ids(

@@ -1,0 +1,61 @@
+"""Real photographs in ImageNet's and COCO's layouts, and the command run on them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.photographs import (
+    SUBSAMPLINGS,
+    jpeg_bytes,
+    photographs,
+    write_coco,
+    write_imagenet,
+)
+from transforms.arrays import Pixels
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def photos() -> dict[str, Pixels]:
+    """The shipped photographs by name; all but ``astronaut`` are not square."""
+    return {name: np.ascontiguousarray(pixels) for name, pixels in photographs().items()}
+
+
+@pytest.fixture(scope="session", params=list(SUBSAMPLINGS))
+def jpeg(request: pytest.FixtureRequest, photos: dict[str, Pixels]) -> bytes:
+    """A photograph of 600 x 400 pixels as JPEG, in each chroma subsampling."""
+    return jpeg_bytes(photos["coffee"], request.param)
+
+
+@pytest.fixture(scope="session")
+def imagenet_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``images/*.JPEG`` and ``val.txt``: 18 photographs, three chroma subsamplings."""
+    folder = tmp_path_factory.mktemp("imagenet")
+    write_imagenet(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def coco_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``images/*.jpg`` and ``instances_demo.json``: the same photographs, with hand-made boxes."""
+    folder = tmp_path_factory.mktemp("coco")
+    write_coco(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sysnoise() -> Command:
+    """Run the ``sysnoise`` command in a process of its own."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+
+    return run
