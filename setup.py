@@ -1,4 +1,4 @@
-"""Installs the packages ``transforms``, ``manifests`` and ``pipelines`` and the ``sysnoise`` command."""
+"""Installs the packages transforms, manifests and pipelines, and the ``sysnoise`` command."""
 
 from pathlib import Path
 

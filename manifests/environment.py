@@ -1,7 +1,7 @@
 """The software and machine that a set was made with, as far as they can decide its bytes.
 
-Host names, times, paths, kernel and CPU model are left out: the same input, grid, library builds and
-CPU features make the same files, manifest included.
+Host names, times, paths, kernel and CPU model are left out: the same input, grid, library builds
+and CPU features make the same files, manifest included.
 """
 
 from __future__ import annotations

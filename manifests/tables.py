@@ -94,7 +94,9 @@ def geometry_row(placement: Placement, orientation: int) -> dict[str, Any]:
 
 def placement_of(geometry: dict[str, Any]) -> Placement:
     """Return the placement of a row of :data:`GEOMETRY`."""
-    return Placement(**{field.name: geometry[field.name] for field in dataclasses.fields(Placement)})
+    return Placement(
+        **{field.name: geometry[field.name] for field in dataclasses.fields(Placement)}
+    )
 
 
 def target_fields(kind: DatasetKind) -> list[pa.Field]:

@@ -23,8 +23,8 @@ FORMATS = {
 }
 IMAGE_FORMATS = ("png", "webp", "jxl", "npy")
 BEAM_HELP = (
-    "Arguments that are not listed here go to Apache Beam, such as --runner=FlinkRunner. By default "
-    "the run uses Beam's local runner with one process a worker."
+    "Arguments that are not listed here go to Apache Beam, such as --runner=FlinkRunner. By "
+    "default the run uses Beam's local runner with one process a worker."
 )
 
 
@@ -82,7 +82,9 @@ def _add_generate(commands: Any) -> None:
     generate = commands.add_parser("generate", help=text, description=text.capitalize() + ".")
     datasets = generate.add_subparsers(metavar="DATASET", required=True)
 
-    imagenet = _command(datasets, "imagenet", "generate a noise set of ImageNet", _generate_imagenet)
+    imagenet = _command(
+        datasets, "imagenet", "generate a noise set of ImageNet", _generate_imagenet
+    )
     imagenet.add_argument(
         "--images",
         required=True,

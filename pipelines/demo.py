@@ -9,7 +9,7 @@ from pathlib import Path
 from pipelines.errors import OutputError, ShardError
 from pipelines.photographs import write_coco, write_imagenet
 
-READING = '''
+READING = """
 Read a shard with WebDataset:
 
     import webdataset as wds
@@ -24,7 +24,7 @@ or with Hugging Face datasets, which decodes the images of the Parquet shards:
     files = f"{output}/imagenet/variants/{{variant}}/*.parquet"
     print(load_dataset("parquet", data_files=files, split="train")[0])
 
-The digests of all images, side by side for all variants: {output}/imagenet/samples/*.parquet'''
+The digests of all images, side by side for all variants: {output}/imagenet/samples/*.parquet"""
 
 
 def run_demo(output: str) -> None:

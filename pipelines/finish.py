@@ -43,9 +43,7 @@ def finish(plan: Plan, output: Root) -> dict[str, Any]:
     receipts = _read_receipts(plan, output)
     samples = sum(receipt["samples"] for receipt in receipts)
     rejects = [row for receipt in receipts for row in receipt["rejects"]]
-    files = [
-        {**row, "shard": receipt["shard"]} for receipt in receipts for row in receipt["files"]
-    ]
+    files = [{**row, "shard": receipt["shard"]} for receipt in receipts for row in receipt["files"]]
     files += _write_set_files(plan, output, rejects, samples)
     files.sort(key=lambda row: str(row["path"]))
     table = _parquet_bytes(pa.Table.from_pylist(files, FILES_SCHEMA))
@@ -78,7 +76,9 @@ def _read_receipts(plan: Plan, output: Root) -> list[dict[str, Any]]:
             problems.append(f"{path}: of another plan ({receipt['fingerprint']})")
         receipts.append(receipt)
     if problems:
-        raise ShardError(f"{len(problems)} shard(s) of {output.url!r} are not done:\n{listed(problems)}")
+        raise ShardError(
+            f"{len(problems)} shard(s) of {output.url!r} are not done:\n{listed(problems)}"
+        )
     return receipts
 
 
@@ -88,7 +88,9 @@ def _write_set_files(
     """Write rejects and annotations; return the rows of all files that no shard owns."""
     schema = rejects_schema(plan.grid.decoders)
     table = _parquet_bytes(pa.Table.from_pylist(list(rejects), schema))
-    written = {layout.REJECTS: ("rejects", len(rejects), _write(output, layout.REJECTS, table))}
+    written: dict[str, tuple[str, int | None, dict[str, Any]]] = {
+        layout.REJECTS: ("rejects", len(rejects), _write(output, layout.REJECTS, table))
+    }
     if plan.kind is DatasetKind.COCO:
         for kind, document in _annotation_documents(plan, output).items():
             path = layout.annotations_path(plan.split, kind)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from manifests import layout
 from manifests.layout import ShardFormat
@@ -43,7 +43,7 @@ SPARE_FILES = 64
 """Open files that a process needs beside the shards that it writes."""
 
 
-class GenerateShard(beam.DoFn):  # type: ignore[misc]
+class GenerateShard(beam.DoFn):
     """Makes one shard: shard number -> (shard number, error message or None)."""
 
     def __init__(self, source_root: str, output: str) -> None:
@@ -200,9 +200,9 @@ def _refuse_used_output(output: Root) -> None:
 
 
 def _refuse_failures(plan: Plan, output: Root) -> None:
-    failures = [json.loads(read_file(output, path)) for path in list_folder(output, layout.FAILURES)]
+    failures = [
+        json.loads(read_file(output, path)) for path in list_folder(output, layout.FAILURES)
+    ]
     if failures:
-        messages = [str(failure["error"]) for failure in failures]
-        raise ShardError(
-            f"{len(messages)} of {plan.shards} shards failed:\n{listed(list(dict.fromkeys(messages)))}"
-        )
+        messages = list(dict.fromkeys(str(failure["error"]) for failure in failures))
+        raise ShardError(f"{len(failures)} of {plan.shards} shards failed:\n{listed(messages)}")

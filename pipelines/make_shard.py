@@ -67,7 +67,9 @@ def _read(read: ReadSource, source: Mapping[str, Any]) -> bytes:
     try:
         return read(source)
     except OSError as error:
-        raise ShardError(f"reading sample {source['key']} from {source['name']!r}: {error}") from error
+        raise ShardError(
+            f"reading sample {source['key']} from {source['name']!r}: {error}"
+        ) from error
 
 
 def _open_writer(plan: Plan, shard_format: ShardFormat, folder: str) -> ShardWriter:

@@ -125,7 +125,8 @@ def write_coco(folder: Path, crops: int = 0, seed: int = 0) -> None:
         seed: of the crops.
     """
     named = seeded_crops(crops, seed) if crops else _each_subsampling()
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     (folder / "images").mkdir(parents=True)
     for image_id, (name, data) in enumerate(named, start=1):
         file = f"{image_id:012d}.jpg"

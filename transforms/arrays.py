@@ -12,9 +12,9 @@ Pixels = NDArray[np.uint8]
 
 
 def pixel_digest(pixels: Pixels) -> bytes:
-    """Return the 32-byte sha256 that identifies an image by its pixels alone.
+    r"""Return the 32-byte sha256 that identifies an image by its pixels alone.
 
-    The hashed message is ``uint8 H W 3\\n`` with decimal height and width, then the RGB bytes in
+    The hashed message is ``uint8 H W 3\n`` with decimal height and width, then the RGB bytes in
     C order, so that anyone can recompute it from a stored image in any language.
 
     Args:
@@ -26,7 +26,7 @@ def pixel_digest(pixels: Pixels) -> bytes:
     check_pixels(pixels)
     height, width, channels = pixels.shape
     digest = hashlib.sha256(f"uint8 {height} {width} {channels}\n".encode())
-    digest.update(np.ascontiguousarray(pixels))
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.digest()
 
 

@@ -53,7 +53,7 @@ def _opencv_build_line(label: str) -> str:
 
 
 def simplejpeg_build() -> Build:
-    """simplejpeg's version and that of the libjpeg-turbo compiled into its extension module.
+    """Version of simplejpeg and of the libjpeg-turbo compiled into its extension module.
 
     The library does not report the latter, so it is read from the version text that libjpeg-turbo
     leaves in the binary.
@@ -87,7 +87,7 @@ def numpy_build() -> Build:
 
 
 def imagecodecs_build() -> Build:
-    """imagecodecs' version and that of its libjxl."""
+    """Version of imagecodecs and of its libjxl."""
     import imagecodecs
 
     return {
@@ -117,5 +117,5 @@ def cpu_features() -> tuple[str, ...]:
     """SIMD features of this CPU, as NumPy finds them (``numpy.show_config``), sorted."""
     import numpy
 
-    simd = numpy.show_config(mode="dicts")["SIMD Extensions"]  # type: ignore[index,call-overload]
+    simd = numpy.show_config(mode="dicts")["SIMD Extensions"]
     return tuple(sorted({*simd["baseline"], *simd["found"]}))

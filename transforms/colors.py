@@ -15,7 +15,7 @@ published. Conventions shared by all of them:
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -106,21 +106,21 @@ def color_bgr(pixels: Pixels) -> Pixels:
 
 def color_yuv444(pixels: Pixels, *, matrix: YuvMatrix) -> Pixels:
     """RGB to YUV 4:4:4 and back (paper, appendix A, equations in rounded form)."""
-    red, green, blue = _planes(pixels)
-    luma = _weighted(matrix.y, red, green, blue, matrix.black)
-    u = _weighted(matrix.u, red, green, blue, 128)
-    v = _weighted(matrix.v, red, green, blue, 128)
+    planes = _planes(pixels)
+    luma = _weighted(matrix.y, planes, matrix.black)
+    u = _weighted(matrix.u, planes, 128)
+    v = _weighted(matrix.v, planes, 128)
     return _to_rgb(luma, u, v, matrix)
 
 
 def color_nv12(pixels: Pixels, *, matrix: YuvMatrix) -> Pixels:
     """RGB to NV12 (YUV 4:2:0) and back, with averaged and replicated chroma."""
     height, width = pixels.shape[:2]
-    red, green, blue = _planes(_pad_to_even(pixels))
-    luma = _weighted(matrix.y, red, green, blue, matrix.black)
-    sums = [_block_sums(plane) for plane in (red, green, blue)]
-    u = _weighted(matrix.u, *sums, 128, count=4)
-    v = _weighted(matrix.v, *sums, 128, count=4)
+    planes = _planes(_pad_to_even(pixels))
+    luma = _weighted(matrix.y, planes, matrix.black)
+    sums = [_block_sums(plane) for plane in planes]
+    u = _weighted(matrix.u, sums, 128, count=4)
+    v = _weighted(matrix.v, sums, 128, count=4)
     rgb = _to_rgb(luma, _replicate(u), _replicate(v), matrix)
     return np.ascontiguousarray(rgb[:height, :width])
 
@@ -134,20 +134,19 @@ def color_nv12_opencv(pixels: Pixels) -> Pixels:
     height, width = pixels.shape[:2]
     i420 = cv2.cvtColor(_pad_to_even(pixels), cv2.COLOR_RGB2YUV_I420)
     rgb = cv2.cvtColor(i420, cv2.COLOR_YUV2RGB_I420)
-    return np.ascontiguousarray(rgb[:height, :width])  # type: ignore[arg-type]
+    return np.ascontiguousarray(rgb[:height, :width], np.uint8)
 
 
 def _planes(pixels: Pixels) -> list[Plane]:
     return [pixels[:, :, channel].astype(np.int32) for channel in range(3)]
 
 
-def _weighted(
-    weights: _Triple, red: Plane, green: Plane, blue: Plane, offset: int, count: int = 1
-) -> Plane:
+def _weighted(weights: _Triple, planes: Sequence[Plane], offset: int, count: int = 1) -> Plane:
     """Weighted mean of sums over ``count`` pixels, in 0..255; below 2**31 for count up to 4."""
     unit = _UNIT * count
-    total = weights[0] * red + weights[1] * green + weights[2] * blue
-    return np.clip((total + unit // 2) // unit + offset, 0, 255)
+    total = weights[0] * planes[0] + weights[1] * planes[1] + weights[2] * planes[2]
+    rounded: Plane = np.clip((total + unit // 2) // unit + offset, 0, 255)
+    return rounded
 
 
 def _to_rgb(luma: Plane, u: Plane, v: Plane, matrix: YuvMatrix) -> Pixels:
@@ -177,7 +176,9 @@ def _replicate(plane: Plane) -> Plane:
     return plane.repeat(2, axis=0).repeat(2, axis=1)
 
 
-def _yuv(name: str, function: Callable[..., Pixels], matrix: YuvMatrix, space: str) -> Method[Color]:
+def _yuv(
+    name: str, function: Callable[..., Pixels], matrix: YuvMatrix, space: str
+) -> Method[Color]:
     standard, value_range = space.split()
     options: dict[str, str | int | bool] = {
         "matrix": standard,

@@ -1,7 +1,8 @@
 """Decoders: encoded image bytes to RGB pixels, each exactly as its library gives them.
 
-Every function takes the bytes of one image file and returns uint8 of shape (H, W, 3), RGB, 0 to 255.
-Orientation stored in EXIF is ignored, except by ``opencv-exif``. None decodes at reduced scale.
+Every function takes the bytes of one image file and returns uint8 of shape (H, W, 3), RGB, 0 to
+255. Orientation stored in EXIF is ignored, except by ``opencv-exif``. None decodes at reduced
+scale.
 """
 
 from __future__ import annotations
@@ -70,27 +71,27 @@ def _imdecode(data: bytes, flags: int) -> Pixels:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
         raise ValueError("cv2.imdecode returned no image")
-    return pixels  # type: ignore[return-value]
+    return np.asarray(pixels, np.uint8)
 
 
 def decode_simplejpeg(data: bytes) -> Pixels:
     """libjpeg-turbo, accurate DCT and fancy upsampling. Source: ``simplejpeg.decode_jpeg``."""
-    return simplejpeg.decode_jpeg(data)
+    return np.asarray(simplejpeg.decode_jpeg(data))
 
 
 def decode_simplejpeg_fastdct(data: bytes) -> Pixels:
     """libjpeg-turbo with the fast integer DCT (IFAST), which is less exact."""
-    return simplejpeg.decode_jpeg(data, fastdct=True)
+    return np.asarray(simplejpeg.decode_jpeg(data, fastdct=True))
 
 
 def decode_simplejpeg_fastupsample(data: bytes) -> Pixels:
     """libjpeg-turbo with replicated instead of smoothly interpolated chroma."""
-    return simplejpeg.decode_jpeg(data, fastupsample=True)
+    return np.asarray(simplejpeg.decode_jpeg(data, fastupsample=True))
 
 
 def decode_simplejpeg_fastdct_fastupsample(data: bytes) -> Pixels:
     """libjpeg-turbo with both shortcuts."""
-    return simplejpeg.decode_jpeg(data, fastdct=True, fastupsample=True)
+    return np.asarray(simplejpeg.decode_jpeg(data, fastdct=True, fastupsample=True))
 
 
 def decode_ffmpeg(data: bytes) -> Pixels:
@@ -103,10 +104,10 @@ def decode_ffmpeg(data: bytes) -> Pixels:
     context = av.CodecContext.create("mjpeg", "r")
     context.thread_count = 1
     context.options = {"err_detect": "explode"}
-    frames = [*context.decode(av.Packet(data)), *context.decode(None)]  # type: ignore[attr-defined]
+    frames = [*context.decode(av.Packet(data)), *context.decode(None)]
     if not frames:
         raise ValueError("libavcodec's mjpeg decoder gave no frame")
-    return frames[0].to_ndarray(format="rgb24")  # type: ignore[no-any-return]
+    return np.asarray(frames[0].to_ndarray(format="rgb24"), np.uint8)
 
 
 def _simplejpeg(name: str, function: Decode, dct: str, upsampling: str) -> Decoder:

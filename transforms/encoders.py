@@ -1,7 +1,7 @@
 """Encoders of the stored images. All are lossless: a lossy one would add noise of its own.
 
-Every function takes uint8 RGB of shape (H, W, 3) and returns the bytes of one file. The bytes depend
-on the library's build; the pixels do not.
+Every function takes uint8 RGB of shape (H, W, 3) and returns the bytes of one file. The bytes
+depend on the library's build; the pixels do not.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ class RandomResizedCrop:
     ``tries`` regions of a random share of the area and a random aspect ratio (log-uniform) are
     drawn; the first that fits is used, else the largest central region within the ratios.
 
-    Source: torchvision ``RandomResizedCrop.get_params``, with sha256 in place of a global generator.
+    Source: torchvision ``RandomResizedCrop.get_params``, with sha256 for the global generator.
     """
 
     rule: ClassVar[str] = "random-resized-crop"
@@ -301,7 +301,8 @@ class Native:
 Geometry = ShorterSide | Squash | RandomResizedCrop | KeepRatio | Letterbox | Native
 
 RULES: Mapping[str, type[Geometry]] = {
-    kind.rule: kind for kind in (ShorterSide, Squash, RandomResizedCrop, KeepRatio, Letterbox, Native)
+    kind.rule: kind
+    for kind in (ShorterSide, Squash, RandomResizedCrop, KeepRatio, Letterbox, Native)
 }
 
 PRESETS: Mapping[str, Geometry] = {

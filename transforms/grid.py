@@ -132,8 +132,7 @@ class Grid:
 
     @functools.cached_property
     def variants(self) -> tuple[Variant, ...]:
-        """All variants, in grid order: decoders, then resizes, then colors; one-factor grids start
-        with the baseline."""
+        """All variants in grid order: decoder, resize, color; or the baseline, then each axis."""
         if self.combine is Combine.PRODUCT:
             return tuple(
                 Variant(decoder, resize, color)
@@ -251,7 +250,9 @@ def parse_grid(text: str, origin: str, name: str) -> Grid:
     problems += grid_problems(document)
     if problems:
         located = sorted((*_place(marks, path), _dotted(path), text) for path, text in problems)
-        lines = (f"{origin}:{line}:{column}: {path}: {text}" for line, column, path, text in located)
+        lines = (
+            f"{origin}:{line}:{column}: {path}: {text}" for line, column, path, text in located
+        )
         raise GridError("\n".join(lines))
     return grid_from_document(document, name)
 
@@ -301,7 +302,7 @@ def _geometry_problems(document: Mapping[str, Any]) -> list[Problem]:
     if not isinstance(value, Mapping):
         presets = ", ".join(PRESETS)
         return [(("geometry",), f"expected a preset ({presets}) or a mapping with a rule")]
-    rule = value.get("rule")
+    rule = str(value.get("rule"))
     if rule not in RULES:
         return [(("geometry",), unknown_name("rule", rule, RULES))]
     fields = {field.name: field for field in dataclasses.fields(RULES[rule])}
@@ -331,7 +332,7 @@ def _fits(value: Any, annotation: str) -> bool:
 def _geometry(value: str | Mapping[str, Any]) -> Geometry:
     if isinstance(value, str):
         return PRESETS[value]
-    parameters = {
+    parameters: dict[str, Any] = {
         key: tuple(map(float, given)) if isinstance(given, list) else given
         for key, given in value.items()
         if key != "rule"

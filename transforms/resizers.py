@@ -1,8 +1,8 @@
 """Resizes: RGB pixels to RGB pixels of another size, each exactly as its library gives them.
 
-Every function takes uint8 of shape (H, W, 3) and a size (width, height) in pixels, and returns uint8
-of shape (height, width, 3). Pillow's smooth filters widen with the reduction (antialiased); of
-OpenCV's only INTER_AREA does.
+Every function takes uint8 of shape (H, W, 3) and a size (width, height) in pixels, and returns
+uint8 of shape (height, width, 3). Pillow's smooth filters widen with the reduction (antialiased);
+of OpenCV's only INTER_AREA does.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def resize_pillow(pixels: Pixels, size: Size, *, resample: Image.Resampling) -> 
 
 
 def resize_opencv(pixels: Pixels, size: Size, *, interpolation: int) -> Pixels:
-    """OpenCV's ``resize`` to a given size, so that the factors are the exact ratios of the sizes."""
-    return cv2.resize(pixels, size, interpolation=interpolation)  # type: ignore[return-value]
+    """OpenCV's ``resize`` to a given size, so that the factors are the ratios of the sizes."""
+    return np.asarray(cv2.resize(pixels, size, interpolation=interpolation), np.uint8)
 
 
 def resize_none(pixels: Pixels, size: Size) -> Pixels:
@@ -86,4 +86,5 @@ def resize(name: str, pixels: Pixels, size: Size) -> Pixels:
     Raises:
         UnknownNameError: no such resize.
     """
-    return get_method(RESIZES, "resize", name).function(pixels, size)
+    method: Method[Resize] = get_method(RESIZES, "resize", name)
+    return method.function(pixels, size)

@@ -78,7 +78,8 @@ def rle_string(segmentation: Any, height: int, width: int) -> str:
 
     Args:
         segmentation: polygons, or a run-length encoding of that size.
-        height, width: of the image in pixels.
+        height: of the image in pixels.
+        width: of the image in pixels.
     """
     if isinstance(segmentation, Mapping):
         return _compressed(decode_rle(segmentation))

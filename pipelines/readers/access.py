@@ -64,7 +64,8 @@ def source_reader(url: str) -> Callable[[Mapping[str, Any]], bytes]:
         if row is not None:
             starts = row_group_starts(file)
             index = next(i for i, start in enumerate(starts[1:]) if row < start)
-            return row_group(file, index)[row - starts[index]]
+            images: list[bytes] = row_group(file, index)
+            return images[row - starts[index]]
         if offset is not None:
             end = offset + source["size"]
             return bytes(root.fs.cat_file(root.join(file), start=offset, end=end))

@@ -41,7 +41,9 @@ def read_coco(images: str, annotations: str, split: str | None) -> SourceSet:
         image=[_json(record) for record in records],
         annotations=[_json(by_image.get(record["id"], [])) for record in records],
     )
-    header = {key: document[key] for key in ("info", "licenses", "categories") if key in document}
+    header: dict[str, Any] = {
+        key: document[key] for key in ("info", "licenses", "categories") if key in document
+    }
     stem, _ = posixpath.splitext(posixpath.basename(annotations))
     return SourceSet(
         DatasetKind.COCO,
@@ -88,7 +90,9 @@ def _refuse_bad_ids(
 ) -> None:
     ids = [record["id"] for record in records]
     known = set(ids)
-    problems = [f"annotation of image {image}, which is not listed" for image in by_image.keys() - known]
+    problems = [
+        f"annotation of image {image}, which is not listed" for image in by_image.keys() - known
+    ]
     if len(known) != len(ids):
         problems.append(f"{len(ids) - len(known)} image id(s) are listed twice")
     if problems:
@@ -104,7 +108,7 @@ def _find_files(root: Root, names: list[str]) -> tuple[list[str], tuple[str, ...
     missing = [name for name, file in zip(names, files, strict=True) if file is None]
     if missing:
         raise InputError(
-            f"{len(missing)} image(s) of the annotations are not in {root.url!r}:\n{listed(missing)}"
+            f"{len(missing)} annotated image(s) are not in {root.url!r}:\n{listed(missing)}"
         )
     present = [file for file in files if file is not None]
     extra = len(by_path - set(present))

@@ -158,8 +158,8 @@ def _read_class_folders(root: Root, classes: Classes, split: str) -> SourceSet:
         )
     if not classes and len(folders) != CLASS_COUNT:
         raise InputError(
-            f"{root.url!r} has {len(folders)} class folders, not 1,000, and in a subset the place of "
-            "a folder is not its label; give all classes in label order with --classes"
+            f"{root.url!r} has {len(folders)} class folders, not 1,000, and in a subset the place "
+            "of a folder is not its label; give all classes in label order with --classes"
         )
     index = {info.wnid: label for label, info in enumerate(classes)}
     index = index or {folder: label for label, folder in enumerate(folders)}
@@ -171,9 +171,7 @@ def _read_class_folders(root: Root, classes: Classes, split: str) -> SourceSet:
     return dataclasses.replace(found, warnings=())  # The folders' names say the order.
 
 
-def _read_webdataset(
-    root: Root, files: Sequence[str], classes: Classes, split: str
-) -> SourceSet:
+def _read_webdataset(root: Root, files: Sequence[str], classes: Classes, split: str) -> SourceSet:
     names, tars, offsets, sizes, labels, problems = [], [], [], [], [], []
     for file in files:
         images: dict[str, tuple[str, int, int]] = {}

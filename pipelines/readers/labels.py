@@ -25,8 +25,8 @@ KNOWN_LABELS = {
 
 NOT_WNID_ORDER = (
     "labels must be 0-based in wnid order (0 to 999, as torchvision, timm and Hugging Face use); "
-    "the devkit's ILSVRC2012_ID counts 1 to 1000 in another order. Map the ids through the devkit's "
-    "meta.mat, or use a val.txt in wnid order"
+    "the devkit's ILSVRC2012_ID counts 1 to 1000 in another order. Map the ids through the "
+    "devkit's meta.mat, or use a val.txt in wnid order"
 )
 
 

@@ -36,9 +36,9 @@ SOURCES_SCHEMA = pa.schema(
 )
 """A row a source image, in key order.
 
-``name`` is what the source calls the image. Its bytes are the whole of ``file``; ``size`` bytes of it
-from ``offset`` on (a member of a tar); or the ``image`` column's bytes in ``row`` of a Parquet file.
-``image`` and ``annotations`` are JSON texts of COCO.
+``name`` is what the source calls the image. Its bytes are the whole of ``file``; ``size`` bytes of
+it from ``offset`` on (a member of a tar); or the ``image`` column's bytes in ``row`` of a Parquet
+file. ``image`` and ``annotations`` are JSON texts of COCO.
 """
 
 LONGEST_KEY = 90
@@ -81,7 +81,7 @@ class SourceSet:
 
 
 def sample_key(name: str) -> str:
-    """Return the key of a source name: its stem, every byte outside ``[A-Za-z0-9_-]`` as ``_XX``."""
+    """Return the key of a source name: its stem, each byte outside ``[A-Za-z0-9_-]`` as ``_XX``."""
     stem, _ = posixpath.splitext(posixpath.basename(name))
     data = stem.encode("utf-8", "surrogateescape")
     return re.sub(rb"[^A-Za-z0-9_-]", lambda match: b"_%02X" % match[0][0], data).decode("ascii")
@@ -127,8 +127,8 @@ def _refuse_bad_keys(table: pa.Table) -> None:
     long = pc.indices_nonzero(pc.greater(pc.binary_length(keys), LONGEST_KEY)).to_pylist()
     if long:
         raise InputError(
-            f"{len(long)} key(s) are longer than {LONGEST_KEY} characters; shorten the file names:\n"
-            f"{listed([str(names[i]) for i in long])}"
+            f"{len(long)} key(s) are longer than {LONGEST_KEY} characters; shorten the file "
+            f"names:\n{listed([str(names[i]) for i in long])}"
         )
 
 

@@ -64,7 +64,9 @@ class ParquetWriter:
                 self._schema,
                 use_dictionary=False,
                 write_statistics=["key"],
-                compression={name: "NONE" if name == "image" else "SNAPPY" for name in self._leaves()},
+                compression={
+                    name: "NONE" if name == "image" else "SNAPPY" for name in self._leaves()
+                },
             )
             for file in self._files
         ]
