@@ -15,7 +15,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["transforms*", "manifests*", "pipelines*"]),
-    package_data={"manifests": ["*.json", "grids/*.yaml", "py.typed"]},
+    package_data={
+        "transforms": ["py.typed"],
+        "manifests": ["py.typed", "*.json", "grids/*.yaml"],
+        "pipelines": ["py.typed"],
+    },
     entry_points={"console_scripts": ["sysnoise = pipelines.cli:main"]},
     install_requires=[
         "apache-beam>=2.77,<2.78",

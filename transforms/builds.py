@@ -76,7 +76,7 @@ def pyav_build() -> Build:
 
     libraries = ("libavcodec", "libavutil", "libswscale")
     versions = {name: ".".join(map(str, av.library_versions[name])) for name in libraries}
-    return {"version": av.__version__, **versions, "cpu_features": cpu_features()}
+    return {"version": av.__version__, **versions, "cpu_features": list(cpu_features())}
 
 
 def numpy_build() -> Build:

@@ -60,12 +60,12 @@ def source_reader(url: str) -> Callable[[Mapping[str, Any]], bytes]:
         return starts
 
     def read(source: Mapping[str, Any]) -> bytes:
-        file, row, offset = source["file"], source["row"], source["offset"]
+        file, offset = source["file"], source["offset"]
+        row: int | None = source["row"]
         if row is not None:
             starts = row_group_starts(file)
             index = next(i for i, start in enumerate(starts[1:]) if row < start)
-            images: list[bytes] = row_group(file, index)
-            return images[row - starts[index]]
+            return row_group(file, index)[row - starts[index]]
         if offset is not None:
             end = offset + source["size"]
             return bytes(root.fs.cat_file(root.join(file), start=offset, end=end))

@@ -1,0 +1,38 @@
+# Every target sets up what it needs in .venv; PYTHON must be Python 3.11 or newer.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test lint style clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+
+demo: .venv/demo ## generate two small sets from shipped photographs into demo/
+	rm -rf demo
+	$(BIN)/sysnoise demo --output demo
+
+test: .venv/dev ## run all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/dev ## check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+style: .venv/dev ## rewrite the code in the project's style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## remove the environment, caches and the demo's output
+	rm -rf .venv demo build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+
+.venv/demo: setup.py pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	touch $@
+
+.venv/dev: setup.py pyproject.toml .venv/demo
+	$(BIN)/python -m pip install --quiet --editable '.[demo,dev,jxl]'
+	touch $@

@@ -1,0 +1,100 @@
+"""Whole runs through the command: sizes, pairing, sums and reproducibility."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from manifests import load_grid
+from manifests.schema import validate_manifest
+from pipelines.finish import finish
+from pipelines.make_shard import make_shard
+from pipelines.photographs import write_coco, write_imagenet
+from pipelines.readers.access import source_reader
+from pipelines.shards import load_plan
+from pipelines.storage import open_output
+from tests.conftest import Command
+from tests.end_to_end.reading import (
+    assert_paired_and_digested,
+    assert_sums_hold,
+    manifest,
+    tree,
+)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_any_number_of_workers_makes_the_same_bytes(
+    workers: int, imagenet_set: Path, imagenet_source: Path, tmp_path: Path, sysnoise: Command
+) -> None:
+    done = sysnoise(
+        "generate",
+        "imagenet",
+        f"--images={imagenet_source / 'images'}",
+        f"--label-file={imagenet_source / 'val.txt'}",
+        f"--output={tmp_path / 'again'}",
+        "--grid=imagenet-one-factor",
+        "--format=both",
+        f"--image-format={imagenet_set.name.split('-')[1]}",
+        "--samples-per-shard=5",
+        f"--workers={workers}",
+    )
+    assert done.returncode == 0, done.stderr
+    assert tree(tmp_path / "again") == tree(imagenet_set)
+
+
+def test_any_order_of_shards_and_place_of_sources_makes_the_same_bytes(
+    coco_set: Path, coco_source: Path, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(coco_source / "images", tmp_path / "elsewhere")
+    for name in ("plan.json", "sources.parquet"):
+        (tmp_path / "again").mkdir(exist_ok=True)
+        shutil.copy(coco_set / name, tmp_path / "again" / name)
+    output = open_output(str(tmp_path / "again"))
+    plan = load_plan(output)
+    for shard in reversed(range(plan.shards)):
+        make_shard(plan, shard, source_reader(str(moved)), output)
+    finish(plan, output)
+    assert tree(tmp_path / "again") == tree(coco_set)
+
+
+def test_imagenet_full_is_complete_and_paired(tmp_path: Path, sysnoise: Command) -> None:
+    write_imagenet(tmp_path / "source", crops=64, seed=1)
+    output = tmp_path / "set"
+    done = sysnoise(
+        "generate",
+        "imagenet",
+        f"--images={tmp_path / 'source' / 'images'}",
+        f"--label-file={tmp_path / 'source' / 'val.txt'}",
+        f"--output={output}",
+        "--grid=imagenet-full",
+        "--samples-per-shard=16",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "64 samples x 132 variants in 4 shards, 0 rejected" in done.stdout
+    counts = manifest(output)["counts"]
+    assert (counts["samples"], counts["variants"], counts["images"]) == (64, 132, 132 * 64)
+    validate_manifest(manifest(output))
+    assert_sums_hold(output)
+    assert_paired_and_digested(output, load_grid("imagenet-full"))
+
+
+def test_coco_full_is_complete_and_paired(tmp_path: Path, sysnoise: Command) -> None:
+    write_coco(tmp_path / "source", crops=8, seed=1)
+    output = tmp_path / "set"
+    done = sysnoise(
+        "generate",
+        "coco",
+        f"--images={tmp_path / 'source' / 'images'}",
+        f"--annotations={tmp_path / 'source' / 'instances_demo.json'}",
+        f"--output={output}",
+        "--grid=coco-full",
+        "--samples-per-shard=4",
+    )
+    assert done.returncode == 0, done.stderr
+    counts = manifest(output)["counts"]
+    assert (counts["samples"], counts["variants"], counts["images"]) == (8, 132, 132 * 8)
+    validate_manifest(manifest(output))
+    assert_sums_hold(output)
+    assert_paired_and_digested(output, load_grid("coco-full"))

@@ -1,0 +1,65 @@
+"""The shipped grids are those of the documentation, and loading says what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from manifests import grid_names, load_grid
+from transforms.geometry import PRESETS
+from transforms.grid import GridError
+
+SHIPPED = {
+    "coco-full": (6, 11, 2, "coco-800x1333", 132),
+    "coco-one-factor": (6, 11, 2, "coco-800x1333", 17),
+    "coco-published": (1, 2, 1, "coco-800x1333", 2),
+    "imagenet-full": (6, 11, 2, "shorter256-crop224", 132),
+    "imagenet-one-factor": (6, 11, 2, "shorter256-crop224", 17),
+    "imagenet-original": (3, 11, 1, "squash256-crop224", 33),
+    "imagenet-train": (6, 11, 2, "random-resized-crop224", 17),
+}
+PAPER = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+
+
+def test_names() -> None:
+    assert grid_names() == sorted(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_grid(name: str) -> None:
+    decoders, resizes, colors, geometry, variants = SHIPPED[name]
+    grid = load_grid(name)
+    assert grid.name == name
+    assert (len(grid.decoders), len(grid.resizes), len(grid.colors)) == (decoders, resizes, colors)
+    assert grid.geometry == PRESETS[geometry]
+    assert len(set(grid.variants)) == len(grid.variants) == variants
+    assert grid.baseline.id == grid.variants[0].id == "pillow/pillow-bilinear/rgb"
+    if resizes == 11:
+        opencv = ("nearest", "linear", "area", "cubic", "lanczos4")
+        paper = {f"pillow-{filter_}" for filter_ in PAPER} | {f"opencv-{flag}" for flag in opencv}
+        assert set(grid.resizes) == paper
+
+
+def test_file_of_the_user(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "decoders: [pil]\nresizes: [pil-cubic, pil-bilinear]\ncolors: [rgb]\n"
+        "geometry: {rule: letterbox, size: 416}\n"
+    )
+    grid = load_grid(str(file))
+    assert grid.name == "mine"
+    assert [variant.id for variant in grid.variants] == [
+        "pillow/pillow-bicubic/rgb",
+        "pillow/pillow-bilinear/rgb",
+    ]
+
+
+def test_unknown_name_lists_the_grids() -> None:
+    with pytest.raises(GridError, match=r"did you mean 'imagenet-full'.*imagenet-original"):
+        load_grid("imagenet-ful")
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(GridError, match=r"reading the grid file '.*missing\.yaml'"):
+        load_grid(str(tmp_path / "missing.yaml"))
