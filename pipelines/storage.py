@@ -8,6 +8,7 @@ import posixpath
 import shutil
 import tempfile
 import uuid
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,6 +36,12 @@ class Root:
     fs: fsspec.AbstractFileSystem
     path: str
 
+    def child(self, relative: str) -> str:
+        """Return the URL of a file or folder below this root."""
+        first, separator, rest = self.url.partition("::")
+        joined = f"{first}{relative}" if first.endswith("/") else f"{first}/{relative}"
+        return joined + separator + rest
+
     def join(self, relative: str) -> str:
         """Return the path of a file below this root; the root itself for an empty text."""
         return posixpath.join(self.path, relative) if relative else self.path
@@ -53,7 +60,7 @@ def open_root(url: str) -> Root:
     try:
         fs, path = url_to_fs(url)
         exists = path == "" or fs.exists(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError, zipfile.BadZipFile) as error:
         raise InputError(f"opening {url!r}: {error}") from error
     if not exists:
         raise InputError(f"{url!r} does not exist")
@@ -68,7 +75,15 @@ def list_images(root: Root) -> list[str]:
 def list_files(root: Root) -> list[str]:
     """Return the paths of all files below a folder, relative to it, sorted."""
     prefix = root.path.rstrip("/") + "/" if root.path else ""
-    return sorted(path.removeprefix(prefix) for path in root.fs.find(root.path))
+    return sorted(path.removeprefix(prefix) for path in _walk(root))
+
+
+def _walk(root: Root) -> list[str]:
+    if not is_local(root):
+        return list(root.fs.find(root.path))
+    # fsspec does not follow links to folders, and class folders often are links.
+    folders = os.walk(root.path, followlinks=True)
+    return [posixpath.join(folder, name) for folder, _, names in folders for name in names]
 
 
 def read_text(url: str, purpose: str) -> str:

@@ -118,4 +118,4 @@ def cpu_features() -> tuple[str, ...]:
     import numpy
 
     simd = numpy.show_config(mode="dicts")["SIMD Extensions"]
-    return tuple(sorted({*simd["baseline"], *simd["found"]}))
+    return tuple(sorted({*simd["baseline"], *simd.get("found", ())}))

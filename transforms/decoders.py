@@ -19,6 +19,7 @@ import simplejpeg
 from PIL import Image
 
 from transforms.arrays import Pixels, check_pixels
+from transforms.jpeg import has_end_of_image
 from transforms.methods import Method, get_method, registry
 
 Decode = Callable[[bytes], Pixels]
@@ -97,10 +98,13 @@ def decode_simplejpeg_fastdct_fastupsample(data: bytes) -> Pixels:
 def decode_ffmpeg(data: bytes) -> Pixels:
     """FFmpeg's own JPEG decoder, then libswscale to rgb24 with its default, bicubic, flags.
 
-    ``err_detect=explode`` makes libavcodec fail on a damaged file instead of filling the gap.
+    ``err_detect=explode`` makes libavcodec fail on a damaged file instead of filling the gap. A
+    file that lacks its end it would still complete, so that is refused first.
 
     Source: PyAV, ``CodecContext`` of ``mjpeg`` and ``VideoFrame.to_ndarray``.
     """
+    if not has_end_of_image(data):
+        raise ValueError("not a JPEG, or one without its end-of-image marker")
     context = av.CodecContext.create("mjpeg", "r")
     context.thread_count = 1
     context.options = {"err_detect": "explode"}

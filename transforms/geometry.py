@@ -319,7 +319,8 @@ def geometry_document(geometry: Geometry) -> dict[str, Any]:
     """Return a geometry as a JSON-compatible mapping of its rule and all parameters."""
     parameters = dataclasses.asdict(geometry).items()
     return {"rule": geometry.rule} | {
-        name: list(value) if isinstance(value, tuple) else value for name, value in parameters
+        name: list(map(float, value)) if isinstance(value, tuple) else value
+        for name, value in parameters
     }
 
 

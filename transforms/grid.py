@@ -242,11 +242,15 @@ def parse_grid(text: str, origin: str, name: str) -> Grid:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         document = yaml.safe_load(text)
+        marks, problems = _marks(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{origin}:{mark.line + 1}:{mark.column + 1}" if mark else origin
         raise GridError(f"{place}: not valid YAML: {error.problem}") from error
-    marks, problems = _marks(root)
+    except (yaml.YAMLError, ValueError) as error:
+        raise GridError(f"{origin}: not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise GridError(f"{origin}: an alias holds itself, or the file is nested deeply") from error
     problems += grid_problems(document)
     if problems:
         located = sorted((*_place(marks, path), _dotted(path), text) for path, text in problems)

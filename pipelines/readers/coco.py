@@ -29,7 +29,7 @@ def read_coco(images: str, annotations: str, split: str | None) -> SourceSet:
     document = _parse(annotations)
     root = open_root(images)
     records = document["images"]
-    _refuse_bad_records(annotations, records)
+    _refuse_bad_records(annotations, document)
     by_image: dict[int, list[Any]] = defaultdict(list)
     for annotation in document["annotations"]:
         by_image[annotation["image_id"]].append(annotation)
@@ -73,16 +73,34 @@ def _parse(annotations: str) -> dict[str, Any]:
     return dict(document)
 
 
-def _refuse_bad_records(annotations: str, records: list[dict[str, Any]]) -> None:
-    kinds = {"id": int, "file_name": str, "width": int, "height": int}
+FIELDS: dict[str, dict[str, type]] = {
+    "images": {"id": int, "file_name": str, "width": int, "height": int},
+    "annotations": {"id": int, "image_id": int, "category_id": int},
+}
+"""Fields that every image and annotation must have."""
+
+
+def _refuse_bad_records(annotations: str, document: dict[str, Any]) -> None:
     problems = [
-        f"images[{index}]: {name}: expected {kind.__name__}, found {record.get(name)!r}"
-        for index, record in enumerate(records)
-        for name, kind in kinds.items()
-        if not isinstance(record.get(name), kind)
+        f"{part}[{index}]: {problem}"
+        for part, fields in FIELDS.items()
+        for index, record in enumerate(document[part])
+        for problem in _field_problems(record, fields)
     ]
+    if not document["images"]:
+        problems.append("it holds no images")
     if problems:
         raise InputError(f"{annotations!r} is malformed:\n{listed(problems)}")
+
+
+def _field_problems(record: Any, fields: dict[str, type]) -> list[str]:
+    if not isinstance(record, dict):
+        return [f"expected a mapping, found {record!r}"]
+    return [
+        f"{name}: expected {kind.__name__}, found {record.get(name)!r}"
+        for name, kind in fields.items()
+        if not isinstance(record.get(name), kind)
+    ]
 
 
 def _refuse_bad_ids(
@@ -102,19 +120,29 @@ def _refuse_bad_ids(
 def _find_files(root: Root, names: list[str]) -> tuple[list[str], tuple[str, ...]]:
     """Return where each file name stands below the root, by its path or else its base name."""
     found = list_images(root)
-    by_path = set(found)
-    by_base = {posixpath.basename(path): path for path in found}
-    files = [name if name in by_path else by_base.get(posixpath.basename(name)) for name in names]
-    missing = [name for name, file in zip(names, files, strict=True) if file is None]
+    paths = set(found)
+    by_base: dict[str, list[str]] = defaultdict(list)
+    for path in found:
+        by_base[posixpath.basename(path)].append(path)
+    matches = [[name] if name in paths else by_base[posixpath.basename(name)] for name in names]
+    missing = [name for name, match in zip(names, matches, strict=True) if not match]
     if missing:
         raise InputError(
             f"{len(missing)} annotated image(s) are not in {root.url!r}:\n{listed(missing)}"
         )
-    present = [file for file in files if file is not None]
-    extra = len(by_path - set(present))
+    several = [
+        f"{name}: {' and '.join(m)}" for name, m in zip(names, matches, strict=True) if m[1:]
+    ]
+    if several:
+        raise InputError(
+            f"{len(several)} file name(s) fit more than one image in {root.url!r}; "
+            f"name the folder of the split:\n{listed(several)}"
+        )
+    files = [match[0] for match in matches]
+    extra = len(paths - set(files))
     if not extra:
-        return present, ()
-    return present, (f"{extra} image(s) in {root.url!r} are not in the annotations and left out",)
+        return files, ()
+    return files, (f"{extra} image(s) in {root.url!r} are not in the annotations and left out",)
 
 
 def _json(value: Any) -> str:

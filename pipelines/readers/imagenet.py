@@ -19,6 +19,7 @@ import json
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.tables import DatasetKind
@@ -32,7 +33,7 @@ from pipelines.readers.labels import (
     read_kaggle_solution,
     read_label_file,
 )
-from pipelines.readers.sources import ClassInfo, SourceSet, source_table
+from pipelines.readers.sources import ClassInfo, SourceSet, sample_key, source_table
 from pipelines.storage import IMAGE_EXTENSIONS, Root, list_files, list_images, open_root
 
 Classes = tuple[ClassInfo, ...]
@@ -58,7 +59,7 @@ def read_imagenet(
         return _read_archives(root, [""], label_file, classes, split)
     files = list_files(root)
     if "LOC_synset_mapping.txt" in files:
-        return _read_kaggle(images, label_file, split)
+        return _read_kaggle(root, label_file, split)
     archives = [name for name in files if name.endswith((".parquet", ".tar")) and "/" not in name]
     if not archives:
         archives = [name for name in files if name.endswith(".parquet")]
@@ -88,7 +89,7 @@ def _read_archives(
 
 
 def _read_flat(root: Root, label_file: str, classes: Classes, split: str) -> SourceSet:
-    names = list_images(root)
+    names = _some(root, list_images(root))
     labels = _match_labels(names, label_file, classes)
     return _source_set(root, names, labels, classes, split)
 
@@ -104,22 +105,22 @@ def _read_published_tar(
                 tars.append(file)
                 offsets.append(member.offset_data)
                 sizes.append(member.size)
-    labels = _match_labels(names, label_file, classes)
+    labels = _match_labels(_some(root, names), label_file, classes)
     return _source_set(root, names, labels, classes, split, file=tars, offset=offsets, size=sizes)
 
 
-def _read_kaggle(images: str, label_file: str | None, split: str) -> SourceSet:
-    url = images.rstrip("/")
-    classes = read_classes(f"{url}/LOC_synset_mapping.txt")
-    root = open_root(f"{url}/ILSVRC/Data/CLS-LOC/{split}")
+def _read_kaggle(root: Root, label_file: str | None, split: str) -> SourceSet:
+    classes = read_classes(root.child("LOC_synset_mapping.txt"))
+    folder = open_root(root.child(f"ILSVRC/Data/CLS-LOC/{split}"))
     if split == "train":
-        return _read_class_folders(root, classes, split)
-    return _read_flat(root, label_file or f"{url}/LOC_val_solution.csv", classes, split)
+        return _read_class_folders(folder, classes, split)
+    labels = label_file or root.child("LOC_val_solution.csv")
+    return _read_flat(folder, labels, classes, split)
 
 
 def _match_labels(names: Sequence[str], label_file: str, classes: Classes) -> list[int]:
     """Return the label of each image; every image must have one, and every label an image."""
-    if label_file.endswith(".csv"):
+    if label_file.partition("::")[0].endswith(".csv"):
         if not classes:
             raise InputError(
                 f"{label_file!r} labels images by wnid; give the class list too "
@@ -131,8 +132,6 @@ def _match_labels(names: Sequence[str], label_file: str, classes: Classes) -> li
         by_name = read_label_file(label_file)
         whole_paths = any("/" in name for name in by_name)
         wanted = [name if whole_paths else posixpath.basename(name) for name in names]
-    if not names:
-        raise InputError("the source holds no images")
     unlabeled = [name for name, label in zip(names, wanted, strict=True) if label not in by_name]
     missing = sorted(by_name.keys() - set(wanted))
     problems = []
@@ -146,9 +145,7 @@ def _match_labels(names: Sequence[str], label_file: str, classes: Classes) -> li
 
 
 def _read_class_folders(root: Root, classes: Classes, split: str) -> SourceSet:
-    names = list_images(root)
-    if not names:
-        raise InputError(f"{root.url!r} holds no images")
+    names = _some(root, list_images(root))
     wnids = [posixpath.basename(posixpath.dirname(name)) for name in names]
     folders = sorted(set(wnids))
     if not any(WNID.fullmatch(folder) for folder in folders):
@@ -181,10 +178,13 @@ def _read_webdataset(root: Root, files: Sequence[str], classes: Classes, split: 
             stem, _, extension = base.partition(".")
             key = posixpath.join(folder, stem)
             if f".{extension.lower()}" in IMAGE_EXTENSIONS:
+                if key in images:
+                    problems.append(f"{root.join(file)}: {member.name} is there twice")
                 images[key] = (member.name, member.offset_data, member.size)
             elif extension.lower() == "cls":
                 label_of[key] = _class_number(read(), f"{root.join(file)}: {member.name}")
-        problems += [f"{root.join(file)}: {key}" for key in sorted(images.keys() ^ label_of.keys())]
+        lacking = sorted(images.keys() ^ label_of.keys())
+        problems += [f"{root.join(file)}: {key}" for key in lacking]
         for key in images.keys() & label_of.keys():
             name, offset, size = images[key]
             names.append(name)
@@ -194,7 +194,7 @@ def _read_webdataset(root: Root, files: Sequence[str], classes: Classes, split: 
             labels.append(label_of[key])
     if problems:
         raise InputError(
-            f"{len(problems)} sample(s) lack the image or the .cls member "
+            f"{len(problems)} sample(s) lack the image or the .cls member, or have one twice "
             f"(a tar of images alone needs --label-file):\n{listed(problems)}"
         )
     return _source_set(root, names, labels, classes, split, file=tars, offset=offsets, size=sizes)
@@ -214,17 +214,9 @@ def _read_parquet(root: Root, files: Sequence[str], classes: Classes, split: str
     labels: list[int] = []
     for file in files:
         path = root.join(file)
-        with root.fs.open(path, "rb") as opened:
-            parquet = pq.ParquetFile(opened)
-            schema = parquet.schema_arrow
-            if not {"image", "label"} <= set(schema.names):
-                raise InputError(
-                    f"{path!r}: expected columns image{{bytes,path}} and label, "
-                    f"found {', '.join(schema.names)}"
-                )
-            classes = classes or _hugging_face_classes(schema.metadata or {})
-            read = parquet.read(columns=["image.path", "label"])
-        stem, _ = posixpath.splitext(posixpath.basename(path))
+        schema, read = _read_parquet_labels(root, path)
+        classes = classes or _hugging_face_classes(schema.metadata or {})
+        stem = sample_key(path)
         for row, image in enumerate(read["image"].to_pylist()):
             names.append(image["path"] or f"{stem}-{row:06d}")
         tables += [file] * read.num_rows
@@ -235,12 +227,36 @@ def _read_parquet(root: Root, files: Sequence[str], classes: Classes, split: str
     return _source_set(root, names, labels, classes, split, file=tables, row=rows)
 
 
+def _read_parquet_labels(root: Root, path: str) -> tuple[pa.Schema, pa.Table]:
+    try:
+        with root.fs.open(path, "rb") as opened:
+            parquet = pq.ParquetFile(opened)
+            schema = parquet.schema_arrow
+            columns = {"image.bytes", "image.path", "label"}
+            found = {column.path for column in parquet.schema}
+            if not columns <= found:
+                raise InputError(
+                    f"{path!r}: expected columns image{{bytes,path}} and label, "
+                    f"found {', '.join(schema.names)}"
+                )
+            return schema, parquet.read(columns=["image.path", "label"])
+    except pa.ArrowInvalid as error:
+        raise InputError(f"reading the Parquet file {path!r}: {error}") from error
+
+
 def _hugging_face_classes(metadata: Mapping[bytes, bytes]) -> Classes:
     features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
     names = features.get("label", {}).get("names", [])
     return tuple(
         ClassInfo(name, None) if WNID.fullmatch(name) else ClassInfo(None, name) for name in names
     )
+
+
+def _some(root: Root, names: list[str]) -> list[str]:
+    """Return the names, of which there must be some."""
+    if not names:
+        raise InputError(f"{root.url!r} holds no images")
+    return names
 
 
 def _source_set(
@@ -251,6 +267,7 @@ def _source_set(
     split: str,
     **columns: Iterable[object],
 ) -> SourceSet:
+    _some(root, list(names))
     warnings = check_labels(zip(names, labels, strict=True), classes)
     wnids = [classes[label].wnid if classes else None for label in labels]
     located = {column: list(values) for column, values in columns.items()}

@@ -83,7 +83,7 @@ class SourceSet:
 def sample_key(name: str) -> str:
     """Return the key of a source name: its stem, each byte outside ``[A-Za-z0-9_-]`` as ``_XX``."""
     stem, _ = posixpath.splitext(posixpath.basename(name))
-    data = stem.encode("utf-8", "surrogateescape")
+    data = stem.encode("utf-8")
     return re.sub(rb"[^A-Za-z0-9_-]", lambda match: b"_%02X" % match[0][0], data).decode("ascii")
 
 
@@ -96,10 +96,13 @@ def source_table(names: Sequence[str], **columns: Sequence[Any]) -> pa.Table:
             given, the others are null.
 
     Raises:
-        InputError: no images; two with one key; a key that is too long.
+        InputError: names that are not UTF-8; two images with one key; a key that is too long.
     """
-    if not names:
-        raise InputError("the source holds no images")
+    undecodable = [ascii(name) for name in names if not _is_utf8(name)]
+    if undecodable:
+        raise InputError(
+            f"{len(undecodable)} file name(s) are not UTF-8; rename them:\n{listed(undecodable)}"
+        )
     arrays = {"key": [sample_key(name) for name in names], "name": names, "file": names, **columns}
     table = pa.table(
         [
@@ -115,11 +118,16 @@ def source_table(names: Sequence[str], **columns: Sequence[Any]) -> pa.Table:
     return table
 
 
+def _is_utf8(name: str) -> bool:
+    """Whether a name has no lone surrogates, as Python shows undecodable bytes of file names."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
 def _refuse_bad_keys(table: pa.Table) -> None:
-    keys, names = table["key"].combine_chunks(), table["name"]
+    keys = table["key"].combine_chunks()
     same = pc.indices_nonzero(pc.equal(keys[1:], keys[:-1])).to_pylist()
     if same:
-        pairs = [f"{keys[i]}: {names[i]} and {names[i + 1]}" for i in same]
+        pairs = [f"{keys[i]}: {_place(table, i)} and {_place(table, i + 1)}" for i in same]
         raise InputError(
             f"{len(pairs)} key(s) stand for more than one image; rename the files so that their "
             f"stems differ:\n{listed(pairs)}"
@@ -128,8 +136,15 @@ def _refuse_bad_keys(table: pa.Table) -> None:
     if long:
         raise InputError(
             f"{len(long)} key(s) are longer than {LONGEST_KEY} characters; shorten the file "
-            f"names:\n{listed([str(names[i]) for i in long])}"
+            f"names:\n{listed([_place(table, i) for i in long])}"
         )
+
+
+def _place(table: pa.Table, row: int) -> str:
+    """Say where an image is: its name, and the archive that holds it, if any."""
+    source = table.slice(row, 1).to_pylist()[0]
+    in_archive = source["offset"] is not None or source["row"] is not None
+    return f"{source['file']}: {source['name']}" if in_archive else str(source["name"])
 
 
 def source_fingerprint(table: pa.Table) -> str:

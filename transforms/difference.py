@@ -1,0 +1,109 @@
+"""Difference statistics: how far a variant stands from the baseline.
+
+All sums are integers, so that merging them is exact in any order and on any number of workers;
+means, shares and PSNR are derived from the sums alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+
+from transforms.arrays import Pixels
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Integer sums over the pixels of one or more pairs of images.
+
+    Attributes:
+        images: pairs of images.
+        identical_images: pairs without a changed pixel.
+        pixels: H x W, summed over the pairs.
+        changed_pixels: those in which any channel differs.
+        absolute_sum: sum of absolute differences over all pixels and channels.
+        squared_sum: sum of squared differences over all pixels and channels.
+        maximum: largest absolute difference, 0 to 255.
+    """
+
+    images: int = 0
+    identical_images: int = 0
+    pixels: int = 0
+    changed_pixels: int = 0
+    absolute_sum: int = 0
+    squared_sum: int = 0
+    maximum: int = 0
+
+    def __add__(self, other: Difference) -> Difference:
+        sums = {
+            field.name: getattr(self, field.name) + getattr(other, field.name)
+            for field in dataclasses.fields(self)
+        }
+        return Difference(**{**sums, "maximum": max(self.maximum, other.maximum)})
+
+    @property
+    def mean(self) -> float | None:
+        """Mean absolute difference a value (three a pixel), 0 to 255; None without images."""
+        return self.absolute_sum / (3 * self.pixels) if self.pixels else None
+
+    @property
+    def psnr(self) -> float | None:
+        """Peak signal-to-noise ratio in dB from the pooled squared error; None where that is 0."""
+        if not self.squared_sum:
+            return None
+        return 10 * math.log10(255**2 * 3 * self.pixels / self.squared_sum)
+
+    @property
+    def changed_share(self) -> float | None:
+        """Share of changed pixels, 0 to 1; None without images."""
+        return self.changed_pixels / self.pixels if self.pixels else None
+
+    @property
+    def identical_share(self) -> float | None:
+        """Share of identical images, 0 to 1; None without images."""
+        return self.identical_images / self.images if self.images else None
+
+
+def difference(pixels: Pixels, baseline: Pixels) -> Difference:
+    """Compare two images of one size.
+
+    Args:
+        pixels: uint8, shape (H, W, 3).
+        baseline: the same shape.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if pixels.shape != baseline.shape:
+        raise ValueError(f"cannot compare shapes {pixels.shape} and {baseline.shape}")
+    height, width = pixels.shape[:2]
+    if pixels is baseline:
+        return identical(height * width)
+    absolute = cv2.absdiff(pixels, baseline)
+    # OpenCV's norms of uint8 are exact integers below 2**53, held in a float.
+    absolute_sum = int(cv2.norm(absolute, cv2.NORM_L1))
+    if absolute_sum == 0:
+        return identical(height * width)
+    unchanged = cv2.countNonZero(cv2.inRange(absolute, (0, 0, 0), (0, 0, 0)))
+    return Difference(
+        images=1,
+        pixels=height * width,
+        changed_pixels=height * width - unchanged,
+        absolute_sum=absolute_sum,
+        squared_sum=int(cv2.norm(absolute, cv2.NORM_L2SQR)),
+        maximum=int(cv2.norm(absolute, cv2.NORM_INF)),
+    )
+
+
+def identical(pixels: int) -> Difference:
+    """Return the difference of two equal images of so many pixels."""
+    return Difference(images=1, identical_images=1, pixels=pixels)
+
+
+def merged(differences: Iterable[Difference]) -> Difference:
+    """Return the sum of differences."""
+    return sum(differences, Difference())

@@ -1,0 +1,52 @@
+"""The markers of a JPEG file (ITU-T T.81, annex B), read without decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+START_OF_IMAGE = b"\xff\xd8"
+END_OF_IMAGE = b"\xff\xd9"
+START_OF_SCAN = 0xDA
+_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One marker segment before the image data.
+
+    Attributes:
+        marker: second byte of the marker.
+        offset: of the marker in the file.
+        payload: the bytes behind the length.
+    """
+
+    marker: int
+    offset: int
+    payload: bytes
+
+
+def segments(data: bytes) -> Iterator[Segment]:
+    """Yield the segments of a JPEG up to its first start of scan, or to where it is malformed."""
+    position = 2 if data.startswith(START_OF_IMAGE) else len(data)
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker == 0xFF:  # A fill byte.
+            position += 1
+            continue
+        if marker in _WITHOUT_LENGTH:
+            position += 2
+            continue
+        length = int.from_bytes(data[position + 2 : position + 4], "big")
+        yield Segment(marker, position, data[position + 4 : position + 2 + length])
+        if marker == START_OF_SCAN:
+            return
+        position += 2 + max(2, length)
+
+
+def has_end_of_image(data: bytes) -> bool:
+    """Whether an end-of-image marker follows the first scan; image data cannot contain one."""
+    for segment in segments(data):
+        if segment.marker == START_OF_SCAN:
+            return data.find(END_OF_IMAGE, segment.offset) >= 0
+    return False
