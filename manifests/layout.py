@@ -14,6 +14,9 @@ RECEIPTS = "receipts"
 FAILURES = "failures"
 TEMPORARY = "_temporary"
 
+MAX_PIXELS = 89_478_485
+"""Default limit of source images: where Pillow begins to warn of a decompression bomb."""
+
 
 class ShardFormat(Enum):
     """The format of a variant's shard files; the value is what users type."""

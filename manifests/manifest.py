@@ -20,6 +20,8 @@ def build_manifest(
     content_sha256: str,
     files: Sequence[Mapping[str, Any]],
     files_table: Mapping[str, Any],
+    noise_by_variant: Mapping[str, Mapping[str, Any]],
+    noise_by_axis: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Compose the manifest of a finished set and check it against its schema.
 
@@ -31,6 +33,8 @@ def build_manifest(
         content_sha256: fingerprint of the source files' bytes.
         files: the rows of the files table.
         files_table: length and sha256 of the files table itself.
+        noise_by_variant: ``difference`` and ``most_like`` of each variant, by id.
+        noise_by_axis: the pooled difference of each axis.
 
     Raises:
         ManifestError: the result does not follow the schema.
@@ -41,6 +45,7 @@ def build_manifest(
         for axis in ("decoders", "resizes", "colors")
         for method in identities[axis].values()
     }
+    stored = [file for file in files if file.get("same_as") is None]
     document = {
         "version": MANIFEST_VERSION,
         "generator": {"name": "sysnoise", "version": importlib.metadata.version("sysnoise")},
@@ -52,8 +57,8 @@ def build_manifest(
             "variants": len(variants),
             "shards": plan["shards"],
             "images": counts["samples"] * len(variants) * len(plan["formats"]),
-            "files": len(files),
-            "bytes": sum(file["bytes"] for file in files),
+            "files": len(stored),
+            "bytes": sum(file["bytes"] for file in stored),
         },
         "source": {"list_sha256": plan["source_sha256"], "content_sha256": content_sha256},
         "plan": {
@@ -63,7 +68,8 @@ def build_manifest(
         "image_format": identities["encoder"],
         "formats": plan["formats"],
         "environment": describe_environment({*libraries, identities["encoder"]["library"]}),
-        "variants": _variants(variants, identities, counts["samples"], files),
+        "noise": dict(noise_by_axis),
+        "variants": _variants(variants, identities, counts["samples"], stored, noise_by_variant),
         "files": {"path": FILES, **files_table},
     }
     validate_manifest(document)
@@ -84,6 +90,7 @@ def _variants(
     identities: Mapping[str, Mapping[str, Any]],
     samples: int,
     files: Iterable[Mapping[str, Any]],
+    noise: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
     counts: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
@@ -104,6 +111,7 @@ def _variants(
                 "samples": samples,
                 "files": counts[variant_id],
                 "bytes": sizes[variant_id],
+                **noise[variant_id],
             }
         )
     return rows

@@ -30,14 +30,36 @@ class DecoderStatus(Enum):
     """What a decoder did with a sample."""
 
     OK = "ok"
+    FALLBACK = "fallback"
     FAILED = "failed"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the pixels are the decoder's own."""
+        return self is DecoderStatus.OK
 
 
 class RejectReason(Enum):
     """Why a sample was left out of all variants."""
 
     DECODE_FAILED = "decode-failed"
+    UNSUPPORTED_KIND = "unsupported-kind"
     SIZE_MISMATCH = "size-mismatch"
+    TOO_LARGE = "too-large"
+
+
+class UnsupportedKinds(Enum):
+    """What becomes of a sample whose kind of file a decoder of the grid is not made for."""
+
+    FALLBACK = "fallback"
+    REJECT = "reject"
+
+
+class Duplicates(Enum):
+    """What becomes of a shard file whose images all equal those of an earlier variant."""
+
+    STORE = "store"
+    SKIP = "skip"
 
 
 GEOMETRY = pa.struct(
@@ -77,9 +99,23 @@ FILES_SCHEMA = pa.schema(
         ("samples", pa.int64()),
         ("bytes", pa.int64()),
         ("sha256", pa.string()),
+        ("same_as", pa.string()),
     ]
 )
-"""A row a file of the set; ``variant`` and ``shard`` are null where they have no meaning."""
+"""A row a file of the set; ``variant`` and ``shard`` are null where they have no meaning.
+
+A file with ``same_as`` is not stored: the file of that path has the same bytes.
+"""
+
+DIFFERENCE = pa.struct(
+    [
+        pa.field("changed_pixels", pa.int64()),
+        pa.field("absolute_sum", pa.int64()),
+        pa.field("squared_sum", pa.int64()),
+        pa.field("maximum", pa.uint8()),
+    ]
+)
+"""A variant of one sample against the baseline: :class:`transforms.difference.Difference`."""
 
 
 def geometry_row(placement: Placement, orientation: int) -> dict[str, Any]:
@@ -121,8 +157,9 @@ def samples_schema(
 ) -> pa.Schema:
     """Schema of ``samples/*.parquet``: a row a sample, rejected ones included.
 
-    ``decoders`` has a status a decoder; each variant's slug names a column with the pixel digest.
-    Rejected samples have null geometry and digests.
+    ``decoders`` has a status a decoder; each variant's slug names a column with the pixel digest,
+    and a field of ``differences``, null where the variant is a fallback or of another size than the
+    baseline. Rejected samples have null geometry, digests and differences.
     """
     return pa.schema(
         [
@@ -134,6 +171,7 @@ def samples_schema(
             pa.field("status", pa.string()),
             pa.field("decoders", _status_struct(decoders)),
             *(pa.field(slug, pa.binary(32)) for slug in slugs),
+            pa.field("differences", pa.struct([pa.field(slug, DIFFERENCE) for slug in slugs])),
         ]
     )
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from manifests.grids import grid_names, load_grid
-from manifests.layout import ShardFormat
+from manifests.layout import MAX_PIXELS, ShardFormat
 from pipelines.errors import InputError, OutputError, ShardError, UsageError
 
 if TYPE_CHECKING:
     from pipelines.readers.sources import SourceSet
+    from pipelines.shards import Settings
 
 FORMATS = {
     "webdataset": (ShardFormat.WEBDATASET,),
@@ -133,6 +134,24 @@ def _add_generate_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N samples")
     parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="reject files of a kind that a decoder is not made for; "
+        "by default that decoder's variants take the pixels of the baseline's decoder",
+    )
+    parser.add_argument(
+        "--skip-duplicates",
+        action="store_true",
+        help="leave out shard files whose images all equal those of an earlier variant",
+    )
+    parser.add_argument(
+        "--max-pixels",
+        type=_positive,
+        metavar="N",
+        default=MAX_PIXELS,
+        help="reject larger source images before they are decoded (default: %(default)s)",
+    )
+    parser.add_argument(
         "--workers", type=_positive, metavar="N", help="local processes (default: all cores)"
     )
 
@@ -181,9 +200,7 @@ def _generate(
         source,
         grid,
         arguments.output,
-        FORMATS[arguments.format],
-        arguments.image_format,
-        arguments.samples_per_shard,
+        _settings(arguments),
         runner,
         options,
     )
@@ -195,6 +212,27 @@ def _generate(
     )
     if counts["rejects"]:
         print(f"the reasons are in {arguments.output}/rejects.parquet")
+    for axis, noise in manifest["noise"].items():
+        if noise["images"] and noise["images"] == noise["identical_images"]:
+            print(
+                f"sysnoise: warning: the {axis} axis carries no noise: every image of its "
+                f"{noise['variants']} variant(s) equals the baseline's",
+                file=sys.stderr,
+            )
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    from manifests.tables import Duplicates, UnsupportedKinds
+    from pipelines.shards import Settings
+
+    return Settings(
+        formats=FORMATS[arguments.format],
+        image_format=arguments.image_format,
+        samples_per_shard=arguments.samples_per_shard,
+        unsupported=UnsupportedKinds.REJECT if arguments.strict else UnsupportedKinds.FALLBACK,
+        duplicates=Duplicates.SKIP if arguments.skip_duplicates else Duplicates.STORE,
+        max_pixels=arguments.max_pixels,
+    )
 
 
 def _require_encoder(image_format: str) -> None:

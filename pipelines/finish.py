@@ -23,6 +23,7 @@ from manifests.tables import (
 from pipelines.errors import ShardError, listed
 from pipelines.shards import Plan, json_bytes, read_sources
 from pipelines.storage import Root, read_file, remove_folder, write_file
+from pipelines.tally import noise_by_axis, noise_by_variant
 from transforms.targets import map_annotation
 
 
@@ -46,9 +47,10 @@ def finish(plan: Plan, output: Root) -> dict[str, Any]:
     files = [{**row, "shard": receipt["shard"]} for receipt in receipts for row in receipt["files"]]
     files += _write_set_files(plan, output, rejects, samples)
     files.sort(key=lambda row: str(row["path"]))
+    stored = [row for row in files if row.get("same_as") is None]
     table = _parquet_bytes(pa.Table.from_pylist(files, FILES_SCHEMA))
     table_row = _write(output, layout.FILES, table)
-    _write_sums(plan, output, [*files, {"path": layout.FILES, **table_row}])
+    _write_sums(plan, output, [*stored, {"path": layout.FILES, **table_row}])
     manifest = build_manifest(
         plan.document(),
         [(variant.id, variant.slug) for variant in plan.grid.variants],
@@ -57,6 +59,8 @@ def finish(plan: Plan, output: Root) -> dict[str, Any]:
         _content_sha256(plan, output),
         files,
         table_row,
+        noise_by_variant(plan.grid, receipts),
+        noise_by_axis(plan.grid, receipts),
     )
     remove_folder(output, layout.TEMPORARY)
     write_file(output, layout.MANIFEST, json_bytes(manifest))

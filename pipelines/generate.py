@@ -12,14 +12,14 @@ from __future__ import annotations
 import functools
 import json
 import resource
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from manifests import layout
-from manifests.layout import ShardFormat
 from manifests.tables import DatasetKind
 from pipelines.errors import InputError, OutputError, ShardError, listed
 from pipelines.finish import finish
@@ -29,6 +29,7 @@ from pipelines.readers.access import source_reader
 from pipelines.readers.sources import SourceSet
 from pipelines.shards import (
     Plan,
+    Settings,
     current_identities,
     json_bytes,
     load_plan,
@@ -52,8 +53,8 @@ class GenerateShard(beam.DoFn):
         self._output_url = output
 
     def setup(self) -> None:
-        """Leave parallelism to Beam."""
-        limit_threads()
+        """Leave parallelism to Beam, and the limit of image sizes to the plan."""
+        prepare_libraries()
 
     def process(self, shard: int) -> Iterator[tuple[int, str | None]]:
         """Make one shard; an error is written beside the receipts and passed on as a row."""
@@ -86,34 +87,32 @@ def _open_job(source_root: str, output_url: str) -> tuple[Plan, ReadSource]:
     return plan, source_reader(source_root)
 
 
-def limit_threads() -> None:
-    """Set the libraries' own thread pools to one: parallelism belongs to Beam."""
+def prepare_libraries() -> None:
+    """Set thread pools to one, and lift Pillow's limit of image sizes: the plan has its own."""
     import cv2
     import pyarrow
+    from PIL import Image
 
     cv2.setNumThreads(1)
     pyarrow.set_cpu_count(1)
+    Image.MAX_IMAGE_PIXELS = None
 
 
 def generate(
     source: SourceSet,
     grid: Grid,
     output_url: str,
-    formats: Sequence[ShardFormat],
-    image_format: str,
-    samples_per_shard: int | None,
+    settings: Settings,
     runner: FnApiRunner | None,
     options: PipelineOptions,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Generate a set: plan it, run the pipeline and finish it.
 
     Args:
         source: the dataset.
         grid: the grid.
         output_url: empty folder or a path that does not exist, as fsspec URL.
-        formats: of the shard files.
-        image_format: a name of :data:`transforms.encoders.ENCODERS`.
-        samples_per_shard: by default 256 for ImageNet and 16 for COCO.
+        settings: what the user chose beside them.
         runner: Beam's; none for the one that the options name.
         options: Beam's.
 
@@ -126,10 +125,10 @@ def generate(
         ShardError: shards could not be made; the others are committed.
     """
     _refuse_unfit_grid(source.kind, grid)
-    check_open_files(len(grid.variants) * len(formats))
+    check_open_files(len(grid.variants) * len(settings.formats))
     output = open_output(output_url)
     _refuse_used_output(output)
-    plan = make_plan(source, grid, formats, image_format, samples_per_shard)
+    plan = make_plan(source, grid, settings)
     write_plan(plan, source.table, output)
     with show_progress(plan, output):
         run_pipeline(plan, source.root, output_url, runner, options)

@@ -12,15 +12,32 @@ from manifests.tables import (
     DatasetKind,
     DecoderStatus,
     RejectReason,
+    UnsupportedKinds,
     geometry_row,
 )
 from pipelines.shards import Plan
 from pipelines.writers.samples import Sample
 from transforms.arrays import Pixels
-from transforms.decoders import DECODERS, DecodeError, Exif, exif_orientation
+from transforms.decoders import DECODERS, DecodeError, Exif, Header, read_header
+from transforms.difference import Difference, difference
 from transforms.encoders import encode
-from transforms.fanout import decode_all, fan_out, grid_placement
+from transforms.fanout import Decoded, decode_all, fan_out, grid_placement
 from transforms.targets import map_annotation
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One variant of one sample.
+
+    Attributes:
+        image: the encoded image.
+        digest: its pixel digest.
+        difference: from the baseline; None for a fallback, or for another size.
+    """
+
+    image: bytes
+    digest: bytes
+    difference: Difference | None
 
 
 @dataclass(frozen=True)
@@ -29,14 +46,12 @@ class MadeSample:
 
     Attributes:
         sample: what is stored beside the pixels.
-        images: encoded image by position of the variant.
-        digests: pixel digest by position of the variant.
+        variants: by position in the grid.
         decoders: status by decoder.
     """
 
     sample: Sample
-    images: list[bytes]
-    digests: list[bytes]
+    variants: list[Rendered]
     decoders: Mapping[str, DecoderStatus]
 
 
@@ -45,11 +60,10 @@ class Reject:
     """A sample that is left out of all variants.
 
     Attributes:
-        key, source_name, source_sha256: as in :class:`pipelines.writers.samples.Sample`.
-        targets: as there.
+        key, source_name, source_sha256, targets: as in :class:`pipelines.writers.samples.Sample`.
         reason: of a closed list.
         message: what was expected and found.
-        decoders: status by decoder.
+        decoders: status by decoder; empty where none was tried.
     """
 
     key: str
@@ -61,6 +75,15 @@ class Reject:
     decoders: Mapping[str, DecoderStatus]
 
 
+class _RejectError(Exception):
+    """Why the sample at hand is rejected."""
+
+    def __init__(self, reason: RejectReason, message: str, decoded: Decoded | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.decoded = decoded
+
+
 def make_sample(plan: Plan, source: Mapping[str, Any], data: bytes) -> MadeSample | Reject:
     """Decode, fan out and encode one source image.
 
@@ -69,58 +92,74 @@ def make_sample(plan: Plan, source: Mapping[str, Any], data: bytes) -> MadeSampl
         source: a row of the table of sources.
         data: the bytes of the image file.
     """
-    grid = plan.grid
-    images, errors = decode_all(grid, data)
-    statuses = {
-        name: DecoderStatus.FAILED if name in errors else DecoderStatus.OK for name in grid.decoders
-    }
-    digest = hashlib.sha256(data).hexdigest()
-
-    def reject(reason: RejectReason, message: str) -> Reject:
-        return Reject(
-            source["key"],
-            source["name"],
-            digest,
-            _targets(plan, source),
-            reason,
-            message,
-            statuses,
-        )
-
-    if errors:
-        return reject(RejectReason.DECODE_FAILED, "; ".join(map(str, errors.values())))
-    mismatch = _size_mismatch(source, images)
-    if mismatch:
-        return reject(RejectReason.SIZE_MISMATCH, mismatch)
+    key, name, digest = source["key"], source["name"], hashlib.sha256(data).hexdigest()
+    targets = _targets(plan, source)
     try:
-        geometry = _geometry(plan, source["key"], images, data)
+        header = _read_header(plan, data)
+        decoded = _decode(plan, source, data)
+    except _RejectError as error:
+        statuses = _statuses(error.decoded) if error.decoded else {}
+        return Reject(key, name, digest, targets, error.reason, str(error), statuses)
+    geometry = _geometry(plan, key, decoded, header.orientation)
+    annotations = _annotations(plan, source, decoded)
+    sample = Sample(key, name, digest, targets, geometry, annotations)
+    return MadeSample(sample, _render(plan, key, decoded), _statuses(decoded))
+
+
+def _read_header(plan: Plan, data: bytes) -> Header:
+    try:
+        header = read_header(data)
     except DecodeError as error:
-        return reject(RejectReason.DECODE_FAILED, str(error))
-    sample = Sample(
-        source["key"],
-        source["name"],
-        digest,
-        _targets(plan, source),
-        geometry,
-        _annotations(plan, source, images),
-    )
-    return MadeSample(sample, *_encode_all(plan, source["key"], images), statuses)
+        raise _RejectError(RejectReason.DECODE_FAILED, str(error)) from error
+    if header.width * header.height > plan.max_pixels:
+        raise _RejectError(
+            RejectReason.TOO_LARGE,
+            f"{header.width} x {header.height} pixels exceed the limit of {plan.max_pixels}",
+        )
+    return header
 
 
-def _encode_all(
-    plan: Plan, key: str, images: Mapping[str, Pixels]
-) -> tuple[list[bytes], list[bytes]]:
-    """Return encoded image and pixel digest of each variant; equal pixels are encoded once."""
-    count = len(plan.grid.variants)
-    encoded, digests = [b""] * count, [b""] * count
-    by_digest: dict[bytes, bytes] = {}
-    for rendering in fan_out(plan.grid, images, key):
-        if rendering.digest not in by_digest:
-            by_digest[rendering.digest] = encode(plan.image_format, rendering.pixels)
+def _decode(plan: Plan, source: Mapping[str, Any], data: bytes) -> Decoded:
+    decoded = decode_all(plan.grid, data)
+    if decoded.errors:
+        message = "; ".join(map(str, decoded.errors.values()))
+        raise _RejectError(RejectReason.DECODE_FAILED, message, decoded)
+    if decoded.fallbacks and plan.unsupported is UnsupportedKinds.REJECT:
+        message = "; ".join(map(str, decoded.fallbacks.values()))
+        raise _RejectError(RejectReason.UNSUPPORTED_KIND, message, decoded)
+    mismatch = _size_mismatch(source, decoded.images)
+    if mismatch:
+        raise _RejectError(RejectReason.SIZE_MISMATCH, mismatch, decoded)
+    return decoded
+
+
+def _render(plan: Plan, key: str, decoded: Decoded) -> list[Rendered]:
+    """Compute, compare and encode every variant; equal pixels are encoded once."""
+    variants = plan.grid.variants
+    rendered: dict[int, Rendered] = {}
+    encoded: dict[bytes, bytes] = {}
+    baseline: Pixels | None = None
+    for rendering in fan_out(plan.grid, decoded.images, key):
+        pixels = rendering.pixels
+        if baseline is None:  # The first one holds it.
+            baseline = pixels
+        stands_apart = difference(pixels, baseline) if pixels.shape == baseline.shape else None
+        if rendering.digest not in encoded:
+            encoded[rendering.digest] = encode(plan.image_format, pixels)
         for position in rendering.variants:
-            encoded[position] = by_digest[rendering.digest]
-            digests[position] = rendering.digest
-    return encoded, digests
+            fallback = variants[position].decoder in decoded.fallbacks
+            rendered[position] = Rendered(
+                encoded[rendering.digest], rendering.digest, None if fallback else stands_apart
+            )
+    return [rendered[position] for position in range(len(variants))]
+
+
+def _statuses(decoded: Decoded) -> dict[str, DecoderStatus]:
+    return {
+        **dict.fromkeys(decoded.images, DecoderStatus.OK),
+        **dict.fromkeys(decoded.fallbacks, DecoderStatus.FALLBACK),
+        **dict.fromkeys(decoded.errors, DecoderStatus.FAILED),
+    }
 
 
 def _targets(plan: Plan, source: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,22 +187,25 @@ def _size_mismatch(source: Mapping[str, Any], images: Mapping[str, Pixels]) -> s
 
 
 def _geometry(
-    plan: Plan, key: str, images: Mapping[str, Pixels], data: bytes
+    plan: Plan, key: str, decoded: Decoded, orientation: int
 ) -> dict[str, dict[str, Any]]:
-    orientation = exif_orientation(data)
-    by_policy = {DECODERS[name].exif: pixels for name, pixels in images.items()}
-    names = {Exif.IGNORED: "geometry", Exif.APPLIED: "geometry_exif"}
+    """Return the geometry of stored pixels and, where a decoder applies EXIF, of upright ones."""
+    images = decoded.images
+    upright = {name for name in images if DECODERS[name].exif is Exif.APPLIED}
+    by_column = {
+        "geometry_exif" if name in upright - decoded.fallbacks.keys() else "geometry": pixels
+        for name, pixels in images.items()
+    }
     return {
-        name: geometry_row(grid_placement(plan.grid, by_policy[policy], key), orientation)
-        for policy, name in names.items()
-        if policy in by_policy
+        column: geometry_row(grid_placement(plan.grid, pixels, key), orientation)
+        for column, pixels in sorted(by_column.items())
     }
 
 
 def _annotations(
-    plan: Plan, source: Mapping[str, Any], images: Mapping[str, Pixels]
+    plan: Plan, source: Mapping[str, Any], decoded: Decoded
 ) -> list[dict[str, Any]] | None:
     if source["annotations"] is None:
         return None
-    placement = grid_placement(plan.grid, next(iter(images.values())), source["key"])
+    placement = grid_placement(plan.grid, decoded.images[plan.grid.baseline.decoder], source["key"])
     return [map_annotation(each, placement) for each in json.loads(source["annotations"])]

@@ -10,14 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.layout import ShardFormat, receipt_path, samples_path, variant_path
-from manifests.tables import SampleStatus, samples_schema
+from manifests.tables import DIFFERENCE, Duplicates, SampleStatus, samples_schema
 from pipelines.errors import ShardError
 from pipelines.make_sample import MadeSample, Reject, make_sample
 from pipelines.shards import Plan, json_bytes, read_sources
 from pipelines.storage import Root, commit_file, working_folder, write_file
+from pipelines.tally import Tally
 from pipelines.writers.parquet import ParquetWriter
 from pipelines.writers.samples import HashedFile, ShardWriter, WrittenFile
 from pipelines.writers.webdataset import WebDatasetWriter
+from transforms.difference import Difference
 
 ReadSource = Callable[[Mapping[str, Any]], bytes]
 
@@ -45,16 +47,18 @@ def make_shard(plan: Plan, shard: int, read: ReadSource, output: Root) -> dict[s
         sources = read_sources(output, shard)
         with working_folder(output) as folder:
             writers = {fmt: _open_writer(plan, fmt, folder) for fmt in plan.formats}
-            outcomes = [
-                _write_sample(plan, source, _read(read, source), list(writers.values()))
+            tally = Tally(plan.grid)
+            rows = [
+                _write_sample(plan, source, _read(read, source), list(writers.values()), tally)
                 for source in sources
             ]
-            files = _commit(plan, name, folder, writers, outcomes, output)
+            files = _commit(plan, name, folder, writers, rows, tally, output)
         receipt = {
             "fingerprint": plan.fingerprint,
             "shard": shard,
-            "samples": sum(row["status"] == SampleStatus.OK.value for row in outcomes),
-            "rejects": [_reject_row(row, shard) for row in outcomes if "reason" in row],
+            "samples": tally.samples,
+            "rejects": [_reject_row(row, shard) for row in rows if "reason" in row],
+            **tally.document(),
             "files": files,
         }
         write_file(output, receipt_path(name), json_bytes(receipt))
@@ -85,13 +89,19 @@ def _open_writer(plan: Plan, shard_format: ShardFormat, folder: str) -> ShardWri
 
 
 def _write_sample(
-    plan: Plan, source: Mapping[str, Any], data: bytes, writers: Sequence[ShardWriter]
+    plan: Plan,
+    source: Mapping[str, Any],
+    data: bytes,
+    writers: Sequence[ShardWriter],
+    tally: Tally,
 ) -> dict[str, Any]:
     """Make one sample, write it to all files, and return its row of the samples table."""
     made = make_sample(plan, source, data)
     if isinstance(made, MadeSample):
+        images = [variant.image for variant in made.variants]
         for writer in writers:
-            writer.write(made.sample, made.images)
+            writer.write(made.sample, images)
+        tally.add(made)
     return _sample_row(plan, made)
 
 
@@ -118,8 +128,18 @@ def _sample_row(plan: Plan, made: MadeSample | Reject) -> dict[str, Any]:
         **made.sample.geometry,
         "status": SampleStatus.OK.value,
         "decoders": decoders,
-        **dict(zip(slugs, made.digests, strict=True)),
+        **{slug: each.digest for slug, each in zip(slugs, made.variants, strict=True)},
+        "differences": {
+            slug: _difference_row(each.difference)
+            for slug, each in zip(slugs, made.variants, strict=True)
+        },
     }
+
+
+def _difference_row(difference: Difference | None) -> dict[str, int] | None:
+    if difference is None:
+        return None
+    return {field.name: getattr(difference, field.name) for field in DIFFERENCE}
 
 
 def _reject_row(row: Mapping[str, Any], shard: int) -> dict[str, Any]:
@@ -133,15 +153,26 @@ def _commit(
     folder: str,
     writers: Mapping[ShardFormat, ShardWriter],
     rows: Sequence[Mapping[str, Any]],
+    tally: Tally,
     output: Root,
 ) -> list[dict[str, Any]]:
-    """Finish all files, move them to their places and return their rows of the files table."""
+    """Finish all files, move them to their places and return their rows of the files table.
+
+    With ``Duplicates.SKIP``, a variant's file is left out where an earlier one has its bytes.
+    """
+    variants = plan.grid.variants
+    same_as = tally.first_equal() if plan.duplicates is Duplicates.SKIP else range(len(variants))
     files = []
     for shard_format, writer in writers.items():
-        for variant, written in zip(plan.grid.variants, writer.close(), strict=True):
-            path = variant_path(variant.id, plan.split, name, shard_format)
-            commit_file(written.path, output, path)
-            files.append(_file_row(path, variant.id, shard_format.value, written))
+        paths = [variant_path(each.id, plan.split, name, shard_format) for each in variants]
+        for position, written in enumerate(writer.close()):
+            row = _file_row(paths[position], variants[position].id, shard_format.value, written)
+            first = same_as[position]
+            if first == position:
+                commit_file(written.path, output, paths[position])
+            else:
+                row["same_as"] = paths[first]
+            files.append(row)
     table = _write_samples(plan, rows, os.path.join(folder, "samples"))
     commit_file(table.path, output, samples_path(name))
     files.append(_file_row(samples_path(name), None, "samples", table))
@@ -158,6 +189,7 @@ def _file_row(
         "samples": written.samples,
         "bytes": written.bytes,
         "sha256": written.sha256,
+        "same_as": None,
     }
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.layout import PLAN, SOURCES, ShardFormat, shard_name
-from manifests.tables import DatasetKind
+from manifests.layout import MAX_PIXELS, PLAN, SOURCES, ShardFormat, shard_name
+from manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from pipelines.readers.sources import ClassInfo, SourceSet, source_fingerprint
 from pipelines.storage import Root, read_file, write_file
 from pipelines.writers.parquet import row_group_rows
@@ -28,6 +28,25 @@ PLAN_VERSION = 1
 SAMPLES_PER_SHARD = {DatasetKind.IMAGENET: 256, DatasetKind.COCO: 16}
 NOMINAL_SIZE = (640, 480)
 """Source size from which the length of Parquet row groups is estimated."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may choose beside dataset and grid.
+
+    Attributes:
+        formats: of the shard files.
+        image_format: a name of :data:`transforms.encoders.ENCODERS`.
+        samples_per_shard: by default 256 for ImageNet and 16 for COCO.
+        unsupported, duplicates, max_pixels: as in :class:`Plan`.
+    """
+
+    formats: tuple[ShardFormat, ...] = (ShardFormat.WEBDATASET,)
+    image_format: str = "png"
+    samples_per_shard: int | None = None
+    unsupported: UnsupportedKinds = UnsupportedKinds.FALLBACK
+    duplicates: Duplicates = Duplicates.STORE
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -46,6 +65,9 @@ class Plan:
         coco: ``info``, ``licenses`` and ``categories`` of a COCO file.
         source_sha256: fingerprint of the table of sources.
         identities: of every method, by axis and name, and of the encoder.
+        unsupported: what becomes of kinds of files that a decoder is not made for.
+        duplicates: what becomes of shard files that equal those of an earlier variant.
+        max_pixels: larger source images are rejected before they are decoded.
     """
 
     kind: DatasetKind
@@ -60,6 +82,9 @@ class Plan:
     coco: Mapping[str, Any]
     source_sha256: str
     identities: Mapping[str, Mapping[str, Any]]
+    unsupported: UnsupportedKinds
+    duplicates: Duplicates
+    max_pixels: int
 
     @property
     def shards(self) -> int:
@@ -101,6 +126,9 @@ class Plan:
             "coco": dict(self.coco),
             "source_sha256": self.source_sha256,
             "identities": {name: dict(value) for name, value in self.identities.items()},
+            "unsupported": self.unsupported.value,
+            "duplicates": self.duplicates.value,
+            "max_pixels": self.max_pixels,
         }
 
 
@@ -110,23 +138,9 @@ def current_identities(grid: Grid, image_format: str) -> dict[str, dict[str, Any
     return {**grid.identities(), "encoder": identity(encoder)}
 
 
-def make_plan(
-    source: SourceSet,
-    grid: Grid,
-    formats: Sequence[ShardFormat],
-    image_format: str,
-    samples_per_shard: int | None,
-) -> Plan:
-    """Fix the shards of a run.
-
-    Args:
-        source: the dataset.
-        grid: the grid.
-        formats: of the shard files.
-        image_format: a name of :data:`transforms.encoders.ENCODERS`.
-        samples_per_shard: by default 256 for ImageNet and 16 for COCO.
-    """
-    per_shard = samples_per_shard or SAMPLES_PER_SHARD[source.kind]
+def make_plan(source: SourceSet, grid: Grid, settings: Settings) -> Plan:
+    """Fix the shards of a run."""
+    per_shard = settings.samples_per_shard or SAMPLES_PER_SHARD[source.kind]
     nominal = grid.geometry.place(*NOMINAL_SIZE, grid.seed, "")
     pixels = nominal.output_width * nominal.output_height
     return Plan(
@@ -134,14 +148,17 @@ def make_plan(
         split=source.split,
         samples=source.table.num_rows,
         samples_per_shard=per_shard,
-        formats=tuple(formats),
-        image_format=image_format,
+        formats=settings.formats,
+        image_format=settings.image_format,
         row_group_rows=row_group_rows(len(grid.variants), pixels, per_shard),
         grid=grid,
         classes=source.classes,
         coco=source.coco,
         source_sha256=source_fingerprint(source.table),
-        identities=current_identities(grid, image_format),
+        identities=current_identities(grid, settings.image_format),
+        unsupported=settings.unsupported,
+        duplicates=settings.duplicates,
+        max_pixels=settings.max_pixels,
     )
 
 
@@ -177,6 +194,9 @@ def load_plan(output: Root) -> Plan:
         coco=document["coco"],
         source_sha256=document["source_sha256"],
         identities=document["identities"],
+        unsupported=UnsupportedKinds(document["unsupported"]),
+        duplicates=Duplicates(document["duplicates"]),
+        max_pixels=document["max_pixels"],
     )
 
 

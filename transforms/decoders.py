@@ -21,6 +21,7 @@ from PIL import Image
 from transforms.arrays import Pixels, check_pixels
 from transforms.jpeg import has_end_of_image
 from transforms.methods import Method, get_method, registry
+from transforms.sniff import Container, Entropy, ImageKind, sniff
 
 Decode = Callable[[bytes], Pixels]
 
@@ -32,15 +33,30 @@ class Exif(Enum):
     APPLIED = "applied"
 
 
+def any_kind(kind: ImageKind) -> bool:
+    """Every kind of file: what the library cannot read counts as damaged."""
+    return True
+
+
 @dataclass(frozen=True)
 class Decoder(Method[Decode]):
-    """A method of the decoder axis."""
+    """A method of the decoder axis.
+
+    Attributes:
+        exif: what it does with the orientation stored in EXIF.
+        supports: whether the library is made for a kind of file.
+    """
 
     exif: Exif = Exif.IGNORED
+    supports: Callable[[ImageKind], bool] = any_kind
 
 
 class DecodeError(Exception):
     """A decoder that did not give an image; the message is the library's, the cause is chained."""
+
+
+class UnsupportedKindError(DecodeError):
+    """A kind of file that the decoder's library is not made for; the file may be fine."""
 
 
 def decode_pillow(data: bytes) -> Pixels:
@@ -114,8 +130,33 @@ def decode_ffmpeg(data: bytes) -> Pixels:
     return np.asarray(frames[0].to_ndarray(format="rgb24"), np.uint8)
 
 
+def turbojpeg_kind(kind: ImageKind) -> bool:
+    """Lossy JPEGs of 8 bits in a chroma subsampling that TurboJPEG's API has a name for."""
+    frame = kind.frame
+    if frame is None or frame.precision != 8 or frame.lossless:
+        return False
+    if len(frame.sampling) == 1:
+        return True
+    (width, height), *chroma = frame.sampling[:3]
+    ratios = {(width / h, height / v) for h, v in chroma if h and v}
+    return ratios <= TURBOJPEG_SUBSAMPLINGS and len(ratios) == 1
+
+
+TURBOJPEG_SUBSAMPLINGS = {(1, 1), (2, 1), (2, 2), (1, 2), (4, 1), (1, 4)}
+"""4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1 and 4:4:1, as luma to chroma factors (``TJSAMP``)."""
+
+
+def ffmpeg_kind(kind: ImageKind) -> bool:
+    """Lossy Huffman-coded JPEGs of 8 bits."""
+    frame = kind.frame
+    if frame is None or frame.precision != 8 or frame.lossless:
+        return False
+    return frame.entropy is Entropy.HUFFMAN
+
+
 def _simplejpeg(name: str, function: Decode, dct: str, upsampling: str) -> Decoder:
-    return Decoder(name, "simplejpeg", function, {"dct": dct, "upsampling": upsampling})
+    options = {"dct": dct, "upsampling": upsampling}
+    return Decoder(name, "simplejpeg", function, options, supports=turbojpeg_kind)
 
 
 DECODERS = registry(
@@ -149,6 +190,7 @@ DECODERS = registry(
             "pyav",
             decode_ffmpeg,
             {"codec": "mjpeg", "err_detect": "explode", "swscale": "bicubic"},
+            supports=ffmpeg_kind,
         ),
     )
 )
@@ -162,9 +204,13 @@ def decode(name: str, data: bytes) -> Pixels:
 
     Raises:
         UnknownNameError: no such decoder.
+        UnsupportedKindError: the decoder's library is not made for this kind of file.
         DecodeError: the library failed or gave something that is not an RGB image.
     """
     decoder = get_method(DECODERS, "decoder", name)
+    kind = sniff(data)
+    if kind.container is not Container.UNKNOWN and not decoder.supports(kind):
+        raise UnsupportedKindError(f"{decoder.name}: not made for {kind}")
     try:
         pixels = decoder.function(data)
         check_pixels(pixels)
@@ -174,15 +220,37 @@ def decode(name: str, data: bytes) -> Pixels:
     return pixels
 
 
-def exif_orientation(data: bytes) -> int:
-    """Return the orientation, 1 to 8, stored in the file's EXIF; 1 where there is none.
+@dataclass(frozen=True)
+class Header:
+    """What the header of an image file says.
+
+    Attributes:
+        width: in pixels, as stored.
+        height: in pixels, as stored.
+        orientation: 1 to 8, from EXIF; 1 where there is none, or none that can be read.
+    """
+
+    width: int
+    height: int
+    orientation: int
+
+
+def read_header(data: bytes) -> Header:
+    """Read size and orientation without decoding the image.
 
     Raises:
         DecodeError: Pillow cannot read the file's header.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            value = image.getexif().get(0x0112, 1)
+            return Header(*image.size, _orientation(image))
     except Exception as error:
-        raise DecodeError(f"reading the EXIF orientation: {error}") from error
+        raise DecodeError(f"reading the header: {' '.join(str(error).split())}") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(0x0112, 1)
+    except Exception:  # noqa: BLE001 - a corrupt EXIF block says nothing; the image is whole.
+        return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

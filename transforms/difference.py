@@ -10,8 +10,10 @@ import dataclasses
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
+import numpy as np
 
 from transforms.arrays import Pixels
 
@@ -67,6 +69,16 @@ class Difference:
         """Share of identical images, 0 to 1; None without images."""
         return self.identical_images / self.images if self.images else None
 
+    def document(self) -> dict[str, Any]:
+        """Return sums and what follows from them as a JSON-compatible mapping."""
+        return {
+            **dataclasses.asdict(self),
+            "mean": self.mean,
+            "psnr": self.psnr,
+            "changed_share": self.changed_share,
+            "identical_share": self.identical_share,
+        }
+
 
 def difference(pixels: Pixels, baseline: Pixels) -> Difference:
     """Compare two images of one size.
@@ -83,16 +95,16 @@ def difference(pixels: Pixels, baseline: Pixels) -> Difference:
     height, width = pixels.shape[:2]
     if pixels is baseline:
         return identical(height * width)
-    absolute = cv2.absdiff(pixels, baseline)
+    absolute = np.asarray(cv2.absdiff(pixels, baseline), np.uint8)
     # OpenCV's norms of uint8 are exact integers below 2**53, held in a float.
     absolute_sum = int(cv2.norm(absolute, cv2.NORM_L1))
     if absolute_sum == 0:
         return identical(height * width)
-    unchanged = cv2.countNonZero(cv2.inRange(absolute, (0, 0, 0), (0, 0, 0)))
+    red, green, blue = (np.asarray(channel, np.uint8) for channel in cv2.split(absolute))
     return Difference(
         images=1,
         pixels=height * width,
-        changed_pixels=height * width - unchanged,
+        changed_pixels=cv2.countNonZero(red | green | blue),
         absolute_sum=absolute_sum,
         squared_sum=int(cv2.norm(absolute, cv2.NORM_L2SQR)),
         maximum=int(cv2.norm(absolute, cv2.NORM_INF)),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from transforms.arrays import Pixels, pixel_digest
 from transforms.colors import convert
-from transforms.decoders import DecodeError, decode
+from transforms.decoders import DecodeError, UnsupportedKindError, decode
 from transforms.geometry import Placement, render
 from transforms.grid import ColorStage, Grid
 from transforms.resizers import RESIZES
@@ -50,7 +50,10 @@ def apply(grid: Grid, variant_id: str, data: bytes, key: str) -> Pixels:
         DecodeError: the image cannot be decoded.
     """
     variant = grid.variant(variant_id)
-    pixels = decode(variant.decoder, data)
+    try:
+        pixels = decode(variant.decoder, data)
+    except UnsupportedKindError:
+        pixels = decode(grid.baseline.decoder, data)
     for stage in _stages(grid, grid_placement(grid, pixels, key)):
         pixels = stage.function(getattr(variant, stage.axis), pixels)
     return pixels
@@ -62,23 +65,41 @@ def grid_placement(grid: Grid, pixels: Pixels, key: str) -> Placement:
     return grid.geometry.place(width, height, grid.seed, key)
 
 
-def decode_all(grid: Grid, data: bytes) -> tuple[dict[str, Pixels], dict[str, DecodeError]]:
-    """Decode with every decoder of the grid.
+@dataclass(frozen=True)
+class Decoded:
+    """One image as every decoder of a grid gives it.
 
-    Returns:
-        The images by decoder, equal ones as one array; and the errors of those that failed.
+    Attributes:
+        images: pixels by decoder; decoders that agree share one array.
+        fallbacks: decoders that are not made for this kind of file, with their errors; they have
+            the pixels of the baseline's decoder.
+        errors: of the decoders that failed, which have no image.
     """
+
+    images: Mapping[str, Pixels]
+    fallbacks: Mapping[str, DecodeError]
+    errors: Mapping[str, DecodeError]
+
+
+def decode_all(grid: Grid, data: bytes) -> Decoded:
+    """Decode with every decoder of the grid."""
     images: dict[str, Pixels] = {}
+    unsupported: dict[str, DecodeError] = {}
     errors: dict[str, DecodeError] = {}
     distinct: dict[bytes, Pixels] = {}
     for name in grid.decoders:
         try:
             pixels = decode(name, data)
+        except UnsupportedKindError as error:
+            unsupported[name] = error
         except DecodeError as error:
             errors[name] = error
         else:
             images[name] = distinct.setdefault(pixel_digest(pixels), pixels)
-    return images, errors
+    baseline = images.get(grid.baseline.decoder)
+    if baseline is None:
+        return Decoded(images, {}, errors | unsupported)
+    return Decoded(images | dict.fromkeys(unsupported, baseline), unsupported, errors)
 
 
 def fan_out(grid: Grid, images: Mapping[str, Pixels], key: str) -> Iterator[Rendering]:
@@ -92,7 +113,7 @@ def fan_out(grid: Grid, images: Mapping[str, Pixels], key: str) -> Iterator[Rend
 
     Yields:
         Distinct arrays, each once for all variants that share it below one intermediate image;
-        every variant of the grid stands in exactly one of them.
+        every variant of the grid stands in exactly one of them, the baseline in the first.
     """
     for decoded, members in _group_by_image(grid, images):
         first, second = _stages(grid, grid_placement(grid, decoded, key))
@@ -122,8 +143,10 @@ def _group_by_image(
     grid: Grid, images: Mapping[str, Pixels]
 ) -> Iterable[tuple[Pixels, tuple[int, ...]]]:
     groups: dict[int, tuple[Pixels, tuple[int, ...]]] = {}
-    for position, variant in enumerate(grid.variants):
-        pixels = images[variant.decoder]
+    baseline = grid.variants.index(grid.baseline)
+    positions = sorted(range(len(grid.variants)), key=lambda position: position != baseline)
+    for position in positions:
+        pixels = images[grid.variants[position].decoder]
         _, members = groups.get(id(pixels), (pixels, ()))
         groups[id(pixels)] = (pixels, (*members, position))
     return groups.values()

@@ -1,0 +1,132 @@
+"""What the samples of a shard, or of a set, say about its variants: noise and equality.
+
+Everything is counted in integers, so that merging is exact in any order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pipelines.make_sample import MadeSample
+from transforms.difference import Difference, merged
+from transforms.grid import Grid
+
+Shared = list[Counter[int]]
+"""By variant: how many of its images equal those of each earlier variant, by position."""
+
+
+class Tally:
+    """Adds up the samples of one shard.
+
+    Attributes:
+        samples: number of samples.
+        differences: by variant, from the baseline; fallbacks are left out.
+        shared: images that variants share; fallbacks are left out.
+        fallbacks: number of fallbacks by decoder.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self.samples = 0
+        self.differences = [Difference() for _ in grid.variants]
+        self.shared: Shared = [Counter() for _ in grid.variants]
+        self.fallbacks: Counter[str] = Counter()
+        self._stored: list[list[bytes]] = [[] for _ in grid.variants]
+        self._decoders = [variant.decoder for variant in grid.variants]
+
+    def add(self, made: MadeSample) -> None:
+        """Count one sample."""
+        self.samples += 1
+        self.fallbacks.update(name for name, status in made.decoders.items() if not status.is_own)
+        equal: dict[bytes, list[int]] = {}
+        for position, variant in enumerate(made.variants):
+            self._stored[position].append(variant.digest)
+            if variant.difference is not None:
+                self.differences[position] += variant.difference
+            if made.decoders[self._decoders[position]].is_own:
+                earlier = equal.setdefault(variant.digest, [])
+                self.shared[position].update(earlier)
+                earlier.append(position)
+
+    def first_equal(self) -> list[int]:
+        """Return for each variant the first one all of whose stored images are the same."""
+        first: dict[tuple[bytes, ...], int] = {}
+        return [first.setdefault(tuple(ids), place) for place, ids in enumerate(self._stored)]
+
+    def document(self) -> dict[str, Any]:
+        """Return differences and shared images, by position of the variant, and fallbacks."""
+        return {
+            "differences": [dataclasses.astuple(each) for each in self.differences],
+            "shared": [
+                {str(earlier): count for earlier, count in sorted(counts.items())}
+                for counts in self.shared
+            ],
+            "fallbacks": dict(sorted(self.fallbacks.items())),
+        }
+
+
+def noise_by_variant(
+    grid: Grid, receipts: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return for each variant's id its difference from the baseline, and whom it is most like.
+
+    Args:
+        grid: of the run.
+        receipts: of all shards.
+
+    Returns:
+        ``difference``: sums and what follows from them. ``most_like``: the earlier variant in grid
+        order that has the same pixels on most images, and the share of these among the images
+        that are the variant's own; None where no image is shared.
+    """
+    ids = [variant.id for variant in grid.variants]
+    shared = _merge_shared(grid, receipts)
+    noise = {}
+    for position, total in enumerate(_merge_differences(grid, receipts)):
+        most_like = None
+        if shared[position]:
+            earlier, count = min(shared[position].items(), key=lambda item: (-item[1], item[0]))
+            own = _own_images(grid, receipts, position)
+            most_like = {"variant": ids[earlier], "images": count, "share": count / own}
+        noise[ids[position]] = {"difference": total.document(), "most_like": most_like}
+    return noise
+
+
+def noise_by_axis(grid: Grid, receipts: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return for each axis the pooled difference of the variants that differ in it alone."""
+    totals = _merge_differences(grid, receipts)
+    noise = {}
+    for axis in ("decoder", "resize", "color"):
+        members = [
+            totals[position]
+            for position, variant in enumerate(grid.variants)
+            if variant != grid.baseline
+            and dataclasses.replace(variant, **{axis: getattr(grid.baseline, axis)})
+            == grid.baseline
+        ]
+        noise[axis] = {"variants": len(members), **merged(members).document()}
+    return noise
+
+
+def _merge_differences(grid: Grid, receipts: Iterable[Mapping[str, Any]]) -> list[Difference]:
+    totals = [Difference() for _ in grid.variants]
+    for receipt in receipts:
+        for position, sums in enumerate(receipt["differences"]):
+            totals[position] += Difference(*sums)
+    return totals
+
+
+def _merge_shared(grid: Grid, receipts: Iterable[Mapping[str, Any]]) -> Shared:
+    totals: Shared = [Counter() for _ in grid.variants]
+    for receipt in receipts:
+        for position, counts in enumerate(receipt["shared"]):
+            totals[position].update({int(earlier): count for earlier, count in counts.items()})
+    return totals
+
+
+def _own_images(grid: Grid, receipts: Iterable[Mapping[str, Any]], position: int) -> int:
+    """Number of images of a variant that are its own decoder's."""
+    decoder = grid.variants[position].decoder
+    return sum(receipt["samples"] - receipt["fallbacks"].get(decoder, 0) for receipt in receipts)
