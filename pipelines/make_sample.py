@@ -95,7 +95,7 @@ def make_sample(plan: Plan, source: Mapping[str, Any], data: bytes) -> MadeSampl
     key, name, digest = source["key"], source["name"], hashlib.sha256(data).hexdigest()
     targets = _targets(plan, source)
     try:
-        header = _read_header(plan, data)
+        header = _read_header(plan, key, data)
         decoded = _decode(plan, source, data)
     except _RejectError as error:
         statuses = _statuses(error.decoded) if error.decoded else {}
@@ -106,16 +106,22 @@ def make_sample(plan: Plan, source: Mapping[str, Any], data: bytes) -> MadeSampl
     return MadeSample(sample, _render(plan, key, decoded), _statuses(decoded))
 
 
-def _read_header(plan: Plan, data: bytes) -> Header:
+def _read_header(plan: Plan, key: str, data: bytes) -> Header:
+    """Read the header, and refuse what would not fit, as stored or as resized, undecoded."""
     try:
         header = read_header(data)
     except DecodeError as error:
         raise _RejectError(RejectReason.DECODE_FAILED, str(error)) from error
-    if header.width * header.height > plan.max_pixels:
-        raise _RejectError(
-            RejectReason.TOO_LARGE,
-            f"{header.width} x {header.height} pixels exceed the limit of {plan.max_pixels}",
-        )
+    placement = plan.grid.geometry.place(header.width, header.height, plan.grid.seed, key)
+    for what, width, height in (
+        ("the image has", header.width, header.height),
+        ("it would be resized to", placement.resized_width, placement.resized_height),
+    ):
+        if width * height > plan.max_pixels:
+            raise _RejectError(
+                RejectReason.TOO_LARGE,
+                f"{what} {width} x {height} pixels, the limit is {plan.max_pixels} in all",
+            )
     return header
 
 

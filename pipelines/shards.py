@@ -67,7 +67,7 @@ class Plan:
         identities: of every method, by axis and name, and of the encoder.
         unsupported: what becomes of kinds of files that a decoder is not made for.
         duplicates: what becomes of shard files that equal those of an earlier variant.
-        max_pixels: larger source images are rejected before they are decoded.
+        max_pixels: images that are larger, as stored or as resized, are rejected undecoded.
     """
 
     kind: DatasetKind
