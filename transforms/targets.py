@@ -7,7 +7,7 @@ encoding is sampled anew, nearest neighbor at pixel centers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,75 @@ from transforms.geometry import Placement
 
 Annotation = Mapping[str, Any]
 """One object of the ``annotations`` list of a COCO instances file."""
+
+FARTHEST = 1e6
+"""Largest coordinate, in pixels: pycocotools walks along outlines pixel by pixel."""
+
+
+def annotation_problems(annotation: Annotation, height: int, width: int) -> list[str]:
+    """Describe what is malformed in the box, area, crowd flag and segmentation of an annotation.
+
+    Fields may be missing, boxes may have no area and segmentations may enclose nothing.
+
+    Args:
+        annotation: in pixels of the source image.
+        height: of the source image in pixels.
+        width: of the source image in pixels.
+    """
+    checks: dict[str, tuple[str, Callable[[Any], bool]]] = {
+        "bbox": ("four numbers", lambda box: _are_numbers(box, FARTHEST) and len(box) == 4),
+        "area": ("a number", lambda area: _are_numbers([area], FARTHEST**2)),
+        "iscrowd": ("0 or 1", lambda crowd: isinstance(crowd, int) and crowd in (0, 1)),
+        "segmentation": (
+            f"outlines as lists of x, y, or run lengths of {height} x {width} pixels",
+            lambda segmentation: _is_segmentation(segmentation, height, width),
+        ),
+    }
+    return [
+        f"{name}: expected {what}, found {str(annotation[name])[:80]}"
+        for name, (what, holds) in checks.items()
+        if name in annotation and not holds(annotation[name])
+    ]
+
+
+def _are_numbers(values: Any, largest: float) -> bool:
+    return isinstance(values, list) and all(
+        isinstance(value, int | float) and abs(value) <= largest for value in values
+    )
+
+
+def _is_segmentation(segmentation: Any, height: int, width: int) -> bool:
+    if isinstance(segmentation, Mapping):
+        counts: Any = segmentation.get("counts")
+        if isinstance(counts, str):
+            counts = _parse_counts(counts)
+        pixels = height * width
+        whole = _are_numbers(counts, pixels) and all(isinstance(n, int) and n >= 0 for n in counts)
+        return segmentation.get("size") == [height, width] and whole and sum(counts) == pixels
+    return isinstance(segmentation, list) and all(
+        _are_numbers(flat, FARTHEST) and len(flat) % 2 == 0 for flat in segmentation
+    )
+
+
+def _parse_counts(text: str) -> list[int]:
+    """Return the run lengths of a compressed text (pycocotools, ``rleFrString``).
+
+    Numbers are signed, in groups of five bits with the lowest first; from the fourth on they are
+    differences from the number two before.
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        counts.append(value + counts[-2] if len(counts) > 2 else value)
+        value = shift = 0
+    return counts
 
 
 def map_annotation(annotation: Annotation, placement: Placement) -> dict[str, Any]:
