@@ -146,6 +146,7 @@ def _match_labels(names: Sequence[str], label_file: str, classes: Classes) -> li
 
 def _read_class_folders(root: Root, classes: Classes, split: str) -> SourceSet:
     names = _some(root, list_images(root))
+    others = sorted(set(list_files(root)) - set(names))
     wnids = [posixpath.basename(posixpath.dirname(name)) for name in names]
     folders = sorted(set(wnids))
     if not any(WNID.fullmatch(folder) for folder in folders):
@@ -165,27 +166,40 @@ def _read_class_folders(root: Root, classes: Classes, split: str) -> SourceSet:
         raise InputError(f"class folders that the class list does not hold:\n{listed(unknown)}")
     classes = classes or tuple(ClassInfo(folder, None) for folder in folders)
     found = _source_set(root, names, [index[wnid] for wnid in wnids], classes, split)
-    return dataclasses.replace(found, warnings=())  # The folders' names say the order.
+    # The folders' names say the order of the labels, so that there is no doubt about it.
+    return dataclasses.replace(found, warnings=_left_out(root, others))
+
+
+def _left_out(root: Root, others: Sequence[str]) -> tuple[str, ...]:
+    if not others:
+        return ()
+    text = f"{len(others)} file(s) in {root.url!r} are not named like images and left out"
+    return (f"{text}:\n{listed(others)}",)
 
 
 def _read_webdataset(root: Root, files: Sequence[str], classes: Classes, split: str) -> SourceSet:
     names, tars, offsets, sizes, labels, problems = [], [], [], [], [], []
     for file in files:
+        keys: set[str] = set()
         images: dict[str, tuple[str, int, int]] = {}
         label_of: dict[str, int] = {}
         for member, read in tar_members(root, file):
             folder, base = posixpath.split(member.name)
             stem, _, extension = base.partition(".")
             key = posixpath.join(folder, stem)
+            if base.lower().endswith((*IMAGE_EXTENSIONS, ".cls")):
+                keys.add(key)
             if f".{extension.lower()}" in IMAGE_EXTENSIONS:
                 if key in images:
                     problems.append(f"{root.join(file)}: {member.name} is there twice")
                 images[key] = (member.name, member.offset_data, member.size)
             elif extension.lower() == "cls":
+                if key in label_of:
+                    problems.append(f"{root.join(file)}: {member.name} is there twice")
                 label_of[key] = _class_number(read(), f"{root.join(file)}: {member.name}")
-        lacking = sorted(images.keys() ^ label_of.keys())
-        problems += [f"{root.join(file)}: {key}" for key in lacking]
-        for key in images.keys() & label_of.keys():
+        whole = images.keys() & label_of.keys()
+        problems += [f"{root.join(file)}: {key}" for key in sorted(keys - whole)]
+        for key in whole:
             name, offset, size = images[key]
             names.append(name)
             tars.append(file)
@@ -194,8 +208,9 @@ def _read_webdataset(root: Root, files: Sequence[str], classes: Classes, split: 
             labels.append(label_of[key])
     if problems:
         raise InputError(
-            f"{len(problems)} sample(s) lack the image or the .cls member, or have one twice "
-            f"(a tar of images alone needs --label-file):\n{listed(problems)}"
+            f"{len(problems)} sample(s) lack the image or the .cls member, or have one twice; a "
+            "sample's name ends at its first dot, and a tar of images alone needs --label-file:\n"
+            f"{listed(problems)}"
         )
     return _source_set(root, names, labels, classes, split, file=tars, offset=offsets, size=sizes)
 

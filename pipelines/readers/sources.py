@@ -96,7 +96,8 @@ def source_table(names: Sequence[str], **columns: Sequence[Any]) -> pa.Table:
             given, the others are null.
 
     Raises:
-        InputError: names that are not UTF-8; two images with one key; a key that is too long.
+        InputError: names that are not UTF-8; two images with one key; a key that is empty or too
+            long.
     """
     undecodable = [ascii(name) for name in names if not _is_utf8(name)]
     if undecodable:
@@ -131,6 +132,11 @@ def _refuse_bad_keys(table: pa.Table) -> None:
         raise InputError(
             f"{len(pairs)} key(s) stand for more than one image; rename the files so that their "
             f"stems differ:\n{listed(pairs)}"
+        )
+    empty = pc.indices_nonzero(pc.equal(keys, "")).to_pylist()
+    if empty:
+        raise InputError(
+            f"{len(empty)} image(s) have no file name:\n{listed([_place(table, i) for i in empty])}"
         )
     long = pc.indices_nonzero(pc.greater(pc.binary_length(keys), LONGEST_KEY)).to_pylist()
     if long:
