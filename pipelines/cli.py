@@ -63,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_generate(commands)
     grids = _command(commands, "grids", "list the shipped grids, or the variants of one", _grids)
     grids.add_argument("grid", nargs="?", metavar="NAME|FILE", help="a grid, by name or YAML file")
+    compare = _command(
+        commands, "compare", "say what differs between two sets of the same samples", _compare
+    )
+    compare.add_argument("first", metavar="A", help="a finished set, path or fsspec URL")
+    compare.add_argument("second", metavar="B", help="another one, made in another environment")
     demo = _command(commands, "demo", "generate two small sets from shipped photographs", _demo)
     demo.add_argument("--output", default="demo", metavar="PATH", help="default: %(default)s")
     return parser
@@ -261,6 +266,18 @@ def _grids(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
             f"{len(grid.resizes)} resizes, {len(grid.colors)} colors, "
             f"{grid.geometry.rule}, {grid.combine.value}"
         )
+
+
+def _compare(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    from manifests.reading import SetError
+    from manifests.schema import ManifestError
+    from pipelines.compare import compare, format_comparison
+
+    try:
+        result = compare(arguments.first, arguments.second)
+    except (SetError, ManifestError) as error:
+        raise InputError(str(error)) from error
+    print(format_comparison(result))
 
 
 def _demo(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:

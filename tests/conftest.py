@@ -22,6 +22,20 @@ from transforms.arrays import Pixels
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rewrite",
+        action="store_true",
+        help="rewrite the files that tests compare with, such as tests/golden/golden.json",
+    )
+
+
+@pytest.fixture(scope="session")
+def rewrite(request: pytest.FixtureRequest) -> bool:
+    """Whether ``--rewrite`` was given."""
+    return bool(request.config.getoption("--rewrite"))
+
+
 @pytest.fixture(scope="session")
 def photos() -> dict[str, Pixels]:
     """The shipped photographs by name; all but ``astronaut`` are not square."""
@@ -59,3 +73,47 @@ def sysnoise() -> Command:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
     return run
+
+
+@pytest.fixture(scope="session", params=["png", "webp"])
+def imagenet_set(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    imagenet_source: Path,
+    sysnoise: Command,
+) -> Path:
+    """``imagenet-one-factor`` over 18 photographs in four shards, as tar and Parquet."""
+    output = tmp_path_factory.mktemp("sets") / f"imagenet-{request.param}"
+    done = sysnoise(
+        "generate",
+        "imagenet",
+        f"--images={imagenet_source / 'images'}",
+        f"--label-file={imagenet_source / 'val.txt'}",
+        f"--output={output}",
+        "--grid=imagenet-one-factor",
+        "--format=both",
+        f"--image-format={request.param}",
+        "--samples-per-shard=5",
+    )
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+@pytest.fixture(scope="session")
+def coco_set(
+    tmp_path_factory: pytest.TempPathFactory, coco_source: Path, sysnoise: Command
+) -> Path:
+    """``coco-published`` over 18 photographs in three shards, as tar and Parquet."""
+    output = tmp_path_factory.mktemp("sets") / "coco"
+    done = sysnoise(
+        "generate",
+        "coco",
+        f"--images={coco_source / 'images'}",
+        f"--annotations={coco_source / 'instances_demo.json'}",
+        f"--output={output}",
+        "--grid=coco-published",
+        "--format=both",
+        "--samples-per-shard=7",
+    )
+    assert done.returncode == 0, done.stderr
+    return output

@@ -9,9 +9,9 @@ import pytest
 
 from manifests import load_grid
 from manifests.layout import ShardFormat
-from manifests.tables import DatasetKind
+from manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from pipelines.readers.sources import SourceSet, source_table
-from pipelines.shards import Plan, load_plan, make_plan, read_sources, write_plan
+from pipelines.shards import Plan, Settings, load_plan, make_plan, read_sources, write_plan
 from pipelines.storage import open_output
 
 TABLE = source_table([f"{number:02d}.JPEG" for number in range(10)], label=range(10))
@@ -21,7 +21,7 @@ SOURCE = SourceSet(DatasetKind.IMAGENET, "val", "nowhere", TABLE)
 @pytest.fixture
 def plan() -> Plan:
     grid = load_grid("imagenet-one-factor")
-    return make_plan(SOURCE, grid, [ShardFormat.WEBDATASET], "png", 4)
+    return make_plan(SOURCE, grid, Settings(samples_per_shard=4))
 
 
 def test_shards_are_contiguous_ranges_in_key_order(plan: Plan, tmp_path: Path) -> None:
@@ -57,6 +57,9 @@ def test_fingerprint_leaves_out_only_the_grids_name(plan: Plan) -> None:
         {"source_sha256": "0" * 64},
         {"grid": load_grid("imagenet-train")},
         {"identities": {}},
+        {"unsupported": UnsupportedKinds.REJECT},
+        {"duplicates": Duplicates.SKIP},
+        {"max_pixels": 1},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -67,7 +70,6 @@ def test_fingerprint_holds_everything_else(plan: Plan, change: dict[str, object]
 
 def test_source_fingerprint_holds_labels(plan: Plan) -> None:
     table = source_table([f"{number:02d}.JPEG" for number in range(10)], label=[0] * 10)
-    other = make_plan(
-        dataclasses.replace(SOURCE, table=table), plan.grid, plan.formats, plan.image_format, 4
-    )
+    source = dataclasses.replace(SOURCE, table=table)
+    other = make_plan(source, plan.grid, Settings(samples_per_shard=4))
     assert other.source_sha256 != plan.source_sha256
