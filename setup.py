@@ -36,6 +36,8 @@ setup(
         "tqdm>=4.66,<5",
     ],
     extras_require={
+        "dali": ["nvidia-dali-cuda120>=2.4,<3"],
+        "jpeglib": ["jpeglib>=1.0.2,<1.1"],
         "jxl": ["imagecodecs>=2026.3"],
         "demo": ["scikit-image>=0.25,<1", "scikit-learn>=1.6,<2"],
         "dev": [

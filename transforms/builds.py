@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import importlib.util
 import mmap
 import re
 from collections.abc import Callable
@@ -96,6 +97,24 @@ def imagecodecs_build() -> Build:
     }
 
 
+def jpeglib_build() -> Build:
+    """Version of jpeglib; its libjpegs are compiled without SIMD, so the CPU decides nothing."""
+    import jpeglib
+
+    return {"version": jpeglib.__version__}
+
+
+def dali_build() -> Build:
+    """Versions of DALI and of nvImageCodec, which decodes for it, and the CPU features."""
+    from nvidia import dali, nvimgcodec
+
+    return {
+        "version": dali.__version__,
+        "nvimgcodec": nvimgcodec.__version__,
+        "cpu_features": list(cpu_features()),
+    }
+
+
 BUILDS: dict[str, Callable[[], Build]] = {
     "pillow": pillow_build,
     "opencv": opencv_build,
@@ -103,7 +122,29 @@ BUILDS: dict[str, Callable[[], Build]] = {
     "pyav": pyav_build,
     "numpy": numpy_build,
     "imagecodecs": imagecodecs_build,
+    "jpeglib": jpeglib_build,
+    "dali": dali_build,
 }
+
+IMPORT_NAMES = {
+    "pillow": "PIL",
+    "opencv": "cv2",
+    "simplejpeg": "simplejpeg",
+    "pyav": "av",
+    "numpy": "numpy",
+    "imagecodecs": "imagecodecs",
+    "jpeglib": "jpeglib",
+    "dali": "nvidia.dali",
+}
+"""The Python module of each library of :data:`BUILDS`."""
+
+
+def is_importable(library: str) -> bool:
+    """Whether a library of :data:`BUILDS` is installed here, without loading it."""
+    try:
+        return importlib.util.find_spec(IMPORT_NAMES[library]) is not None
+    except ModuleNotFoundError:  # The package that the module would be part of is missing.
+        return False
 
 
 @functools.cache

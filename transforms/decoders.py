@@ -7,21 +7,24 @@ scale.
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-import av
 import cv2
 import numpy as np
 import simplejpeg
+from av.video.reformatter import Interpolation
 from PIL import Image
 
 from transforms.arrays import Pixels, check_pixels
-from transforms.jpeg import has_end_of_image
+from transforms.dali import dali_kind, decode_dali
+from transforms.ffmpeg import ACCURATE_BICUBIC, decode_ffmpeg, decode_ffmpeg_nv12, ffmpeg_kind
+from transforms.libjpeg import LIBJPEG_BUILDS, decode_jpeglib, jpeglib_kind
 from transforms.methods import Method, get_method, registry
-from transforms.sniff import Container, Entropy, ImageKind, sniff
+from transforms.sniff import Container, ImageKind, sniff
 
 Decode = Callable[[bytes], Pixels]
 
@@ -45,10 +48,12 @@ class Decoder(Method[Decode]):
     Attributes:
         exif: what it does with the orientation stored in EXIF.
         supports: whether the library is made for a kind of file.
+        color: the only color mode that it goes with; None where it goes with any.
     """
 
     exif: Exif = Exif.IGNORED
     supports: Callable[[ImageKind], bool] = any_kind
+    color: str | None = None
 
 
 class DecodeError(Exception):
@@ -111,25 +116,6 @@ def decode_simplejpeg_fastdct_fastupsample(data: bytes) -> Pixels:
     return np.asarray(simplejpeg.decode_jpeg(data, fastdct=True, fastupsample=True))
 
 
-def decode_ffmpeg(data: bytes) -> Pixels:
-    """FFmpeg's own JPEG decoder, then libswscale to rgb24 with its default, bicubic, flags.
-
-    ``err_detect=explode`` makes libavcodec fail on a damaged file instead of filling the gap. A
-    file that lacks its end it would still complete, so that is refused first.
-
-    Source: PyAV, ``CodecContext`` of ``mjpeg`` and ``VideoFrame.to_ndarray``.
-    """
-    if not has_end_of_image(data):
-        raise ValueError("not a JPEG, or one without its end-of-image marker")
-    context = av.CodecContext.create("mjpeg", "r")
-    context.thread_count = 1
-    context.options = {"err_detect": "explode"}
-    frames = [*context.decode(av.Packet(data)), *context.decode(None)]
-    if not frames:
-        raise ValueError("libavcodec's mjpeg decoder gave no frame")
-    return np.asarray(frames[0].to_ndarray(format="rgb24"), np.uint8)
-
-
 def turbojpeg_kind(kind: ImageKind) -> bool:
     """Lossy JPEGs of 8 bits in a chroma subsampling that TurboJPEG's API has a name for."""
     frame = kind.frame
@@ -146,17 +132,27 @@ TURBOJPEG_SUBSAMPLINGS = {(1, 1), (2, 1), (2, 2), (1, 2), (4, 1), (1, 4)}
 """4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1 and 4:4:1, as luma to chroma factors (``TJSAMP``)."""
 
 
-def ffmpeg_kind(kind: ImageKind) -> bool:
-    """Lossy Huffman-coded JPEGs of 8 bits."""
-    frame = kind.frame
-    if frame is None or frame.precision != 8 or frame.lossless:
-        return False
-    return frame.entropy is Entropy.HUFFMAN
-
-
 def _simplejpeg(name: str, function: Decode, dct: str, upsampling: str) -> Decoder:
     options = {"dct": dct, "upsampling": upsampling}
     return Decoder(name, "simplejpeg", function, options, supports=turbojpeg_kind)
+
+
+def _ffmpeg(
+    name: str, function: Decode, options: Mapping[str, str], color: str | None = None
+) -> Decoder:
+    options = {"codec": "mjpeg", "err_detect": "explode", **options}
+    return Decoder(name, "pyav", function, options, supports=ffmpeg_kind, color=color)
+
+
+def _jpeglib(name: str, build: str) -> Decoder:
+    return Decoder(
+        f"jpeglib-{name}",
+        "jpeglib",
+        functools.partial(decode_jpeglib, build=build),
+        {"build": build, "dct": "islow", "upsampling": "fancy"},
+        extra="jpeglib",
+        supports=functools.partial(jpeglib_kind, build=build),
+    )
 
 
 DECODERS = registry(
@@ -185,12 +181,30 @@ DECODERS = registry(
             "ifast",
             "plain",
         ),
-        Decoder(
+        _ffmpeg(
             "ffmpeg",
-            "pyav",
-            decode_ffmpeg,
-            {"codec": "mjpeg", "err_detect": "explode", "swscale": "bicubic"},
-            supports=ffmpeg_kind,
+            functools.partial(decode_ffmpeg, flags=Interpolation.BICUBIC),
+            {"swscale": "bicubic"},
+        ),
+        _ffmpeg(
+            "ffmpeg-accurate",
+            functools.partial(decode_ffmpeg, flags=ACCURATE_BICUBIC),
+            {"swscale": "bicubic+accurate_rnd+full_chroma_int"},
+        ),
+        _ffmpeg(
+            "ffmpeg-nv12",
+            decode_ffmpeg_nv12,
+            {"planes": "nv12, full range", "swscale": "bicubic"},
+            color="rgb",
+        ),
+        *(_jpeglib(name, build) for name, build in LIBJPEG_BUILDS.items()),
+        Decoder(
+            "dali",
+            "dali",
+            decode_dali,
+            {"device": "cpu", "dct": "islow", "upsampling": "fancy"},
+            extra="dali",
+            supports=dali_kind,
         ),
     )
 )

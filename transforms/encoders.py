@@ -25,11 +25,9 @@ class Encoder(Method[Encode]):
     """A format of the stored images; its name is also the file extension.
 
     Attributes:
-        extra: the extra of this package that brings the library, if it is not in the core.
         media_type: the registered media type, or the nearest to one.
     """
 
-    extra: str | None = None
     media_type: str = ""
 
 

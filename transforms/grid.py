@@ -16,7 +16,14 @@ import yaml
 from transforms.colors import COLORS
 from transforms.decoders import DECODERS, Exif
 from transforms.geometry import PRESETS, RULES, Geometry, Native, geometry_document
-from transforms.methods import Method, get_method, identity, unknown_name
+from transforms.methods import (
+    Method,
+    get_method,
+    identity,
+    install_line,
+    is_available,
+    unknown_name,
+)
 from transforms.resizers import RESIZES
 
 Path = tuple[str | int, ...]
@@ -46,6 +53,18 @@ class ColorStage(Enum):
 
 class GridError(ValueError):
     """A bad grid; the message lists every problem on a line of its own."""
+
+
+class MissingExtraError(GridError):
+    """A grid that lacks nothing but libraries that are not installed here.
+
+    Attributes:
+        extras: the extras of this package that bring them.
+    """
+
+    def __init__(self, message: str, extras: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.extras = extras
 
 
 @dataclass(frozen=True, order=True)
@@ -107,7 +126,8 @@ class Grid:
         seed: of the random geometry.
 
     Raises:
-        GridError: on making a grid with unknown names or settings that contradict each other.
+        GridError: on making a grid with unknown names, settings that contradict each other, or
+            methods whose library is not installed.
     """
 
     name: str
@@ -238,6 +258,7 @@ def parse_grid(text: str, origin: str, name: str) -> Grid:
 
     Raises:
         GridError: one message with all problems, each as ``origin:line:column: where: what``.
+        MissingExtraError: one such message, where libraries are missing and all else is well.
     """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -257,6 +278,10 @@ def parse_grid(text: str, origin: str, name: str) -> Grid:
         lines = (
             f"{origin}:{line}:{column}: {path}: {text}" for line, column, path, text in located
         )
+        missing = _missing_extras(document)
+        if len(problems) == len(missing):
+            extras = {extra for _, extra in missing.values()}
+            raise MissingExtraError("\n".join(lines), tuple(sorted(extras)))
         raise GridError("\n".join(lines))
     return grid_from_document(document, name)
 
@@ -273,6 +298,8 @@ def grid_problems(document: Any) -> list[Problem]:
     ]
     for field, (kind, methods) in AXES.items():
         problems += _axis_problems(document, field, kind, methods)
+    for path, (name, extra) in _missing_extras(document).items():
+        problems.append((path, f"{name!r} is not installed here: {install_line(extra)}"))
     problems += _geometry_problems(document)
     problems += _setting_problems(document)
     return problems + _contradictions(document)
@@ -296,6 +323,18 @@ def _axis_problems(
             problems.append(((field, index), f"{canonical!r} is listed twice"))
         seen.add(canonical)
     return problems
+
+
+def _missing_extras(document: Any) -> dict[Path, tuple[str, str]]:
+    """Find the methods of a grid whose library is not installed: where, the name, the extra."""
+    missing: dict[Path, tuple[str, str]] = {}
+    for field, (_, methods) in AXES.items():
+        names = document.get(field) if isinstance(document, Mapping) else None
+        for index, name in enumerate(names if isinstance(names, list) else ()):
+            method = methods.get(_canonical(methods, name) or "")
+            if method and method.extra and not is_available(method):
+                missing[field, index] = (method.name, method.extra)
+    return missing
 
 
 def _geometry_problems(document: Mapping[str, Any]) -> list[Problem]:
@@ -372,8 +411,11 @@ def _contradictions(document: Mapping[str, Any]) -> list[Problem]:
         if isinstance(document.get(field), list)
     }
     parts = str(document.get("baseline", BASELINE.id)).split("/")
-    for (field, (_, methods)), part in zip(AXES.items(), parts, strict=False):
-        name = _canonical(methods, part)
+    baseline = {
+        field: _canonical(methods, part)
+        for (field, (_, methods)), part in zip(AXES.items(), parts, strict=False)
+    }
+    for field, name in baseline.items():
         if name and name not in listed.get(field, [name]):
             problems.append(((field,), f"the baseline's {name!r} is not among them"))
     if not _geometry_problems(document):
@@ -382,6 +424,27 @@ def _contradictions(document: Mapping[str, Any]) -> list[Problem]:
             if resize and native != (resize == "none"):
                 text = f"resize 'none' and the native geometry go together, found {resize!r}"
                 problems.append((("resizes", index), text))
+    return problems + _color_problems(document, listed, baseline)
+
+
+def _color_problems(
+    document: Mapping[str, Any],
+    listed: Mapping[str, list[str | None]],
+    baseline: Mapping[str, str | None],
+) -> list[Problem]:
+    """Check that decoders that go with one color mode only meet no other one."""
+    problems: list[Problem] = []
+    one_factor = document.get("combine") == Combine.ONE_FACTOR.value
+    for index, name in enumerate(listed.get("decoders", ())):
+        only = DECODERS[name].color if name else None
+        if only is None:
+            continue
+        varies = not one_factor or name == baseline.get("decoders")
+        met = listed.get("colors", []) if varies else [baseline.get("colors")]
+        others = ", ".join(repr(color) for color in met if color not in (None, only))
+        if others:
+            text = f"{name!r} goes with color {only!r} only, not with {others}"
+            problems.append((("decoders", index), text))
     return problems
 
 

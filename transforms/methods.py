@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from transforms.builds import library_build
+from transforms.builds import is_importable, library_build
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -26,6 +26,7 @@ class Method(Generic[Function]):
         function: the pure function.
         options: what the library is told, in its own words; part of the identity.
         aliases: other names accepted for the same method.
+        extra: the extra of this package that brings the library, if it is not in the core.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Method(Generic[Function]):
     function: Function
     options: Mapping[str, str | int | bool] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    extra: str | None = None
 
 
 AnyMethod = TypeVar("AnyMethod", bound=Method[Any])
@@ -84,6 +86,16 @@ def unknown_name(kind: str, name: object, valid: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(name), names, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return f"unknown {kind} {name!r}{hint}; valid: {', '.join(names)}"
+
+
+def is_available(method: Method[Any]) -> bool:
+    """Whether the method's library is installed here."""
+    return is_importable(method.library)
+
+
+def install_line(*extras: str) -> str:
+    """Return the command that installs extras of this package."""
+    return f"pip install 'sysnoise[{','.join(extras)}]'"
 
 
 def identity(method: Method[Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Every function takes uint8 of shape (H, W, 3) and a size (width, height) in pixels, and returns
 uint8 of shape (height, width, 3). Pillow's smooth filters widen with the reduction (antialiased);
-of OpenCV's only INTER_AREA does.
+of OpenCV's only INTER_AREA does; FFmpeg's do.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+from av.video.reformatter import Interpolation
 from PIL import Image
 
 from transforms.arrays import Pixels
+from transforms.dali import DaliFilter, resize_dali
+from transforms.ffmpeg import resize_ffmpeg
 from transforms.methods import Method, get_method, registry
 
 Size = tuple[int, int]
@@ -55,6 +58,20 @@ def _opencv(name: str, interpolation: str, *aliases: str) -> Method[Resize]:
     return Method(f"opencv-{name}", "opencv", function, {"interpolation": interpolation}, aliases)
 
 
+def _ffmpeg(name: str) -> Method[Resize]:
+    function = functools.partial(resize_ffmpeg, flags=Interpolation[name.upper()])
+    return Method(f"ffmpeg-{name}", "pyav", function, {"swscale": name})
+
+
+def _dali(name: str, filter_: DaliFilter) -> Method[Resize]:
+    function = functools.partial(resize_dali, filter_=filter_)
+    options: dict[str, str | int | bool] = {
+        "interpolation": "INTERP_LINEAR",
+        "antialias": filter_ is DaliFilter.TRIANGULAR,
+    }
+    return Method(f"dali-{name}", "dali", function, options, extra="dali")
+
+
 RESIZES = registry(
     (
         _pillow("nearest", Image.Resampling.NEAREST, "pil-nearest"),
@@ -70,6 +87,12 @@ RESIZES = registry(
         _opencv("lanczos4", "INTER_LANCZOS4", "opencv-lanczos"),
         _opencv("nearest-exact", "INTER_NEAREST_EXACT"),
         _opencv("linear-exact", "INTER_LINEAR_EXACT"),
+        _ffmpeg("bilinear"),
+        _ffmpeg("bicubic"),
+        _ffmpeg("area"),
+        _ffmpeg("lanczos"),
+        _dali("triangular", DaliFilter.TRIANGULAR),
+        _dali("linear", DaliFilter.LINEAR),
         Method("none", "numpy", resize_none),
     )
 )
