@@ -242,15 +242,13 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 def _require_encoder(image_format: str) -> None:
     """Refuse an image format whose library is an extra that is not installed."""
-    import importlib.util
-
     from transforms.encoders import ENCODERS
+    from transforms.methods import install_line, is_available
 
     encoder = ENCODERS[image_format]
-    if encoder.extra and importlib.util.find_spec(encoder.library) is None:
+    if encoder.extra and not is_available(encoder):
         raise UsageError(
-            f"--image-format {image_format} needs {encoder.library}: "
-            f"pip install 'sysnoise[{encoder.extra}]'"
+            f"--image-format {image_format} needs {encoder.library}: {install_line(encoder.extra)}"
         )
 
 
@@ -259,8 +257,15 @@ def _grids(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
         for variant in load_grid(arguments.grid).variants:
             print(variant.id)
         return
+    from transforms.grid import MissingExtraError
+    from transforms.methods import install_line
+
     for name in grid_names():
-        grid = load_grid(name)
+        try:
+            grid = load_grid(name)
+        except MissingExtraError as error:
+            print(f"{name:<22} needs {install_line(*error.extras)}")
+            continue
         print(
             f"{name:<22}{len(grid.variants):>4} variants: {len(grid.decoders)} decoders, "
             f"{len(grid.resizes)} resizes, {len(grid.colors)} colors, "
