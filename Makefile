@@ -2,11 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint style clean
+.PHONY: help demo test test-extras lint style clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
 
 demo: .venv/demo ## generate two small sets from shipped photographs into demo/
 	rm -rf demo
@@ -14,6 +14,9 @@ demo: .venv/demo ## generate two small sets from shipped photographs into demo/
 
 test: .venv/dev ## run all tests
 	$(BIN)/python -m pytest
+
+test-extras: .venv/extras ## run the tests of the extras jpeglib and dali
+	$(BIN)/python -m pytest -m extras
 
 lint: .venv/dev ## check style and types
 	$(BIN)/ruff check
@@ -35,4 +38,8 @@ clean: ## remove the environment, caches and the demo's output
 
 .venv/dev: setup.py pyproject.toml .venv/demo
 	$(BIN)/python -m pip install --quiet --editable '.[demo,dev,jxl]'
+	touch $@
+
+.venv/extras: setup.py pyproject.toml .venv/dev
+	$(BIN)/python -m pip install --quiet --editable '.[jxl,jpeglib,dali]'
 	touch $@
