@@ -125,7 +125,12 @@ def turbojpeg_kind(kind: ImageKind) -> bool:
         return True
     (width, height), *chroma = frame.sampling[:3]
     ratios = {(width / h, height / v) for h, v in chroma if h and v}
-    return ratios <= TURBOJPEG_SUBSAMPLINGS and len(ratios) == 1
+    black = frame.sampling[3:]  # Of CMYK and YCCK, sampled like the first component.
+    return (
+        ratios <= TURBOJPEG_SUBSAMPLINGS
+        and len(ratios) == 1
+        and all(factors == frame.sampling[0] for factors in black)
+    )
 
 
 TURBOJPEG_SUBSAMPLINGS = {(1, 1), (2, 1), (2, 2), (1, 2), (4, 1), (1, 4)}

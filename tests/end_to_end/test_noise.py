@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from manifests import load_grid
-from manifests.reading import decode_stored, open_set
+from manifests.reading import open_set
 from pipelines.photographs import jpeg_bytes, write_imagenet
 from tests.conftest import Command
 from tests.end_to_end.reading import decode_image, manifest, read_tars, samples_table, tree
@@ -172,24 +172,3 @@ def test_an_axis_without_noise_ends_with_a_warning(
     stderr = run(sysnoise, source, tmp_path / "set", str(grid))
     assert "the decoder axis carries no noise: every image of its 2 variant(s)" in stderr
     assert "resize axis" not in stderr
-
-
-def test_stored_images_decode_in_every_format(
-    tmp_path: Path, imagenet_source: Path, sysnoise: Command
-) -> None:
-    grid = tmp_path / "one.yaml"
-    grid.write_text(
-        "decoders: [pillow]\nresizes: [pillow-bilinear]\ncolors: [rgb]\n"
-        "geometry: shorter256-crop224\n"
-    )
-    found = {}
-    for image_format in ("png", "webp", "jxl", "npy"):
-        output = tmp_path / image_format
-        run(sysnoise, imagenet_source, output, str(grid), f"--image-format={image_format}")
-        opened = open_set(str(output))
-        found[image_format] = {
-            key: decode_stored(data, image_format).tobytes()
-            for key, data in opened.images("pillow/pillow-bilinear/rgb", 0)
-        }
-    assert len(found["png"]) == 18
-    assert found["png"] == found["webp"] == found["jxl"] == found["npy"]

@@ -1,0 +1,54 @@
+"""``sysnoise compare`` on sets that two real environments made."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.compare import Comparison, compare
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+OLDER = ("av==15.1.0", "opencv-python-headless==4.12.0.88", "pillow==12.1.1", "simplejpeg==1.8.2")
+
+
+def generate(python: Path, source: Path, output: Path) -> None:
+    command = [
+        *(str(python), "-P", "-m", "pipelines.cli", "generate", "imagenet"),
+        f"--images={source / 'images'}",
+        f"--label-file={source / 'val.txt'}",
+        f"--output={output}",
+        "--grid=imagenet-one-factor",
+    ]
+    subprocess.run(command, check=True, cwd=output.parent)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory, imagenet_source: Path) -> Comparison:
+    """The environment at hand against one with older codecs."""
+    folder = tmp_path_factory.mktemp("environments")
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    older = folder / "venv" / "bin" / "python"
+    install = [older, "-m", "pip", "install", "--quiet", "--editable", ROOT, *OLDER]
+    subprocess.run(install, check=True)
+    generate(older, imagenet_source, folder / "older")
+    generate(Path(sys.executable), imagenet_source, folder / "present")
+    return compare(str(folder / "older"), str(folder / "present"))
+
+
+def test_changed_methods_are_named(result: Comparison) -> None:
+    assert any("build.libavcodec: 61.19.101" in text for text in result.changes["decoder ffmpeg"])
+    assert any("4.12.0" in text for text in result.changes["resize opencv-cubic"])
+    assert any("12.1.1" in text for text in result.changes["decoder pillow"])
+
+
+def test_changed_pixels_are_found(result: Comparison) -> None:
+    """FFmpeg 8 places the chroma of 4:2:0 otherwise than FFmpeg 7."""
+    changed = {name for name, each in result.differences.items() if each.squared_sum}
+    assert "ffmpeg/pillow-bilinear/rgb" in changed
+    assert "pillow/pillow-bilinear/rgb" not in changed
+    assert result.differences["ffmpeg/pillow-bilinear/rgb"].maximum > 2
