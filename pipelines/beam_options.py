@@ -9,8 +9,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.runners.runner import create_runner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from pipelines.errors import UsageError
@@ -32,15 +33,25 @@ def beam_runner(
         UsageError: an argument that Beam does not know, or ``workers`` with another runner.
     """
     _refuse_unknown(arguments)
-    if any(argument.split("=")[0] == "--runner" for argument in arguments):
+    options = PipelineOptions(list(arguments))
+    name = options.view_as(StandardOptions).runner
+    if name is not None:
         if workers:
             raise UsageError("--workers counts local processes; --runner has options of its own")
-        return None, PipelineOptions(list(arguments))
+        _refuse_unknown_runner(name)
+        return None, options
     count = workers or os.cpu_count() or 1
     options = PipelineOptions([f"--direct_num_workers={count}", *arguments])
     # -P keeps a folder of the user's that is called "pipelines" out of the import path.
     command = shlex.join([sys.executable, "-P", "-m", "pipelines.worker"])
     return FnApiRunner(SubprocessSDKEnvironment.from_command_string(command)), options
+
+
+def _refuse_unknown_runner(name: str) -> None:
+    try:
+        create_runner(name)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UsageError(f"--runner={name}: Beam has no such runner here: {error}") from error
 
 
 def _refuse_unknown(arguments: Sequence[str]) -> None:

@@ -12,16 +12,17 @@ from __future__ import annotations
 import functools
 import json
 import resource
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from manifests import layout
 from manifests.tables import DatasetKind
-from pipelines.errors import InputError, OutputError, ShardError, listed
+from pipelines.errors import InputError, OutputError, ShardError, UsageError, listed
 from pipelines.finish import finish
 from pipelines.make_shard import ReadSource, make_shard
 from pipelines.progress import show_progress
@@ -63,11 +64,15 @@ class GenerateShard(beam.DoFn):
             plan, read = _open_job(self._source_root, self._output_url)
             make_shard(plan, shard, read, output)
         except (InputError, OutputError, ShardError) as error:
-            failure = json_bytes({"shard": shard, "error": str(error)})
-            write_file(output, layout.failure_path(shard), failure)
-            yield shard, str(error)
+            message = str(error)
+        except Exception:  # noqa: BLE001 - Beam's local runner can hang where a step raises.
+            message = f"shard {shard}: an error that should not happen:\n{traceback.format_exc()}"
         else:
             yield shard, None
+            return
+        failure = json_bytes({"shard": shard, "error": message})
+        write_file(output, layout.failure_path(shard), failure)
+        yield shard, message
 
 
 @functools.lru_cache(maxsize=1)
@@ -127,6 +132,8 @@ def generate(
     _refuse_unfit_grid(source.kind, grid)
     check_open_files(len(grid.variants) * len(settings.formats))
     output = open_output(output_url)
+    if runner is not None:
+        _refuse_process_memory(source.root, output_url)
     _refuse_used_output(output)
     plan = make_plan(source, grid, settings)
     write_plan(plan, source.table, output)
@@ -144,6 +151,9 @@ def run_pipeline(
     options: PipelineOptions,
 ) -> None:
     """Run the shards of a plan on Beam and wait for the end."""
+    if runner is not None:  # A worker without a shard would only start and stop.
+        direct = options.view_as(DirectOptions)
+        direct.direct_num_workers = min(direct.direct_num_workers, plan.shards)
     with beam.Pipeline(runner=runner, options=options) as pipeline:
         _ = (
             pipeline
@@ -185,6 +195,15 @@ def _refuse_unfit_grid(kind: DatasetKind, grid: Grid) -> None:
         problems.append("opencv-exif rotates images, but COCO's boxes are given for the unrotated")
     if problems:
         raise InputError(f"grid {grid.name!r} does not go with COCO:\n{listed(problems)}")
+
+
+def _refuse_process_memory(*urls: str) -> None:
+    for url in urls:
+        if "memory://" in url:
+            raise UsageError(
+                f"{url!r} is the memory of one process, which local workers do not share; run in "
+                "one process with --runner=FnApiRunner"
+            )
 
 
 def _refuse_used_output(output: Root) -> None:

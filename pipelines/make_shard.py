@@ -70,9 +70,10 @@ def make_shard(plan: Plan, shard: int, read: ReadSource, output: Root) -> dict[s
 def _read(read: ReadSource, source: Mapping[str, Any]) -> bytes:
     try:
         return read(source)
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - archives and stores raise errors of their own.
         raise ShardError(
-            f"reading sample {source['key']} from {source['name']!r}: {error}"
+            f"reading sample {source['key']} from {source['name']!r}: {error}; check the source, "
+            "then run again"
         ) from error
 
 

@@ -173,7 +173,9 @@ def write_file(root: Root, relative: str, data: bytes) -> None:
         else:
             root.fs.pipe_file(target, data)
     except OSError as error:
-        raise OutputError(f"writing {target!r}: {error}") from error
+        raise OutputError(
+            f"writing {target!r}: {error}; give an --output that can be written"
+        ) from error
 
 
 def _rename(local_path: str, target: str) -> None:

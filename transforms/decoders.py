@@ -24,7 +24,7 @@ from transforms.dali import dali_kind, decode_dali
 from transforms.ffmpeg import ACCURATE_BICUBIC, decode_ffmpeg, decode_ffmpeg_nv12, ffmpeg_kind
 from transforms.libjpeg import LIBJPEG_BUILDS, decode_jpeglib, jpeglib_kind
 from transforms.methods import Method, get_method, registry
-from transforms.sniff import Container, ImageKind, sniff
+from transforms.sniff import ImageKind, sniff
 
 Decode = Callable[[bytes], Pixels]
 
@@ -228,7 +228,7 @@ def decode(name: str, data: bytes) -> Pixels:
     """
     decoder = get_method(DECODERS, "decoder", name)
     kind = sniff(data)
-    if kind.container is not Container.UNKNOWN and not decoder.supports(kind):
+    if kind.is_recognized and not decoder.supports(kind):
         raise UnsupportedKindError(f"{decoder.name}: not made for {kind}")
     try:
         pixels = decoder.function(data)

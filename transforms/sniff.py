@@ -69,6 +69,13 @@ class ImageKind:
     container: Container
     frame: JpegFrame | None = None
 
+    @property
+    def is_recognized(self) -> bool:
+        """Whether the kind can be told: a JPEG without a readable frame is damaged, not odd."""
+        if self.container is Container.JPEG:
+            return self.frame is not None
+        return self.container is not Container.UNKNOWN
+
     def __str__(self) -> str:
         """Describe the kind for a message: ``jpeg (SOF9, 8 bits, 2x2 1x1 1x1)``."""
         if self.frame is None:

@@ -45,7 +45,7 @@ def source_reader(url: str) -> Callable[[Mapping[str, Any]], bytes]:
     root = open_root(url)
 
     @functools.lru_cache(maxsize=1)
-    def row_group(file: str, index: int) -> list[bytes]:
+    def row_group(file: str, index: int) -> list[bytes | None]:
         with root.fs.open(root.join(file), "rb") as opened:
             column = pq.ParquetFile(opened).read_row_group(index, columns=["image.bytes"])["image"]
         return [image["bytes"] for image in column.to_pylist()]
@@ -65,7 +65,10 @@ def source_reader(url: str) -> Callable[[Mapping[str, Any]], bytes]:
         if row is not None:
             starts = row_group_starts(file)
             index = next(i for i, start in enumerate(starts[1:]) if row < start)
-            return row_group(file, index)[row - starts[index]]
+            image = row_group(file, index)[row - starts[index]]
+            if image is None:
+                raise InputError(f"row {row} of {file!r} has no bytes in its image column")
+            return image
         if offset is not None:
             end = offset + source["size"]
             return bytes(root.fs.cat_file(root.join(file), start=offset, end=end))

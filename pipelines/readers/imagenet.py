@@ -38,6 +38,9 @@ from pipelines.storage import IMAGE_EXTENSIONS, Root, list_files, list_images, o
 
 Classes = tuple[ClassInfo, ...]
 
+SPLITS = ("train", "val", "test")
+"""How the names of files begin that hold one split; ``validation`` does too."""
+
 
 def read_imagenet(
     images: str, label_file: str | None, class_list: str | None, split: str
@@ -72,7 +75,11 @@ def read_imagenet(
 
 def _of_split(archives: Sequence[str], split: str) -> list[str]:
     """Keep the files of the split, where files are named by split; ``val`` is also validation."""
-    mine = [name for name in archives if posixpath.basename(name).startswith(split)]
+    bases = {name: posixpath.basename(name) for name in archives}
+    mine = [name for name, base in bases.items() if base.startswith(split)]
+    others = [base for base in bases.values() if base.startswith(SPLITS)]
+    if others and not mine:
+        raise InputError(f"no file of split {split!r} (--split) among:\n{listed(others)}")
     return mine or list(archives)
 
 
@@ -90,7 +97,7 @@ def _read_archives(
 
 def _read_flat(root: Root, label_file: str, classes: Classes, split: str) -> SourceSet:
     names = _some(root, list_images(root))
-    labels = _match_labels(names, label_file, classes)
+    labels = _match_labels(root, names, label_file, classes)
     return _source_set(root, names, labels, classes, split)
 
 
@@ -105,7 +112,7 @@ def _read_published_tar(
                 tars.append(file)
                 offsets.append(member.offset_data)
                 sizes.append(member.size)
-    labels = _match_labels(_some(root, names), label_file, classes)
+    labels = _match_labels(root, _some(root, names), label_file, classes)
     return _source_set(root, names, labels, classes, split, file=tars, offset=offsets, size=sizes)
 
 
@@ -118,7 +125,7 @@ def _read_kaggle(root: Root, label_file: str | None, split: str) -> SourceSet:
     return _read_flat(folder, labels, classes, split)
 
 
-def _match_labels(names: Sequence[str], label_file: str, classes: Classes) -> list[int]:
+def _match_labels(root: Root, names: Sequence[str], label_file: str, classes: Classes) -> list[int]:
     """Return the label of each image; every image must have one, and every label an image."""
     if label_file.partition("::")[0].endswith(".csv"):
         if not classes:
@@ -140,7 +147,7 @@ def _match_labels(names: Sequence[str], label_file: str, classes: Classes) -> li
     if missing:
         problems.append(f"{len(missing)} label(s) without an image:\n{listed(missing)}")
     if problems:
-        raise InputError(f"images and {label_file!r} do not match; " + "\n".join(problems))
+        raise InputError(f"{root.url!r} and {label_file!r} do not match; " + "\n".join(problems))
     return [by_name[name] for name in wanted]
 
 

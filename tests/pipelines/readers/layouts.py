@@ -1,0 +1,295 @@
+"""ImageNet's published layouts, built from real photographs by the tools that their users have."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import datasets
+import fsspec
+import numpy as np
+import pytest
+import webdataset
+
+from pipelines.errors import InputError
+from pipelines.photographs import jpeg_bytes
+from pipelines.readers.access import source_reader
+from pipelines.readers.imagenet import read_imagenet
+from pipelines.readers.sources import SourceSet
+from transforms.arrays import Pixels
+
+Row = tuple[str, int, str | None, str | None, bytes]
+"""Key, label, wnid, class name and image bytes of a sample."""
+
+FIRST_FIVE = (
+    (65, "n01751748", "sea snake"),
+    (970, "n09193705", "alp"),
+    (230, "n02105855", "Shetland sheepdog, Shetland sheep dog, Shetland"),
+    (809, "n04263257", "soup bowl"),
+    (516, "n03125729", "cradle"),
+)
+"""Label, wnid and name of ILSVRC2012_val_00000001 to 5."""
+
+DEVKIT_LABELS = (490, 361, 171, 822, 297)
+"""The same in the devkit's ILSVRC2012_validation_ground_truth.txt."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph under the name and with the class of a validation image."""
+
+    stem: str
+    label: int
+    wnid: str
+    class_name: str
+    data: bytes
+
+    @property
+    def file(self) -> str:
+        return f"{self.stem}.JPEG"
+
+    def row(self, wnid: bool = False, class_name: bool = False, key: str = "") -> Row:
+        """What a reader must find where the source knows wnid or class name."""
+        known = self.wnid if wnid else None, self.class_name if class_name else None
+        return (key or self.stem, self.label, *known, self.data)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The reader's arguments, as paths below a folder, and what it must find there."""
+
+    rows: list[Row]
+    images: str
+    label_file: str | None = None
+    class_list: str | None = None
+    split: str = "val"
+
+    def read(self, base: str) -> SourceSet:
+        """Read the layout below ``base``, a path or URL."""
+        labels, classes = (path and f"{base}/{path}" for path in (self.label_file, self.class_list))
+        return read_imagenet(f"{base}/{self.images}", labels, classes, self.split)
+
+
+Build = Callable[[Path, Sequence[Photo]], Layout]
+
+
+def published(photos: Mapping[str, Pixels]) -> list[Photo]:
+    """Five photographs in the place of the first five validation images."""
+    return [
+        Photo(f"ILSVRC2012_val_{number:08d}", *info, jpeg_bytes(pixels, "420"))
+        for number, (info, pixels) in enumerate(
+            zip(FIRST_FIVE, photos.values(), strict=False), start=1
+        )
+    ]
+
+
+def rows_of(found: SourceSet) -> list[Row]:
+    """What a reader found, with the bytes of every image."""
+    read = source_reader(found.root)
+    return [
+        (
+            row["key"],
+            row["label"],
+            row["wnid"],
+            found.classes[row["label"]].name if found.classes else None,
+            read(row),
+        )
+        for row in found.table.to_pylist()
+    ]
+
+
+def refusal(read: Callable[[], Any]) -> str:
+    """The message with which a source is refused."""
+    with pytest.raises(InputError) as caught:
+        read()
+    return str(caught.value)
+
+
+def in_memory(folder: Path) -> str:
+    """Copy a folder to fsspec's memory and return its URL."""
+    fsspec.filesystem("memory").put(f"{folder}/", f"{folder}/", recursive=True)
+    return f"memory:/{folder}"
+
+
+def write(folder: Path, files: Mapping[str, bytes | str]) -> None:
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def write_tar(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
+    with tarfile.open(path, "w") as tar:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
+def write_zip(path: Path, folder: Path, prefix: str = "") -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in folder.rglob("*"):
+            archive.write(file, f"{prefix}{file.relative_to(folder)}")
+
+
+def lines(texts: Iterable[str]) -> str:
+    return "".join(f"{text}\n" for text in texts)
+
+
+def thousand_classes() -> list[tuple[str, str]]:
+    """Wnid and name of 1,000 classes in label order, the first five images' in their places."""
+    known = {0: ("n01440764", "tench, Tinca tinca"), 999: ("n15075141", "toilet tissue")}
+    known |= {label: (wnid, name) for label, wnid, name in FIRST_FIVE}
+    numbers = np.interp(range(1000), sorted(known), [int(known[i][0][1:]) for i in sorted(known)])
+    return [
+        known.get(label, (f"n{int(number):08d}", f"class {label}"))
+        for label, number in enumerate(numbers)
+    ]
+
+
+def class_list_text() -> str:
+    return lines(f"{wnid} {name}" for wnid, name in thousand_classes())
+
+
+def flat(folder: Path, photos: Sequence[Photo]) -> Layout:
+    write(folder, {f"images/{photo.file}": photo.data for photo in photos})
+    write(folder, {"val.txt": lines(f"{photo.file} {photo.label}" for photo in reversed(photos))})
+    return Layout([photo.row() for photo in photos], "images", "val.txt")
+
+
+def paths_in_labels(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """Label files may name paths, here with spaces in them and a tab before the label."""
+    paths = {f"{photo.class_name}/{photo.file}": photo for photo in photos}
+    write(folder, {f"images/{path}": photo.data for path, photo in paths.items()})
+    write(folder, {"val.txt": lines(f"{path}\t{photo.label}" for path, photo in paths.items())})
+    return Layout([photo.row() for photo in photos], "images", "val.txt")
+
+
+def zipped(folder: Path, photos: Sequence[Photo]) -> Layout:
+    layout = flat(folder, photos)
+    write_zip(folder / "val.zip", folder / "images", "val/")
+    return replace(layout, images="val.zip")
+
+
+def class_folders(folder: Path, photos: Sequence[Photo]) -> Layout:
+    write(folder, {f"val/{photo.wnid}/{photo.file}": photo.data for photo in photos})
+    write(folder, {"classes.txt": class_list_text()})
+    rows = [photo.row(wnid=True, class_name=True) for photo in photos]
+    return Layout(rows, "val", class_list="classes.txt")
+
+
+def thousand_folders(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """All classes have a folder, so that the place of a folder is its label."""
+    rows = [photo.row(wnid=True) for photo in photos]
+    taken = {photo.wnid for photo in photos}
+    rows += [
+        (f"{wnid}_1", label, wnid, None, wnid.encode())
+        for label, (wnid, _) in enumerate(thousand_classes())
+        if wnid not in taken
+    ]
+    write(folder, {f"val/{wnid}/{key}.JPEG": data for key, _, wnid, _, data in rows})
+    return Layout(sorted(rows), "val")
+
+
+def published_tar(folder: Path, photos: Sequence[Photo]) -> Layout:
+    layout = flat(folder, photos)
+    tar = "ILSVRC2012_img_val.tar"
+    write_tar(folder / tar, ((photo.file, photo.data) for photo in reversed(photos)))
+    return replace(layout, images=tar)
+
+
+def kaggle_val(folder: Path, photos: Sequence[Photo]) -> Layout:
+    data = "kaggle/ILSVRC/Data/CLS-LOC"
+    boxes = (f"{photo.stem},{photo.wnid} 1 2 30 40 {photo.wnid} 5 6 7 8 " for photo in photos)
+    write(folder, {f"{data}/val/{photo.file}": photo.data for photo in photos})
+    write(folder, {f"{data}/train/{p.wnid}/{p.wnid}_10.JPEG": p.data for p in photos})
+    write(
+        folder,
+        {
+            "kaggle/LOC_synset_mapping.txt": class_list_text(),
+            "kaggle/LOC_val_solution.csv": lines(["ImageId,PredictionString", *boxes]),
+        },
+    )
+    return Layout([photo.row(wnid=True, class_name=True) for photo in photos], "kaggle")
+
+
+def kaggle_train(folder: Path, photos: Sequence[Photo]) -> Layout:
+    layout = kaggle_val(folder, photos)
+    rows = [photo.row(wnid=True, class_name=True, key=f"{photo.wnid}_10") for photo in photos]
+    return replace(layout, rows=sorted(rows), split="train")
+
+
+def kaggle_zip(folder: Path, photos: Sequence[Photo]) -> Layout:
+    layout = kaggle_val(folder, photos)
+    archive = "imagenet-object-localization-challenge.zip"
+    write_zip(folder / archive, folder / "kaggle")
+    return replace(layout, images=archive)
+
+
+def hugging_face(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """Shards of two splits in ``data``, row groups of two rows, written by ``datasets``."""
+    data = folder / "imagenet-1k" / "data"
+    data.mkdir(parents=True)
+    train = [replace(photo, stem=f"{photo.wnid}_10") for photo in photos]
+    shards = {
+        "validation-00000-of-00002": photos[2:],
+        "validation-00001-of-00002": photos[:2],
+        "train-00000-of-00001": train,
+    }
+    names = [name for _, name in thousand_classes()]
+    features = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=names)}
+    )
+    for name, part in shards.items():
+        columns: dict[str, list[Any]] = {
+            "image": [{"bytes": p.data, "path": f"{p.stem}_{p.wnid}.JPEG"} for p in part],
+            "label": [photo.label for photo in part],
+        }
+        table = datasets.Dataset.from_dict(columns, features=features)
+        table.to_parquet(str(data / f"{name}.parquet"), batch_size=2)
+    rows = [photo.row(class_name=True, key=f"{photo.stem}_{photo.wnid}") for photo in photos]
+    return Layout(rows, "imagenet-1k")
+
+
+def hugging_face_file(folder: Path, photos: Sequence[Photo]) -> Layout:
+    layout = hugging_face(folder, photos)
+    file = "imagenet-1k/data/validation-00000-of-00002.parquet"
+    return replace(layout, images=file, rows=layout.rows[2:])
+
+
+def webdataset_tars(folder: Path, photos: Sequence[Photo]) -> Layout:
+    (folder / "shards").mkdir()
+    for shard, part in enumerate((photos[3:], photos[:3])):
+        with webdataset.TarWriter(str(folder / "shards" / f"val-{shard:06d}.tar")) as writer:
+            for photo in part:
+                writer.write({"__key__": photo.stem, "jpg": photo.data, "cls": photo.label})
+    write(folder, {"classes.txt": class_list_text()})
+    rows = [photo.row(wnid=True, class_name=True) for photo in photos]
+    return Layout(rows, "shards", class_list="classes.txt")
+
+
+def webdataset_file(folder: Path, photos: Sequence[Photo]) -> Layout:
+    layout = webdataset_tars(folder, photos)
+    return replace(layout, images="shards/val-000001.tar", rows=layout.rows[:3])
+
+
+LAYOUTS: tuple[Build, ...] = (
+    flat,
+    paths_in_labels,
+    zipped,
+    class_folders,
+    thousand_folders,
+    published_tar,
+    kaggle_val,
+    kaggle_train,
+    kaggle_zip,
+    hugging_face,
+    hugging_face_file,
+    webdataset_tars,
+    webdataset_file,
+)

@@ -1,0 +1,74 @@
+"""The bytes of source images are read where they lie."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipelines.readers.access import source_reader, tar_members
+from pipelines.storage import open_root
+from tests.pipelines.readers.layouts import (
+    Build,
+    hugging_face,
+    in_memory,
+    published,
+    published_tar,
+    webdataset_file,
+)
+from transforms.arrays import Pixels
+
+
+@pytest.mark.parametrize(
+    "tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
+)
+def test_tar_members_are_its_regular_files(tar_format: int, tmp_path: Path) -> None:
+    names = ["val/é.JPEG", f"{'long/' * 25}a.JPEG"]
+    with tarfile.open(tmp_path / "x.tar", "w", format=tar_format) as tar:
+        for kind, name in [(tarfile.DIRTYPE, "val"), (tarfile.SYMTYPE, "link.JPEG")]:
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            tar.addfile(member)
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = len(name.encode())
+            tar.addfile(member, io.BytesIO(name.encode()))
+    data = (tmp_path / "x.tar").read_bytes()
+    found = {}
+    for member, read in tar_members(open_root(str(tmp_path)), "x.tar"):
+        found[member.name] = read()
+        assert data[member.offset_data : member.offset_data + member.size] == found[member.name]
+    assert found == {name: name.encode() for name in names}
+
+
+@pytest.mark.parametrize("build", [published_tar, webdataset_file])
+def test_members_of_tars_are_found_by_offset(
+    build: Build, photos: dict[str, Pixels], tmp_path: Path
+) -> None:
+    layout = build(tmp_path, published(photos))
+    data = (tmp_path / layout.images).read_bytes()
+    found = layout.read(str(tmp_path)).table.to_pylist()
+    slices = [data[row["offset"] : row["offset"] + row["size"]] for row in found]
+    assert slices == [row[-1] for row in layout.rows]
+
+
+def test_rows_of_parquet_are_read_in_any_order(photos: dict[str, Pixels], tmp_path: Path) -> None:
+    layout = hugging_face(tmp_path, published(photos))
+    found = layout.read(str(tmp_path))
+    rows = found.table.to_pylist()
+    read = source_reader(found.root)
+    for order in ([4, 3, 2, 1, 0], [0, 3, 1, 4, 2, 2]):
+        assert [read(rows[i]) for i in order] == [layout.rows[i][-1] for i in order]
+
+
+@pytest.mark.parametrize("place", [str, in_memory])
+def test_vanished_image_is_an_os_error(place: Callable[[Path], str], tmp_path: Path) -> None:
+    (tmp_path / "a.JPEG").write_bytes(b"a")
+    read = source_reader(place(tmp_path))
+    whole = {"offset": None, "size": None, "row": None}
+    assert read({"file": "a.JPEG", **whole}) == b"a"
+    with pytest.raises(FileNotFoundError, match=r"b\.JPEG"):
+        read({"file": "b.JPEG", **whole})

@@ -1,0 +1,241 @@
+"""Every published layout of ImageNet reads back, and what cannot be right is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.pipelines.readers.layouts import (
+    DEVKIT_LABELS,
+    LAYOUTS,
+    Build,
+    Layout,
+    Photo,
+    class_folders,
+    flat,
+    in_memory,
+    kaggle_val,
+    lines,
+    published,
+    published_tar,
+    refusal,
+    rows_of,
+    write,
+    write_tar,
+    zipped,
+)
+from transforms.arrays import Pixels
+
+
+@pytest.mark.parametrize("place", [str, in_memory])
+@pytest.mark.parametrize("build", LAYOUTS)
+def test_published_layouts_read_back(
+    build: Build, place: Callable[[Path], str], photos: dict[str, Pixels], tmp_path: Path
+) -> None:
+    layout = build(tmp_path, published(photos))
+    found = layout.read(place(tmp_path))
+    assert rows_of(found) == layout.rows
+    assert found.split == layout.split
+    assert found.warnings == ()
+
+
+def test_folders_behind_symbolic_links_are_read(photos: dict[str, Pixels], tmp_path: Path) -> None:
+    layout = class_folders(tmp_path, published(photos))
+    (tmp_path / "val").rename(tmp_path / "elsewhere")
+    (tmp_path / "val").mkdir()
+    for folder in (tmp_path / "elsewhere").iterdir():
+        (tmp_path / "val" / folder.name).symlink_to(folder)
+    assert rows_of(layout.read(str(tmp_path))) == layout.rows
+
+
+def parquet(path: str = "val.parquet", **columns: Sequence[Any]) -> Build:
+    def build(folder: Path, _: Sequence[Photo]) -> Layout:
+        pq.write_table(pa.table(columns), folder / path)
+        return Layout([], path)
+
+    return build
+
+
+@pytest.mark.parametrize("name", ["mirror.parquet", "mirror.v1.parquet"])
+def test_images_without_a_path_are_named_by_their_row(name: str, tmp_path: Path) -> None:
+    data = [b"first", b"second", b"third"]
+    columns: dict[str, list[Any]] = {
+        "image": [{"bytes": each, "path": None} for each in data],
+        "label": [3, 1, 2],
+    }
+    rows = rows_of(parquet(name, **columns)(tmp_path, []).read(str(tmp_path)))
+    assert [(label, image) for _, label, _, _, image in rows] == [
+        (3, data[0]),
+        (1, data[1]),
+        (2, data[2]),
+    ]
+    assert all(key.startswith("mirror") for key, *_ in rows)
+
+
+def one_file(name: str, data: bytes) -> Build:
+    def build(folder: Path, _: Sequence[Photo]) -> Layout:
+        write(folder, {name: data})
+        return Layout([], name)
+
+    return build
+
+
+def tars(members: Mapping[str, Sequence[tuple[str, bytes]]]) -> Build:
+    def build(folder: Path, _: Sequence[Photo]) -> Layout:
+        (folder / "tars").mkdir()
+        for name, content in members.items():
+            write_tar(folder / "tars" / name, content)
+        return Layout([], "tars")
+
+    return build
+
+
+def changed(build: Build, **arguments: Any) -> Build:
+    """A layout that is read with other arguments."""
+    return lambda folder, photos: replace(build(folder, photos), **arguments)
+
+
+def cut(build: Build) -> Build:
+    """A layout whose archive is half downloaded."""
+
+    def build_and_cut(folder: Path, photos: Sequence[Photo]) -> Layout:
+        layout = build(folder, photos)
+        path = folder / layout.images
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        return layout
+
+    return build_and_cut
+
+
+def renamed_image(folder: Path, photos: Sequence[Photo]) -> Layout:
+    layout = flat(folder, photos)
+    (folder / "images" / photos[1].file).rename(folder / "images" / "other.JPEG")
+    return layout
+
+
+def short_class_list(folder: Path, photos: Sequence[Photo]) -> Layout:
+    layout = class_folders(folder, photos)
+    write(folder, {"classes.txt": lines(sorted(photo.wnid for photo in photos)[1:])})
+    return layout
+
+
+def wnids_without_classes(folder: Path, photos: Sequence[Photo]) -> Layout:
+    kaggle_val(folder, photos)
+    csv = "kaggle/LOC_val_solution.csv"
+    return Layout([], "kaggle/ILSVRC/Data/CLS-LOC/val", csv)
+
+
+def devkit_labels(folder: Path, photos: Sequence[Photo]) -> Layout:
+    layout = flat(folder, photos)
+    labeled = zip(photos, DEVKIT_LABELS, strict=True)
+    write(folder, {"val.txt": lines(f"{photo.file} {label}" for photo, label in labeled)})
+    return layout
+
+
+def one_name_in_two_folders(folder: Path, photos: Sequence[Photo]) -> Layout:
+    write(folder, {"val/a/x.JPEG": photos[0].data, "val/b/x.JPEG": photos[1].data})
+    write(folder, {"val.txt": "a/x.JPEG 1\nb/x.JPEG 2\n"})
+    return Layout([], "val", "val.txt")
+
+
+def empty_folder(folder: Path, _: Sequence[Photo]) -> Layout:
+    write(folder, {"val.txt": "a.JPEG 1\n"})
+    (folder / "nothing").mkdir()
+    return Layout([], "nothing", "val.txt")
+
+
+IMAGE = {"bytes": b"", "path": "a.jpg"}
+SAMPLE = [("a.jpg", b"1"), ("a.cls", b"1")]
+
+REFUSED: dict[str, tuple[Build, list[str]]] = {
+    "image and label do not match": (
+        renamed_image,
+        ["1 image(s) without a label", "other.JPEG", "1 label(s) without an image", "_00000002."],
+    ),
+    "subset of classes": (
+        changed(class_folders, class_list=None),
+        ["'{folder}/val' has 5 class folders, not 1,000", "--classes"],
+    ),
+    "class not in list": (short_class_list, ["class folders that the class list", "n01751748"]),
+    "no labels": (
+        changed(flat, label_file=None),
+        ["'{folder}/images'", "without class folders", "--label-file"],
+    ),
+    "wnids without classes": (wnids_without_classes, ["LOC_val_solution.csv", "--classes"]),
+    "no such folder": (changed(flat, images="none"), ["'{folder}/none' does not exist"]),
+    "no such label file": (changed(flat, label_file="none.txt"), ["label file", "none.txt"]),
+    "no such class list": (changed(flat, class_list="none.txt"), ["class list", "none.txt"]),
+    "no such split": (changed(kaggle_val, split="valid"), ["CLS-LOC/valid' does not exist"]),
+    "not an archive": (changed(flat, images="val.txt"), ["{folder}/val.txt", ".tar"]),
+    "empty folder": (empty_folder, ["'{folder}/nothing'", "no images"]),
+    "empty folder without labels": (
+        changed(empty_folder, label_file=None),
+        ["'{folder}/nothing' holds no images"],
+    ),
+    "empty tar": (tars({"0.tar": []}), ["'{folder}/tars'", "no images"]),
+    "empty file": (one_file("val.tar", b""), ["{folder}/val.tar", "empty file"]),
+    "half a tar": (cut(published_tar), ["{folder}/ILSVRC2012_img_val.tar", "unexpected end"]),
+    "half a zip": (cut(zipped), ["{folder}/val.zip"]),
+    "not Parquet": (one_file("val.parquet", b"PAR?"), ["{folder}/val.parquet"]),
+    "no label column": (
+        parquet(image=[IMAGE]),
+        ["{folder}/val.parquet", "image{{bytes,path}} and label", "found image"],
+    ),
+    "image column without path": (
+        parquet(image=[b"1"], label=[1]),
+        ["{folder}/val.parquet", "image{{bytes,path}} and label"],
+    ),
+    "test split": (
+        parquet(image=[IMAGE], label=[-1]),
+        ["{folder}/val.parquet", "without a label"],
+    ),
+    "null label": (
+        parquet(image=[IMAGE, IMAGE], label=[1, None]),
+        ["{folder}/val.parquet", "without a label"],
+    ),
+    "no cls": (tars({"0.tar": SAMPLE[:1]}), ["1 sample(s) lack", "{folder}/tars/0.tar: a"]),
+    "no image": (tars({"0.tar": SAMPLE[1:]}), ["1 sample(s) lack", "{folder}/tars/0.tar: a"]),
+    "cls not a number": (
+        tars({"0.tar": [SAMPLE[0], ("a.cls", b"cat")]}),
+        ["{folder}/tars/0.tar: a.cls", "class number", "cat"],
+    ),
+    "labels of the devkit": (
+        devkit_labels,
+        ["0-based in wnid order", "ILSVRC2012_val_00000001.JPEG: expected 65, found 490"],
+    ),
+    "key in two folders": (one_name_in_two_folders, ["x: a/x.JPEG and b/x.JPEG", "rename"]),
+    "key twice in a tar": (tars({"0.tar": [*SAMPLE, *SAMPLE]}), ["0.tar", "a.jpg"]),
+    "key in two tars": (tars({"0.tar": SAMPLE, "1.tar": SAMPLE}), ["0.tar", "1.tar", "a.jpg"]),
+    "label outside the classes": (
+        parquet(image=[IMAGE], label=[1001]),
+        ["a.jpg: 1001", "0 to 999"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("build", "fragments"), REFUSED.values(), ids=REFUSED)
+def test_bad_sources_are_refused(
+    build: Build, fragments: list[str], photos: dict[str, Pixels], tmp_path: Path
+) -> None:
+    layout = build(tmp_path, published(photos))
+    message = refusal(lambda: layout.read(str(tmp_path)))
+    expected = [fragment.format(folder=tmp_path) for fragment in fragments]
+    assert [fragment for fragment in expected if fragment not in message] == []
+
+
+@pytest.mark.parametrize("url", ["nope://bucket/val", "smb://server/val"])
+def test_unreachable_file_systems_are_refused(url: str) -> None:
+    assert url in refusal(lambda: Layout([], "images").read(url))
+
+
+def test_a_set_without_known_images_gets_a_warning(imagenet_source: Path) -> None:
+    layout = Layout([], "images", "val.txt")
+    (warning,) = layout.read(str(imagenet_source)).warnings
+    assert "cannot tell" in warning
+    assert "ILSVRC2012_val_00000001" in warning

@@ -1,0 +1,101 @@
+"""Keys and the table of sources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from manifests.tables import DatasetKind
+from pipelines.readers.sources import SourceSet, sample_key, source_fingerprint, source_table
+from tests.pipelines.readers.layouts import refusal
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00000001"),
+        ("val/n01440764/a-b_C.jpg", "a-b_C"),
+        ("no extension", "no_20extension"),
+        ("two words.png", "two_20words"),
+        ("a.b.c.jpg", "a_2Eb_2Ec"),
+        ("café.JPEG", "caf_C3_A9"),
+        ("猫.jpg", "_E7_8C_AB"),
+        ("100%+.jpg", "100_25_2B"),
+        ("tab\tline\n.jpg", "tab_09line_0A"),
+    ],
+)
+def test_key_is_the_stem_with_other_bytes_in_hexadecimal(name: str, key: str) -> None:
+    assert sample_key(name) == key
+
+
+def test_table_is_in_bytewise_order_of_the_keys() -> None:
+    names = [
+        "b/a.JPEG",
+        "é.JPEG",
+        "_a.JPEG",
+        "a/B.JPEG",
+        "a b.JPEG",
+        "-a.JPEG",
+        "10.JPEG",
+        "9.JPEG",
+    ]
+    table = source_table(names, label=range(8))
+    assert table["key"].to_pylist() == ["-a", "10", "9", "B", "_C3_A9", "_a", "a", "a_20b"]
+    assert table["label"].to_pylist() == [5, 6, 7, 3, 1, 2, 0, 4]
+    assert table["file"] == table["name"]
+
+
+@pytest.mark.parametrize(
+    ("names", "pair"),
+    [
+        (["c.JPEG", "b/a.JPEG", "a/a.JPEG"], "a: a/a.JPEG and b/a.JPEG"),
+        (["a.png", "a.JPEG"], "a: a.JPEG and a.png"),
+        (["a_20b.JPEG", "a b.JPEG"], "a_20b: a b.JPEG and a_20b.JPEG"),
+    ],
+)
+def test_one_key_twice_is_refused_with_both_paths(names: list[str], pair: str) -> None:
+    message = refusal(lambda: source_table(names))
+    assert "1 key(s) stand for more than one image" in message
+    assert "rename" in message
+    assert pair in message
+
+
+def test_key_is_at_most_90_bytes() -> None:
+    fits = [f"{'a' * 90}.JPEG", f"{'é' * 15}.JPEG"]
+    assert [len(key) for key in source_table(fits)["key"].to_pylist()] == [90, 90]
+    message = refusal(lambda: source_table([*fits, f"folder/{'a' * 91}.JPEG"]))
+    assert "1 key(s) are longer than 90 characters; shorten" in message
+    assert f"folder/{'a' * 91}.JPEG" in message
+
+
+def test_names_that_are_not_utf8_are_refused_by_name() -> None:
+    """Linux gives undecodable bytes of file names as lone surrogates."""
+    assert "caf\\udce9.JPEG" in refusal(lambda: source_table(["a.JPEG", "caf\udce9.JPEG"]))
+
+
+def test_limit_keeps_the_first_keys() -> None:
+    source = SourceSet(DatasetKind.IMAGENET, "val", "", source_table(["c.jpg", "a.jpg", "b.jpg"]))
+    assert source.limited(2).table["key"].to_pylist() == ["a", "b"]
+    assert source.limited(9).table == source.limited(None).table == source.table
+
+
+def fingerprint(**changes: list[Any]) -> str:
+    columns: dict[str, list[Any]] = {"label": [1, 2], **changes}
+    return source_fingerprint(source_table(["a.jpg", "b.jpg"], **columns))
+
+
+def test_fingerprint_is_the_same_wherever_the_images_lie() -> None:
+    assert fingerprint() == fingerprint(file=["x.tar", "x.tar"], offset=[512, 9216], size=[1, 2])
+    chunked = source_table(["a.jpg", "b.jpg"], label=[1, 2])
+    assert source_fingerprint(pa.concat_tables([chunked[:1], chunked[1:]])) == fingerprint()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"label": [2, 1]}, {"image": ["{}", None]}, {"annotations": [None, "[]"]}],
+    ids=["label", "image", "annotations"],
+)
+def test_fingerprint_changes_with_what_the_source_says(change: dict[str, list[Any]]) -> None:
+    assert fingerprint(**change) != fingerprint()
