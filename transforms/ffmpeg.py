@@ -14,11 +14,16 @@ from transforms.arrays import Pixels
 from transforms.jpeg import has_end_of_image
 from transforms.sniff import Entropy, ImageKind
 
-ACCURATE_BICUBIC = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+SWS_FULL_CHR_H_INT = 0x2000
+SWS_ACCURATE_RND = 0x40000
+ACCURATE_BICUBIC = Interpolation.BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT
 """Bicubic with accurate rounding and a chroma value for every pixel of a row."""
 
+_PYAV = int(av.__version__.partition(".")[0])
+_ONE_THREAD = {"threads": 1} if _PYAV >= 17 else {}  # Before, PyAV scaled in one thread only.
 
-def decode_ffmpeg(data: bytes, *, flags: Interpolation) -> Pixels:
+
+def decode_ffmpeg(data: bytes, *, flags: int) -> Pixels:
     """FFmpeg's own JPEG decoder, then libswscale to rgb24.
 
     Without accurate rounding, libswscale leaves its scaler where the height of a 4:2:0 or 4:2:2
@@ -47,19 +52,21 @@ def decode_ffmpeg_nv12(data: bytes) -> Pixels:
         data: the bytes of a JPEG file.
 
     Raises:
-        ValueError: not a whole JPEG.
+        ValueError: not a whole JPEG; or a PyAV before 17, which loses the range of NV12.
         av.error.FFmpegError: the file is damaged.
     """
+    if _PYAV < 17:
+        raise ValueError(f"full-range NV12 needs PyAV 17 or newer, found {av.__version__}")
     nv12 = _decoded_frame(data).reformat(
         format="nv12",
         interpolation=Interpolation.BICUBIC,
         dst_color_range=ColorRange.JPEG,
-        threads=1,
+        **_ONE_THREAD,
     )
     return _rgb24(nv12, Interpolation.BICUBIC)
 
 
-def resize_ffmpeg(pixels: Pixels, size: tuple[int, int], *, flags: Interpolation) -> Pixels:
+def resize_ffmpeg(pixels: Pixels, size: tuple[int, int], *, flags: int) -> Pixels:
     """Resize by libswscale from rgb24 to rgb24; its filters widen with the reduction (antialiased).
 
     Args:
@@ -102,9 +109,9 @@ def _decoded_frame(data: bytes) -> av.VideoFrame:
 
 def _rgb24(
     frame: av.VideoFrame,
-    flags: Interpolation,
+    flags: int,
     width: int | None = None,
     height: int | None = None,
 ) -> Pixels:
-    converted = frame.reformat(width, height, "rgb24", interpolation=flags, threads=1)
+    converted = frame.reformat(width, height, "rgb24", interpolation=flags, **_ONE_THREAD)
     return np.ascontiguousarray(converted.to_ndarray(), np.uint8)
