@@ -70,7 +70,7 @@ def make_shard(plan: Plan, shard: int, read: ReadSource, output: Root) -> dict[s
 def _read(read: ReadSource, source: Mapping[str, Any]) -> bytes:
     try:
         return read(source)
-    except Exception as error:  # noqa: BLE001 - archives and stores raise errors of their own.
+    except Exception as error:
         raise ShardError(
             f"reading sample {source['key']} from {source['name']!r}: {error}; check the source, "
             "then run again"

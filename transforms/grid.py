@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -369,7 +370,10 @@ def _fits(value: Any, annotation: str) -> bool:
     if annotation == "int":
         return isinstance(value, int) and not isinstance(value, bool)
     pair = isinstance(value, list) and len(value) == 2
-    return pair and all(isinstance(number, int | float) for number in value)
+    return pair and all(
+        isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+        for number in value
+    )
 
 
 def _geometry(value: str | Mapping[str, Any]) -> Geometry:

@@ -132,8 +132,9 @@ def map_segmentation(segmentation: Any, placement: Placement) -> Any:
 def map_rle(rle: Mapping[str, Any], placement: Placement) -> dict[str, Any]:
     """Resample a run-length encoded mask; ``size`` becomes the output's [height, width]."""
     mask = decode_rle(rle)
-    rows = _sources(placement.output_height, placement.pad_top, placement.scale_y, mask.shape[0])
-    columns = _sources(placement.output_width, placement.pad_left, placement.scale_x, mask.shape[1])
+    height, width = mask.shape
+    rows = _sources(placement.output_height, placement.pad_top, placement.resized_height, height)
+    columns = _sources(placement.output_width, placement.pad_left, placement.resized_width, width)
     framed = np.pad(mask, ((0, 1), (0, 1)))  # Row and column -1 stand for the padding.
     resampled = framed[np.ix_(rows, columns)]
     size = [placement.output_height, placement.output_width]
@@ -176,9 +177,14 @@ def _map_points(flat: NDArray[np.float64], placement: Placement) -> NDArray[np.f
     return mapped
 
 
-def _sources(length: int, offset: int, scale: float, source_length: int) -> NDArray[np.int64]:
-    """Source index of each output index, -1 outside of the image."""
-    indices = np.floor((np.arange(length) - offset + 0.5) / scale).astype(np.int64)
+def _sources(length: int, offset: int, resized: int, source_length: int) -> NDArray[np.int64]:
+    """Source index of each output index, -1 outside of the image.
+
+    The center of an output pixel is divided by resized / source_length in integers, because in
+    floating point a center on a border falls to either side.
+    """
+    centers = 2 * (np.arange(length) - offset) + 1
+    indices = centers * source_length // (2 * resized)
     return np.where((indices >= 0) & (indices < source_length), indices, -1)
 
 

@@ -1,0 +1,121 @@
+"""Registries, names and identities of methods."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from transforms.builds import BUILDS, library_build
+from transforms.colors import COLORS
+from transforms.decoders import DECODERS
+from transforms.encoders import ENCODERS
+from transforms.methods import (
+    Method,
+    UnknownNameError,
+    get_method,
+    identity,
+    registry,
+    unknown_name,
+)
+from transforms.resizers import RESIZES
+
+# The libraries that are installed wherever the tests run.
+INSTALLED = {"pillow", "opencv", "simplejpeg", "pyav", "numpy", "imagecodecs"}
+REGISTRIES: Mapping[str, Mapping[str, Method[Any]]] = {
+    "decoders": DECODERS,
+    "resizes": RESIZES,
+    "colors": COLORS,
+    "encoders": ENCODERS,
+}
+
+
+def method(name: str, *aliases: str) -> Method[Any]:
+    return Method(name, "numpy", lambda: name, aliases=aliases)
+
+
+def test_methods_are_found_by_name_and_alias() -> None:
+    first, second = method("plain-box", "box", "square"), method("plain-cubic")
+    methods = registry([first, second])
+    assert list(methods) == ["plain-box", "plain-cubic"]
+    for name in ("plain-box", "box", "square"):
+        assert get_method(methods, "resize", name) is first
+    assert get_method(methods, "resize", "plain-cubic") is second
+
+
+@pytest.mark.parametrize(
+    "clashing",
+    [
+        [method("cubic"), method("cubic")],
+        [method("box", "cubic"), method("cubic")],
+        [method("cubic"), method("box", "cubic")],
+        [method("box", "cubic"), method("hamming", "cubic")],
+        [method("cubic", "cubic")],
+    ],
+)
+def test_a_name_stands_for_one_method(clashing: list[Method[Any]]) -> None:
+    with pytest.raises(ValueError, match=r"^two methods are called 'cubic'$"):
+        registry(clashing)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("boxx", "unknown resize 'boxx' (did you mean 'box'?); valid: box, cubic"),
+        ("nothing-like-it", "unknown resize 'nothing-like-it'; valid: box, cubic"),
+    ],
+)
+def test_unknown_name_lists_the_valid_ones(name: str, message: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        get_method(registry([method("box"), method("cubic")]), "resize", name)
+    assert str(caught.value) == message
+
+
+def test_unknown_name_need_not_be_a_text() -> None:
+    assert unknown_name("seed", 5, ["zero"]) == "unknown seed 5; valid: zero"
+
+
+def test_identity_holds_build_and_sorted_options() -> None:
+    function: Any = None
+    found = identity(Method("m", "numpy", function, {"z": 1, "a": "x"}))
+    assert found == {
+        "name": "m",
+        "library": "numpy",
+        "build": {"version": np.__version__},
+        "options": {"a": "x", "z": 1},
+    }
+    assert list(found["options"]) == ["a", "z"]
+
+
+@pytest.mark.parametrize("axis", REGISTRIES)
+def test_shipped_methods_have_names_that_are_safe_in_paths(axis: str) -> None:
+    for key, shipped in REGISTRIES[axis].items():
+        assert key == shipped.name
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", key)
+        assert shipped.library in BUILDS
+
+
+def installed_methods(axis: str) -> list[Method[Any]]:
+    return [each for each in REGISTRIES[axis].values() if each.library in INSTALLED]
+
+
+@pytest.mark.parametrize("axis", REGISTRIES)
+def test_identities_are_json(axis: str) -> None:
+    for shipped in installed_methods(axis):
+        read = json.loads(json.dumps(identity(shipped)))
+        assert read["build"]["version"] == library_build(shipped.library)["version"]
+        assert read["options"] == dict(shipped.options)
+
+
+@pytest.mark.parametrize(
+    ("axis", "alike"),
+    [("decoders", 1), ("resizes", 0)],  # OpenCV's decoders differ in orientation alone.
+)
+def test_identities_tell_methods_of_an_axis_apart(axis: str, alike: int) -> None:
+    identities = [identity(shipped) for shipped in installed_methods(axis)]
+    facts = {json.dumps([each["library"], each["options"]]) for each in identities}
+    assert len(facts) == len(identities) - alike
