@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -68,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("first", metavar="A", help="a finished set, path or fsspec URL")
     compare.add_argument("second", metavar="B", help="another one, made in another environment")
+    codecs = _command(commands, "codecs", "list the decoders and how far they differ", _codecs)
+    codecs.add_argument("--json", action="store_true", help="print JSON instead of text")
     demo = _command(commands, "demo", "generate two small sets from shipped photographs", _demo)
     demo.add_argument("--output", default="demo", metavar="PATH", help="default: %(default)s")
     return parser
@@ -283,6 +286,13 @@ def _compare(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
     except (SetError, ManifestError) as error:
         raise InputError(str(error)) from error
     print(format_comparison(result))
+
+
+def _codecs(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    from pipelines.codecs import describe_codecs, format_codecs
+
+    document = describe_codecs()
+    print(json.dumps(document, indent=2) if arguments.json else format_codecs(document))
 
 
 def _demo(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
