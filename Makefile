@@ -2,11 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-extras lint style clean
+.PHONY: help demo test test-extras golden golden-extras lint style clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
 
 demo: .venv/demo ## generate two small sets from shipped photographs into demo/
 	rm -rf demo
@@ -17,6 +17,12 @@ test: .venv/dev ## run all tests
 
 test-extras: .venv/extras ## run the tests of the extras jpeglib and dali
 	$(BIN)/python -m pytest -m extras
+
+golden: .venv/dev ## record the pixels that the libraries at hand give, in tests/golden/
+	$(BIN)/python -m pytest tests/golden --rewrite
+
+golden-extras: .venv/extras ## the same for the extras jpeglib and dali
+	$(BIN)/python -m pytest tests/golden --rewrite -m extras
 
 lint: .venv/dev ## check style and types
 	$(BIN)/ruff check

@@ -1,0 +1,133 @@
+"""What the golden digests cover: every method that decides pixels, on small generated images.
+
+Decoders read the files of ``images/``, made once with ``probe_jpeg(kind, (28, 20))`` by Pillow
+12.3. They stay as they are: encoders change too, and other bytes would void what other builds gave.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tests.golden.records import Drawn
+from transforms.arrays import Pixels
+from transforms.builds import library_build
+from transforms.colors import COLORS, convert
+from transforms.decoders import DECODERS, UnsupportedKindError, decode
+from transforms.geometry import (
+    RULES,
+    Geometry,
+    KeepRatio,
+    Letterbox,
+    Native,
+    RandomResizedCrop,
+    ShorterSide,
+    Squash,
+    render,
+)
+from transforms.probes import KINDS, synthetic_picture
+from transforms.resizers import RESIZES, resize
+
+FOLDER = Path(__file__).parent / "images"
+PICTURES = {"landscape": synthetic_picture(32, 24), "portrait": synthetic_picture(19, 27)}
+
+SIZES = {"half": (16, 12), "smaller": (13, 7), "larger": (41, 29)}
+"""Sizes to resize to; libraries have code of their own for a factor of two."""
+
+GEOMETRIES: Mapping[str, Geometry] = {
+    "shorter-side": ShorterSide(size=20, crop=15),
+    "squash": Squash(size=20, crop=15),
+    "random-resized-crop": RandomResizedCrop(size=16),
+    "keep-ratio": KeepRatio(shorter=20, longer=24),
+    "letterbox": Letterbox(size=30),
+    "native": Native(),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One method and how its images are made.
+
+    Attributes:
+        method: axis and name: ``decoder ffmpeg``.
+        library: whose build decides the pixels.
+        extra: the extra of this package that brings the library; None in the core.
+        draw: returns the images by name.
+    """
+
+    method: str
+    library: str
+    extra: str | None
+    draw: Callable[[], Mapping[str, Pixels]]
+
+    def drawn(self) -> Drawn:
+        """Return the images as the build at hand gives them."""
+        return Drawn(self.method, self.library, library_build(self.library), self.draw())
+
+
+def cases() -> list[Case]:
+    """Return a case for every decoder, resize, color and geometry rule."""
+    found = [
+        Case(
+            f"{axis} {name}",
+            method.library,
+            getattr(method, "extra", None),
+            functools.partial(draw, name),
+        )
+        for axis, methods, draw in (
+            ("decoder", DECODERS, decoded),
+            ("resize", RESIZES, resized),
+            ("color", COLORS, converted),
+        )
+        for name, method in methods.items()
+    ]
+    placed = [
+        Case(f"geometry {rule}", "numpy", None, functools.partial(rendered, rule)) for rule in RULES
+    ]
+    return found + placed
+
+
+def jpeg_file(kind: str) -> Path:
+    """Return the path of the file of one kind of JPEG."""
+    return FOLDER / f"{kind.replace(':', '')}.jpg"
+
+
+def decoded(name: str) -> dict[str, Pixels]:
+    images = {}
+    for kind in KINDS:
+        try:
+            images[kind] = decode(name, jpeg_file(kind).read_bytes())
+        except UnsupportedKindError:
+            continue
+    return images
+
+
+def resized(name: str) -> dict[str, Pixels]:
+    picture = PICTURES["landscape"]
+    sizes = {"same": (32, 24)} if name == "none" else SIZES
+    return {label: resize(name, picture, size) for label, size in sizes.items()}
+
+
+def converted(name: str) -> dict[str, Pixels]:
+    return {label: convert(name, picture) for label, picture in PICTURES.items()}
+
+
+def rendered(rule: str) -> dict[str, Pixels]:
+    images = {}
+    for label, picture in PICTURES.items():
+        height, width = picture.shape[:2]
+        placement = GEOMETRIES[rule].place(width, height, seed=0, key=label)
+        images[label] = render(picture, placement, nearest)
+    return images
+
+
+def nearest(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Resize by integer arithmetic, so that the geometry alone decides the result."""
+    height, width = pixels.shape[:2]
+    rows = np.arange(size[1]) * height // size[1]
+    columns = np.arange(size[0]) * width // size[0]
+    return np.ascontiguousarray(pixels[rows][:, columns])
