@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from manifests import grid_names, load_grid
+from transforms import grid as grid_module
+from transforms.colors import COLORS
+from transforms.decoders import DECODERS
 from transforms.geometry import PRESETS
 from transforms.grid import GridError
+from transforms.resizers import RESIZES
 
 SHIPPED = {
     "coco-full": (6, 11, 2, "coco-800x1333", 132),
@@ -18,6 +22,7 @@ SHIPPED = {
     "imagenet-one-factor": (6, 11, 2, "shorter256-crop224", 17),
     "imagenet-original": (3, 11, 1, "squash256-crop224", 33),
     "imagenet-train": (6, 11, 2, "random-resized-crop224", 17),
+    "imagenet-wide": (16, 19, 7, "shorter256-crop224", 40),
 }
 PAPER = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 
@@ -26,6 +31,13 @@ def test_names() -> None:
     assert grid_names() == sorted(SHIPPED)
 
 
+@pytest.fixture
+def all_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every library pass for installed; loading a grid uses none."""
+    monkeypatch.setattr(grid_module, "is_available", lambda method: True)
+
+
+@pytest.mark.usefixtures("all_extras")
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_grid(name: str) -> None:
     decoders, resizes, colors, geometry, variants = SHIPPED[name]
@@ -39,6 +51,14 @@ def test_shipped_grid(name: str) -> None:
         opencv = ("nearest", "linear", "area", "cubic", "lanczos4")
         paper = {f"pillow-{filter_}" for filter_ in PAPER} | {f"opencv-{flag}" for flag in opencv}
         assert set(grid.resizes) == paper
+
+
+@pytest.mark.usefixtures("all_extras")
+def test_imagenet_wide_has_all_methods() -> None:
+    grid = load_grid("imagenet-wide")
+    assert set(grid.decoders) == DECODERS.keys() - {"opencv-exif"}
+    assert set(grid.resizes) == RESIZES.keys() - {"none"}
+    assert set(grid.colors) == COLORS.keys()
 
 
 def test_file_of_the_user(tmp_path: Path) -> None:

@@ -5,14 +5,57 @@ from __future__ import annotations
 import pytest
 
 from pipelines.cli import IMAGE_FORMATS, main
+from transforms import grid, methods
 from transforms.encoders import ENCODERS
 
 
-def test_grids_lists_the_grids(capsys: pytest.CaptureFixture[str]) -> None:
+def test_grids_lists_the_grids(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(grid, "is_available", lambda method: True)
     assert main(["grids"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 7
+    assert len(lines) == 8
     assert lines[3].split()[:3] == ["imagenet-full", "132", "variants:"]
+    assert lines[7].split()[:3] == ["imagenet-wide", "40", "variants:"]
+
+
+@pytest.fixture
+def no_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    extras = {"dali", "imagecodecs", "jpeglib"}
+    monkeypatch.setattr(methods, "is_importable", lambda library: library not in extras)
+
+
+@pytest.mark.usefixtures("no_extras")
+def test_grids_lists_grids_whose_extras_are_absent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grids"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 8
+    assert lines[7].split(maxsplit=1) == [
+        "imagenet-wide",
+        "needs pip install 'sysnoise[dali,jpeglib]'",
+    ]
+
+
+@pytest.mark.usefixtures("no_extras")
+def test_absent_extras_are_named_with_the_pip_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grids", "imagenet-wide"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 9
+    place = "sysnoise: imagenet-wide.yaml:14:5: decoders[9]: "
+    assert lines[0] == (
+        f"{place}'jpeglib-6b' is not installed here: pip install 'sysnoise[jpeglib]'"
+    )
+
+
+@pytest.mark.usefixtures("no_extras")
+def test_absent_image_format_is_named_with_the_pip_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["--images=x", "--output=y", "--grid=coco-published", "--image-format=jxl"]
+    assert main(["generate", "imagenet", *arguments]) == 2
+    expected = "--image-format jxl needs imagecodecs: pip install 'sysnoise[jxl]'\n"
+    assert capsys.readouterr().err == f"sysnoise: {expected}"
 
 
 def test_grids_lists_the_variants_of_one(capsys: pytest.CaptureFixture[str]) -> None:
