@@ -13,6 +13,13 @@ from pipelines.compare import Comparison, compare
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+GRID = """
+decoders: [pillow, opencv, ffmpeg]
+resizes: [pillow-bilinear, opencv-nearest-exact]
+colors: [rgb]
+geometry: coco-800x1333
+combine: one-factor
+"""
 OLDER = ("av==15.1.0", "opencv-python-headless==4.12.0.88", "pillow==12.1.1", "simplejpeg==1.8.2")
 
 
@@ -22,7 +29,7 @@ def generate(python: Path, source: Path, output: Path) -> None:
         f"--images={source / 'images'}",
         f"--label-file={source / 'val.txt'}",
         f"--output={output}",
-        "--grid=imagenet-one-factor",
+        f"--grid={output.parent / 'grid.yaml'}",
     ]
     subprocess.run(command, check=True, cwd=output.parent)
 
@@ -31,9 +38,10 @@ def generate(python: Path, source: Path, output: Path) -> None:
 def result(tmp_path_factory: pytest.TempPathFactory, imagenet_source: Path) -> Comparison:
     """The environment at hand against one with older codecs."""
     folder = tmp_path_factory.mktemp("environments")
+    (folder / "grid.yaml").write_text(GRID)
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     older = folder / "venv" / "bin" / "python"
-    install = [older, "-m", "pip", "install", "--quiet", "--editable", ROOT, *OLDER]
+    install = [str(older), "-m", "pip", "install", "--quiet", "--editable", str(ROOT), *OLDER]
     subprocess.run(install, check=True)
     generate(older, imagenet_source, folder / "older")
     generate(Path(sys.executable), imagenet_source, folder / "present")
@@ -42,13 +50,12 @@ def result(tmp_path_factory: pytest.TempPathFactory, imagenet_source: Path) -> C
 
 def test_changed_methods_are_named(result: Comparison) -> None:
     assert any("build.libavcodec: 61.19.101" in text for text in result.changes["decoder ffmpeg"])
-    assert any("4.12.0" in text for text in result.changes["resize opencv-cubic"])
+    assert any("4.12.0" in text for text in result.changes["resize opencv-nearest-exact"])
     assert any("12.1.1" in text for text in result.changes["decoder pillow"])
 
 
 def test_changed_pixels_are_found(result: Comparison) -> None:
-    """FFmpeg 8 places the chroma of 4:2:0 otherwise than FFmpeg 7."""
+    """OpenCV 5 mended INTER_NEAREST_EXACT (opencv/opencv#28873); decoders give what they gave."""
     changed = {name for name, each in result.differences.items() if each.squared_sum}
-    assert "ffmpeg/pillow-bilinear/rgb" in changed
-    assert "pillow/pillow-bilinear/rgb" not in changed
-    assert result.differences["ffmpeg/pillow-bilinear/rgb"].maximum > 2
+    assert changed == {"pillow/opencv-nearest-exact/rgb"}
+    assert result.differences["pillow/opencv-nearest-exact/rgb"].maximum > 2
