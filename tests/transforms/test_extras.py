@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -184,6 +185,18 @@ def test_libjpeg_7_equals_8d_and_9e_is_its_own(subsampling: str, photos: dict[st
     assert any(
         not np.array_equal(decode("jpeglib-8d", data), decode("jpeglib-9e", data)) for data in jpegs
     )
+
+
+def test_libjpeg_6b_replicates_chroma_of_440(photos: dict[str, Pixels]) -> None:
+    options = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_440]
+    done, encoded = cv2.imencode(".jpg", photos["coffee"], options)
+    assert done
+    data = encoded.tobytes()
+    pillow = decode("pillow", data)
+    np.testing.assert_array_equal(decode("jpeglib-turbo2", data), pillow)
+    replicated = decode("simplejpeg-fastupsample", data)
+    assert not np.array_equal(replicated, pillow)
+    np.testing.assert_array_equal(decode("jpeglib-6b", data), replicated)
 
 
 @pytest.mark.parametrize("name", DECODED_BY_EXTRAS)

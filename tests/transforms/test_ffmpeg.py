@@ -218,14 +218,17 @@ def test_resize_of_a_view(filter_: str, photos: dict[str, Pixels]) -> None:
     )
 
 
-@pytest.mark.parametrize(("width", "halves"), [(300, True), (97, True), (302, False)])
-def test_chroma_is_halved_where_the_width_is(
-    width: int, halves: bool, photos: dict[str, Pixels]
+@pytest.mark.parametrize(
+    ("photo", "width", "halves"),
+    [("coffee", 300, True), ("coffee", 97, True), ("coffee", 301, False), ("chelsea", 97, False)],
+)
+def test_chroma_is_halved_where_an_even_width_is(
+    photo: str, width: int, halves: bool, photos: dict[str, Pixels]
 ) -> None:
     """At half the width and below, libswscale reads every second column's chroma alone."""
     full = Interpolation.BICUBIC | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP
-    expected = resize_ffmpeg(photos["coffee"], (width, 200), flags=full)
-    resized = resize("ffmpeg-bicubic", photos["coffee"], (width, 200))
+    expected = resize_ffmpeg(photos[photo], (width, 200), flags=full)
+    resized = resize("ffmpeg-bicubic", photos[photo], (width, 200))
     assert np.array_equal(resized, expected) is not halves
 
 
