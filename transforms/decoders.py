@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -21,6 +22,7 @@ from PIL import Image
 
 from transforms.arrays import Pixels, check_pixels
 from transforms.dali import dali_kind, decode_dali
+from transforms.exif import exif_orientation
 from transforms.ffmpeg import ACCURATE_BICUBIC, decode_ffmpeg, decode_ffmpeg_nv12, ffmpeg_kind
 from transforms.libjpeg import LIBJPEG_BUILDS, decode_jpeglib, jpeglib_kind
 from transforms.methods import Method, get_method, registry
@@ -234,9 +236,14 @@ def decode(name: str, data: bytes) -> Pixels:
         pixels = decoder.function(data)
         check_pixels(pixels)
     except Exception as error:  # Codecs raise whatever they like on damaged data.
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise DecodeError(f"{decoder.name}: {text}") from error
+        raise DecodeError(f"{decoder.name}: {_message(error)}") from error
     return pixels
+
+
+def _message(error: Exception) -> str:
+    """What a library says, on one line and without the addresses of its objects."""
+    text = re.sub(r" at 0x[0-9a-f]+", "", str(error))
+    return " ".join(text.split()) or type(error).__name__
 
 
 @dataclass(frozen=True)
@@ -262,14 +269,7 @@ def read_header(data: bytes) -> Header:
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return Header(*image.size, _orientation(image))
+            # Not getexif(), which decodes a whole PNG in search of EXIF and takes XMP for it.
+            return Header(*image.size, exif_orientation(image.info.get("exif", b"")))
     except Exception as error:
-        raise DecodeError(f"reading the header: {' '.join(str(error).split())}") from error
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        value = image.getexif().get(0x0112, 1)
-    except Exception:  # noqa: BLE001 - a corrupt EXIF block says nothing; the image is whole.
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+        raise DecodeError(f"reading the header: {_message(error)}") from error
