@@ -23,7 +23,7 @@ setup(
     entry_points={"console_scripts": ["sysnoise = pipelines.cli:main"]},
     install_requires=[
         "apache-beam>=2.77,<2.78",
-        "av>=15,<19",
+        "av>=17,<19",
         "fsspec>=2024.6",
         "jsonschema>=4.20,<5",
         "numpy>=2.2,<2.5",

@@ -19,9 +19,6 @@ SWS_ACCURATE_RND = 0x40000
 ACCURATE_BICUBIC = Interpolation.BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT
 """Bicubic with accurate rounding and a chroma value for every pixel of a row."""
 
-_PYAV = int(av.__version__.partition(".")[0])
-_ONE_THREAD = {"threads": 1} if _PYAV >= 17 else {}  # Before, PyAV scaled in one thread only.
-
 
 def decode_ffmpeg(data: bytes, *, flags: int) -> Pixels:
     """FFmpeg's own JPEG decoder, then libswscale to rgb24.
@@ -52,16 +49,14 @@ def decode_ffmpeg_nv12(data: bytes) -> Pixels:
         data: the bytes of a JPEG file.
 
     Raises:
-        ValueError: not a whole JPEG; or a PyAV before 17, which loses the range of NV12.
+        ValueError: not a whole JPEG.
         av.error.FFmpegError: the file is damaged.
     """
-    if _PYAV < 17:
-        raise ValueError(f"full-range NV12 needs PyAV 17 or newer, found {av.__version__}")
     nv12 = _decoded_frame(data).reformat(
         format="nv12",
         interpolation=Interpolation.BICUBIC,
         dst_color_range=ColorRange.JPEG,
-        **_ONE_THREAD,
+        threads=1,
     )
     return _rgb24(nv12, Interpolation.BICUBIC)
 
@@ -113,5 +108,5 @@ def _rgb24(
     width: int | None = None,
     height: int | None = None,
 ) -> Pixels:
-    converted = frame.reformat(width, height, "rgb24", interpolation=flags, **_ONE_THREAD)
+    converted = frame.reformat(width, height, "rgb24", interpolation=flags, threads=1)
     return np.ascontiguousarray(converted.to_ndarray(), np.uint8)
