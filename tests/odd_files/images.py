@@ -231,7 +231,6 @@ def metadata() -> Iterator[tuple[str, str, bytes, Outcome]]:
         ("exif-cut", "EXIF block that ends amid its entry", exif(6)[:-8]),
         ("exif-empty", "EXIF block without a directory", b"Exif\0\0II*\0"),
         ("exif-astray", "EXIF directory beyond the end", exif(6, directory=0x7FFFFFFF)),
-        ("exif-text", "EXIF orientation as a text", exif(6, kind=2)),
     ):
         yield name, what, with_segment(0xE1, block), ORDINARY
 
@@ -336,19 +335,22 @@ def as_files(
 
 
 def orientations() -> list[OddFile]:
-    """EXIF orientations 1 to 8, and other formats that carry one."""
+    """EXIF orientations 1 to 8, and other ways to say 6."""
     rows = [
-        (f"exif-{number}", f"EXIF orientation {number}", turned("JPEG", number), TURNED, number)
-        for number in range(1, 9)
+        (f"exif-{number}", f"EXIF orientation {number}", turned("JPEG", number), number, TURNED)
+        for number in range(2, 9)
     ]
-    rows[0] = (*rows[0][:3], ORDINARY, 1)
-    rows += [
-        (f"exif-{kind.lower()}", f"{kind} with orientation 6", turned(kind, 6), NO_JPEG_TURNED, 6)
-        for kind in ("PNG", "WEBP")
+    text = with_segment(0xE1, exif(6, kind=2))
+    rows = [
+        ("exif-1", "EXIF orientation 1", turned("JPEG", 1), 1, ORDINARY),
+        *rows,
+        ("exif-text", "EXIF orientation 6 as a text", text, 6, TURNED),
+        ("exif-png", "PNG with orientation 6", turned("PNG", 6), 6, NO_JPEG_TURNED),
+        ("exif-webp", "WebP with orientation 6", turned("WEBP", 6), 6, NO_JPEG_TURNED),
     ]
     return [
         OddFile(what, f"{key}.JPEG", key, data, does, orientation=orientation)
-        for key, what, data, does, orientation in rows
+        for key, what, data, orientation, does in rows
     ]
 
 

@@ -116,7 +116,7 @@ def odd_images() -> list[OddImage]:
     turned_6 = turned("JPEG", 6)
     mismatch = RejectReason.SIZE_MISMATCH
     return [
-        OddImage("With all of the annotations above", "objects.jpg", "objects.jpg", plain),
+        OddImage("With all of the annotations below", "objects.jpg", "objects.jpg", plain),
         OddImage("Without annotations", "nothing.jpg", "nothing.jpg", plain),
         OddImage("Grayscale", "gray.jpg", "gray.jpg", saved(image("L", SIZE), "JPEG")),
         OddImage("CMYK", "cmyk.jpg", "cmyk.jpg", saved(cmyk(), "JPEG"), (61, 43)),
