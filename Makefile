@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-extras golden golden-extras lint style clean
+.PHONY: help demo test test-extras test-slow golden golden-extras lint style clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -17,6 +17,9 @@ test: .venv/dev ## run all tests
 
 test-extras: .venv/extras ## run the tests of the extras jpeglib and dali
 	$(BIN)/python -m pytest -m extras
+
+test-slow: .venv/dev ## run the slow tests: mutated files, and sets of two environments
+	$(BIN)/python -m pytest -m slow
 
 golden: .venv/dev ## record the pixels that the libraries at hand give, in tests/golden/
 	$(BIN)/python -m pytest tests/golden --rewrite

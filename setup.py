@@ -42,6 +42,7 @@ setup(
         "demo": ["scikit-image>=0.25,<1", "scikit-learn>=1.6,<2"],
         "dev": [
             "datasets>=4,<6",
+            "hypothesis>=6.100,<7",
             "mypy>=2.4,<3",
             "pytest>=9,<10",
             "ruff>=0.17,<0.18",
