@@ -46,6 +46,7 @@ class RejectReason(Enum):
     UNSUPPORTED_KIND = "unsupported-kind"
     SIZE_MISMATCH = "size-mismatch"
     TOO_LARGE = "too-large"
+    NOT_RENDERED = "not-rendered"
 
 
 class UnsupportedKinds(Enum):

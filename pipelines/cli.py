@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from manifests.grids import grid_names, load_grid
 from manifests.layout import MAX_PIXELS, ShardFormat
+from manifests.schema import ManifestError
 from pipelines.errors import InputError, OutputError, ShardError, UsageError
+from transforms.errors import GridError, MissingExtraError
 
 if TYPE_CHECKING:
     from pipelines.readers.sources import SourceSet
@@ -32,8 +34,6 @@ BEAM_HELP = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 failed, 2 bad usage."""
-    from transforms.grid import GridError
-
     arguments, beam_arguments = _parser().parse_known_args(argv)
     try:
         if beam_arguments and not arguments.takes_beam_arguments:
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UsageError, GridError) as error:
         print(f"sysnoise: {error}", file=sys.stderr)
         return 2
-    except (InputError, OutputError, ShardError) as error:
+    except (InputError, OutputError, ShardError, ManifestError, OSError) as error:
         print(f"sysnoise: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -157,7 +157,7 @@ def _add_generate_options(parser: argparse.ArgumentParser) -> None:
         type=_positive,
         metavar="N",
         default=MAX_PIXELS,
-        help="reject larger source images before they are decoded (default: %(default)s)",
+        help="reject images that are larger, or would be resized to more (default: %(default)s)",
     )
     parser.add_argument(
         "--workers", type=_positive, metavar="N", help="local processes (default: all cores)"
@@ -194,13 +194,13 @@ def _generate_coco(arguments: argparse.Namespace, beam_arguments: list[str]) -> 
 def _generate(
     arguments: argparse.Namespace, beam_arguments: list[str], read: Callable[[], SourceSet]
 ) -> None:
+    grid = load_grid(arguments.grid)
+    _require_encoder(arguments.image_format)
     logging.basicConfig(level=logging.ERROR)  # Beam warns of much that is no concern of a user.
     from pipelines.beam_options import beam_runner
     from pipelines.generate import generate
 
     runner, options = beam_runner(beam_arguments, arguments.workers)
-    grid = load_grid(arguments.grid)
-    _require_encoder(arguments.image_format)
     source = read().limited(arguments.limit)
     for warning in source.warnings:
         print(f"sysnoise: warning: {warning}", file=sys.stderr)
@@ -260,7 +260,6 @@ def _grids(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
         for variant in load_grid(arguments.grid).variants:
             print(variant.id)
         return
-    from transforms.grid import MissingExtraError
     from transforms.methods import install_line
 
     for name in grid_names():
@@ -278,12 +277,11 @@ def _grids(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
 
 def _compare(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
     from manifests.reading import SetError
-    from manifests.schema import ManifestError
     from pipelines.compare import compare, format_comparison
 
     try:
         result = compare(arguments.first, arguments.second)
-    except (SetError, ManifestError) as error:
+    except SetError as error:
         raise InputError(str(error)) from error
     print(format_comparison(result))
 

@@ -98,7 +98,7 @@ def _write_set_files(
     if plan.kind is DatasetKind.COCO:
         for kind, document in _annotation_documents(plan, output).items():
             path = layout.annotations_path(plan.split, kind)
-            text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+            text = json.dumps(document, separators=(",", ":")).encode()
             written[path] = ("annotations", samples, _write(output, path, text))
     for path, count in ((layout.PLAN, None), (layout.SOURCES, plan.samples)):
         row = _describe(read_file(output, path))

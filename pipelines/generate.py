@@ -9,8 +9,10 @@ shard that fails leaves a file that says why, since not every runner reports err
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import re
 import resource
 import traceback
 from collections.abc import Iterator
@@ -48,10 +50,11 @@ SPARE_FILES = 64
 class GenerateShard(beam.DoFn):
     """Makes one shard: shard number -> (shard number, error message or None)."""
 
-    def __init__(self, source_root: str, output: str) -> None:
-        """Take the URLs of the source images and of the output, which holds the plan."""
+    def __init__(self, source_root: str, output: str, fingerprint: str) -> None:
+        """Take the URLs of the source images and of the output, and its plan's fingerprint."""
         self._source_root = source_root
         self._output_url = output
+        self._fingerprint = fingerprint
 
     def setup(self) -> None:
         """Leave parallelism to Beam, and the limit of image sizes to the plan."""
@@ -61,7 +64,7 @@ class GenerateShard(beam.DoFn):
         """Make one shard; an error is written beside the receipts and passed on as a row."""
         output = open_output(self._output_url)
         try:
-            plan, read = _open_job(self._source_root, self._output_url)
+            plan, read = _open_job(self._source_root, self._output_url, self._fingerprint)
             make_shard(plan, shard, read, output)
         except (InputError, OutputError, ShardError) as error:
             message = str(error)
@@ -71,18 +74,24 @@ class GenerateShard(beam.DoFn):
             yield shard, None
             return
         failure = json_bytes({"shard": shard, "error": message})
-        write_file(output, layout.failure_path(shard), failure)
+        with contextlib.suppress(OutputError):  # Then the missing receipt will tell.
+            write_file(output, layout.failure_path(shard), failure)
         yield shard, message
 
 
 @functools.lru_cache(maxsize=1)
-def _open_job(source_root: str, output_url: str) -> tuple[Plan, ReadSource]:
+def _open_job(source_root: str, output_url: str, fingerprint: str) -> tuple[Plan, ReadSource]:
     """Load the plan and check that this worker makes the same pixels as it says.
 
     Raises:
-        ShardError: the worker has other library builds or CPU features.
+        ShardError: another plan, or the worker has other library builds or CPU features.
     """
     plan = load_plan(open_output(output_url))
+    if plan.fingerprint != fingerprint:
+        raise ShardError(
+            f"{output_url!r} holds the plan {plan.fingerprint}, this run's is {fingerprint}; "
+            "do not run twice on one output"
+        )
     here = current_identities(plan.grid, plan.image_format)
     if canonical_sha256(here) != canonical_sha256(dict(plan.identities)):
         raise ShardError(
@@ -130,6 +139,7 @@ def generate(
         ShardError: shards could not be made; the others are committed.
     """
     _refuse_unfit_grid(source.kind, grid)
+    _refuse_unfit_split(source.split)
     check_open_files(len(grid.variants) * len(settings.formats))
     output = open_output(output_url)
     if runner is not None:
@@ -158,7 +168,8 @@ def run_pipeline(
         _ = (
             pipeline
             | "Shards" >> beam.Create(range(plan.shards))  # shard number
-            | "GenerateShard" >> beam.ParDo(GenerateShard(source_root, output_url))
+            | "GenerateShard"
+            >> beam.ParDo(GenerateShard(source_root, output_url, plan.fingerprint))
         )  # (shard number, error or None)
 
 
@@ -195,6 +206,14 @@ def _refuse_unfit_grid(kind: DatasetKind, grid: Grid) -> None:
         problems.append("opencv-exif rotates images, but COCO's boxes are given for the unrotated")
     if problems:
         raise InputError(f"grid {grid.name!r} does not go with COCO:\n{listed(problems)}")
+
+
+def _refuse_unfit_split(split: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", split):
+        raise UsageError(
+            f"the split {split!r} goes into file names; give --split a name of letters, digits, "
+            "'_', '-' and '.'"
+        )
 
 
 def _refuse_process_memory(*urls: str) -> None:

@@ -20,8 +20,9 @@ from pipelines.writers.samples import Sample
 from transforms.arrays import Pixels
 from transforms.decoders import DECODERS, DecodeError, Exif, Header, read_header
 from transforms.difference import Difference, difference
-from transforms.encoders import encode
+from transforms.encoders import EncodeError, encode
 from transforms.fanout import Decoded, decode_all, fan_out, grid_placement
+from transforms.resizers import ResizeError
 from transforms.targets import map_annotation
 
 
@@ -97,13 +98,14 @@ def make_sample(plan: Plan, source: Mapping[str, Any], data: bytes) -> MadeSampl
     try:
         header = _read_header(plan, key, data)
         decoded = _decode(plan, source, data)
+        variants = _render(plan, key, decoded)
     except _RejectError as error:
         statuses = _statuses(error.decoded) if error.decoded else {}
         return Reject(key, name, digest, targets, error.reason, str(error), statuses)
     geometry = _geometry(plan, key, decoded, header.orientation)
     annotations = _annotations(plan, source, decoded)
     sample = Sample(key, name, digest, targets, geometry, annotations)
-    return MadeSample(sample, _render(plan, key, decoded), _statuses(decoded))
+    return MadeSample(sample, variants, _statuses(decoded))
 
 
 def _read_header(plan: Plan, key: str, data: bytes) -> Header:
@@ -140,6 +142,13 @@ def _decode(plan: Plan, source: Mapping[str, Any], data: bytes) -> Decoded:
 
 
 def _render(plan: Plan, key: str, decoded: Decoded) -> list[Rendered]:
+    try:
+        return _render_all(plan, key, decoded)
+    except (ResizeError, EncodeError) as error:
+        raise _RejectError(RejectReason.NOT_RENDERED, str(error), decoded) from error
+
+
+def _render_all(plan: Plan, key: str, decoded: Decoded) -> list[Rendered]:
     """Compute, compare and encode every variant; equal pixels are encoded once."""
     variants = plan.grid.variants
     rendered: dict[int, Rendered] = {}
@@ -196,15 +205,13 @@ def _geometry(
     plan: Plan, key: str, decoded: Decoded, orientation: int
 ) -> dict[str, dict[str, Any]]:
     """Return the geometry of stored pixels and, where a decoder applies EXIF, of upright ones."""
-    images = decoded.images
-    upright = {name for name in images if DECODERS[name].exif is Exif.APPLIED}
-    by_column = {
-        "geometry_exif" if name in upright - decoded.fallbacks.keys() else "geometry": pixels
-        for name, pixels in images.items()
-    }
+    columns = {"geometry": decoded.images[plan.grid.baseline.decoder]}
+    for name, pixels in decoded.images.items():
+        if DECODERS[name].exif is Exif.APPLIED and name not in decoded.fallbacks:
+            columns["geometry_exif"] = pixels
     return {
         column: geometry_row(grid_placement(plan.grid, pixels, key), orientation)
-        for column, pixels in sorted(by_column.items())
+        for column, pixels in columns.items()
     }
 
 

@@ -208,5 +208,5 @@ def read_sources(output: Root, shard: int) -> list[dict[str, Any]]:
 
 
 def json_bytes(document: Any) -> bytes:
-    """Return a JSON document as the project stores it: indented, UTF-8, one newline at the end."""
-    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+    """Return a JSON document as the project stores it: indented, ASCII, one newline at the end."""
+    return (json.dumps(document, indent=2) + "\n").encode()

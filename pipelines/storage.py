@@ -82,8 +82,12 @@ def _walk(root: Root) -> list[str]:
     if not is_local(root):
         return list(root.fs.find(root.path))
     # fsspec does not follow links to folders, and class folders often are links.
-    folders = os.walk(root.path, followlinks=True)
+    folders = os.walk(root.path, followlinks=True, onerror=_refuse_unreadable)
     return [posixpath.join(folder, name) for folder, _, names in folders for name in names]
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise InputError(f"listing {error.filename!r}: {error}") from error
 
 
 def read_text(url: str, purpose: str) -> str:
@@ -165,17 +169,25 @@ def write_file(root: Root, relative: str, data: bytes) -> None:
         if is_local(root):
             os.makedirs(os.path.dirname(target), exist_ok=True)
             temporary = f"{target}.{uuid.uuid4().hex}.tmp"
-            with open(temporary, "xb") as opened:
-                opened.write(data)
-                opened.flush()
-                os.fsync(opened.fileno())
-            _rename(temporary, target)
+            try:
+                _write_synced(temporary, data)
+                _rename(temporary, target)
+            finally:
+                with contextlib.suppress(FileNotFoundError):  # It has been renamed.
+                    os.unlink(temporary)
         else:
             root.fs.pipe_file(target, data)
     except OSError as error:
         raise OutputError(
             f"writing {target!r}: {error}; give an --output that can be written"
         ) from error
+
+
+def _write_synced(path: str, data: bytes) -> None:
+    with open(path, "xb") as opened:
+        opened.write(data)
+        opened.flush()
+        os.fsync(opened.fileno())
 
 
 def _rename(local_path: str, target: str) -> None:
@@ -198,14 +210,15 @@ def read_file(root: Root, relative: str) -> bytes:
 
 
 def list_folder(root: Root, relative: str) -> list[str]:
-    """Return the paths, relative to the root, of what lies in a folder of a set, sorted."""
+    """Return the paths, relative to the root, of the whole files in a folder of a set, sorted."""
     path = root.join(relative)
     root.fs.invalidate_cache(path)
     try:
         found = root.fs.ls(path, detail=False)
     except FileNotFoundError:
         return []
-    return sorted(f"{relative}/{posixpath.basename(name.rstrip('/'))}" for name in found)
+    names = (posixpath.basename(name.rstrip("/")) for name in found)
+    return sorted(f"{relative}/{name}" for name in names if not name.endswith(".tmp"))
 
 
 def remove_folder(root: Root, relative: str) -> None:

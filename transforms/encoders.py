@@ -31,6 +31,10 @@ class Encoder(Method[Encode]):
     media_type: str = ""
 
 
+class EncodeError(Exception):
+    """An image that cannot be encoded; the message is the library's, the cause is chained."""
+
+
 def encode_png(pixels: Pixels) -> bytes:
     """PNG with OpenCV's default flags: SUB filter, zlib level 1, run-length strategy."""
     done, data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
@@ -100,5 +104,11 @@ def encode(name: str, pixels: Pixels) -> bytes:
 
     Raises:
         UnknownNameError: no such format.
+        EncodeError: the format or its library cannot hold these pixels.
     """
-    return get_method(ENCODERS, "image format", name).function(pixels)
+    encoder = get_method(ENCODERS, "image format", name)
+    try:
+        return encoder.function(pixels)
+    except Exception as error:
+        height, width = pixels.shape[:2]
+        raise EncodeError(f"encoding {width} x {height} pixels as {name}: {error}") from error

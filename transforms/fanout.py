@@ -7,6 +7,7 @@ its distinct decoded images, one intermediate image and one result.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from transforms.colors import convert
 from transforms.decoders import DecodeError, UnsupportedKindError, decode
 from transforms.geometry import Placement, render
 from transforms.grid import ColorStage, Grid
-from transforms.resizers import RESIZES
+from transforms.resizers import resize
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,10 @@ class _Stage:
 
 
 def _stages(grid: Grid, placement: Placement) -> tuple[_Stage, _Stage]:
-    def resize(name: str, pixels: Pixels) -> Pixels:
-        return render(pixels, placement, RESIZES[name].function)
+    def place(name: str, pixels: Pixels) -> Pixels:
+        return render(pixels, placement, functools.partial(resize, name))
 
-    color_stage, resize_stage = _Stage("color", convert), _Stage("resize", resize)
+    color_stage, resize_stage = _Stage("color", convert), _Stage("resize", place)
     if grid.color_stage is ColorStage.BEFORE_RESIZE:
         return color_stage, resize_stage
     return resize_stage, color_stage

@@ -16,6 +16,8 @@ import yaml
 
 from transforms.colors import COLORS
 from transforms.decoders import DECODERS, Exif
+from transforms.errors import GridError as GridError
+from transforms.errors import MissingExtraError as MissingExtraError
 from transforms.geometry import PRESETS, RULES, Geometry, Native, geometry_document
 from transforms.methods import (
     Method,
@@ -50,22 +52,6 @@ class ColorStage(Enum):
 
     BEFORE_RESIZE = "before-resize"
     AFTER_RESIZE = "after-resize"
-
-
-class GridError(ValueError):
-    """A bad grid; the message lists every problem on a line of its own."""
-
-
-class MissingExtraError(GridError):
-    """A grid that lacks nothing but libraries that are not installed here.
-
-    Attributes:
-        extras: the extras of this package that bring them.
-    """
-
-    def __init__(self, message: str, extras: tuple[str, ...]) -> None:
-        super().__init__(message)
-        self.extras = extras
 
 
 @dataclass(frozen=True, order=True)
@@ -422,6 +408,10 @@ def _contradictions(document: Mapping[str, Any]) -> list[Problem]:
     for field, name in baseline.items():
         if name and name not in listed.get(field, [name]):
             problems.append(((field,), f"the baseline's {name!r} is not among them"))
+    decoder = _canonical(DECODERS, parts[0])
+    if decoder and DECODERS[decoder].exif is Exif.APPLIED:
+        text = f"{decoder!r} turns images, so it cannot stand for the training system"
+        problems.append((("baseline",), text))
     if not _geometry_problems(document):
         native = isinstance(_geometry(document["geometry"]), Native)
         for index, resize in enumerate(listed.get("resizes", ())):

@@ -26,6 +26,10 @@ Size = tuple[int, int]
 Resize = Callable[[Pixels, Size], Pixels]
 
 
+class ResizeError(Exception):
+    """A resize that a library refuses; the message is the library's, the cause is chained."""
+
+
 def resize_pillow(pixels: Pixels, size: Size, *, resample: Image.Resampling) -> Pixels:
     """Pillow's ``Image.resize`` without ``reducing_gap``, which would resize in two steps."""
     return np.asarray(Image.fromarray(pixels).resize(size, resample))
@@ -108,6 +112,13 @@ def resize(name: str, pixels: Pixels, size: Size) -> Pixels:
 
     Raises:
         UnknownNameError: no such resize.
+        ResizeError: the library does not take these sizes.
     """
     method: Method[Resize] = get_method(RESIZES, "resize", name)
-    return method.function(pixels, size)
+    try:
+        return method.function(pixels, size)
+    except Exception as error:
+        height, width = pixels.shape[:2]
+        raise ResizeError(
+            f"{name}: {width} x {height} to {size[0]} x {size[1]}: {error}"
+        ) from error

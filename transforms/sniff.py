@@ -72,9 +72,7 @@ class ImageKind:
     @property
     def is_recognized(self) -> bool:
         """Whether the kind can be told: a JPEG without a readable frame is damaged, not odd."""
-        if self.container is Container.JPEG:
-            return self.frame is not None
-        return self.container is not Container.UNKNOWN
+        return self.container is not Container.JPEG or self.frame is not None
 
     def __str__(self) -> str:
         """Describe the kind for a message: ``jpeg (SOF9, 8 bits, 2x2 1x1 1x1)``."""

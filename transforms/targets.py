@@ -24,7 +24,7 @@ FARTHEST = 1e6
 
 
 def annotation_problems(annotation: Annotation, height: int, width: int) -> list[str]:
-    """Describe what is malformed in the box, area, crowd flag and segmentation of an annotation.
+    """Describe what is malformed in the fields of an annotation that are read here.
 
     Fields may be missing, boxes may have no area and segmentations may enclose nothing.
 
@@ -36,7 +36,11 @@ def annotation_problems(annotation: Annotation, height: int, width: int) -> list
     checks: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "bbox": ("four numbers", lambda box: _are_numbers(box, FARTHEST) and len(box) == 4),
         "area": ("a number", lambda area: _are_numbers([area], FARTHEST**2)),
-        "iscrowd": ("0 or 1", lambda crowd: isinstance(crowd, int) and crowd in (0, 1)),
+        "iscrowd": ("0 or 1", lambda crowd: type(crowd) is int and crowd in (0, 1)),
+        "keypoints": (
+            "x, y and visibility of each point",
+            lambda points: _are_numbers(points, FARTHEST) and len(points) % 3 == 0,
+        ),
         "segmentation": (
             f"outlines as lists of x, y, or run lengths of {height} x {width} pixels",
             lambda segmentation: _is_segmentation(segmentation, height, width),
@@ -72,7 +76,7 @@ def _parse_counts(text: str) -> list[int]:
     """Return the run lengths of a compressed text (pycocotools, ``rleFrString``).
 
     Numbers are signed, in groups of five bits with the lowest first; from the fourth on they are
-    differences from the number two before.
+    differences from the number two before. A text that ends within a number gives a count of -1.
     """
     counts: list[int] = []
     value = shift = 0
@@ -86,11 +90,11 @@ def _parse_counts(text: str) -> list[int]:
             value -= 1 << shift
         counts.append(value + counts[-2] if len(counts) > 2 else value)
         value = shift = 0
-    return counts
+    return counts if shift == 0 else [-1]
 
 
 def map_annotation(annotation: Annotation, placement: Placement) -> dict[str, Any]:
-    """Return a copy of the annotation with box, area and segmentation in output pixels.
+    """Return a copy of the annotation with box, area, outlines and points in output pixels.
 
     Ids, ``iscrowd``, the category and any other field stay as they are.
 
@@ -110,6 +114,8 @@ def map_annotation(annotation: Annotation, placement: Placement) -> dict[str, An
         mapped["area"] = annotation["area"] * placement.scale_x * placement.scale_y
     if "segmentation" in annotation:
         mapped["segmentation"] = map_segmentation(annotation["segmentation"], placement)
+    if "keypoints" in annotation:
+        mapped["keypoints"] = map_keypoints(annotation["keypoints"], placement)
     return mapped
 
 
@@ -117,6 +123,15 @@ def map_box(box: Sequence[float], placement: Placement) -> list[float]:
     """Map ``[x, y, width, height]``, in pixels from the top left corner."""
     x, y = _map_points(np.asarray(box[:2], float), placement)
     return [float(x), float(y), box[2] * placement.scale_x, box[3] * placement.scale_y]
+
+
+def map_keypoints(keypoints: Sequence[float], placement: Placement) -> list[float]:
+    """Map ``x, y, visibility, ...``; points of visibility 0 are not labeled and stay at 0, 0."""
+    mapped: list[float] = []
+    for x, y, visibility in zip(*(iter(keypoints),) * 3, strict=True):
+        point = _map_points(np.asarray([x, y], float), placement).tolist() if visibility else [x, y]
+        mapped += [*point, visibility]
+    return mapped
 
 
 def map_segmentation(segmentation: Any, placement: Placement) -> Any:

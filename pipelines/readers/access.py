@@ -48,7 +48,7 @@ def source_reader(url: str) -> Callable[[Mapping[str, Any]], bytes]:
     def row_group(file: str, index: int) -> list[bytes | None]:
         with root.fs.open(root.join(file), "rb") as opened:
             column = pq.ParquetFile(opened).read_row_group(index, columns=["image.bytes"])["image"]
-        return [image["bytes"] for image in column.to_pylist()]
+        return [(image or {}).get("bytes") for image in column.to_pylist()]
 
     @functools.lru_cache(maxsize=16)
     def row_group_starts(file: str) -> list[int]:

@@ -60,8 +60,10 @@ def read_coco(images: str, annotations: str, split: str | None) -> SourceSet:
 
 def _parse(annotations: str) -> dict[str, Any]:
     try:
-        document = json.loads(read_text(annotations, "annotations"))
-    except json.JSONDecodeError as error:
+        document = json.loads(
+            read_text(annotations, "annotations"), parse_constant=_refuse_constant
+        )
+    except ValueError as error:
         raise InputError(f"reading the annotations {annotations!r}: {error}") from error
     lists = ("images", "annotations", "categories")
     missing = [
@@ -74,6 +76,10 @@ def _parse(annotations: str) -> dict[str, Any]:
             f"{annotations!r} is not a COCO instances file: it has no list of {', '.join(missing)}"
         )
     return dict(document)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 FIELDS: dict[str, dict[str, type]] = {
@@ -190,4 +196,4 @@ def _find_files(root: Root, names: list[str]) -> tuple[list[str], tuple[str, ...
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(value, separators=(",", ":"))

@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import posixpath
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
@@ -38,8 +39,9 @@ from pipelines.storage import IMAGE_EXTENSIONS, Root, list_files, list_images, o
 
 Classes = tuple[ClassInfo, ...]
 
-SPLITS = ("train", "val", "test")
-"""How the names of files begin that hold one split; ``validation`` does too."""
+VALIDATION = ("val", "validation")
+SPLITS = {"train", "test", *VALIDATION}
+"""Words in the paths of files that hold one split."""
 
 
 def read_imagenet(
@@ -51,7 +53,7 @@ def read_imagenet(
         images: folder or file, path or fsspec URL.
         label_file: ``val.txt`` or Kaggle's ``LOC_val_solution.csv``, where the layout needs it.
         class_list: file with a line a class, in label order: ``wnid name``.
-        split: name of the split; of several Parquet or tar files, those that start with it.
+        split: name of the split; of several Parquet or tar files, those with it in their path.
 
     Raises:
         InputError: no layout is recognized, or labels are missing, superfluous or wrong.
@@ -62,6 +64,7 @@ def read_imagenet(
         return _read_archives(root, [""], label_file, classes, split)
     files = list_files(root)
     if "LOC_synset_mapping.txt" in files:
+        _refuse_superfluous(root, "--classes", class_list)
         return _read_kaggle(root, label_file, split)
     archives = [name for name in files if name.endswith((".parquet", ".tar")) and "/" not in name]
     if not archives:
@@ -73,13 +76,18 @@ def read_imagenet(
     return _read_class_folders(root, classes, split)
 
 
+def _refuse_superfluous(root: Root, option: str, given: str | None) -> None:
+    if given:
+        raise InputError(f"{root.url!r} has what {option} would say; leave out {option} {given!r}")
+
+
 def _of_split(archives: Sequence[str], split: str) -> list[str]:
     """Keep the files of the split, where files are named by split; ``val`` is also validation."""
-    bases = {name: posixpath.basename(name) for name in archives}
-    mine = [name for name, base in bases.items() if base.startswith(split)]
-    others = [base for base in bases.values() if base.startswith(SPLITS)]
-    if others and not mine:
-        raise InputError(f"no file of split {split!r} (--split) among:\n{listed(others)}")
+    wanted = {split, *VALIDATION} if split in VALIDATION else {split}
+    words = {name: set(re.split(r"[^a-z]+", name.lower())) for name in archives}
+    mine = [name for name in archives if words[name] & wanted]
+    if not mine and any(words[name] & SPLITS for name in archives):
+        raise InputError(f"no file of split {split!r} (--split) among:\n{listed(archives)}")
     return mine or list(archives)
 
 
@@ -87,6 +95,7 @@ def _read_archives(
     root: Root, files: Sequence[str], label_file: str | None, classes: Classes, split: str
 ) -> SourceSet:
     if root.join(files[0]).endswith(".parquet"):
+        _refuse_superfluous(root, "--label-file", label_file)
         return _read_parquet(root, files, classes, split)
     if not root.join(files[0]).endswith(".tar"):
         raise InputError(f"{root.url!r} is neither a folder nor a .tar, .zip or .parquet file")
@@ -120,6 +129,7 @@ def _read_kaggle(root: Root, label_file: str | None, split: str) -> SourceSet:
     classes = read_classes(root.child("LOC_synset_mapping.txt"))
     folder = open_root(root.child(f"ILSVRC/Data/CLS-LOC/{split}"))
     if split == "train":
+        _refuse_superfluous(root, "--label-file", label_file)
         return _read_class_folders(folder, classes, split)
     labels = label_file or root.child("LOC_val_solution.csv")
     return _read_flat(folder, labels, classes, split)
@@ -240,7 +250,7 @@ def _read_parquet(root: Root, files: Sequence[str], classes: Classes, split: str
         classes = classes or _hugging_face_classes(schema.metadata or {})
         stem = sample_key(path)
         for row, image in enumerate(read["image"].to_pylist()):
-            names.append(image["path"] or f"{stem}-{row:06d}")
+            names.append((image or {}).get("path") or f"{stem}-{row:06d}")
         tables += [file] * read.num_rows
         rows += range(read.num_rows)
         labels += read["label"].to_pylist()
@@ -256,10 +266,10 @@ def _read_parquet_labels(root: Root, path: str) -> tuple[pa.Schema, pa.Table]:
             schema = parquet.schema_arrow
             columns = {"image.bytes", "image.path", "label"}
             found = {column.path for column in parquet.schema}
-            if not columns <= found:
+            if not columns <= found or not pa.types.is_integer(schema.field("label").type):
                 raise InputError(
-                    f"{path!r}: expected columns image{{bytes,path}} and label, "
-                    f"found {', '.join(schema.names)}"
+                    f"{path!r}: expected columns image{{bytes,path}} and label (whole "
+                    f"numbers), found {', '.join(f'{f.name}: {f.type}' for f in schema)}"
                 )
             return schema, parquet.read(columns=["image.path", "label"])
     except pa.ArrowInvalid as error:

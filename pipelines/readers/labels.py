@@ -72,8 +72,8 @@ def read_kaggle_solution(url: str, classes: Sequence[ClassInfo]) -> dict[str, in
         wnid = next(iter((row.get("PredictionString") or "").split()), "")
         if not row.get("ImageId") or wnid not in index:
             problems.append(f"line {number}: expected ImageId and a known wnid, found {wnid!r}")
-        else:
-            labels[row["ImageId"]] = index[wnid]
+        elif labels.setdefault(row["ImageId"], index[wnid]) != index[wnid]:
+            problems.append(f"line {number}: {row['ImageId']!r} has another wnid before")
     if problems:
         raise InputError(f"the label file {url!r} is malformed:\n{listed(problems)}")
     return labels

@@ -67,7 +67,7 @@ def metadata_members(sample: Sample) -> list[tuple[str, bytes]]:
     }
     if sample.annotations is not None:
         document["annotations"] = sample.annotations
-    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(document, separators=(",", ":"))
     members = [("json", text.encode())]
     label = sample.targets.get("label")
     return members if label is None else [("cls", str(label).encode()), *members]

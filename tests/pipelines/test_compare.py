@@ -114,3 +114,26 @@ def test_an_unfinished_set_is_refused(
 ) -> None:
     assert main(["compare", str(coco_set), str(tmp_path)]) == 1
     assert f"'{tmp_path}' is not a finished set" in capsys.readouterr().err
+
+
+def test_without_pixels_the_digests_tell(
+    coco_set: Path, changed_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "set"
+    shutil.copytree(changed_set, folder, ignore=shutil.ignore_patterns("variants"))
+    assert main(["compare", str(coco_set), str(folder)]) == 0
+    printed = capsys.readouterr().out
+    assert "pillow/pillow-nearest/rgb     94.4%  pixels not at hand" in printed
+    assert "1 other variant(s) are identical" in printed
+
+
+def test_other_shards_are_refused(
+    coco_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "set"
+    shutil.copytree(coco_set, folder)
+    edit_manifest(
+        folder, lambda text: text.replace('"samples_per_shard": 7', '"samples_per_shard": 8')
+    )
+    assert main(["compare", str(coco_set), str(folder)]) == 1
+    assert "samples_per_shard: 7 and 8" in capsys.readouterr().err

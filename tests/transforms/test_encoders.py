@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from transforms.arrays import Pixels
-from transforms.encoders import ENCODERS, encode
+from transforms.encoders import ENCODERS, EncodeError, encode
 from transforms.methods import UnknownNameError
 
 
@@ -64,7 +64,7 @@ def test_same_pixels_give_the_same_bytes(name: str, photos: dict[str, Pixels]) -
 
 @pytest.mark.parametrize("shape", [(16_384, 1, 3), (1, 16_384, 3)])
 def test_webp_refuses_what_the_format_cannot_hold(shape: tuple[int, int, int]) -> None:
-    with pytest.raises(ValueError, match=rf"16383 x 16383 .*, found {shape[1]} x {shape[0]}$"):
+    with pytest.raises(EncodeError, match=rf"16383 x 16383 .*, found {shape[1]} x {shape[0]}$"):
         encode("webp", np.zeros(shape, np.uint8))
 
 

@@ -154,3 +154,12 @@ def test_nv12_with_another_color_is_located() -> None:
     text += "colors: [rgb, bgr]\ngeometry: shorter256-crop224\n"
     with pytest.raises(GridError, match=r"^g\.yaml:2:3: decoders\[1\]: 'ffmpeg-nv12' goes with"):
         parse_grid(text, "g.yaml", "g")
+
+
+def test_a_decoder_that_turns_images_cannot_be_the_baseline() -> None:
+    text = (
+        "decoders: [opencv-exif, pillow]\nresizes: [pillow-bilinear]\ncolors: [rgb]\n"
+        "geometry: shorter256-crop224\nbaseline: opencv-exif/pillow-bilinear/rgb\n"
+    )
+    with pytest.raises(GridError, match=r"^mine\.yaml:5:1: baseline: 'opencv-exif' turns images"):
+        parse_grid(text, "mine.yaml", "mine")

@@ -11,7 +11,7 @@ import pytest
 from tests.transforms import plain
 from transforms.arrays import Pixels
 from transforms.methods import UnknownNameError, get_method
-from transforms.resizers import RESIZES, resize
+from transforms.resizers import RESIZES, ResizeError, resize
 
 PAPER_NAMES = {
     "pil-nearest": "pillow-nearest",
@@ -69,7 +69,7 @@ def test_none_keeps_the_pixels(photos: dict[str, Pixels]) -> None:
 
 @pytest.mark.parametrize("size", [(400, 600), (600, 401), (599, 400)])
 def test_none_refuses_another_size(size: tuple[int, int], photos: dict[str, Pixels]) -> None:
-    with pytest.raises(ValueError, match=rf"keeps 600 x 400, but \({size[0]}, {size[1]}\)"):
+    with pytest.raises(ResizeError, match=rf"keeps 600 x 400, but \({size[0]}, {size[1]}\)"):
         resize("none", photos["coffee"], size)
 
 

@@ -15,7 +15,13 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from transforms.geometry import PRESETS, KeepRatio, Letterbox, Native, Placement
-from transforms.targets import decode_rle, map_annotation, map_rle, rle_string
+from transforms.targets import (
+    annotation_problems,
+    decode_rle,
+    map_annotation,
+    map_rle,
+    rle_string,
+)
 
 Mask = NDArray[np.uint8]
 
@@ -207,3 +213,30 @@ def test_polygons_without_area_beside_others_are_passed_over() -> None:
     assert rle_string([[1.0, 2.0, 3.0, 4.0], COORDINATES], 350, 300) == rle_string(
         [COORDINATES], 350, 300
     )
+
+
+def test_keypoints_are_mapped_where_they_are_labeled() -> None:
+    mapped = map_annotation(annotation(keypoints=[100, 50, 2, 0, 0, 0]), LETTERBOX)
+    factor = 640 / 600
+    expected = [100 * factor, 50 * (427 / 400) + 106, 2, 0, 0, 0]
+    assert mapped["keypoints"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"iscrowd": True}, "iscrowd"),
+        ({"keypoints": [1, 2]}, "keypoints"),
+        ({"segmentation": {"size": [2, 2], "counts": "04P"}}, "segmentation"),
+        ({"bbox": [1, 2, 3]}, "bbox"),
+    ],
+)
+def test_malformed_fields_are_named(changes: dict[str, Any], field: str) -> None:
+    (problem,) = annotation_problems(annotation(**{"segmentation": []} | changes), 2, 2)
+    assert problem.startswith(f"{field}: expected ")
+
+
+def test_whole_run_lengths_are_not_malformed() -> None:
+    whole = {"size": [2, 2], "counts": "04"}
+    assert decode_rle(whole).all()
+    assert annotation_problems(annotation(segmentation=whole), 2, 2) == []

@@ -239,3 +239,39 @@ def test_a_set_without_known_images_gets_a_warning(imagenet_source: Path) -> Non
     (warning,) = layout.read(str(imagenet_source)).warnings
     assert "cannot tell" in warning
     assert "ILSVRC2012_val_00000001" in warning
+
+
+@pytest.mark.parametrize(
+    ("split", "found"),
+    [("validation", ["a", "c"]), ("val", ["a", "c"]), ("train", ["b"])],
+)
+def test_split_is_a_word_of_the_path(split: str, found: list[str], tmp_path: Path) -> None:
+    files = {
+        "data/imagenet1k-validation-00.parquet": "a",
+        "data/imagenet1k-train-00.parquet": "b",
+        "default/validation/0000.parquet": "c",
+    }
+    for file, key in files.items():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        table = pa.table({"image": [{"bytes": b"", "path": f"{key}.jpg"}], "label": [1]})
+        pq.write_table(table, tmp_path / file)
+    source = Layout([], "", split=split).read(str(tmp_path))
+    assert source.table["key"].to_pylist() == found
+    missing = Layout([], "", split="test")
+    assert "no file of split 'test'" in refusal(lambda: missing.read(str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("build", "changes"),
+    [
+        (parquet(image=[IMAGE], label=[1]), {"label_file": "val.txt"}),
+        (kaggle_val, {"class_list": "kaggle/LOC_synset_mapping.txt"}),
+    ],
+    ids=["labels of Parquet", "classes of Kaggle"],
+)
+def test_what_the_source_says_itself_cannot_be_given(
+    build: Build, changes: dict[str, str], photos: dict[str, Pixels], tmp_path: Path
+) -> None:
+    (tmp_path / "val.txt").write_text("a.jpg 900\n")
+    layout = replace(build(tmp_path, published(photos)), **changes)  # type: ignore[arg-type]
+    assert "leave out --" in refusal(lambda: layout.read(str(tmp_path)))

@@ -1,0 +1,65 @@
+"""One source image to a sample or a reject, where the images are extreme."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from manifests.tables import DatasetKind, RejectReason
+from pipelines.make_sample import MadeSample, Reject, make_sample
+from pipelines.photographs import jpeg_bytes
+from pipelines.readers.sources import SourceSet, source_table
+from pipelines.shards import Plan, Settings, make_plan
+from transforms.grid import parse_grid
+
+SOURCES = source_table(["a.jpg"], label=[1])
+
+
+def plan_of(grid: str, settings: Settings) -> Plan:
+    source = SourceSet(DatasetKind.IMAGENET, "val", "", SOURCES)
+    return make_plan(source, parse_grid(grid, "test.yaml", "test"), settings)
+
+
+def made_of(plan: Plan, data: bytes) -> MadeSample | Reject:
+    source: dict[str, Any] = SOURCES.to_pylist()[0]
+    return make_sample(plan, source, data)
+
+
+NATIVE = """
+decoders: [pillow]
+resizes: [none]
+colors: [rgb]
+baseline: pillow/none/rgb
+geometry: native
+"""
+SWSCALE = """
+decoders: [pillow]
+resizes: [pillow-bilinear, ffmpeg-bicubic]
+colors: [rgb]
+geometry: squash256-crop224
+"""
+
+
+@pytest.mark.parametrize(
+    ("grid", "image_format", "shape", "message"),
+    [
+        (NATIVE, "webp", (50, 20000, 3), "encoding 20000 x 50 pixels as webp: WebP holds at most"),
+        (SWSCALE, "png", (2, 40000, 3), "ffmpeg-bicubic: 40000 x 2 to 256 x 256: "),
+    ],
+)
+def test_what_a_library_cannot_render_is_rejected(
+    grid: str, image_format: str, shape: tuple[int, int, int], message: str
+) -> None:
+    data = jpeg_bytes(np.zeros(shape, np.uint8), "444")
+    made = made_of(plan_of(grid, Settings(image_format=image_format)), data)
+    assert isinstance(made, Reject)
+    assert made.reason is RejectReason.NOT_RENDERED
+    assert made.message.startswith(message)
+    assert [status.value for status in made.decoders.values()] == ["ok"]
+
+
+def test_the_same_image_is_made_where_the_format_holds_it() -> None:
+    data = jpeg_bytes(np.zeros((50, 20000, 3), np.uint8), "444")
+    assert isinstance(made_of(plan_of(NATIVE, Settings()), data), MadeSample)
