@@ -257,6 +257,7 @@ def other_formats() -> Iterator[tuple[str, str, bytes, Outcome]]:
     yield "bmp", "BMP", saved(image(), "BMP"), NO_JPEG
     yield "bmp-palette", "BMP, palette", saved(image("P"), "BMP"), NO_JPEG
     yield "tiff", "TIFF", saved(image(), "TIFF"), NO_JPEG
+    yield "jpeg2000", "JPEG 2000", saved(image(), "JPEG2000"), NO_JPEG
 
 
 def damaged() -> Iterator[tuple[str, str, bytes, Outcome]]:
@@ -277,6 +278,8 @@ def damaged() -> Iterator[tuple[str, str, bytes, Outcome]]:
     yield "stray", "Stray bytes between two segments", stray, reads
     yield "empty", "Zero bytes", b"", UNTRIED
     yield "text", "Text", b"<html>404 Not Found</html>", UNTRIED
+    reads = (Does.READS, Does.FAILS, Does.FAILS, Does.FALLBACK, Does.FALLBACK)
+    yield "icon", "Windows icon, which OpenCV does not know", saved(image(), "ICO"), reads
     yield "12bit", "12 bits a sample", shared("12bit.jpg"), UNTRIED
 
 

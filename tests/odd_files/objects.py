@@ -204,7 +204,7 @@ REFUSED: Mapping[str, tuple[Callable[[Document], None], str]] = {
     "Box of three numbers": (changed(bbox=[1, 2, 3]), "bbox: expected four numbers"),
     "Box that is not a number": (
         changed(bbox=[float("nan"), 2, 3, 4]),
-        "bbox: expected four numbers",
+        "NaN is not a number of JSON",
     ),
     "`area` null": (changed(area=None), "area: expected a number"),
     "`iscrowd` 2": (changed(iscrowd=2), "iscrowd: expected 0 or 1"),
