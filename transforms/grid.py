@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-import yaml
-
 from transforms.colors import COLORS
 from transforms.decoders import DECODERS, Exif
-from transforms.errors import GridError as GridError
-from transforms.errors import MissingExtraError as MissingExtraError
+from transforms.errors import GridError
 from transforms.geometry import PRESETS, RULES, Geometry, Native, geometry_document
 from transforms.methods import (
     Method,
@@ -130,7 +127,7 @@ class Grid:
     def __post_init__(self) -> None:
         problems = grid_problems(self.document())
         if problems:
-            lines = (f"{_dotted(path)}: {message}" for path, message in problems)
+            lines = (f"{dotted_path(path)}: {message}" for path, message in problems)
             raise GridError("\n".join((f"grid {self.name!r}:", *lines)))
         for field, (kind, methods) in AXES.items():
             names = tuple(get_method(methods, kind, name).name for name in getattr(self, field))
@@ -221,7 +218,7 @@ def grid_from_document(document: Mapping[str, Any], name: str) -> Grid:
     """
     problems = grid_problems(document)
     if problems:
-        raise GridError("\n".join(f"{_dotted(path)}: {message}" for path, message in problems))
+        raise GridError("\n".join(f"{dotted_path(path)}: {message}" for path, message in problems))
     return Grid(
         name=document.get("name", name),
         decoders=tuple(document["decoders"]),
@@ -233,44 +230,6 @@ def grid_from_document(document: Mapping[str, Any], name: str) -> Grid:
         color_stage=ColorStage(document.get("color_stage", ColorStage.BEFORE_RESIZE.value)),
         seed=document.get("seed", 0),
     )
-
-
-def parse_grid(text: str, origin: str, name: str) -> Grid:
-    """Read a grid file.
-
-    Args:
-        text: YAML.
-        origin: where the text comes from, for the messages.
-        name: of the grid, where the file gives none.
-
-    Raises:
-        GridError: one message with all problems, each as ``origin:line:column: where: what``.
-        MissingExtraError: one such message, where libraries are missing and all else is well.
-    """
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text)
-        marks, problems = _marks(root)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{origin}:{mark.line + 1}:{mark.column + 1}" if mark else origin
-        raise GridError(f"{place}: not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise GridError(f"{origin}: not valid YAML: {' '.join(str(error).split())}") from error
-    except RecursionError as error:
-        raise GridError(f"{origin}: an alias holds itself, or the file is nested deeply") from error
-    problems += grid_problems(document)
-    if problems:
-        located = sorted((*_place(marks, path), _dotted(path), text) for path, text in problems)
-        lines = (
-            f"{origin}:{line}:{column}: {path}: {text}" for line, column, path, text in located
-        )
-        missing = _missing_extras(document)
-        if len(problems) == len(missing):
-            extras = {extra for _, extra in missing.values()}
-            raise MissingExtraError("\n".join(lines), tuple(sorted(extras)))
-        raise GridError("\n".join(lines))
-    return grid_from_document(document, name)
 
 
 def grid_problems(document: Any) -> list[Problem]:
@@ -285,7 +244,7 @@ def grid_problems(document: Any) -> list[Problem]:
     ]
     for field, (kind, methods) in AXES.items():
         problems += _axis_problems(document, field, kind, methods)
-    for path, (name, extra) in _missing_extras(document).items():
+    for path, (name, extra) in missing_extras(document).items():
         problems.append((path, f"{name!r} is not installed here: {install_line(extra)}"))
     problems += _geometry_problems(document)
     problems += _setting_problems(document)
@@ -312,7 +271,7 @@ def _axis_problems(
     return problems
 
 
-def _missing_extras(document: Any) -> dict[Path, tuple[str, str]]:
+def missing_extras(document: Any) -> dict[Path, tuple[str, str]]:
     """Find the methods of a grid whose library is not installed: where, the name, the extra."""
     missing: dict[Path, tuple[str, str]] = {}
     for field, (_, methods) in AXES.items():
@@ -449,35 +408,7 @@ def _canonical(methods: Mapping[str, Method[Any]], name: object) -> str | None:
         return None
 
 
-def _marks(root: yaml.Node | None) -> tuple[dict[Path, yaml.Mark], list[Problem]]:
-    """Return where each path of the document stands in its text, and keys that stand twice."""
-    marks: dict[Path, yaml.Mark] = {}
-    problems: list[Problem] = []
-
-    def visit(node: yaml.Node, path: Path, mark: yaml.Mark) -> None:
-        marks[path] = mark
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if (*path, key.value) in marks:
-                    problems.append(((*path, key.value), "is set twice"))
-                visit(value, (*path, key.value), key.start_mark)
-        elif isinstance(node, yaml.SequenceNode):
-            for index, item in enumerate(node.value):
-                visit(item, (*path, index), item.start_mark)
-
-    if root is not None:
-        visit(root, (), root.start_mark)
-    return marks, problems
-
-
-def _place(marks: Mapping[Path, yaml.Mark], path: Path) -> tuple[int, int]:
-    """Line and column, from 1, of a path or of what holds it."""
-    while path and path not in marks:
-        path = path[:-1]
-    mark = marks.get(path)
-    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
-
-
-def _dotted(path: Path) -> str:
+def dotted_path(path: Path) -> str:
+    """Return a path of the document as text: ``decoders[1]``, or ``grid`` for the whole."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".") or "grid"

@@ -27,7 +27,8 @@ def load_grid(name_or_file: str) -> Grid:
     """
     import fsspec
 
-    from transforms.grid import GridError, parse_grid
+    from transforms.errors import GridError
+    from transforms.grid_file import parse_grid
     from transforms.methods import unknown_name
 
     if name_or_file in grid_names():

@@ -10,8 +10,8 @@ from manifests import grid_names, load_grid
 from transforms import grid as grid_module
 from transforms.colors import COLORS
 from transforms.decoders import DECODERS
+from transforms.errors import GridError
 from transforms.geometry import PRESETS
-from transforms.grid import GridError
 from transforms.resizers import RESIZES
 
 SHIPPED = {

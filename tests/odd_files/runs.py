@@ -20,7 +20,8 @@ from tests.end_to_end.reading import Members, decode_image, read_tars, samples_t
 from tests.odd_files import objects
 from tests.odd_files.images import DECODERS, MAX_PIXELS, ODD_FILES, Does, OddFile
 from tests.transforms import plain
-from transforms.grid import Grid, parse_grid
+from transforms.grid import Grid
+from transforms.grid_file import parse_grid
 
 RESIZES = ("pillow-bilinear", "opencv-linear")
 FILES = [odd for files in ODD_FILES.values() for odd in files]

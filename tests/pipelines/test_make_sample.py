@@ -12,7 +12,7 @@ from pipelines.make_sample import MadeSample, Reject, make_sample
 from pipelines.photographs import jpeg_bytes
 from pipelines.readers.sources import SourceSet, source_table
 from pipelines.shards import Plan, Settings, make_plan
-from transforms.grid import parse_grid
+from transforms.grid_file import parse_grid
 
 SOURCES = source_table(["a.jpg"], label=[1])
 

@@ -14,6 +14,7 @@ import yaml
 from tests.transforms import plain
 from transforms.colors import COLORS
 from transforms.decoders import DECODERS
+from transforms.errors import GridError
 from transforms.geometry import (
     PRESETS,
     RULES,
@@ -28,11 +29,10 @@ from transforms.grid import (
     ColorStage,
     Combine,
     Grid,
-    GridError,
     Variant,
     grid_from_document,
-    parse_grid,
 )
+from transforms.grid_file import parse_grid
 from transforms.methods import UnknownNameError, identity
 from transforms.resizers import RESIZES
 

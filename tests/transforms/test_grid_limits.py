@@ -11,7 +11,9 @@ import pytest
 from transforms import builds, methods
 from transforms.builds import BUILDS, IMPORT_NAMES, is_importable
 from transforms.decoders import DECODERS
-from transforms.grid import GridError, MissingExtraError, grid_from_document, parse_grid
+from transforms.errors import GridError, MissingExtraError
+from transforms.grid import grid_from_document
+from transforms.grid_file import parse_grid
 from transforms.methods import install_line, is_available
 
 CORE = {"pillow", "opencv", "simplejpeg", "pyav", "numpy"}
