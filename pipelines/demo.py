@@ -10,7 +10,7 @@ from pipelines.errors import OutputError, ShardError
 from pipelines.photographs import write_coco, write_imagenet
 
 READING = """
-Read a shard with WebDataset:
+Read a shard with WebDataset (pip install webdataset):
 
     import webdataset as wds
     variant = "ffmpeg/pillow-bilinear/rgb"
@@ -18,7 +18,7 @@ Read a shard with WebDataset:
     for sample in wds.WebDataset(shards, shardshuffle=False).decode("rgb8"):
         print(sample["__key__"], sample["cls"], sample["png"].shape)
 
-or with Hugging Face datasets, which decodes the images of the Parquet shards:
+or with Hugging Face datasets (pip install datasets), which decodes the images of Parquet shards:
 
     from datasets import load_dataset
     files = f"{output}/imagenet/variants/{{variant}}/*.parquet"

@@ -23,7 +23,7 @@ from manifests.tables import (
 from pipelines.errors import ShardError, listed
 from pipelines.shards import Plan, json_bytes, read_sources
 from pipelines.storage import Root, read_file, remove_folder, write_file
-from pipelines.tally import noise_by_axis, noise_by_variant
+from pipelines.tally import merge_differences, noise_by_axis, noise_by_variant
 from transforms.targets import map_annotation
 
 
@@ -51,6 +51,7 @@ def finish(plan: Plan, output: Root) -> dict[str, Any]:
     table = _parquet_bytes(pa.Table.from_pylist(files, FILES_SCHEMA))
     table_row = _write(output, layout.FILES, table)
     _write_sums(plan, output, [*stored, {"path": layout.FILES, **table_row}])
+    differences = merge_differences(plan.grid, receipts)
     manifest = build_manifest(
         plan.document(),
         [(variant.id, variant.slug) for variant in plan.grid.variants],
@@ -59,8 +60,8 @@ def finish(plan: Plan, output: Root) -> dict[str, Any]:
         _content_sha256(plan, output),
         files,
         table_row,
-        noise_by_variant(plan.grid, receipts),
-        noise_by_axis(plan.grid, receipts),
+        noise_by_variant(plan.grid, receipts, differences),
+        noise_by_axis(plan.grid, differences),
     )
     remove_folder(output, layout.TEMPORARY)
     write_file(output, layout.MANIFEST, json_bytes(manifest))

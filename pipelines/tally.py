@@ -68,13 +68,14 @@ class Tally:
 
 
 def noise_by_variant(
-    grid: Grid, receipts: Sequence[Mapping[str, Any]]
+    grid: Grid, receipts: Sequence[Mapping[str, Any]], totals: Sequence[Difference]
 ) -> dict[str, dict[str, Any]]:
     """Return for each variant's id its difference from the baseline, and whom it is most like.
 
     Args:
         grid: of the run.
         receipts: of all shards.
+        totals: their differences, as :func:`merge_differences` gives them.
 
     Returns:
         ``difference``: sums and what follows from them. ``most_like``: the earlier variant in grid
@@ -84,7 +85,7 @@ def noise_by_variant(
     ids = [variant.id for variant in grid.variants]
     shared = _merge_shared(grid, receipts)
     noise = {}
-    for position, total in enumerate(_merge_differences(grid, receipts)):
+    for position, total in enumerate(totals):
         most_like = None
         if shared[position]:
             earlier, count = min(shared[position].items(), key=lambda item: (-item[1], item[0]))
@@ -94,9 +95,8 @@ def noise_by_variant(
     return noise
 
 
-def noise_by_axis(grid: Grid, receipts: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def noise_by_axis(grid: Grid, totals: Sequence[Difference]) -> dict[str, dict[str, Any]]:
     """Return for each axis the pooled difference of the variants that differ in it alone."""
-    totals = _merge_differences(grid, receipts)
     noise = {}
     for axis in ("decoder", "resize", "color"):
         members = [
@@ -110,7 +110,8 @@ def noise_by_axis(grid: Grid, receipts: Sequence[Mapping[str, Any]]) -> dict[str
     return noise
 
 
-def _merge_differences(grid: Grid, receipts: Iterable[Mapping[str, Any]]) -> list[Difference]:
+def merge_differences(grid: Grid, receipts: Iterable[Mapping[str, Any]]) -> list[Difference]:
+    """Add up the differences of receipts, by position of the variant."""
     totals = [Difference() for _ in grid.variants]
     for receipt in receipts:
         for position, sums in enumerate(receipt["differences"]):
