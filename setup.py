@@ -25,6 +25,7 @@ setup(
         "apache-beam>=2.77,<2.78",
         "av>=17,<19",
         "fsspec>=2024.6",
+        "isal>=1.7,<2",
         "jsonschema>=4.20,<5",
         "numpy>=2.2,<2.5",
         "opencv-python-headless>=4.12,<6",

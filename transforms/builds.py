@@ -87,6 +87,13 @@ def numpy_build() -> Build:
     return {"version": numpy.__version__}
 
 
+def isal_build() -> Build:
+    """Version of isal, which brings ISA-L, and the CPU features, which choose its match finder."""
+    import isal
+
+    return {"version": isal.__version__, "cpu_features": list(cpu_features())}
+
+
 def imagecodecs_build() -> Build:
     """Version of imagecodecs and of its libjxl."""
     import imagecodecs
@@ -121,6 +128,7 @@ BUILDS: dict[str, Callable[[], Build]] = {
     "simplejpeg": simplejpeg_build,
     "pyav": pyav_build,
     "numpy": numpy_build,
+    "isal": isal_build,
     "imagecodecs": imagecodecs_build,
     "jpeglib": jpeglib_build,
     "dali": dali_build,
@@ -132,6 +140,7 @@ IMPORT_NAMES = {
     "simplejpeg": "simplejpeg",
     "pyav": "av",
     "numpy": "numpy",
+    "isal": "isal",
     "imagecodecs": "imagecodecs",
     "jpeglib": "jpeglib",
     "dali": "nvidia.dali",

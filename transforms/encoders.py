@@ -7,11 +7,12 @@ depend on the library's build; the pixels do not.
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+from isal import igzip_lib, isal_zlib
 from PIL import Image
 
 from transforms.arrays import Pixels
@@ -35,12 +36,62 @@ class EncodeError(Exception):
     """An image that cannot be encoded; the message is the library's, the cause is chained."""
 
 
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_TRUECOLOR = 2
+_PNG_FILTER_UP = 2
+_PNG_LEVEL = 1
+_PNG_WINDOW_BITS = 2
+_PNG_LONGEST_CHUNK = 2**31 - 1
+_SCRATCH = np.zeros(64, np.uint8)
+
+
 def encode_png(pixels: Pixels) -> bytes:
-    """PNG with OpenCV's default flags: SUB filter, zlib level 1, run-length strategy."""
-    done, data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise ValueError("cv2.imencode gave no PNG")
-    return data.tobytes()
+    """PNG with filter Up in every row, compressed by ISA-L's deflate at level 1.
+
+    Matches reach back four bytes: farther ones are rare in filtered photographs, and looking for
+    them makes larger files and takes longer.
+
+    Source: W3C, PNG specification, sections 5, 9.2 (filter Up) and 11.2.
+
+    Raises:
+        ValueError: the compressed pixels exceed the length of a chunk, 2 GiB.
+    """
+    height, width = pixels.shape[:2]
+    rows = pixels.reshape(height, 3 * width)
+    filtered = np.empty((height, 1 + 3 * width), np.uint8)
+    filtered[:, 0] = _PNG_FILTER_UP
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])  # modulo 256, as the filter is defined
+    header = struct.pack(">IIBBBBB", width, height, 8, _PNG_TRUECOLOR, 0, 0, 0)
+    chunks = (
+        *_png_chunk(b"IHDR", header),
+        *_png_chunk(b"IDAT", _deflate(filtered)),
+        *_png_chunk(b"IEND", b""),
+    )
+    _clear_vector_registers()
+    return b"".join((_PNG_SIGNATURE, *chunks))
+
+
+def _deflate(data: Pixels) -> bytes:
+    return igzip_lib.compress(
+        data, _PNG_LEVEL, flag=igzip_lib.COMP_ZLIB, hist_bits=_PNG_WINDOW_BITS
+    )
+
+
+def _png_chunk(name: bytes, data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    if len(data) > _PNG_LONGEST_CHUNK:
+        raise ValueError(f"a PNG chunk holds {_PNG_LONGEST_CHUNK} bytes, found {len(data)}")
+    checksum = isal_zlib.crc32(data, isal_zlib.crc32(name))
+    return struct.pack(">I", len(data)), name, data, struct.pack(">I", checksum)
+
+
+def _clear_vector_registers() -> None:
+    """Let NumPy's AVX code clear the upper halves of the vector registers when it ends.
+
+    ISA-L (2.32.1, isal 1.9.1) leaves them set. SSE code that runs next, such as OpenCV's
+    INTER_AREA, then takes four times as long (measured on an AMD EPYC with AVX-512).
+    """
+    np.subtract(_SCRATCH, _SCRATCH, out=_SCRATCH)
 
 
 def encode_webp(pixels: Pixels) -> bytes:
@@ -74,7 +125,13 @@ def encode_npy(pixels: Pixels) -> bytes:
 
 ENCODERS = registry(
     (
-        Encoder("png", "opencv", encode_png, {"flags": "default"}, media_type="image/png"),
+        Encoder(
+            "png",
+            "isal",
+            encode_png,
+            {"filter": "up", "level": 1, "window": 4},
+            media_type="image/png",
+        ),
         Encoder(
             "webp",
             "pillow",

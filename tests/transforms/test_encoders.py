@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import cv2
 import imagecodecs
 import numpy as np
 import pytest
@@ -60,6 +63,44 @@ def test_small_noise_round_trips(name: str, shape: tuple[int, int, int]) -> None
 def test_same_pixels_give_the_same_bytes(name: str, photos: dict[str, Pixels]) -> None:
     pixels = photos["chelsea"]
     assert encode(name, pixels) == encode(name, pixels.copy())
+
+
+def test_png_by_the_specification(photos: dict[str, Pixels]) -> None:
+    """Chunks, checksums and filter Up, undone with zlib and a running sum."""
+    data, pixels = encode("png", photos["chelsea"]), photos["chelsea"]
+    assert data[:8] == bytes([137, 80, 78, 71, 13, 10, 26, 10])
+    chunks, rest = [], data[8:]
+    while rest:
+        length, name = struct.unpack(">I4s", rest[:8])
+        assert struct.unpack(">I", rest[8 + length : 12 + length]) == (
+            zlib.crc32(rest[4 : 8 + length]),
+        )
+        chunks.append((name, rest[8 : 8 + length]))
+        rest = rest[12 + length :]
+    (_, header), (_, compressed), (_, end) = chunks
+    assert [name for name, _ in chunks] == [b"IHDR", b"IDAT", b"IEND"]
+    height, width = pixels.shape[:2]
+    assert (header, end) == (struct.pack(">II5B", width, height, 8, 2, 0, 0, 0), b"")
+    rows = np.frombuffer(zlib.decompress(compressed), np.uint8).reshape(height, 1 + 3 * width)
+    assert set(rows[:, 0]) == {2}
+    summed = np.add.accumulate(rows[:, 1:], axis=0, dtype=np.uint8)
+    np.testing.assert_array_equal(summed.reshape(pixels.shape), pixels)
+
+
+def test_png_is_read_by_opencv(photos: dict[str, Pixels]) -> None:
+    data = np.frombuffer(encode("png", photos["coffee"]), np.uint8)
+    np.testing.assert_array_equal(
+        cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), photos["coffee"], strict=True
+    )
+
+
+@pytest.mark.parametrize("photo", ["astronaut", "coffee", "chelsea"])
+def test_png_is_at_most_a_quarter_larger_than_the_smallest(
+    photo: str, photos: dict[str, Pixels]
+) -> None:
+    smallest = io.BytesIO()
+    Image.fromarray(photos[photo]).save(smallest, "PNG", optimize=True)
+    assert len(encode("png", photos[photo])) <= 1.25 * len(smallest.getvalue())
 
 
 @pytest.mark.parametrize("shape", [(16_384, 1, 3), (1, 16_384, 3)])
