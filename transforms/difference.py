@@ -41,11 +41,15 @@ class Difference:
     maximum: int = 0
 
     def __add__(self, other: Difference) -> Difference:
-        sums = {
-            field.name: getattr(self, field.name) + getattr(other, field.name)
-            for field in dataclasses.fields(self)
-        }
-        return Difference(**{**sums, "maximum": max(self.maximum, other.maximum)})
+        return Difference(
+            images=self.images + other.images,
+            identical_images=self.identical_images + other.identical_images,
+            pixels=self.pixels + other.pixels,
+            changed_pixels=self.changed_pixels + other.changed_pixels,
+            absolute_sum=self.absolute_sum + other.absolute_sum,
+            squared_sum=self.squared_sum + other.squared_sum,
+            maximum=max(self.maximum, other.maximum),
+        )
 
     @property
     def mean(self) -> float | None:

@@ -1,8 +1,8 @@
 """One image to all variants of a grid, each distinct array computed once.
 
-Different decoders give the same pixels on most images, so each stage's results are keyed by their
-content and everything below is shared. The last stage is a generator: at any time one sample holds
-its distinct decoded images, one intermediate image and one result.
+Different decoders give the same pixels on most images, so each stage's results are compared and
+everything below equal ones is shared. The last stage is a generator: at any time one sample holds
+its distinct decoded images, the intermediate ones below one of them, and one result.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import cv2
+
 from transforms.arrays import Pixels, pixel_digest
 from transforms.colors import convert
 from transforms.decoders import DecodeError, UnsupportedKindError, decode
 from transforms.geometry import Placement, render
 from transforms.grid import ColorStage, Grid
-from transforms.resizers import resize
+from transforms.resizers import resize_each
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def apply(grid: Grid, variant_id: str, data: bytes, key: str) -> Pixels:
     except UnsupportedKindError:
         pixels = decode(grid.baseline.decoder, data)
     for stage in _stages(grid, grid_placement(grid, pixels, key)):
-        pixels = stage.function(getattr(variant, stage.axis), pixels)
+        (pixels,) = stage.apply([getattr(variant, stage.axis)], pixels)
     return pixels
 
 
@@ -87,7 +89,6 @@ def decode_all(grid: Grid, data: bytes) -> Decoded:
     images: dict[str, Pixels] = {}
     unsupported: dict[str, DecodeError] = {}
     errors: dict[str, DecodeError] = {}
-    distinct: dict[bytes, Pixels] = {}
     for name in grid.decoders:
         try:
             pixels = decode(name, data)
@@ -96,7 +97,7 @@ def decode_all(grid: Grid, data: bytes) -> Decoded:
         except DecodeError as error:
             errors[name] = error
         else:
-            images[name] = distinct.setdefault(pixel_digest(pixels), pixels)
+            images[name] = _first_equal(pixels, images.values())
     baseline = images.get(grid.baseline.decoder)
     if baseline is None:
         return Decoded(images, {}, errors | unsupported)
@@ -113,58 +114,80 @@ def fan_out(grid: Grid, images: Mapping[str, Pixels], key: str) -> Iterator[Rend
         key: the sample's key.
 
     Yields:
-        Distinct arrays, each once for all variants that share it below one intermediate image;
+        Each array once for all variants whose decoders, and whose first stage, agree on the image;
         every variant of the grid stands in exactly one of them, the baseline in the first.
     """
     for decoded, members in _group_by_image(grid, images):
         first, second = _stages(grid, grid_placement(grid, decoded, key))
-        for intermediate in _distinct(grid, members, first, decoded):
-            yield from _distinct(grid, intermediate.variants, second, intermediate.pixels)
+        for intermediate, positions in _merge_equal(_run(grid, members, first, decoded)):
+            for pixels, same in _run(grid, positions, second, intermediate):
+                yield Rendering(same, pixel_digest(pixels), pixels)
+
+
+_Group = tuple[Pixels, tuple[int, ...]]
+"""An array and the positions of the variants that have it."""
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """A step below the decoder: the axis of its methods, and how to apply one by name."""
+    """A step below the decoder: the axis of its methods, and how to apply them to one array."""
 
     axis: str
-    function: Callable[[str, Pixels], Pixels]
+    apply: Callable[[Iterable[str], Pixels], Iterable[Pixels]]
 
 
 def _stages(grid: Grid, placement: Placement) -> tuple[_Stage, _Stage]:
-    def place(name: str, pixels: Pixels) -> Pixels:
-        return render(pixels, placement, functools.partial(resize, name))
+    def convert_each(names: Iterable[str], pixels: Pixels) -> Iterable[Pixels]:
+        return (convert(name, pixels) for name in names)
 
-    color_stage, resize_stage = _Stage("color", convert), _Stage("resize", place)
+    def place_each(names: Iterable[str], pixels: Pixels) -> Iterable[Pixels]:
+        return render(pixels, placement, functools.partial(resize_each, names))
+
+    color_stage, resize_stage = _Stage("color", convert_each), _Stage("resize", place_each)
     if grid.color_stage is ColorStage.BEFORE_RESIZE:
         return color_stage, resize_stage
     return resize_stage, color_stage
 
 
-def _group_by_image(
-    grid: Grid, images: Mapping[str, Pixels]
-) -> Iterable[tuple[Pixels, tuple[int, ...]]]:
-    groups: dict[int, tuple[Pixels, tuple[int, ...]]] = {}
+def _group_by_image(grid: Grid, images: Mapping[str, Pixels]) -> Iterable[_Group]:
     baseline = grid.variants.index(grid.baseline)
     positions = sorted(range(len(grid.variants)), key=lambda position: position != baseline)
-    for position in positions:
-        pixels = images[grid.variants[position].decoder]
-        _, members = groups.get(id(pixels), (pixels, ()))
-        groups[id(pixels)] = (pixels, (*members, position))
-    return groups.values()
+    return _join((images[grid.variants[position].decoder], (position,)) for position in positions)
 
 
-def _distinct(
-    grid: Grid, members: Iterable[int], stage: _Stage, pixels: Pixels
-) -> Iterable[Rendering]:
-    """Apply a stage's methods to one array; results with equal content are merged."""
+def _run(grid: Grid, members: Iterable[int], stage: _Stage, pixels: Pixels) -> Iterator[_Group]:
+    """Apply each method of a stage that any of the variants has to one array."""
     by_method: dict[str, tuple[int, ...]] = {}
     for position in members:
         method = getattr(grid.variants[position], stage.axis)
         by_method[method] = (*by_method.get(method, ()), position)
-    results: dict[bytes, Rendering] = {}
-    for method, positions in by_method.items():
-        result = stage.function(method, pixels)
-        digest = pixel_digest(result)
-        same = results[digest].variants if digest in results else ()
-        results[digest] = Rendering((*same, *positions), digest, result)
-    return results.values()
+    return zip(stage.apply(by_method, pixels), by_method.values(), strict=True)
+
+
+def _merge_equal(groups: Iterable[_Group]) -> Iterable[_Group]:
+    """Join groups whose arrays are equal."""
+    seen: list[Pixels] = []
+    shared = []
+    for pixels, positions in groups:
+        seen.append(_first_equal(pixels, seen))
+        shared.append((seen[-1], positions))
+    return _join(shared)
+
+
+def _join(groups: Iterable[_Group]) -> Iterable[_Group]:
+    """Join groups that have one array object."""
+    joined: dict[int, _Group] = {}
+    for pixels, positions in groups:
+        _, earlier = joined.get(id(pixels), (pixels, ()))
+        joined[id(pixels)] = (pixels, (*earlier, *positions))
+    return joined.values()
+
+
+def _first_equal(pixels: Pixels, others: Iterable[Pixels]) -> Pixels:
+    """Return the first of the others that has these pixels, else the pixels themselves."""
+    return next((other for other in others if _equal(other, pixels)), pixels)
+
+
+def _equal(one: Pixels, other: Pixels) -> bool:
+    # OpenCV's norm takes a sixth of the time of numpy.array_equal.
+    return one.shape == other.shape and cv2.norm(one, other, cv2.NORM_INF) == 0

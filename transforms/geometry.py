@@ -10,13 +10,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from transforms.arrays import Pixels
+
+ResizeEach = Callable[[Pixels, tuple[int, int], tuple[int, int, int, int]], Iterable[Pixels]]
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,13 @@ class Placement:
     def scale_y(self) -> float:
         """Output pixels per source pixel along the height."""
         return self.resized_height / self.region_height
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """The part of the resized image that is kept: left, upper, right and lower edge."""
+        right = min(self.crop_x + self.output_width, self.resized_width)
+        lower = min(self.crop_y + self.output_height, self.resized_height)
+        return self.crop_x, self.crop_y, right, lower
 
     @property
     def crops(self) -> bool:
@@ -324,18 +333,17 @@ def geometry_document(geometry: Geometry) -> dict[str, Any]:
     }
 
 
-def render(
-    pixels: Pixels, placement: Placement, resize: Callable[[Pixels, tuple[int, int]], Pixels]
-) -> Pixels:
-    """Resize, crop and pad an image as its placement says.
+def render(pixels: Pixels, placement: Placement, resize: ResizeEach) -> Iterator[Pixels]:
+    """Resize, crop and pad an image as its placement says, with one or more methods.
 
     Args:
         pixels: uint8, shape (source_height, source_width, 3).
         placement: where the pixels end up.
-        resize: a function of :data:`transforms.resizers.RESIZES`.
+        resize: gives the results of all methods for an array, a size and a box, as
+            :func:`transforms.resizers.resize_each` does.
 
-    Returns:
-        uint8, shape (output_height, output_width, 3), C order.
+    Yields:
+        For each method uint8, shape (output_height, output_width, 3), C order.
 
     Raises:
         ValueError: the image has not the size the placement was made for.
@@ -349,14 +357,9 @@ def render(
         rows = slice(placement.source_y, placement.source_y + placement.region_height)
         columns = slice(placement.source_x, placement.source_x + placement.region_width)
         pixels = np.ascontiguousarray(pixels[rows, columns])
-    resized = resize(pixels, (placement.resized_width, placement.resized_height))
-    return np.ascontiguousarray(_padded(_cropped(resized, placement), placement))
-
-
-def _cropped(pixels: Pixels, placement: Placement) -> Pixels:
-    rows = slice(placement.crop_y, placement.crop_y + placement.output_height)
-    columns = slice(placement.crop_x, placement.crop_x + placement.output_width)
-    return pixels[rows, columns]
+    size = placement.resized_width, placement.resized_height
+    for resized in resize(pixels, size, placement.box):
+        yield _padded(resized, placement)
 
 
 def _padded(pixels: Pixels, placement: Placement) -> Pixels:

@@ -1,14 +1,15 @@
 """Resizes: RGB pixels to RGB pixels of another size, each exactly as its library gives them.
 
-Every function takes uint8 of shape (H, W, 3) and a size (width, height) in pixels, and returns
-uint8 of shape (height, width, 3). Pillow's smooth filters widen with the reduction (antialiased);
-of OpenCV's only INTER_AREA does; FFmpeg's do.
+A result is uint8 of shape (height, width, 3). Pillow's smooth filters widen with the reduction
+(antialiased); of OpenCV's only INTER_AREA does; FFmpeg's do.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -23,33 +24,106 @@ from transforms.methods import Method, get_method, registry
 Size = tuple[int, int]
 """Width and height in pixels, in this order, as Pillow and OpenCV take it."""
 
-Resize = Callable[[Pixels, Size], Pixels]
+Box = tuple[int, int, int, int]
+"""Left, upper, right and lower edge in pixels, as Pillow takes it."""
+
+_WIDEST_SUPPORT = 3
+"""Of Pillow's filters, Lanczos: source pixels on each side, times the reduction."""
 
 
 class ResizeError(Exception):
     """A resize that a library refuses; the message is the library's, the cause is chained."""
 
 
-def resize_pillow(pixels: Pixels, size: Size, *, resample: Image.Resampling) -> Pixels:
-    """Pillow's ``Image.resize`` without ``reducing_gap``, which would resize in two steps."""
-    return np.asarray(Image.fromarray(pixels).resize(size, resample))
+@dataclass(frozen=True)
+class Job:
+    """An array to be resized by several methods, which share what each would have to prepare.
+
+    Attributes:
+        pixels: uint8, shape (H, W, 3).
+        size: width and height of the whole result.
+        box: the part of the result that is wanted.
+    """
+
+    pixels: Pixels
+    size: Size
+    box: Box
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the result is wanted."""
+        return self.box == (0, 0, *self.size)
+
+    @functools.cached_property
+    def image(self) -> Image.Image:
+        """The array as Pillow's image."""
+        return Image.fromarray(self.pixels)
+
+    @functools.cached_property
+    def strip(self) -> tuple[int, Image.Image]:
+        """The source rows that any of Pillow's filters needs for the box, and the first's number.
+
+        The filters are centered at ``(row + 0.5) * scale``; a row more on both sides leaves room
+        for Pillow's rounding.
+        """
+        width, height = self.image.size
+        scale = height / self.size[1]
+        reach = _WIDEST_SUPPORT * max(scale, 1) + 1
+        _, upper, _, lower = self.box
+        first = max(0, math.floor((upper + 0.5) * scale - reach))
+        last = min(height, math.ceil((lower - 0.5) * scale + reach))
+        return first, self.image.crop((0, first, width, last))
 
 
-def resize_opencv(pixels: Pixels, size: Size, *, interpolation: int) -> Pixels:
+Resize = Callable[[Job], Pixels]
+
+
+def resize_pillow(job: Job, *, resample: Image.Resampling) -> Pixels:
+    """Pillow's ``Image.resize`` without ``reducing_gap``, which would resize in two steps.
+
+    The smooth filters work in two passes, first along the rows, then along the columns, with 8 bits
+    between them (Pillow, ``src/libImaging/Resample.c``). Called for one pass at a time they give
+    the same pixels, and leave out rows and columns that the box does not need.
+    """
+    if job.whole:
+        return np.asarray(job.image.resize(job.size, resample))
+    if resample is Image.Resampling.NEAREST:
+        return np.asarray(job.image.resize(job.size, resample).crop(job.box))
+    width, height = job.size
+    left, upper, right, lower = job.box
+    first, strip = job.strip
+    narrow = strip.resize((width, strip.height), resample)
+    # Beyond the strip, black rows stand for those that the box does not need.
+    columns = narrow.crop((left, -first, right, job.image.height - first))
+    resized = columns.resize((right - left, height), resample)
+    return np.asarray(resized.crop((0, upper, right - left, lower)))
+
+
+def resize_opencv(job: Job, *, interpolation: int) -> Pixels:
     """OpenCV's ``resize`` to a given size, so that the factors are the ratios of the sizes."""
-    return np.asarray(cv2.resize(pixels, size, interpolation=interpolation), np.uint8)
+    return _boxed(job, np.asarray(cv2.resize(job.pixels, job.size, interpolation=interpolation)))
 
 
-def resize_none(pixels: Pixels, size: Size) -> Pixels:
+def resize_none(job: Job) -> Pixels:
     """Return the pixels as they are, for the ``native`` geometry.
 
     Raises:
         ValueError: the size is not the image's own.
     """
-    height, width = pixels.shape[:2]
-    if size != (width, height):
-        raise ValueError(f"resize 'none' keeps {width} x {height}, but {size} was asked for")
-    return pixels
+    height, width = job.pixels.shape[:2]
+    if job.size != (width, height):
+        raise ValueError(f"resize 'none' keeps {width} x {height}, but {job.size} was asked for")
+    return _boxed(job, job.pixels)
+
+
+def _whole(job: Job, *, function: Callable[[Pixels, Size], Pixels]) -> Pixels:
+    """Resize with a function that knows no box."""
+    return _boxed(job, function(job.pixels, job.size))
+
+
+def _boxed(job: Job, resized: Pixels) -> Pixels:
+    left, upper, right, lower = job.box
+    return np.ascontiguousarray(resized[upper:lower, left:right])
 
 
 def _pillow(name: str, resample: Image.Resampling, paper_name: str) -> Method[Resize]:
@@ -63,12 +137,14 @@ def _opencv(name: str, interpolation: str, *aliases: str) -> Method[Resize]:
 
 
 def _ffmpeg(name: str) -> Method[Resize]:
-    function = functools.partial(resize_ffmpeg, flags=Interpolation[name.upper()])
+    resize_function = functools.partial(resize_ffmpeg, flags=Interpolation[name.upper()])
+    function = functools.partial(_whole, function=resize_function)
     return Method(f"ffmpeg-{name}", "pyav", function, {"swscale": name})
 
 
 def _dali(name: str, filter_: DaliFilter) -> Method[Resize]:
-    function = functools.partial(resize_dali, filter_=filter_)
+    resize_function = functools.partial(resize_dali, filter_=filter_)
+    function = functools.partial(_whole, function=resize_function)
     options: dict[str, str | int | bool] = {
         "interpolation": "INTERP_LINEAR",
         "antialias": filter_ is DaliFilter.TRIANGULAR,
@@ -114,11 +190,32 @@ def resize(name: str, pixels: Pixels, size: Size) -> Pixels:
         UnknownNameError: no such resize.
         ResizeError: the library does not take these sizes.
     """
-    method: Method[Resize] = get_method(RESIZES, "resize", name)
-    try:
-        return method.function(pixels, size)
-    except Exception as error:
-        height, width = pixels.shape[:2]
-        raise ResizeError(
-            f"{name}: {width} x {height} to {size[0]} x {size[1]}: {error}"
-        ) from error
+    return next(resize_each([name], pixels, size, (0, 0, *size)))
+
+
+def resize_each(names: Iterable[str], pixels: Pixels, size: Size, box: Box) -> Iterator[Pixels]:
+    """Resize one array with several methods, and cut the same box out of each result.
+
+    Args:
+        names: of :data:`RESIZES`.
+        pixels: uint8, shape (H, W, 3); must not change before the last result is taken.
+        size: width and height of the whole result.
+        box: the part of it that is wanted.
+
+    Yields:
+        For each name what :func:`resize` gives, cut to the box: uint8, C order.
+
+    Raises:
+        UnknownNameError: no such resize.
+        ResizeError: the library does not take these sizes.
+    """
+    job = Job(pixels, size, box)
+    for name in names:
+        method: Method[Resize] = get_method(RESIZES, "resize", name)
+        try:
+            yield method.function(job)
+        except Exception as error:
+            height, width = pixels.shape[:2]
+            raise ResizeError(
+                f"{name}: {width} x {height} to {size[0]} x {size[1]}: {error}"
+            ) from error

@@ -7,7 +7,7 @@ Decoders read the files of ``images/``, made once with ``probe_jpeg(kind, (28, 2
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,8 +122,15 @@ def rendered(rule: str) -> dict[str, Pixels]:
     for label, picture in PICTURES.items():
         height, width = picture.shape[:2]
         placement = GEOMETRIES[rule].place(width, height, seed=0, key=label)
-        images[label] = render(picture, placement, nearest)
+        (images[label],) = render(picture, placement, nearest_part)
     return images
+
+
+def nearest_part(
+    pixels: Pixels, size: tuple[int, int], box: tuple[int, int, int, int]
+) -> Iterator[Pixels]:
+    left, upper, right, lower = box
+    yield np.ascontiguousarray(nearest(pixels, size)[upper:lower, left:right])
 
 
 def nearest(pixels: Pixels, size: tuple[int, int]) -> Pixels:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
 from fractions import Fraction
 from math import floor
 
@@ -11,7 +13,7 @@ import pytest
 from tests.transforms import plain
 from transforms.arrays import Pixels
 from transforms.methods import UnknownNameError, get_method
-from transforms.resizers import RESIZES, ResizeError, resize
+from transforms.resizers import RESIZES, ResizeError, resize, resize_each
 
 PAPER_NAMES = {
     "pil-nearest": "pillow-nearest",
@@ -38,6 +40,39 @@ def test_pixels_are_those_of_the_plain_call(
     resized = resize(name, photos[photo], size)
     assert resized.shape == (size[1], size[0], 3)
     np.testing.assert_array_equal(resized, plain.RESIZES[name](photos[photo], size), strict=True)
+
+
+def random_boxes() -> Iterator[tuple[tuple[int, int], tuple[int, int], tuple[int, ...]]]:
+    """Sizes of source and result, reduced or enlarged, and a box of at least a pixel."""
+    generator = random.Random(4)
+    for _ in range(150):
+        source = generator.randint(1, 451), generator.randint(1, 300)
+        size = generator.randint(1, 350), generator.randint(1, 350)
+        left, upper = generator.randrange(size[0]), generator.randrange(size[1])
+        right, lower = generator.randint(left + 1, size[0]), generator.randint(upper + 1, size[1])
+        yield source, size, (left, upper, right, lower)
+    for upper in range(256):  # Each row alone, so that no filter may miss a source row.
+        yield (200, 299), (150, 256), (20, upper, 60, upper + 1)
+
+
+@pytest.mark.parametrize("name", plain.RESIZES)
+def test_box_is_cut_out_of_the_plain_call(name: str, photos: dict[str, Pixels]) -> None:
+    for (width, height), size, (left, upper, right, lower) in random_boxes():
+        source = photos["chelsea"][:height, :width].copy()
+        expected = plain.RESIZES[name](source, size)[upper:lower, left:right]
+        (part,) = resize_each([name], source, size, (left, upper, right, lower))
+        what = f"{width} x {height} to {size}, {(left, upper, right, lower)}"
+        np.testing.assert_array_equal(part, expected, err_msg=what, strict=True)
+        assert part.flags.c_contiguous
+
+
+def test_methods_do_not_disturb_each_other(photos: dict[str, Pixels]) -> None:
+    source, size, (left, upper, right, lower) = photos["coffee"], (384, 256), (80, 16, 304, 240)
+    names = [*plain.RESIZES, *reversed(list(plain.RESIZES))]
+    parts = list(resize_each(names, source, size, (left, upper, right, lower)))
+    for name, part in zip(names, parts, strict=True):
+        expected = plain.RESIZES[name](source, size)[upper:lower, left:right]
+        np.testing.assert_array_equal(part, expected, err_msg=name, strict=True)
 
 
 @pytest.mark.parametrize(("name", "offset"), [("pillow-nearest", 0.5), ("opencv-nearest", 0)])
