@@ -21,6 +21,8 @@ from pipelines.writers.samples import HashedFile, ShardWriter, WrittenFile
 from pipelines.writers.webdataset import WebDatasetWriter
 from transforms.difference import Difference
 
+_DIFFERENCE_NAMES = tuple(field.name for field in DIFFERENCE)
+
 ReadSource = Callable[[Mapping[str, Any]], bytes]
 
 
@@ -140,7 +142,7 @@ def _sample_row(plan: Plan, made: MadeSample | Reject) -> dict[str, Any]:
 def _difference_row(difference: Difference | None) -> dict[str, int] | None:
     if difference is None:
         return None
-    return {field.name: getattr(difference, field.name) for field in DIFFERENCE}
+    return {name: getattr(difference, name) for name in _DIFFERENCE_NAMES}
 
 
 def _reject_row(row: Mapping[str, Any], shard: int) -> dict[str, Any]:

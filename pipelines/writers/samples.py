@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,14 +50,21 @@ class ShardWriter(Protocol):
         """Finish and sync all files, and describe them in the order of the variants."""
 
 
+_EMPTY = hashlib.sha256()
+
+_WRITE_BEHIND = 1 << 20
+"""Bytes of a file after which the system is told to write them out and forget them."""
+
+
 class HashedFile:
     """A new binary file that counts and hashes what is written to it."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.size = 0
-        self._digest = hashlib.sha256()
-        self._file = open(path, "xb", buffering=1 << 18)  # noqa: SIM115 - closed by close()
+        self._released = 0
+        self._digest = _EMPTY  # Never updated in place, so that equal files can share it.
+        self._file = open(path, "xb")  # noqa: SIM115 - closed by close()
 
     @property
     def closed(self) -> bool:
@@ -66,10 +73,33 @@ class HashedFile:
 
     def write(self, data: bytes) -> int:
         """Append bytes (any object with the buffer protocol)."""
-        self._digest.update(data)
-        written = self._file.write(data)
-        self.size += written
+        return self.append_to_all([self], data)
+
+    @staticmethod
+    def append_to_all(files: Iterable[HashedFile], data: bytes) -> int:
+        """Append the same bytes to several files; those that were equal are hashed once."""
+        updated: dict[Any, Any] = {}  # by digest object
+        written = 0
+        for file in files:
+            if file._digest not in updated:
+                updated[file._digest] = file._digest.copy()
+                updated[file._digest].update(data)
+            file._digest = updated[file._digest]
+            written = file._file.write(data)
+            file.size += written
+            if file.size - file._released >= _WRITE_BEHIND:
+                file._release()
         return written
+
+    def _release(self) -> None:
+        """Have what was written go to the disk and leave the page cache.
+
+        Shards are not read again. Left alone, they would fill the memory, and be written out when
+        the shard closes, which then waits for all of it.
+        """
+        if hasattr(os, "posix_fadvise"):  # Not on macOS.
+            os.posix_fadvise(self._file.fileno(), 0, self.size, os.POSIX_FADV_DONTNEED)
+        self._released = self.size
 
     def tell(self) -> int:
         """Return the number of bytes written."""
@@ -84,6 +114,7 @@ class HashedFile:
         if not self._file.closed:
             self._file.flush()
             os.fsync(self._file.fileno())
+            self._release()
             self._file.close()
 
     def describe(self, samples: int) -> WrittenFile:

@@ -36,12 +36,14 @@ class WebDatasetWriter:
             tar_member(f"{sample.key}.{extension}", data)
             for extension, data in metadata_members(sample)
         )
-        name = f"{sample.key}.{self._image_format}"
-        headers = {len(image): _header(name, len(image)) for image in images}
+        header = _header(f"{sample.key}.{self._image_format}", 0)
+        holders: dict[int, list[HashedFile]] = {}  # by identity of the image, which variants share
         for file, image in zip(self._files, images, strict=True):
-            file.write(metadata + headers[len(image)])
-            file.write(image)
-            file.write(_padding(len(image)))
+            holders.setdefault(id(image), []).append(file)
+        for image in {id(image): image for image in images}.values():
+            size = len(image)
+            member = b"".join((metadata, _with_size(header, size), image, _padding(size)))
+            HashedFile.append_to_all(holders[id(image)], member)
         self._samples += 1
 
     def close(self) -> list[WrittenFile]:
@@ -83,6 +85,21 @@ def _header(name: str, size: int) -> bytes:
     info.size = size
     info.mode = _MODE
     return info.tobuf(tarfile.USTAR_FORMAT)
+
+
+def _with_size(header: bytes, size: int) -> bytes:
+    """Return a header with another size, as ``tarfile`` makes it, several times as fast.
+
+    Source: POSIX.1-2017, pax, "ustar Interchange Format": the size at 124, the checksum at 148, all
+    numbers octal; the checksum is the sum of all bytes with itself as blanks.
+    """
+    if size >= 8**11:
+        raise ValueError(f"a USTAR member holds less than 8 GiB, found {size} bytes")
+    block = bytearray(header)
+    block[124:136] = b"%011o\0" % size
+    block[148:156] = b" " * 8
+    block[148:155] = b"%06o\0" % sum(block)
+    return bytes(block)
 
 
 def _padding(size: int) -> bytes:
