@@ -41,6 +41,7 @@ setup(
         "jpeglib": ["jpeglib>=1.0.2,<1.1"],
         "jxl": ["imagecodecs>=2026.3"],
         "demo": ["scikit-image>=0.25,<1", "scikit-learn>=1.6,<2"],
+        "bench": ["imageio-ffmpeg>=0.6,<1", "matplotlib>=3.9,<4"],
         "dev": [
             "datasets>=4,<6",
             "hypothesis>=6.100,<7",

@@ -1,0 +1,1 @@
+"""How fast the generator is, and what it needs: measured against the libraries underneath."""

@@ -1,0 +1,133 @@
+"""Tables and a plot of the measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+Results = Mapping[str, Any]
+
+
+def format_tables(results: Results) -> str:
+    """Return the measurements as Markdown tables."""
+    machine = results["machine"]
+    parts = [
+        f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}; start-up "
+        f"(one image, one variant) {results['start_up']['seconds']:.1f} s, included everywhere.",
+        _table(
+            ("`imagenet-full`", "images", "command", "floor", "ratio"),
+            [
+                (
+                    f"{row['workers']} worker(s)",
+                    row["images"],
+                    f"{row['seconds']:.1f} s",
+                    f"{row['floor_seconds']:.1f} s",
+                    f"**{row['ratio']:.2f}**",
+                )
+                for row in results["floor"]
+            ]
+            + [
+                (
+                    "1 worker, floor with OpenCV's PNG",
+                    row["images"],
+                    f"{row['seconds']:.1f} s",
+                    f"{row['floor_opencv_png_seconds']:.1f} s",
+                    f"**{row['ratio_opencv_png']:.2f}**",
+                )
+                for row in results["floor"][:1]
+            ],
+        ),
+        _table(
+            ("variants a second, 1 worker", "command", "one at a time", "ratio"),
+            [
+                (
+                    f"`{row['grid']}`",
+                    f"{row['variants_per_second']:.0f}",
+                    f"{row['original_variants_per_second']:.0f}",
+                    f"**{row['ratio']:.1f}**",
+                )
+                for row in results["original"]
+            ],
+        ),
+        _table(
+            ("as this grows", "value", "images", "seconds", "ms an image", "driver", "worker"),
+            [
+                (
+                    row["what"],
+                    row["value"],
+                    row["images"],
+                    f"{row['seconds']:.1f}",
+                    f"{_ms_per_image(results, row):.1f}",
+                    f"{row['driver_mib']:.0f} MiB",
+                    f"{row['worker_mib']:.0f} MiB",
+                )
+                for row in results["growth"]
+            ],
+        ),
+        _table(
+            ("grid", "format", "images", "seconds", "ms an image", "driver", "worker"),
+            [
+                (
+                    f"`{row['grid']}`",
+                    row["shard_format"],
+                    row["images"],
+                    f"{row['seconds']:.1f}",
+                    f"{_ms_per_image(results, row):.1f}",
+                    f"{row['driver_mib']:.0f} MiB",
+                    f"{row['worker_mib']:.0f} MiB",
+                )
+                for row in results["memory"]
+            ],
+        ),
+    ]
+    return "\n".join(parts)
+
+
+def _ms_per_image(results: Results, row: Mapping[str, Any]) -> float:
+    """Milliseconds an image, start-up taken off."""
+    return 1000 * float(row["seconds"] - results["start_up"]["seconds"]) / float(row["images"])
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n" + "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
+
+
+def draw(results: Results, path: Path) -> None:
+    """Draw the command against the floor, and memory over images."""
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    steps = results["floor"][0]["floor_steps"]
+    images = results["floor"][0]["images"]
+    bars = {
+        "floor,\nOpenCV's PNG": {**steps, "encode": steps["opencv-png"]},
+        "floor": {**steps, "encode": steps["png"]},
+    }
+    names = ["decode", "color", "resize", "encode"]
+    for position, values in enumerate(bars.values()):
+        bottom = 0.0
+        for number, name in enumerate(names):
+            height = 1000 * values[name] / images
+            label = name if position == 0 else None
+            left.bar(position, height, 0.6, bottom, color=f"C{number}", label=label)
+            bottom += height
+    command = 1000 * results["floor"][0]["seconds"] / images
+    left.bar(len(bars), command, 0.6, color="0.5", label="whole command")
+    left.set_xticks(range(len(bars) + 1), [*bars, "command,\n1 worker"])
+    left.set_ylabel("ms an image (132 variants)")
+    left.set_title("imagenet-full")
+    left.legend(fontsize="small")
+    memory = results["memory"]
+    right.barh(range(len(memory)), [row["worker_mib"] for row in memory], color="C0")
+    labels = [f"{row['grid']}, {row['images']} images, {row['shard_format']}" for row in memory]
+    right.set_yticks(range(len(memory)), labels, fontsize="x-small")
+    right.invert_yaxis()
+    right.set_xlabel("MiB")
+    right.set_title("peak memory of a worker")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
