@@ -121,7 +121,7 @@ def color_nv12(pixels: Pixels, *, matrix: YuvMatrix) -> Pixels:
     sums = [_block_sums(plane) for plane in planes]
     u = _weighted(matrix.u, sums, 128, count=4)
     v = _weighted(matrix.v, sums, 128, count=4)
-    rgb = _to_rgb(luma, _replicate(u), _replicate(v), matrix)
+    rgb = _to_rgb(luma, u, v, matrix)
     return np.ascontiguousarray(rgb[:height, :width])
 
 
@@ -138,26 +138,34 @@ def color_nv12_opencv(pixels: Pixels) -> Pixels:
 
 
 def _planes(pixels: Pixels) -> list[Plane]:
-    return [pixels[:, :, channel].astype(np.int32) for channel in range(3)]
+    return [np.asarray(plane).astype(np.int32) for plane in cv2.split(pixels)]
 
 
 def _weighted(weights: _Triple, planes: Sequence[Plane], offset: int, count: int = 1) -> Plane:
     """Weighted mean of sums over ``count`` pixels, in 0..255; below 2**31 for count up to 4."""
     unit = _UNIT * count
-    total = weights[0] * planes[0] + weights[1] * planes[1] + weights[2] * planes[2]
-    rounded: Plane = np.clip((total + unit // 2) // unit + offset, 0, 255)
-    return rounded
+    total = planes[0] * weights[0]
+    total += planes[1] * weights[1]
+    total += planes[2] * weights[2]
+    total += unit // 2
+    total //= unit
+    total += offset
+    return np.clip(total, 0, 255, out=total)
 
 
 def _to_rgb(luma: Plane, u: Plane, v: Plane, matrix: YuvMatrix) -> Pixels:
-    gray = matrix.luma * (luma - matrix.black) + _UNIT // 2
+    """Convert to RGB; ``u`` and ``v`` may have half the height and width of ``luma``."""
+    gray = (luma - matrix.black) * matrix.luma
+    gray += _UNIT // 2
     u = u - 128
     v = v - 128
-    rgb = np.empty((*luma.shape, 3), np.uint8)
-    rgb[:, :, 0] = np.clip((gray + matrix.red_v * v) // _UNIT, 0, 255)
-    rgb[:, :, 1] = np.clip((gray + matrix.green_u * u + matrix.green_v * v) // _UNIT, 0, 255)
-    rgb[:, :, 2] = np.clip((gray + matrix.blue_u * u) // _UNIT, 0, 255)
-    return rgb
+    channels = []
+    for chroma in (matrix.red_v * v, matrix.green_u * u + matrix.green_v * v, matrix.blue_u * u):
+        channel = _replicate(chroma, gray.shape)
+        channel += gray
+        channel //= _UNIT
+        channels.append(np.clip(channel, 0, 255, out=channel).astype(np.uint8))
+    return np.asarray(cv2.merge(channels), np.uint8)
 
 
 def _pad_to_even(pixels: Pixels) -> Pixels:
@@ -172,8 +180,12 @@ def _block_sums(plane: Plane) -> Plane:
     return rows[:, 0::2] + rows[:, 1::2]
 
 
-def _replicate(plane: Plane) -> Plane:
-    return plane.repeat(2, axis=0).repeat(2, axis=1)
+def _replicate(plane: Plane, shape: tuple[int, ...]) -> Plane:
+    """Return a copy of this shape; each value of a smaller plane fills a block of 2 x 2."""
+    if plane.shape == shape:
+        return plane.copy()
+    replicated = cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return np.asarray(replicated, np.int32)
 
 
 def _yuv(
