@@ -18,10 +18,10 @@ test: .venv/dev ## run all tests
 test-extras: .venv/extras ## run the tests of the extras jpeglib and dali
 	$(BIN)/python -m pytest -m extras
 
-test-slow: .venv/dev ## run the slow tests: mutated files, and sets of two environments
+test-slow: .venv/dev ## run the slow tests: mutated files, sets of two environments, the benchmark
 	$(BIN)/python -m pytest -m slow
 
-bench: .venv-bench/done ## measure speed and memory into bench/: 25 minutes, 20 GB free, Linux
+bench: .venv-bench/done ## measure speed and memory into bench/: 20 minutes, 20 GB free, Linux
 	.venv-bench/bin/python -m benchmarks --output bench
 
 golden: .venv/dev ## record the pixels that the libraries at hand give, in tests/golden/
@@ -49,7 +49,7 @@ clean: ## remove the environment, caches and the demo's output
 	touch $@
 
 .venv/dev: setup.py pyproject.toml .venv/demo
-	$(BIN)/python -m pip install --quiet --editable '.[demo,dev,jxl]'
+	$(BIN)/python -m pip install --quiet --editable '.[demo,dev,jxl,bench]'
 	touch $@
 
 .venv/extras: setup.py pyproject.toml .venv/dev

@@ -27,9 +27,9 @@ def imported(package: str) -> Iterator[tuple[Path, str]]:
 @pytest.mark.parametrize(
     ("package", "forbidden"),
     [
-        ("transforms", {"manifests", "pipelines", "tests", "apache_beam", "fsspec"}),
-        ("manifests", {"pipelines", "tests", "apache_beam", "av", "cv2", "simplejpeg"}),
-        ("pipelines", {"tests"}),
+        ("transforms", {"manifests", "pipelines", "benchmarks", "tests", "apache_beam", "fsspec"}),
+        ("manifests", {"pipelines", "benchmarks", "tests", "apache_beam", "av", "cv2", "simplejpeg"}),
+        ("pipelines", {"benchmarks", "tests"}),
     ],
 )
 def test_imports_run_one_way(package: str, forbidden: set[str]) -> None:
