@@ -28,7 +28,10 @@ def imported(package: str) -> Iterator[tuple[Path, str]]:
     ("package", "forbidden"),
     [
         ("transforms", {"manifests", "pipelines", "benchmarks", "tests", "apache_beam", "fsspec"}),
-        ("manifests", {"pipelines", "benchmarks", "tests", "apache_beam", "av", "cv2", "simplejpeg"}),
+        (
+            "manifests",
+            {"pipelines", "benchmarks", "tests", "apache_beam", "av", "cv2", "simplejpeg"},
+        ),
         ("pipelines", {"benchmarks", "tests"}),
     ],
 )
