@@ -17,6 +17,7 @@ import numpy as np
 
 from benchmarks.command import Run, Source, run_command
 from benchmarks.floor import OPENCV_PNG
+from manifests import load_grid
 from pipelines.photographs import jpeg_bytes, photographs, write_coco, write_imagenet
 
 Row = dict[str, Any]
@@ -161,14 +162,13 @@ def against_original(bench: Bench, images: int, original_images: int) -> list[Ro
         "opencv-lanczos4]",
     )
     rows = []
-    for grid, decoders, variants in (
-        ("imagenet-original", ("pillow", "opencv", "ffmpeg"), 33),
-        (two, ("pillow", "opencv"), 22),
-    ):
+    for grid in ("imagenet-original", two):
         run = bench.run(source, grid)
+        planned = load_grid(grid)
         # Each decoder makes the same number of variants.
+        decoders = planned.decoders
         original = len(decoders) / sum(1 / by_decoder[name] for name in decoders)
-        rate = variants * run.images / run.seconds
+        rate = len(planned.variants) * run.images / run.seconds
         rows.append(
             {
                 **_row(run),

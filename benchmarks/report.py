@@ -58,11 +58,7 @@ def format_tables(results: Results) -> str:
                 (
                     row["what"],
                     row["value"],
-                    row["images"],
-                    f"{row['seconds']:.1f}",
-                    f"{_ms_per_image(results, row):.1f}",
-                    f"{row['driver_mib']:.0f} MiB",
-                    f"{row['worker_mib']:.0f} MiB",
+                    *_cost(results, row),
                 )
                 for row in results["growth"]
             ],
@@ -73,11 +69,7 @@ def format_tables(results: Results) -> str:
                 (
                     f"`{row['grid']}`",
                     row["shard_format"],
-                    row["images"],
-                    f"{row['seconds']:.1f}",
-                    f"{_ms_per_image(results, row):.1f}",
-                    f"{row['driver_mib']:.0f} MiB",
-                    f"{row['worker_mib']:.0f} MiB",
+                    *_cost(results, row),
                 )
                 for row in results["memory"]
             ],
@@ -86,9 +78,16 @@ def format_tables(results: Results) -> str:
     return "\n".join(parts)
 
 
-def _ms_per_image(results: Results, row: Mapping[str, Any]) -> float:
-    """Milliseconds an image, start-up taken off."""
-    return 1000 * float(row["seconds"] - results["start_up"]["seconds"]) / float(row["images"])
+def _cost(results: Results, row: Mapping[str, Any]) -> list[str]:
+    """Images, seconds, milliseconds an image with start-up taken off, and memory of a run."""
+    spent = row["seconds"] - results["start_up"]["seconds"]
+    return [
+        f"{row['images']}",
+        f"{row['seconds']:.1f}",
+        f"{1000 * spent / row['images']:.1f}",
+        f"{row['driver_mib']:.0f} MiB",
+        f"{row['worker_mib']:.0f} MiB",
+    ]
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
