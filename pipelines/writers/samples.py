@@ -94,8 +94,8 @@ class HashedFile:
     def _release(self) -> None:
         """Have what was written go to the disk and leave the page cache.
 
-        Shards are not read again. Left alone, they would fill the memory, and be written out when
-        the shard closes, which then waits for all of it.
+        Shards are not read again, but for the upload of a remote set. Left alone, they would fill
+        the memory, and be written out when the shard closes, which then waits for all of it.
         """
         if hasattr(os, "posix_fadvise"):  # Not on macOS.
             os.posix_fadvise(self._file.fileno(), 0, self.size, os.POSIX_FADV_DONTNEED)
