@@ -129,7 +129,7 @@ ENCODERS = registry(
             "png",
             "isal",
             encode_png,
-            {"filter": "up", "level": 1, "window": 4},
+            {"filter": "up", "level": _PNG_LEVEL, "window": 1 << _PNG_WINDOW_BITS},
             media_type="image/png",
         ),
         Encoder(
