@@ -92,11 +92,17 @@ class Bench:
         (folder / "val.txt").write_text("".join(f"{name} 0\n" for name in names), "utf-8")
         return Source("imagenet", folder, images)
 
-    def grid(self, name: str, decoders: str, resizes: str = "[pillow-bilinear]") -> str:
+    def grid(
+        self,
+        name: str,
+        decoders: str,
+        resizes: str = "[pillow-bilinear]",
+        geometry: str = "shorter256-crop224",
+    ) -> str:
         """Write a grid file without color modes and return its path."""
         file = self.work / f"{name}.yaml"
         text = f"decoders: {decoders}\nresizes: {resizes}\ncolors: [rgb]\n"
-        text += "geometry: shorter256-crop224\nbaseline: pillow/pillow-bilinear/rgb\n"
+        text += f"geometry: {geometry}\nbaseline: pillow/pillow-bilinear/rgb\n"
         file.write_text(text, "utf-8")
         return str(file)
 
@@ -154,12 +160,9 @@ def against_original(bench: Bench, images: int, original_images: int) -> list[Ro
     source = bench.imagenet(images)
     process = _start("benchmarks.original", source, str(original_images))
     by_decoder: dict[str, float] = _result(process)
+    resizes = ", ".join(load_grid("imagenet-original").resizes)
     two = bench.grid(
-        "pillow-and-opencv",
-        "[pillow, opencv]",
-        "[pillow-bilinear, pillow-nearest, pillow-box, pillow-hamming, pillow-bicubic, "
-        "pillow-lanczos, opencv-nearest, opencv-linear, opencv-area, opencv-cubic, "
-        "opencv-lanczos4]",
+        "pillow-and-opencv", "[pillow, opencv]", f"[{resizes}]", geometry="squash256-crop224"
     )
     rows = []
     for grid in ("imagenet-original", two):

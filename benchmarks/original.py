@@ -1,8 +1,8 @@
 """A generator as the paper's published one works: one variant at a time, one image at a time.
 
 Every image is decoded again for every variant, with FFmpeg as a subprocess, resized to 256 x 256,
-cropped to 224 x 224 and saved as uncompressed ``.npy``. Written from the description in the paper's
-repository (``imagenet_s_gen.py``), for current Pillow.
+cropped to 224 x 224 and saved as uncompressed ``.npy``. That is what the paper's generator
+(``imagenet_s_gen.py``) is known to do; this is not its code, which does not run on current Pillow.
 """
 
 from __future__ import annotations
