@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from manifests import load_grid
-from pipelines.generate import prepare_libraries
+from pipelines.shard_job import prepare_libraries
 from transforms.arrays import Pixels
 from transforms.colors import convert
 from transforms.decoders import decode

@@ -10,9 +10,14 @@ MANIFEST = "manifest.json"
 FILES = "files.parquet"
 REJECTS = "rejects.parquet"
 SUMS = "SHA256SUMS"
+VARIANTS = "variants"
+SAMPLES = "samples"
+ANNOTATIONS = "annotations"
 RECEIPTS = "receipts"
 FAILURES = "failures"
+STRIKES = "strikes"
 TEMPORARY = "_temporary"
+LOCK = f"{TEMPORARY}/lock"
 
 MAX_PIXELS = 89_478_485
 """Default limit of source images: where Pillow begins to warn of a decompression bomb."""
@@ -38,12 +43,12 @@ def shard_name(shard: int, shards: int) -> str:
 
 def variant_path(variant_id: str, split: str, name: str, shard_format: ShardFormat) -> str:
     """Path of a variant's shard; ``name`` as :func:`shard_name` gives it."""
-    return f"variants/{variant_id}/{split}-{name}.{shard_format.extension}"
+    return f"{VARIANTS}/{variant_id}/{split}-{name}.{shard_format.extension}"
 
 
 def samples_path(name: str) -> str:
     """Path of a shard's table of samples."""
-    return f"samples/{name}.parquet"
+    return f"{SAMPLES}/{name}.parquet"
 
 
 def receipt_path(name: str) -> str:
@@ -56,6 +61,11 @@ def failure_path(shard: int) -> str:
     return f"{FAILURES}/{shard:05d}.json"
 
 
+def strikes_path(shard: int) -> str:
+    """Path of the file that counts how often a worker died on a sample of an unfinished shard."""
+    return f"{STRIKES}/{shard:05d}.json"
+
+
 def annotations_path(split: str, kind: str) -> str:
     """Path of a COCO ground truth; ``kind`` is ``original`` or ``rescaled``."""
-    return f"annotations/instances_{split}.{kind}.json"
+    return f"{ANNOTATIONS}/instances_{split}.{kind}.json"

@@ -47,6 +47,7 @@ class RejectReason(Enum):
     SIZE_MISMATCH = "size-mismatch"
     TOO_LARGE = "too-large"
     NOT_RENDERED = "not-rendered"
+    CRASHED = "crashed"
 
 
 class UnsupportedKinds(Enum):

@@ -5,22 +5,13 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
-import shlex
-import sys
 from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import create_runner
-from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from pipelines.errors import UsageError
-
-_KEEP_FREED_MEMORY = ("MALLOC_MMAP_THRESHOLD_=33554432", "MALLOC_TRIM_THRESHOLD_=268435456")
-"""Keeps glibc from giving each array back to the system, which takes 3 % of a worker's time.
-
-Source: mallopt(3); other C libraries do not know these variables.
-"""
 
 
 def beam_runner(
@@ -28,8 +19,9 @@ def beam_runner(
 ) -> tuple[FnApiRunner | None, PipelineOptions]:
     """Return Beam's runner and options for arguments that are not ours.
 
-    Without ``--runner``, that is Beam's local FnApiRunner with one process a worker; plain
-    DirectRunner would first try to download a binary. With it, the options name the runner.
+    Without ``--runner``, that is Beam's local FnApiRunner with a thread a worker, which waits for a
+    process of ours; plain DirectRunner would first try to download a binary. With it, the options
+    name the runner.
 
     Args:
         arguments: as typed.
@@ -46,12 +38,11 @@ def beam_runner(
             raise UsageError("--workers counts local processes; --runner has options of its own")
         _refuse_unknown_runner(name)
         return None, options
+    if "--direct_running_mode" in {argument.split("=")[0] for argument in arguments}:
+        raise UsageError("--direct_running_mode goes with --runner; local workers are processes")
     count = workers or os.cpu_count() or 1
-    options = PipelineOptions([f"--direct_num_workers={count}", *arguments])
-    # -P keeps a folder of the user's that is called "pipelines" out of the import path.
-    worker = [sys.executable, "-P", "-m", "pipelines.worker"]
-    command = shlex.join(["env", *_KEEP_FREED_MEMORY, *worker])
-    return FnApiRunner(SubprocessSDKEnvironment.from_command_string(command)), options
+    local = ["--direct_running_mode=multi_threading", f"--direct_num_workers={count}"]
+    return FnApiRunner(), PipelineOptions([*local, *arguments])
 
 
 def _refuse_unknown_runner(name: str) -> None:

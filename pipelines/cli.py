@@ -14,6 +14,7 @@ from manifests.grids import grid_names, load_grid
 from manifests.layout import MAX_PIXELS, ShardFormat
 from manifests.schema import ManifestError
 from pipelines.errors import InputError, OutputError, ShardError, UsageError
+from pipelines.ranges import parse_range
 from transforms.errors import GridError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ FORMATS = {
 IMAGE_FORMATS = ("png", "webp", "jxl", "npy")
 BEAM_HELP = (
     "Arguments that are not listed here go to Apache Beam, such as --runner=FlinkRunner. By "
-    "default the run uses Beam's local runner with one process a worker."
+    "default the run uses Beam's local runner with one process a worker. A run that was broken off "
+    "goes on where it stood when the same command is run again."
 )
 
 
@@ -47,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"sysnoise: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("sysnoise: interrupted", file=sys.stderr)
+        print("sysnoise: interrupted; the same command goes on from here", file=sys.stderr)
         return 1
     return 0
 
@@ -62,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sysnoise {version}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_generate(commands)
+    done = _command(commands, "finish", "finish a set whose shards were made in parts", _finish)
+    done.add_argument("output", metavar="OUT", help="the output, path or fsspec URL")
     grids = _command(commands, "grids", "list the shipped grids, or the variants of one", _grids)
     grids.add_argument("grid", nargs="?", metavar="NAME|FILE", help="a grid, by name or YAML file")
     compare = _command(
@@ -123,7 +127,9 @@ def _add_generate(commands: Any) -> None:
 def _add_generate_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(takes_beam_arguments=True)
     parser.epilog = BEAM_HELP
-    parser.add_argument("--output", required=True, metavar="PATH", help="empty or new folder")
+    parser.add_argument(
+        "--output", required=True, metavar="PATH", help="new, empty, or one to go on with"
+    )
     parser.add_argument(
         "--grid", required=True, metavar="NAME|FILE", help="see 'sysnoise grids', or a YAML file"
     )
@@ -158,6 +164,27 @@ def _add_generate_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         default=MAX_PIXELS,
         help="reject images that are larger, or would be resized to more (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--shard-range",
+        type=parse_range,
+        metavar="A:B",
+        help="make only the shards from A up to but not including B; then 'sysnoise finish'",
+    )
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument(
+        "--overwrite",
+        dest="existing",
+        action="store_const",
+        const="overwrite",
+        help="remove the set that the output holds, and begin anew",
+    )
+    existing.add_argument(
+        "--retry-rejects",
+        dest="existing",
+        action="store_const",
+        const="retry-rejects",
+        help="also make those shards again that hold rejects",
     )
     parser.add_argument(
         "--workers", type=_positive, metavar="N", help="local processes (default: all cores)"
@@ -198,28 +225,40 @@ def _generate(
     _require_encoder(arguments.image_format)
     logging.basicConfig(level=logging.ERROR)  # Beam warns of much that is no concern of a user.
     from pipelines.beam_options import beam_runner
-    from pipelines.generate import generate
+    from pipelines.generate import Scope, generate
+    from pipelines.resume import Existing
 
     runner, options = beam_runner(beam_arguments, arguments.workers)
     source = read().limited(arguments.limit)
     for warning in source.warnings:
         print(f"sysnoise: warning: {warning}", file=sys.stderr)
-    manifest = generate(
-        source,
-        grid,
-        arguments.output,
-        _settings(arguments),
-        runner,
-        options,
-    )
+    scope = Scope(Existing(arguments.existing or Existing.RESUME.value), arguments.shard_range)
+    settings = _settings(arguments)
+    manifest = generate(source, grid, arguments.output, settings, scope, runner, options)
+    if manifest is None:
+        print(
+            f"{arguments.output}: shards {arguments.shard_range} are done; when all are, run "
+            f"'sysnoise finish {arguments.output}'"
+        )
+    else:
+        _print_finished(arguments.output, manifest)
+
+
+def _finish(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    from pipelines.finish import finish_set
+
+    _print_finished(arguments.output, finish_set(arguments.output))
+
+
+def _print_finished(output: str, manifest: dict[str, Any]) -> None:
     counts: Any = manifest["counts"]
     print(
-        f"{arguments.output}: {counts['samples']} samples x {counts['variants']} variants in "
+        f"{output}: {counts['samples']} samples x {counts['variants']} variants in "
         f"{counts['shards']} shards, {counts['rejects']} rejected, "
         f"{counts['bytes'] / 1e6:.1f} MB in {counts['files']} files"
     )
     if counts["rejects"]:
-        print(f"the reasons are in {arguments.output}/rejects.parquet")
+        print(f"the reasons are in {output}/rejects.parquet")
     for axis, noise in manifest["noise"].items():
         if noise["images"] and noise["images"] == noise["identical_images"]:
             print(

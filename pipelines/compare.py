@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from manifests.changes import field_changes
 from manifests.reading import FinishedSet, SetError, decode_stored, open_set
 from pipelines.errors import InputError, listed
 from transforms.difference import Difference, difference, identical
@@ -159,22 +159,5 @@ def _identity_changes(
         for axis in AXES:
             one, other = first.variants[variant_id][axis], second.variants[variant_id][axis]
             if one != other:
-                changes[f"{axis} {one['name']}"] = _field_changes(one, other)
+                changes[f"{axis} {one['name']}"] = field_changes(one, other)
     return changes
-
-
-def _field_changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    flat_one, flat_other = dict(_flat(one)), dict(_flat(other))
-    return [
-        f"{name}: {flat_one.get(name, 'none')} -> {flat_other.get(name, 'none')}"
-        for name in {**flat_one, **flat_other}
-        if flat_one.get(name) != flat_other.get(name)
-    ]
-
-
-def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in document.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

@@ -20,9 +20,11 @@ from manifests.tables import (
     placement_of,
     rejects_schema,
 )
-from pipelines.errors import ShardError, listed
-from pipelines.shards import Plan, json_bytes, read_sources
-from pipelines.storage import Root, read_file, remove_folder, write_file
+from pipelines.errors import OutputError, ShardError, listed
+from pipelines.locks import lock_shards
+from pipelines.resume import finished_manifest
+from pipelines.shards import Plan, json_bytes, load_plan, read_sources
+from pipelines.storage import Root, open_output, read_file, remove_folder, write_file
 from pipelines.tally import merge_differences, noise_by_axis, noise_by_variant
 from transforms.targets import map_annotation
 
@@ -63,9 +65,26 @@ def finish(plan: Plan, output: Root) -> dict[str, Any]:
         noise_by_variant(plan.grid, receipts, differences),
         noise_by_axis(plan.grid, differences),
     )
-    remove_folder(output, layout.TEMPORARY)
+    for folder in (layout.TEMPORARY, layout.FAILURES, layout.STRIKES):
+        remove_folder(output, folder)
     write_file(output, layout.MANIFEST, json_bytes(manifest))
     return manifest
+
+
+def finish_set(output_url: str) -> dict[str, Any]:
+    """Finish a set whose shards were made in parts, and return its manifest.
+
+    Raises:
+        OutputError: no output of ``sysnoise generate``, or a run is working on it.
+        ShardError: a shard has no receipt.
+    """
+    output = open_output(output_url)
+    try:
+        plan = load_plan(output)
+    except FileNotFoundError as error:
+        raise OutputError(f"{output_url!r} has no {layout.PLAN}: nothing was generated") from error
+    with lock_shards(output, range(plan.shards)):
+        return finished_manifest(output) or finish(plan, output)
 
 
 def _read_receipts(plan: Plan, output: Root) -> list[dict[str, Any]]:

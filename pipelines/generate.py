@@ -3,19 +3,18 @@
 plan -> Create(shards) -> GenerateShard -> outcomes; then tables and manifest from the receipts.
 
 The pipeline is one linear chain, and only shard numbers and outcomes pass between its steps: image
-bytes stay inside the step that owns their shard, because every runner is slow at moving them. A
+bytes stay inside the process that owns their shard, because every runner is slow at moving them. A
 shard that fails leaves a file that says why, since not every runner reports errors or metrics.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import json
+import logging
 import re
 import resource
-import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
@@ -26,90 +25,72 @@ from manifests import layout
 from manifests.tables import DatasetKind
 from pipelines.errors import InputError, OutputError, ShardError, UsageError, listed
 from pipelines.finish import finish
-from pipelines.make_shard import ReadSource, make_shard
-from pipelines.progress import show_progress
-from pipelines.readers.access import source_reader
+from pipelines.local_run import current_run, local_run
+from pipelines.locks import lock_shards
+from pipelines.progress import done_shards, show_progress
+from pipelines.ranges import Range
 from pipelines.readers.sources import SourceSet
-from pipelines.shards import (
-    Plan,
-    Settings,
-    current_identities,
-    json_bytes,
-    load_plan,
-    make_plan,
-    write_plan,
-)
+from pipelines.resume import Existing, finished_manifest, prepare_output, refuse_foreign_output
+from pipelines.shard_job import Failure, Job
+from pipelines.shard_process import ShardProcess
+from pipelines.shards import Plan, Settings, json_bytes, make_plan
 from pipelines.storage import Root, list_folder, open_output, read_file, write_file
 from transforms.geometry import RandomResizedCrop, ShorterSide, Squash
-from transforms.grid import Grid, canonical_sha256
+from transforms.grid import Grid
 
 SPARE_FILES = 64
 """Open files that a process needs beside the shards that it writes."""
 
 
+@dataclass(frozen=True)
+class Scope:
+    """Which part of a set a run makes.
+
+    Attributes:
+        existing: what becomes of a set that the output already holds.
+        shards: the shards of this run, of which another process finishes the set; by default all.
+    """
+
+    existing: Existing = Existing.RESUME
+    shards: Range | None = None
+
+
 class GenerateShard(beam.DoFn):
     """Makes one shard: shard number -> (shard number, error message or None)."""
 
-    def __init__(self, source_root: str, output: str, fingerprint: str) -> None:
-        """Take the URLs of the source images and of the output, and its plan's fingerprint."""
-        self._source_root = source_root
-        self._output_url = output
-        self._fingerprint = fingerprint
+    def __init__(self, job: Job) -> None:
+        """Take what a worker must know."""
+        self._job = job
 
     def setup(self) -> None:
-        """Leave parallelism to Beam, and the limit of image sizes to the plan."""
-        prepare_libraries()
+        """Open the worker process that makes the shards of this step."""
+        self._worker = ShardProcess(self._job)
+        self._run = current_run()
+        if self._run is not None:
+            self._run.add(self._worker)
 
     def process(self, shard: int) -> Iterator[tuple[int, str | None]]:
-        """Make one shard; an error is written beside the receipts and passed on as a row."""
-        output = open_output(self._output_url)
-        try:
-            plan, read = _open_job(self._source_root, self._output_url, self._fingerprint)
-            make_shard(plan, shard, read, output)
-        except (InputError, OutputError, ShardError) as error:
-            message = str(error)
-        except Exception:  # noqa: BLE001 - Beam's local runner can hang where a step raises.
-            message = f"shard {shard}: an error that should not happen:\n{traceback.format_exc()}"
-        else:
-            yield shard, None
+        """Make one shard; a failure is told to the local run, or written beside the receipts."""
+        if self._run is not None and self._run.is_stopped:
             return
-        failure = json_bytes({"shard": shard, "error": message})
-        with contextlib.suppress(OutputError):  # Then the missing receipt will tell.
-            write_file(output, layout.failure_path(shard), failure)
-        yield shard, message
+        failure = self._worker.make(shard)
+        if failure is not None and self._run is not None:
+            self._run.fail(failure)
+        elif failure is not None:
+            _write_failure(self._job, failure)
+        yield shard, None if failure is None else failure.message
+
+    def teardown(self) -> None:
+        """End the worker process."""
+        self._worker.close()
 
 
-@functools.lru_cache(maxsize=1)
-def _open_job(source_root: str, output_url: str, fingerprint: str) -> tuple[Plan, ReadSource]:
-    """Load the plan and check that this worker makes the same pixels as it says.
-
-    Raises:
-        ShardError: another plan, or the worker has other library builds or CPU features.
-    """
-    plan = load_plan(open_output(output_url))
-    if plan.fingerprint != fingerprint:
-        raise ShardError(
-            f"{output_url!r} holds the plan {plan.fingerprint}, this run's is {fingerprint}; "
-            "do not run twice on one output"
-        )
-    here = current_identities(plan.grid, plan.image_format)
-    if canonical_sha256(here) != canonical_sha256(dict(plan.identities)):
-        raise ShardError(
-            "this worker's libraries or CPU features differ from those in plan.json; install the "
-            f"same versions on all workers. Planned: {plan.identities}; here: {here}"
-        )
-    return plan, source_reader(source_root)
-
-
-def prepare_libraries() -> None:
-    """Set thread pools to one, and lift Pillow's limit of image sizes: the plan has its own."""
-    import cv2
-    import pyarrow
-    from PIL import Image
-
-    cv2.setNumThreads(1)
-    pyarrow.set_cpu_count(1)
-    Image.MAX_IMAGE_PIXELS = None
+def _write_failure(job: Job, failure: Failure) -> None:
+    path = layout.failure_path(failure.shard)
+    try:
+        write_file(open_output(job.output_url), path, json_bytes(failure.document()))
+    except OutputError:  # The missing receipt tells that the shard is not done; here stands why.
+        logging.getLogger(__name__).exception("%s", failure.message)
 
 
 def generate(
@@ -117,60 +98,90 @@ def generate(
     grid: Grid,
     output_url: str,
     settings: Settings,
+    scope: Scope,
     runner: FnApiRunner | None,
     options: PipelineOptions,
-) -> dict[str, Any]:
-    """Generate a set: plan it, run the pipeline and finish it.
+) -> dict[str, Any] | None:
+    """Generate a set, or a part of it: plan it, run the pipeline and finish it.
 
     Args:
         source: the dataset.
         grid: the grid.
-        output_url: empty folder or a path that does not exist, as fsspec URL.
+        output_url: a path that does not exist, an empty folder or one that holds this set, as
+            fsspec URL.
         settings: what the user chose beside them.
+        scope: which part of the set is made.
         runner: Beam's; none for the one that the options name.
         options: Beam's.
 
     Returns:
-        The manifest.
+        The manifest; None where the scope leaves shards to other processes.
 
     Raises:
         InputError: the grid does not go with the dataset.
-        OutputError: the output is not empty or cannot be written.
+        UsageError: the scope names shards that the plan does not have.
+        OutputError: the output holds something else, is worked on or cannot be written.
         ShardError: shards could not be made; the others are committed.
     """
     _refuse_unfit_grid(source.kind, grid)
     _refuse_unfit_split(source.split)
     check_open_files(len(grid.variants) * len(settings.formats))
     output = open_output(output_url)
-    if runner is not None:
-        _refuse_process_memory(source.root, output_url)
-    _refuse_used_output(output)
+    refuse_foreign_output(output)
     plan = make_plan(source, grid, settings)
-    write_plan(plan, source.table, output)
-    with show_progress(plan, output):
-        run_pipeline(plan, source.root, output_url, runner, options)
-    _refuse_failures(plan, output)
-    return finish(plan, output)
+    shards = scope.shards.resolve(plan.shards) if scope.shards else range(plan.shards)
+    with lock_shards(output, shards):
+        pending = prepare_output(plan, source.table, output, scope.existing, shards)
+        if pending:
+            job = Job(source.root, output_url, plan.fingerprint)
+            with show_progress(plan, output, shards):
+                failures = run_pipeline(job, pending, runner, options)
+            _refuse_failures(failures, plan, output, shards)
+        if len(shards) < plan.shards:
+            return None
+        return finished_manifest(output) or finish(plan, output)
 
 
 def run_pipeline(
-    plan: Plan,
-    source_root: str,
-    output_url: str,
-    runner: FnApiRunner | None,
-    options: PipelineOptions,
+    job: Job, pending: Sequence[int], runner: FnApiRunner | None, options: PipelineOptions
+) -> list[Failure]:
+    """Run shards on Beam, wait for the end, and return the failures.
+
+    Args:
+        job: what workers must know.
+        pending: the numbers of the shards.
+        runner: Beam's local one; none for the one that the options name.
+        options: Beam's.
+    """
+    if runner is None:
+        _build(job, pending, None, options)
+        return _read_failures(job, pending)
+    direct = options.view_as(DirectOptions)  # A worker without a shard would only start and stop.
+    direct.direct_num_workers = min(direct.direct_num_workers, len(pending))
+    with local_run() as run:
+        _build(job, pending, runner, options)
+    return run.failures
+
+
+def _build(
+    job: Job, pending: Sequence[int], runner: FnApiRunner | None, options: PipelineOptions
 ) -> None:
-    """Run the shards of a plan on Beam and wait for the end."""
-    if runner is not None:  # A worker without a shard would only start and stop.
-        direct = options.view_as(DirectOptions)
-        direct.direct_num_workers = min(direct.direct_num_workers, plan.shards)
     with beam.Pipeline(runner=runner, options=options) as pipeline:
         _ = (
             pipeline
-            | "Shards" >> beam.Create(range(plan.shards))  # shard number
-            | "GenerateShard"
-            >> beam.ParDo(GenerateShard(source_root, output_url, plan.fingerprint))
+            | "Shards" >> beam.Create(pending)  # shard number
+            | "GenerateShard" >> beam.ParDo(GenerateShard(job))
         )  # (shard number, error or None)
+
+
+def _read_failures(job: Job, pending: Sequence[int]) -> list[Failure]:
+    output = open_output(job.output_url)
+    paths = {layout.failure_path(shard) for shard in pending}
+    return [
+        Failure.from_document(json.loads(read_file(output, path)))
+        for path in list_folder(output, layout.FAILURES)
+        if path in paths
+    ]
 
 
 def check_open_files(shard_files: int) -> None:
@@ -216,30 +227,13 @@ def _refuse_unfit_split(split: str) -> None:
         )
 
 
-def _refuse_process_memory(*urls: str) -> None:
-    for url in urls:
-        if "memory://" in url:
-            raise UsageError(
-                f"{url!r} is the memory of one process, which local workers do not share; run in "
-                "one process with --runner=FnApiRunner"
-            )
-
-
-def _refuse_used_output(output: Root) -> None:
-    try:
-        used = output.fs.exists(output.path) and (
-            output.fs.isfile(output.path) or output.fs.ls(output.path, detail=False)
-        )
-    except OSError as error:
-        raise OutputError(f"listing the output {output.url!r}: {error}") from error
-    if used:
-        raise OutputError(f"the output {output.url!r} is not an empty folder; give another path")
-
-
-def _refuse_failures(plan: Plan, output: Root) -> None:
-    failures = [
-        json.loads(read_file(output, path)) for path in list_folder(output, layout.FAILURES)
-    ]
-    if failures:
-        messages = list(dict.fromkeys(str(failure["error"]) for failure in failures))
-        raise ShardError(f"{len(failures)} of {plan.shards} shards failed:\n{listed(messages)}")
+def _refuse_failures(failures: Sequence[Failure], plan: Plan, output: Root, shards: range) -> None:
+    if not failures:
+        return
+    done = len(done_shards(plan, output, shards))
+    messages = list(dict.fromkeys(failure.message for failure in failures))
+    if any(failure.kind.stops_run for failure in failures):
+        text = f"stopped with {done} of {len(shards)} shards done"
+    else:
+        text = f"{len(failures)} of {len(shards)} shards failed"
+    raise ShardError(f"{text}:\n{listed(messages)}")

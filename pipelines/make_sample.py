@@ -108,6 +108,19 @@ def make_sample(plan: Plan, source: Mapping[str, Any], data: bytes) -> MadeSampl
     return MadeSample(sample, variants, _statuses(decoded))
 
 
+def crashed_sample(plan: Plan, source: Mapping[str, Any], data: bytes) -> Reject:
+    """Return the reject of a sample that a worker does not survive; arguments as above."""
+    return Reject(
+        source["key"],
+        source["name"],
+        hashlib.sha256(data).hexdigest(),
+        _targets(plan, source),
+        RejectReason.CRASHED,
+        "a library crashed on it, or the system ended the worker that made it, more than once",
+        {},
+    )
+
+
 def _read_header(plan: Plan, key: str, data: bytes) -> Header:
     """Read the header, and refuse what would not fit, as stored or as resized, undecoded."""
     try:

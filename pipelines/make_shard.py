@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 
 from manifests.layout import ShardFormat, receipt_path, samples_path, variant_path
 from manifests.tables import DIFFERENCE, Duplicates, SampleStatus, samples_schema
-from pipelines.errors import ShardError
-from pipelines.make_sample import MadeSample, Reject, make_sample
+from pipelines.errors import OutputError, ShardError
+from pipelines.make_sample import MadeSample, Reject, crashed_sample, make_sample
 from pipelines.shards import Plan, json_bytes, read_sources
 from pipelines.storage import Root, commit_file, working_folder, write_file
+from pipelines.strikes import STRIKES_TO_REJECT, read_strikes
 from pipelines.tally import Tally
 from pipelines.writers.parquet import ParquetWriter
 from pipelines.writers.samples import HashedFile, ShardWriter, WrittenFile
@@ -26,7 +27,13 @@ _DIFFERENCE_NAMES = tuple(field.name for field in DIFFERENCE)
 ReadSource = Callable[[Mapping[str, Any]], bytes]
 
 
-def make_shard(plan: Plan, shard: int, read: ReadSource, output: Root) -> dict[str, Any]:
+def make_shard(
+    plan: Plan,
+    shard: int,
+    read: ReadSource,
+    output: Root,
+    on_sample: Callable[[str | None], None],
+) -> dict[str, Any]:
     """Make and commit one shard.
 
     All files are written to a temporary folder and moved to their places when the last sample is
@@ -37,23 +44,29 @@ def make_shard(plan: Plan, shard: int, read: ReadSource, output: Root) -> dict[s
         shard: its number.
         read: gives the bytes of a row of the table of sources.
         output: where the set is written.
+        on_sample: called with each sample's key before the sample is made, and with None after the
+            last one.
 
     Returns:
         The receipt.
 
     Raises:
-        ShardError: the sources cannot be read or the files not written; says which and why.
+        ShardError: the sources cannot be read; says which and why.
+        OutputError: the files cannot be written.
     """
     name = plan.shard_name(shard)
     try:
         sources = read_sources(output, shard)
-        with working_folder(output) as folder:
+        strikes = read_strikes(output, shard)
+        with working_folder(output, name) as folder:
             writers = {fmt: _open_writer(plan, fmt, folder) for fmt in plan.formats}
             tally = Tally(plan.grid)
-            rows = [
-                _write_sample(plan, source, _read(read, source), list(writers.values()), tally)
-                for source in sources
-            ]
+            rows = []
+            for source in sources:
+                on_sample(source["key"])
+                made = _make(plan, source, read, strikes.get(source["key"], 0))
+                rows.append(_write_sample(plan, made, list(writers.values()), tally))
+            on_sample(None)
             files = _commit(plan, name, folder, writers, rows, tally, output)
         receipt = {
             "fingerprint": plan.fingerprint,
@@ -65,8 +78,21 @@ def make_shard(plan: Plan, shard: int, read: ReadSource, output: Root) -> dict[s
         }
         write_file(output, receipt_path(name), json_bytes(receipt))
     except OSError as error:
-        raise ShardError(f"shard {name}: writing to {output.url!r}: {error}") from error
+        raise OutputError(
+            f"writing to {output.url!r}: {error.strerror or error}; mend that and run the same "
+            "command again, finished shards are kept"
+        ) from error
     return receipt
+
+
+def _make(
+    plan: Plan, source: Mapping[str, Any], read: ReadSource, strikes: int
+) -> MadeSample | Reject:
+    """Make a sample, unless too many workers died on it."""
+    data = _read(read, source)
+    if strikes >= STRIKES_TO_REJECT:
+        return crashed_sample(plan, source, data)
+    return make_sample(plan, source, data)
 
 
 def _read(read: ReadSource, source: Mapping[str, Any]) -> bytes:
@@ -92,14 +118,9 @@ def _open_writer(plan: Plan, shard_format: ShardFormat, folder: str) -> ShardWri
 
 
 def _write_sample(
-    plan: Plan,
-    source: Mapping[str, Any],
-    data: bytes,
-    writers: Sequence[ShardWriter],
-    tally: Tally,
+    plan: Plan, made: MadeSample | Reject, writers: Sequence[ShardWriter], tally: Tally
 ) -> dict[str, Any]:
-    """Make one sample, write it to all files, and return its row of the samples table."""
-    made = make_sample(plan, source, data)
+    """Write one sample to all files and return its row of the samples table."""
     if isinstance(made, MadeSample):
         images = [variant.image for variant in made.variants]
         for writer in writers:

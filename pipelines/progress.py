@@ -6,7 +6,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tqdm import tqdm
 
@@ -19,14 +19,19 @@ LOG_SECONDS = 30.0
 
 
 @contextlib.contextmanager
-def show_progress(plan: Plan, output: Root) -> Iterator[None]:
+def show_progress(plan: Plan, output: Root, shards: range) -> Iterator[None]:
     """Show shards, images per second and time left on standard error while the body runs.
 
     On a terminal that is a bar; elsewhere a plain line every half minute and one at the end.
+
+    Args:
+        plan: of the run.
+        output: where the receipts are.
+        shards: those of this run; the ones that are done already do not count for the speed.
     """
     stop = threading.Event()
     watch = _watch_terminal if sys.stderr.isatty() else _watch_log
-    thread = threading.Thread(target=watch, args=(plan, output, stop), daemon=True)
+    thread = threading.Thread(target=watch, args=(plan, output, shards, stop), daemon=True)
     thread.start()
     try:
         yield
@@ -35,37 +40,44 @@ def show_progress(plan: Plan, output: Root) -> Iterator[None]:
         thread.join()
 
 
-def done_shards(plan: Plan, output: Root) -> list[int]:
-    """Return the numbers of the shards that have a receipt."""
-    names = (path.split("/")[-1].split("-of-")[0] for path in list_folder(output, layout.RECEIPTS))
-    return [int(name) for name in names if name.isdigit()]
+def done_shards(plan: Plan, output: Root, shards: range) -> list[int]:
+    """Return the numbers of those shards that have a receipt."""
+    receipts = set(list_folder(output, layout.RECEIPTS))
+    return [shard for shard in shards if layout.receipt_path(plan.shard_name(shard)) in receipts]
 
 
-def _watch_terminal(plan: Plan, output: Root, stop: threading.Event) -> None:
-    with tqdm(total=plan.samples, unit="image", file=sys.stderr) as bar:
+def _watch_terminal(plan: Plan, output: Root, shards: range, stop: threading.Event) -> None:
+    before = _images(plan, done_shards(plan, output, shards))
+    total = _images(plan, shards)
+    with tqdm(total=total, initial=before, unit="image", file=sys.stderr) as bar:
         while True:
             stopped = stop.wait(TERMINAL_SECONDS)
-            done = done_shards(plan, output)
-            bar.set_description(f"shard {len(done)}/{plan.shards}", refresh=False)
-            bar.update(sum(map(plan.shard_size, done)) - bar.n)
+            done = done_shards(plan, output, shards)
+            bar.set_description(f"shard {len(done)}/{len(shards)}", refresh=False)
+            bar.update(_images(plan, done) - bar.n)
             if stopped:
                 return
 
 
-def _watch_log(plan: Plan, output: Root, stop: threading.Event) -> None:
+def _watch_log(plan: Plan, output: Root, shards: range, stop: threading.Event) -> None:
     start = time.monotonic()
+    before = _images(plan, done_shards(plan, output, shards))
+    total = _images(plan, shards)
     while True:
         stopped = stop.wait(LOG_SECONDS)
-        done = done_shards(plan, output)
-        images = sum(map(plan.shard_size, done))
-        seconds = time.monotonic() - start
-        rate = images / seconds
-        left = f"{(plan.samples - images) / rate:.0f} s left" if images else "time left unknown"
+        done = done_shards(plan, output, shards)
+        images = _images(plan, done)
+        rate = (images - before) / (time.monotonic() - start)
+        left = f"{(total - images) / rate:.0f} s left" if rate else "time left unknown"
         print(
-            f"shards {len(done)}/{plan.shards}, images {images}/{plan.samples}, "
+            f"shards {len(done)}/{len(shards)}, images {images}/{total}, "
             f"{rate:.1f} images/s, {left}",
             file=sys.stderr,
             flush=True,
         )
         if stopped:
             return
+
+
+def _images(plan: Plan, shards: Iterable[int]) -> int:
+    return sum(map(plan.shard_size, shards))

@@ -9,8 +9,10 @@ import shutil
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import fsspec
 from fsspec.core import url_to_fs
@@ -19,6 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 from manifests.layout import TEMPORARY
 from pipelines.errors import InputError, OutputError
 
+_UNFINISHED = ".tmp"
 IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif")
 
 
@@ -126,17 +129,26 @@ def is_local(root: Root) -> bool:
     return isinstance(root.fs, LocalFileSystem)
 
 
+def is_process_memory(url: str) -> bool:
+    """Whether a URL leads to the memory of one process, which others do not see."""
+    return "memory://" in url
+
+
 @contextlib.contextmanager
-def working_folder(root: Root) -> Iterator[str]:
+def working_folder(root: Root, owner: str) -> Iterator[str]:
     """Give an empty local folder for files to be committed to ``root``, and remove it afterwards.
 
     For a local root it stands inside, so that a commit is a rename in one file system.
+
+    Args:
+        root: where the files will be committed.
+        owner: what the files belong to; :func:`sweep` finds by it what a killed process left.
     """
     parent = None
     if is_local(root):
         parent = root.join(TEMPORARY)
         os.makedirs(parent, exist_ok=True)
-    folder = tempfile.mkdtemp(dir=parent)
+    folder = tempfile.mkdtemp(prefix=f"{owner}.", dir=parent)
     try:
         yield folder
     finally:
@@ -151,7 +163,7 @@ def commit_file(local_path: str, root: Root, relative: str) -> None:
     """
     target = root.join(relative)
     if is_local(root):
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        _make_folder(Path(target).parent)
         _rename(local_path, target)
     else:
         root.fs.put_file(local_path, target)
@@ -167,8 +179,8 @@ def write_file(root: Root, relative: str, data: bytes) -> None:
     target = root.join(relative)
     try:
         if is_local(root):
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            temporary = f"{target}.{uuid.uuid4().hex}.tmp"
+            _make_folder(Path(target).parent)
+            temporary = f"{target}.{uuid.uuid4().hex}{_UNFINISHED}"
             try:
                 _write_synced(temporary, data)
                 _rename(temporary, target)
@@ -193,7 +205,20 @@ def _write_synced(path: str, data: bytes) -> None:
 def _rename(local_path: str, target: str) -> None:
     """Replace the target and sync its folder, so that the name survives a crash."""
     os.replace(local_path, target)
-    descriptor = os.open(os.path.dirname(target), os.O_RDONLY)
+    _sync_folder(Path(target).parent)
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder and those above it, and sync the folder that each new one stands in."""
+    if not path.is_dir():
+        _make_folder(path.parent)
+        with contextlib.suppress(FileExistsError):  # Another process made it, or it is no folder.
+            path.mkdir()
+        _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -218,7 +243,7 @@ def list_folder(root: Root, relative: str) -> list[str]:
     except FileNotFoundError:
         return []
     names = (posixpath.basename(name.rstrip("/")) for name in found)
-    return sorted(f"{relative}/{name}" for name in names if not name.endswith(".tmp"))
+    return sorted(f"{relative}/{name}" for name in names if not name.endswith(_UNFINISHED))
 
 
 def remove_folder(root: Root, relative: str) -> None:
@@ -226,3 +251,39 @@ def remove_folder(root: Root, relative: str) -> None:
     path = root.join(relative)
     if root.fs.exists(path):
         root.fs.rm(path, recursive=True)
+
+
+def remove_file(root: Root, relative: str) -> None:
+    """Remove a file of a set, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        root.fs.rm_file(root.join(relative))
+
+
+def sweep(root: Root, is_owned: Callable[[str], bool]) -> None:
+    """Remove what killed processes left unfinished in a local set.
+
+    Elsewhere nothing is left: an upload that was broken off never becomes visible.
+
+    Args:
+        root: of the set.
+        is_owned: whether to remove what belongs to an owner, as :func:`working_folder` names it;
+            of a single file that is its name up to the first dot.
+    """
+    if not is_local(root):
+        return
+    folder = Path(root.path)
+    for working in folder.glob(f"{TEMPORARY}/*.*"):
+        if is_owned(working.name.partition(".")[0]):
+            shutil.rmtree(working)
+    for pattern in (f"*{_UNFINISHED}", f"*/*{_UNFINISHED}"):
+        for file in folder.glob(pattern):
+            if is_owned(file.name.partition(".")[0]):
+                file.unlink()
+
+
+def file_sizes(root: Root) -> dict[str, int]:
+    """Return the length in bytes of every file of a set, by its path relative to the root."""
+    root.fs.invalidate_cache(root.path)
+    prefix = root.path.rstrip("/") + "/"
+    found: dict[str, dict[str, Any]] = root.fs.find(root.path, detail=True)
+    return {path.removeprefix(prefix): int(info["size"]) for path, info in found.items()}

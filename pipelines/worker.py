@@ -1,15 +1,44 @@
-"""A local worker process: Beam's SDK worker, whose log goes to the command alone.
+"""A process that makes shards, started by :mod:`pipelines.shard_process`.
 
-Beam's own entry point also prints every start and stop to standard error.
+It reads shard numbers from standard input, a line each, and answers on standard output with lines
+of JSON: the key of each sample before it is made, and the failure, or null, at a shard's end. A
+codec that crashes takes this process with it and nothing else. It ends when its input does, in the
+middle of a shard too, so that it never outlives the process that started it.
 """
 
 from __future__ import annotations
 
-import logging
+import json
+import os
+import queue
+import signal
 import sys
+import threading
+
+from pipelines.shard_job import Job, run_shard
+
+
+def main(job: Job) -> None:
+    """Make shards until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # It is for the command to end its workers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # Libraries may print.
+    shards: queue.SimpleQueue[int] = queue.SimpleQueue()
+    threading.Thread(target=_read_shards, args=(shards,), daemon=True).start()
+
+    def answer(key: str, value: object) -> None:
+        answers.write(json.dumps({key: value}) + "\n")
+
+    while True:
+        failure = run_shard(job, shards.get(), lambda sample: answer("sample", sample))
+        answer("failure", failure and failure.document())
+
+
+def _read_shards(shards: queue.SimpleQueue[int]) -> None:
+    for line in sys.stdin:
+        shards.put(int(line))
+    os._exit(0)  # Whatever the main thread is doing.
+
 
 if __name__ == "__main__":
-    logging.getLogger().addHandler(logging.NullHandler())
-    from apache_beam.runners.worker import sdk_worker_main
-
-    sdk_worker_main.main(sys.argv)
+    main(Job(*sys.argv[1:]))

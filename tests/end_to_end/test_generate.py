@@ -54,7 +54,7 @@ def test_any_order_of_shards_and_place_of_sources_makes_the_same_bytes(
     output = open_output(str(tmp_path / "again"))
     plan = load_plan(output)
     for shard in reversed(range(plan.shards)):
-        make_shard(plan, shard, source_reader(str(moved)), output)
+        make_shard(plan, shard, source_reader(str(moved)), output, lambda key: None)
     finish(plan, output)
     assert tree(tmp_path / "again") == tree(coco_set)
 

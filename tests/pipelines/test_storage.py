@@ -24,7 +24,7 @@ def test_write_commit_and_read(scheme: str, tmp_path: Path) -> None:
     url = str(tmp_path / "set") if scheme == "local" else f"memory://{tmp_path.name}"
     output = open_output(url)
     write_file(output, "a/small", b"small")
-    with working_folder(output) as folder:
+    with working_folder(output, "0") as folder:
         path = Path(folder) / "large"
         path.write_bytes(b"large")
         commit_file(str(path), output, "b/large")
@@ -41,7 +41,7 @@ def test_failed_write_leaves_nothing_and_names_the_file(tmp_path: Path) -> None:
 
 
 def test_working_folder_is_on_the_outputs_file_system(tmp_path: Path) -> None:
-    with working_folder(open_output(str(tmp_path))) as folder:
+    with working_folder(open_output(str(tmp_path)), "0") as folder:
         assert Path(folder).is_relative_to(tmp_path)
 
 

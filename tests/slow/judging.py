@@ -11,9 +11,9 @@ from multiprocessing.connection import Connection
 import numpy as np
 
 from manifests.tables import DatasetKind, DecoderStatus, RejectReason
-from pipelines.generate import prepare_libraries
 from pipelines.make_sample import MadeSample, Reject, make_sample
 from pipelines.readers.sources import SourceSet, source_table
+from pipelines.shard_job import prepare_libraries
 from pipelines.shards import Plan, Settings, make_plan
 from transforms.decoders import DECODERS, Exif
 from transforms.geometry import Geometry, Native, ShorterSide

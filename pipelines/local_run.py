@@ -1,0 +1,74 @@
+"""The run that this process is the command of, when Beam's local runner works in it.
+
+The steps of a pipeline cannot be told to stop, nor hand errors back, on every runner alike. Where
+they run in the command's own process, they do both through the run that stands here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+from pipelines.shard_job import Failure
+from pipelines.shard_process import ShardProcess
+
+
+class LocalRun:
+    """The worker processes of a run, and what failed in it."""
+
+    def __init__(self) -> None:
+        self.failures: list[Failure] = []
+        self._stopped = threading.Event()
+        self._workers: list[ShardProcess] = []
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether no further shard is to be made."""
+        return self._stopped.is_set()
+
+    def add(self, worker: ShardProcess) -> None:
+        """Take a worker into the run; it is stopped with it."""
+        self._workers.append(worker)
+
+    def fail(self, failure: Failure) -> None:
+        """Note a failure; one that other shards would share stops the run."""
+        self.failures.append(failure)
+        if failure.kind.stops_run:
+            self.stop()
+
+    def stop(self) -> None:
+        """Kill all workers and make no further shard."""
+        self._stopped.set()
+        for worker in tuple(self._workers):
+            worker.stop()
+
+
+_current: LocalRun | None = None
+
+
+def current_run() -> LocalRun | None:
+    """Return the run of this process; None in the workers of other runners."""
+    return _current
+
+
+@contextlib.contextmanager
+def local_run() -> Iterator[LocalRun]:
+    """Make a run the current one while the body works; an interrupt stops it."""
+    global _current
+    run = LocalRun()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        run.stop()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    _current = run
+    try:
+        yield run
+    finally:
+        run.stop()
+        _current = None
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,214 @@
+"""What an output already holds, and which of its shards a run has to make."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from manifests import layout
+from manifests.changes import field_changes
+from pipelines.errors import SHOWN, OutputError, listed
+from pipelines.shards import Plan, load_plan, write_plan
+from pipelines.storage import (
+    Root,
+    file_sizes,
+    list_folder,
+    read_file,
+    remove_file,
+    remove_folder,
+    sweep,
+)
+
+_OWN_FILES = (
+    layout.MANIFEST,
+    layout.SUMS,
+    layout.FILES,
+    layout.REJECTS,
+    layout.SOURCES,
+    layout.PLAN,
+)
+_OWN_FOLDERS = (
+    layout.RECEIPTS,
+    layout.VARIANTS,
+    layout.SAMPLES,
+    layout.ANNOTATIONS,
+    layout.FAILURES,
+    layout.STRIKES,
+    layout.TEMPORARY,
+)
+
+
+class Existing(Enum):
+    """What becomes of a set that the output already holds."""
+
+    RESUME = "resume"
+    OVERWRITE = "overwrite"
+    RETRY_REJECTS = "retry-rejects"
+
+
+def refuse_foreign_output(output: Root) -> None:
+    """Refuse a file, and a folder of other things than a set.
+
+    What a run leaves that was killed before it had a plan is no such thing.
+
+    Raises:
+        OutputError: with the output's URL.
+    """
+    try:
+        if not output.fs.exists(output.path):
+            return
+        is_file = output.fs.isfile(output.path)
+        names = set() if is_file else {name.split("/")[-1] for name in _entries(output)}
+    except OSError as error:
+        raise OutputError(f"listing the output {output.url!r}: {error}") from error
+    begun = {layout.SOURCES, layout.TEMPORARY}
+    if is_file or (layout.PLAN not in names and names - begun):
+        raise OutputError(
+            f"the output {output.url!r} is not an empty folder, nor one that holds a set; give "
+            "another path"
+        )
+
+
+def _entries(output: Root) -> list[str]:
+    names = (path.rstrip("/") for path in output.fs.ls(output.path, detail=False))
+    return [name for name in names if not name.endswith(".tmp")]
+
+
+def prepare_output(
+    plan: Plan, table: pa.Table, output: Root, existing: Existing, shards: range
+) -> list[int]:
+    """Write the plan, or check that the output holds it, and say what is left to do.
+
+    Args:
+        plan: of this run.
+        table: the table of sources.
+        output: locked for these shards.
+        existing: what becomes of a set that is there.
+        shards: the shards of this run.
+
+    Returns:
+        The numbers of the shards to make; none of them has a receipt any more.
+
+    Raises:
+        OutputError: the output holds the set of another plan; the message says what differs.
+    """
+    if existing is Existing.OVERWRITE:
+        remove_set(output)
+    _adopt_plan(plan, table, output)
+    names = {plan.shard_name(shard) for shard in shards}
+    sweep(output, lambda owner: len(shards) == plan.shards or owner in names)
+    pending = _pending_shards(plan, output, shards, existing)
+    if pending:
+        remove_file(output, layout.MANIFEST)  # Its presence would mean that the set is complete.
+    for shard in pending:
+        remove_file(output, layout.receipt_path(plan.shard_name(shard)))
+        remove_file(output, layout.failure_path(shard))
+        if existing is Existing.RETRY_REJECTS:
+            remove_file(output, layout.strikes_path(shard))
+    return pending
+
+
+def remove_set(output: Root) -> None:
+    """Remove a set; the manifest first, and its plan last, by which a broken removal is known."""
+    remove_file(output, layout.MANIFEST)
+    for folder in _OWN_FOLDERS:
+        if folder != layout.TEMPORARY:  # It holds the lock.
+            remove_folder(output, folder)
+    for path in _OWN_FILES:
+        remove_file(output, path)
+
+
+def _adopt_plan(plan: Plan, table: pa.Table, output: Root) -> None:
+    try:
+        stored = load_plan(output)
+    except FileNotFoundError:
+        write_plan(plan, table, output)
+        return
+    if stored.fingerprint != plan.fingerprint:
+        changes = plan_changes(stored, plan, output, table)
+        raise OutputError(
+            f"the output {output.url!r} holds a set of another plan; give another path, or "
+            f"--overwrite to remove that set:\n{listed(changes)}"
+        )
+    if not pq.read_table(io.BytesIO(read_file(output, layout.SOURCES))).equals(table):
+        write_plan(plan, table, output)  # The same images, but somewhere else.
+
+
+def finished_manifest(output: Root) -> dict[str, Any] | None:
+    """Return the manifest, if the set is finished and the files that no shard owns are there."""
+    try:
+        manifest: dict[str, Any] = json.loads(read_file(output, layout.MANIFEST))
+        table = pq.read_table(io.BytesIO(read_file(output, layout.FILES)))
+        read_file(output, layout.SUMS)
+    except (FileNotFoundError, ValueError):
+        return None
+    sizes = file_sizes(output)
+    own = table.filter(pc.is_null(table["shard"])).to_pylist()
+    return manifest if all(sizes.get(row["path"]) == row["bytes"] for row in own) else None
+
+
+def plan_changes(stored: Plan, plan: Plan, output: Root, table: pa.Table) -> list[str]:
+    """Say what differs between the plan of an output and another one."""
+    one, other = (_comparable(each.document()) for each in (stored, plan))
+    changes = field_changes(one, other)
+    if stored.source_sha256 != plan.source_sha256:
+        before = pq.read_table(io.BytesIO(read_file(output, layout.SOURCES)), columns=["key"])
+        changes = [*_source_changes(before["key"], table["key"]), *changes]
+    return changes
+
+
+def _comparable(document: Mapping[str, Any]) -> dict[str, Any]:
+    follow = ("fingerprint", "shards", "source_sha256", "row_group_rows")
+    compared = {name: value for name, value in document.items() if name not in follow}
+    return {**compared, "grid": {k: v for k, v in document["grid"].items() if k != "name"}}
+
+
+def _source_changes(before: pa.ChunkedArray, after: pa.ChunkedArray) -> list[str]:
+    gone = before.filter(pc.invert(pc.is_in(before, value_set=after.combine_chunks())))
+    new = after.filter(pc.invert(pc.is_in(after, value_set=before.combine_chunks())))
+    changes = [
+        f"{len(keys)} image(s) {what}: {_some(keys.slice(0, SHOWN).to_pylist(), len(keys))}"
+        for what, keys in (("gone from the source", gone), ("new in the source", new))
+        if len(keys)
+    ]
+    return changes or ["names, labels or annotations of the source images differ"]
+
+
+def _some(keys: Sequence[str], count: int) -> str:
+    return ", ".join(keys) + (f" and {count - len(keys)} more" if count > len(keys) else "")
+
+
+def _pending_shards(plan: Plan, output: Root, shards: range, existing: Existing) -> list[int]:
+    receipts = set(list_folder(output, layout.RECEIPTS))
+    paths = {shard: layout.receipt_path(plan.shard_name(shard)) for shard in shards}
+    if receipts.isdisjoint(paths.values()):
+        return list(shards)
+    sizes = file_sizes(output)
+    return [
+        shard
+        for shard, path in paths.items()
+        if path not in receipts or not _is_done(plan, output, path, sizes, existing)
+    ]
+
+
+def _is_done(
+    plan: Plan, output: Root, path: str, sizes: Mapping[str, int], existing: Existing
+) -> bool:
+    """Whether a receipt stands for this plan and for files that are there in their length."""
+    try:
+        receipt = json.loads(read_file(output, path))
+    except ValueError:
+        return False  # Not whole JSON: something else than a run wrote it.
+    if receipt.get("fingerprint") != plan.fingerprint:
+        return False
+    if existing is Existing.RETRY_REJECTS and receipt["rejects"]:
+        return False
+    stored = (row for row in receipt["files"] if row["same_as"] is None)
+    return all(sizes.get(row["path"]) == row["bytes"] for row in stored)

@@ -1,0 +1,122 @@
+"""Shards made in a process beside the one that Beam runs in.
+
+A codec can crash, and the system can kill a process that needs too much memory. Here that is one
+failed shard, on every runner; Beam's local runner would wait for a dead worker for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+from pipelines.errors import OutputError
+from pipelines.shard_job import Failure, FailureKind, Job, run_shard
+from pipelines.storage import is_process_memory, open_output
+from pipelines.strikes import STRIKES_TO_REJECT, add_strike
+
+_KEEP_FREED_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "268435456",
+}
+"""Keeps glibc from giving each array back to the system, which takes 3 % of a worker's time.
+
+Source: mallopt(3); other C libraries do not know these variables.
+"""
+
+
+class ShardProcess:
+    """A worker process; it is started for its first shard, and anew for the next after a crash."""
+
+    def __init__(self, job: Job) -> None:
+        """Take the job; ``memory://`` outputs, which no other process sees, are made here."""
+        self._job = job
+        self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
+        self._changing = threading.RLock()  # Reentrant for the sake of signal handlers.
+
+    def make(self, shard: int) -> Failure | None:
+        """Make one shard and return why it could not be made, if so.
+
+        The death of the process is a failure, and a strike against the sample that it worked on.
+        After :meth:`stop`, nothing is made and None returned.
+        """
+        if is_process_memory(self._job.output_url):
+            return run_shard(self._job, shard, lambda key: None)
+        process = self._start()
+        if process is None or process.stdin is None or process.stdout is None:
+            return None
+        with contextlib.suppress(BrokenPipeError):  # Then there is no answer either.
+            process.stdin.write(f"{shard}\n")
+            process.stdin.flush()
+        sample: str | None = None
+        for line in process.stdout:
+            if not line.endswith("\n"):
+                break  # It died while it wrote.
+            answer = json.loads(line)
+            if "failure" in answer:
+                return answer["failure"] and Failure.from_document(answer["failure"])
+            sample = answer["sample"]
+        return self._crashed(process, shard, sample)
+
+    def stop(self) -> None:
+        """Kill the process, if it runs, and make no more shards."""
+        with self._changing:
+            self._stopped = True
+            if self._process is not None:
+                self._process.kill()
+
+    def close(self) -> None:
+        """Stop, and wait until the process is gone."""
+        self.stop()
+        if self._process is not None:
+            self._process.wait()
+
+    def _start(self) -> subprocess.Popen[str] | None:
+        """Return the running process, after :meth:`stop` None."""
+        with self._changing:
+            if self._stopped:
+                return None
+            if self._process is None:
+                job = self._job
+                # -P keeps a folder of the user's that is called "pipelines" out of the import path.
+                command = [sys.executable, "-P", "-m", "pipelines.worker"]
+                self._process = subprocess.Popen(
+                    [*command, job.source_root, job.output_url, job.fingerprint],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    env={**os.environ, **_KEEP_FREED_MEMORY},
+                )
+            return self._process
+
+    def _crashed(
+        self, process: subprocess.Popen[str], shard: int, sample: str | None
+    ) -> Failure | None:
+        code = process.wait()
+        with self._changing:
+            self._process = None
+            if self._stopped:
+                return None
+        message = _crash_message(shard, sample, code)
+        if sample is not None:
+            try:
+                add_strike(open_output(self._job.output_url), shard, sample)
+            except OutputError as error:
+                message = f"{message}. This death could not be counted: {error}"
+        return Failure(shard, FailureKind.CRASH, message)
+
+
+def _crash_message(shard: int, sample: str | None, code: int) -> str:
+    work = "outside of its samples" if sample is None else f"while making sample {sample!r}"
+    how = f"ended with exit code {code}"
+    if code < 0:
+        how = f"was killed by signal {-code} ({signal.Signals(-code).name})"
+    remedy = f"a sample on which a worker dies {STRIKES_TO_REJECT} times is rejected as 'crashed'"
+    if -code == signal.SIGKILL:
+        remedy += "; if the system ran out of memory, use fewer --workers"
+    return f"shard {shard}: the worker {how} {work}; run the same command again: {remedy}"

@@ -1,0 +1,30 @@
+"""How often a worker died on a sample: strikes, counted until the set is finished."""
+
+from __future__ import annotations
+
+import json
+
+from manifests.layout import strikes_path
+from pipelines.shards import json_bytes
+from pipelines.storage import Root, read_file, write_file
+
+STRIKES_TO_REJECT = 2
+
+
+def read_strikes(output: Root, shard: int) -> dict[str, int]:
+    """Return the number of strikes of the samples of a shard that have any, by key."""
+    try:
+        return dict(json.loads(read_file(output, strikes_path(shard))))
+    except FileNotFoundError:
+        return {}
+
+
+def add_strike(output: Root, shard: int, key: str) -> None:
+    """Count one more death of a worker on a sample.
+
+    Raises:
+        OutputError: the count cannot be written.
+    """
+    strikes = read_strikes(output, shard)
+    strikes[key] = strikes.get(key, 0) + 1
+    write_file(output, strikes_path(shard), json_bytes(strikes))
