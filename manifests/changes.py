@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+_DERIVED = ("fingerprint", "shards", "source_sha256", "row_group_rows", "identities")
+"""Fields of a plan that follow from others, or are compared in their own way."""
+
 
 def field_changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Return what differs, as ``field.inner: a -> b``, in the order of the fields."""
@@ -14,6 +17,38 @@ def field_changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]
         for name in {**flat_one, **flat_other}
         if flat_one.get(name) != flat_other.get(name)
     ]
+
+
+def plan_changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Return what differs between two documents of plans, but for their lists of source images.
+
+    Of the methods, those are compared that both have; one that only one has is seen in its grid.
+    """
+    fields = [
+        {name: value for name, value in document.items() if name not in _DERIVED}
+        for document in (one, other)
+    ]
+    for document in fields:
+        document["grid"] = {k: v for k, v in document["grid"].items() if k != "name"}
+    return field_changes(*fields) + _build_changes(one["identities"], other["identities"])
+
+
+def _build_changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Say which methods changed in what; those of one library usually change together."""
+    methods: dict[str, list[str]] = {}
+    before, after = dict(_methods(one)), dict(_methods(other))
+    for name, identity in before.items():
+        for change in field_changes(identity, after.get(name, identity)):
+            methods.setdefault(change, []).append(name)
+    return [f"{', '.join(names)}: {change}" for change, names in methods.items()]
+
+
+def _methods(identities: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the identity of every method by axis and name, and of the encoder."""
+    for axis in ("decoders", "resizes", "colors"):
+        for name, identity in identities[axis].items():
+            yield f"{axis.removesuffix('s')} {name}", identity
+    yield "encoder", identities["encoder"]
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -14,6 +14,8 @@ VARIANTS = "variants"
 SAMPLES = "samples"
 ANNOTATIONS = "annotations"
 RECEIPTS = "receipts"
+EARLIER = "earlier"
+EARLIER_PLAN = f"{EARLIER}/plan.json"
 FAILURES = "failures"
 STRIKES = "strikes"
 TEMPORARY = "_temporary"
@@ -54,6 +56,11 @@ def samples_path(name: str) -> str:
 def receipt_path(name: str) -> str:
     """Path of the file that commits a shard."""
     return f"{RECEIPTS}/{name}.json"
+
+
+def earlier_receipt_path(name: str) -> str:
+    """Path of a shard's receipt of the smaller grid that an unfinished set is grown from."""
+    return f"{EARLIER}/{name}.json"
 
 
 def failure_path(shard: int) -> str:

@@ -12,7 +12,7 @@ import posixpath
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 import numpy as np
@@ -81,17 +81,12 @@ class FinishedSet:
         path = variant_path(variant_id, split, name, shard_format)
         if path not in self._same_as:
             raise SetError(f"{self.url!r} has no file {path!r}")
-        data = io.BytesIO(self._read(self._same_as[path] or path))
-        if shard_format is ShardFormat.PARQUET:
-            for row in pq.read_table(data, columns=["key", "image.bytes"]).to_pylist():
-                yield row["key"], row["image"]["bytes"]
-            return
-        with tarfile.open(fileobj=data, mode="r:") as tar:
-            for member in tar:
-                key, _, extension = posixpath.basename(member.name).partition(".")
-                opened = tar.extractfile(member)
-                if extension == self.image_format and opened is not None:
-                    yield key, opened.read()
+        stored = self._same_as[path] or path
+        try:
+            with self.fs.open(posixpath.join(self.path, stored), "rb") as opened:
+                yield from stored_images(opened, shard_format, self.image_format)
+        except FileNotFoundError as error:
+            raise SetError(f"{self.url!r} lacks {stored!r}") from error
 
     @functools.cached_property
     def _same_as(self) -> dict[str, str | None]:
@@ -125,6 +120,30 @@ def open_set(url: str) -> FinishedSet:
         raise SetError(f"reading {MANIFEST} of {url!r}: {error}") from error
     validate_manifest(manifest)
     return FinishedSet(url, fs, path, manifest)
+
+
+def stored_images(
+    opened: BinaryIO, shard_format: ShardFormat, image_format: str
+) -> Iterator[tuple[str, bytes]]:
+    """Yield key and encoded image of each sample of a shard file, in stored order.
+
+    Args:
+        opened: the file.
+        shard_format: its format.
+        image_format: of the images in it.
+    """
+    if shard_format is ShardFormat.PARQUET:
+        parquet = pq.ParquetFile(opened)
+        for group in range(parquet.num_row_groups):
+            for row in parquet.read_row_group(group, columns=["key", "image.bytes"]).to_pylist():
+                yield row["key"], row["image"]["bytes"]
+        return
+    with tarfile.open(fileobj=opened, mode="r:") as tar:
+        for member in tar:
+            key, _, extension = posixpath.basename(member.name).partition(".")
+            content = tar.extractfile(member)
+            if extension == image_format and content is not None:
+                yield key, content.read()
 
 
 def decode_stored(data: bytes, image_format: str) -> Pixels:

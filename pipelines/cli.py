@@ -186,6 +186,13 @@ def _add_generate_options(parser: argparse.ArgumentParser) -> None:
         const="retry-rejects",
         help="also make those shards again that hold rejects",
     )
+    existing.add_argument(
+        "--add-variants",
+        dest="existing",
+        action="store_const",
+        const="add-variants",
+        help="grow the set that the output holds to a larger grid; only what is new is made",
+    )
     parser.add_argument(
         "--workers", type=_positive, metavar="N", help="local processes (default: all cores)"
     )

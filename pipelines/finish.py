@@ -65,7 +65,7 @@ def finish(plan: Plan, output: Root) -> dict[str, Any]:
         noise_by_variant(plan.grid, receipts, differences),
         noise_by_axis(plan.grid, differences),
     )
-    for folder in (layout.TEMPORARY, layout.FAILURES, layout.STRIKES):
+    for folder in (layout.TEMPORARY, layout.FAILURES, layout.STRIKES, layout.EARLIER):
         remove_folder(output, folder)
     write_file(output, layout.MANIFEST, json_bytes(manifest))
     return manifest

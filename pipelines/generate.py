@@ -125,7 +125,7 @@ def generate(
     """
     _refuse_unfit_grid(source.kind, grid)
     _refuse_unfit_split(source.split)
-    check_open_files(len(grid.variants) * len(settings.formats))
+    check_open_files(_open_files(grid, settings, scope))
     output = open_output(output_url)
     refuse_foreign_output(output)
     plan = make_plan(source, grid, settings)
@@ -182,6 +182,12 @@ def _read_failures(job: Job, pending: Sequence[int]) -> list[Failure]:
         for path in list_folder(output, layout.FAILURES)
         if path in paths
     ]
+
+
+def _open_files(grid: Grid, settings: Settings, scope: Scope) -> int:
+    """Number of shard files that a worker has open: those it writes and, growing, older ones."""
+    written = len(grid.variants) * len(settings.formats)
+    return written + (len(grid.variants) if scope.existing is Existing.GROW else 0)
 
 
 def check_open_files(shard_files: int) -> None:

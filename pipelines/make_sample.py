@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from manifests.tables import (
@@ -15,6 +16,7 @@ from manifests.tables import (
     UnsupportedKinds,
     geometry_row,
 )
+from pipelines.errors import ShardError
 from pipelines.shards import Plan
 from pipelines.writers.samples import Sample
 from transforms.arrays import Pixels
@@ -31,7 +33,7 @@ class Rendered:
     """One variant of one sample.
 
     Attributes:
-        image: the encoded image.
+        image: the encoded image; empty where it is stored and no file needs it again.
         digest: its pixel digest.
         difference: from the baseline; None for a fallback, or for another size.
     """
@@ -85,20 +87,29 @@ class _RejectError(Exception):
         self.decoded = decoded
 
 
-def make_sample(plan: Plan, source: Mapping[str, Any], data: bytes) -> MadeSample | Reject:
+def make_sample(
+    plan: Plan,
+    source: Mapping[str, Any],
+    data: bytes,
+    stored: Mapping[int, Rendered] = MappingProxyType({}),
+) -> MadeSample | Reject:
     """Decode, fan out and encode one source image.
 
     Args:
         plan: of the run.
         source: a row of the table of sources.
         data: the bytes of the image file.
+        stored: variants that need not be made, by position in the grid; by default none.
+
+    Raises:
+        ShardError: the baseline is stored with other pixels than it has here.
     """
     key, name, digest = source["key"], source["name"], hashlib.sha256(data).hexdigest()
     targets = _targets(plan, source)
     try:
         header = _read_header(plan, key, data)
         decoded = _decode(plan, source, data)
-        variants = _render(plan, key, decoded)
+        variants = _render(plan, key, decoded, stored)
     except _RejectError as error:
         statuses = _statuses(error.decoded) if error.decoded else {}
         return Reject(key, name, digest, targets, error.reason, str(error), statuses)
@@ -154,23 +165,31 @@ def _decode(plan: Plan, source: Mapping[str, Any], data: bytes) -> Decoded:
     return decoded
 
 
-def _render(plan: Plan, key: str, decoded: Decoded) -> list[Rendered]:
+def _render(
+    plan: Plan, key: str, decoded: Decoded, stored: Mapping[int, Rendered]
+) -> list[Rendered]:
     try:
-        return _render_all(plan, key, decoded)
+        return _render_all(plan, key, decoded, stored)
     except (ResizeError, EncodeError) as error:
         raise _RejectError(RejectReason.NOT_RENDERED, str(error), decoded) from error
 
 
-def _render_all(plan: Plan, key: str, decoded: Decoded) -> list[Rendered]:
-    """Compute, compare and encode every variant; equal pixels are encoded once."""
+def _render_all(
+    plan: Plan, key: str, decoded: Decoded, stored: Mapping[int, Rendered]
+) -> list[Rendered]:
+    """Compute, compare and encode every variant that is not stored; equal pixels only once."""
     variants = plan.grid.variants
     rendered: dict[int, Rendered] = {}
-    encoded: dict[bytes, bytes] = {}
+    encoded = {each.digest: each.image for each in stored.values() if each.image}
     baseline: Pixels | None = None
-    for rendering in fan_out(plan.grid, decoded.images, key):
+    missing = set(range(len(variants))) - stored.keys()
+    for rendering in fan_out(plan.grid, decoded.images, key, missing):
         pixels = rendering.pixels
         if baseline is None:  # The first one holds it.
             baseline = pixels
+            _refuse_other_baseline(plan, key, rendering.digest, stored)
+            if missing.isdisjoint(rendering.variants):
+                continue
         stands_apart = difference(pixels, baseline) if pixels.shape == baseline.shape else None
         if rendering.digest not in encoded:
             encoded[rendering.digest] = encode(plan.image_format, pixels)
@@ -179,7 +198,19 @@ def _render_all(plan: Plan, key: str, decoded: Decoded) -> list[Rendered]:
             rendered[position] = Rendered(
                 encoded[rendering.digest], rendering.digest, None if fallback else stands_apart
             )
+    rendered.update(stored)
     return [rendered[position] for position in range(len(variants))]
+
+
+def _refuse_other_baseline(
+    plan: Plan, key: str, digest: bytes, stored: Mapping[int, Rendered]
+) -> None:
+    earlier = stored.get(plan.grid.variants.index(plan.grid.baseline))
+    if earlier is not None and earlier.digest != digest:
+        raise ShardError(
+            f"sample {key}: the set holds other pixels of {plan.grid.baseline.id} than this "
+            "machine makes; make the larger set whole, in another output"
+        )
 
 
 def _statuses(decoded: Decoded) -> dict[str, DecoderStatus]:

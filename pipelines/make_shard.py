@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -12,9 +14,10 @@ import pyarrow.parquet as pq
 from manifests.layout import ShardFormat, receipt_path, samples_path, variant_path
 from manifests.tables import DIFFERENCE, Duplicates, SampleStatus, samples_schema
 from pipelines.errors import OutputError, ShardError
-from pipelines.make_sample import MadeSample, Reject, crashed_sample, make_sample
+from pipelines.growth import EarlierShard, KeptFiles, earlier_variants, open_earlier
+from pipelines.make_sample import MadeSample, Reject, Rendered, crashed_sample, make_sample
 from pipelines.shards import Plan, json_bytes, read_sources
-from pipelines.storage import Root, commit_file, working_folder, write_file
+from pipelines.storage import Root, commit_file, remove_file, working_folder, write_file
 from pipelines.strikes import STRIKES_TO_REJECT, read_strikes
 from pipelines.tally import Tally
 from pipelines.writers.parquet import ParquetWriter
@@ -54,45 +57,93 @@ def make_shard(
         ShardError: the sources cannot be read; says which and why.
         OutputError: the files cannot be written.
     """
-    name = plan.shard_name(shard)
     try:
-        sources = read_sources(output, shard)
-        strikes = read_strikes(output, shard)
-        with working_folder(output, name) as folder:
-            writers = {fmt: _open_writer(plan, fmt, folder) for fmt in plan.formats}
-            tally = Tally(plan.grid)
-            rows = []
-            for source in sources:
-                on_sample(source["key"])
-                made = _make(plan, source, read, strikes.get(source["key"], 0))
-                rows.append(_write_sample(plan, made, list(writers.values()), tally))
-            on_sample(None)
-            files = _commit(plan, name, folder, writers, rows, tally, output)
-        receipt = {
-            "fingerprint": plan.fingerprint,
-            "shard": shard,
-            "samples": tally.samples,
-            "rejects": [_reject_row(row, shard) for row in rows if "reason" in row],
-            **tally.document(),
-            "files": files,
-        }
-        write_file(output, receipt_path(name), json_bytes(receipt))
+        earlier = open_earlier(plan, shard, output)
+        work = _Shard(plan, shard, plan.shard_name(shard), output, earlier)
+        try:
+            return _make_shard(work, read, on_sample, work.kept())
+        except _SamplesChangedError:
+            return _make_shard(work, read, on_sample, {})
     except OSError as error:
         raise OutputError(
             f"writing to {output.url!r}: {error.strerror or error}; mend that and run the same "
             "command again, finished shards are kept"
         ) from error
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """The shard at hand, and what is there of it from a smaller grid."""
+
+    plan: Plan
+    number: int
+    name: str
+    output: Root
+    earlier: EarlierShard | None
+
+    def kept(self) -> _Kept:
+        """The files that need not be written, by format."""
+        if self.earlier is None:
+            return {}
+        formats = self.plan.formats
+        return {fmt: self.earlier.kept_files(self.plan, self.name, fmt) for fmt in formats}
+
+    def stored(self, kept: _Kept) -> Iterator[Mapping[int, Rendered]]:
+        """Yield the variants that need not be made, sample by sample."""
+        if self.earlier is None:
+            return itertools.repeat({})
+        with_images = not all(kept.get(shard_format) for shard_format in self.plan.formats)
+        return earlier_variants(self.earlier, self.name, self.output, with_images)
+
+
+_Kept = Mapping[ShardFormat, KeptFiles]
+
+
+class _SamplesChangedError(Exception):
+    """A sample became a reject, or the other way round, so that no file can be kept."""
+
+
+def _make_shard(
+    shard: _Shard, read: ReadSource, on_sample: Callable[[str | None], None], kept: _Kept
+) -> dict[str, Any]:
+    plan, output = shard.plan, shard.output
+    sources = read_sources(output, shard.number)
+    strikes = read_strikes(output, shard.number)
+    tally, rows = Tally(plan.grid), []
+    with working_folder(output, shard.name) as folder:
+        written = [_open_files(plan, fmt, folder, kept.get(fmt, {})) for fmt in plan.formats]
+        for source, stored in zip(sources, shard.stored(kept), strict=False):
+            on_sample(source["key"])
+            made = _make(plan, source, read, strikes.get(source["key"], 0), stored)
+            if any(kept.values()) and bool(stored) != isinstance(made, MadeSample):
+                raise _SamplesChangedError
+            rows.append(_write_sample(plan, made, written, tally))
+        on_sample(None)
+        files = _commit(shard, folder, written, rows, tally)
+    receipt = {
+        "fingerprint": plan.fingerprint,
+        "shard": shard.number,
+        "samples": tally.samples,
+        "rejects": [_reject_row(row, shard.number) for row in rows if "reason" in row],
+        **tally.document(),
+        "files": files,
+    }
+    write_file(output, receipt_path(shard.name), json_bytes(receipt))
     return receipt
 
 
 def _make(
-    plan: Plan, source: Mapping[str, Any], read: ReadSource, strikes: int
+    plan: Plan,
+    source: Mapping[str, Any],
+    read: ReadSource,
+    strikes: int,
+    stored: Mapping[int, Rendered],
 ) -> MadeSample | Reject:
     """Make a sample, unless too many workers died on it."""
     data = _read(read, source)
     if strikes >= STRIKES_TO_REJECT:
         return crashed_sample(plan, source, data)
-    return make_sample(plan, source, data)
+    return make_sample(plan, source, data, stored)
 
 
 def _read(read: ReadSource, source: Mapping[str, Any]) -> bytes:
@@ -105,26 +156,45 @@ def _read(read: ReadSource, source: Mapping[str, Any]) -> bytes:
         ) from error
 
 
-def _open_writer(plan: Plan, shard_format: ShardFormat, folder: str) -> ShardWriter:
+@dataclass(frozen=True)
+class _Files:
+    """The files of one format.
+
+    Attributes:
+        shard_format: the format.
+        kept: files that stay as they are.
+        positions: of the variants whose files are written.
+        writer: writes them.
+    """
+
+    shard_format: ShardFormat
+    kept: KeptFiles
+    positions: Sequence[int]
+    writer: ShardWriter
+
+
+def _open_files(plan: Plan, shard_format: ShardFormat, folder: str, kept: KeptFiles) -> _Files:
+    variants = plan.grid.variants
+    positions = [position for position in range(len(variants)) if position not in kept]
     paths = [
-        os.path.join(folder, f"{variant.slug}.{shard_format.extension}")
-        for variant in plan.grid.variants
+        os.path.join(folder, f"{variants[position].slug}.{shard_format.extension}")
+        for position in positions
     ]
     if shard_format is ShardFormat.WEBDATASET:
-        return WebDatasetWriter(paths, plan.image_format)
-    return ParquetWriter(
-        paths, plan.image_format, plan.kind, plan.grid.applies_exif, plan.row_group_rows
-    )
+        return _Files(shard_format, kept, positions, WebDatasetWriter(paths, plan.image_format))
+    exif, rows = plan.grid.applies_exif, plan.row_group_rows
+    writer = ParquetWriter(paths, plan.image_format, plan.kind, exif, rows)
+    return _Files(shard_format, kept, positions, writer)
 
 
 def _write_sample(
-    plan: Plan, made: MadeSample | Reject, writers: Sequence[ShardWriter], tally: Tally
+    plan: Plan, made: MadeSample | Reject, written: Sequence[_Files], tally: Tally
 ) -> dict[str, Any]:
     """Write one sample to all files and return its row of the samples table."""
     if isinstance(made, MadeSample):
-        images = [variant.image for variant in made.variants]
-        for writer in writers:
-            writer.write(made.sample, images)
+        for files in written:
+            images = [made.variants[position].image for position in files.positions]
+            files.writer.write(made.sample, images)
         tally.add(made)
     return _sample_row(plan, made)
 
@@ -172,35 +242,46 @@ def _reject_row(row: Mapping[str, Any], shard: int) -> dict[str, Any]:
 
 
 def _commit(
-    plan: Plan,
-    name: str,
+    shard: _Shard,
     folder: str,
-    writers: Mapping[ShardFormat, ShardWriter],
+    written: Sequence[_Files],
     rows: Sequence[Mapping[str, Any]],
     tally: Tally,
-    output: Root,
 ) -> list[dict[str, Any]]:
-    """Finish all files, move them to their places and return their rows of the files table.
+    """Finish all files, move them to their places and return their rows of the files table."""
+    plan = shard.plan
+    table = _write_samples(plan, rows, os.path.join(folder, "samples"))
+    files = [row for each in written for row in _commit_variants(shard, each, tally)]
+    commit_file(table.path, shard.output, samples_path(shard.name))
+    files.append(_file_row(samples_path(shard.name), None, "samples", table))
+    if shard.earlier is not None:
+        stored = {row["path"] for row in files if row["same_as"] is None}
+        for path in shard.earlier.files.keys() - stored:
+            remove_file(shard.output, path)  # Another variant's file has its bytes now.
+    return files
+
+
+def _commit_variants(shard: _Shard, written: _Files, tally: Tally) -> Iterator[dict[str, Any]]:
+    """Move the files of one format to their places, and yield the rows of all variants.
 
     With ``Duplicates.SKIP``, a variant's file is left out where an earlier one has its bytes.
     """
+    plan, shard_format = shard.plan, written.shard_format
     variants = plan.grid.variants
     same_as = tally.first_equal() if plan.duplicates is Duplicates.SKIP else range(len(variants))
-    files = []
-    for shard_format, writer in writers.items():
-        paths = [variant_path(each.id, plan.split, name, shard_format) for each in variants]
-        for position, written in enumerate(writer.close()):
-            row = _file_row(paths[position], variants[position].id, shard_format.value, written)
-            first = same_as[position]
-            if first == position:
-                commit_file(written.path, output, paths[position])
-            else:
-                row["same_as"] = paths[first]
-            files.append(row)
-    table = _write_samples(plan, rows, os.path.join(folder, "samples"))
-    commit_file(table.path, output, samples_path(name))
-    files.append(_file_row(samples_path(name), None, "samples", table))
-    return files
+    paths = [variant_path(each.id, plan.split, shard.name, shard_format) for each in variants]
+    finished = dict(zip(written.positions, written.writer.close(), strict=True))
+    for position, path in enumerate(paths):
+        if position not in finished:
+            yield dict(written.kept[position])
+            continue
+        file = finished[position]
+        row = _file_row(path, variants[position].id, shard_format.value, file)
+        if same_as[position] == position:
+            commit_file(file.path, shard.output, path)
+        else:
+            row["same_as"] = paths[same_as[position]]
+        yield row
 
 
 def _file_row(

@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests import layout
-from manifests.changes import field_changes
+from manifests.changes import plan_changes
 from pipelines.errors import SHOWN, OutputError, listed
-from pipelines.shards import Plan, load_plan, write_plan
+from pipelines.growth import begin_growth, growth_problems, set_receipts_aside
+from pipelines.shards import Plan, load_plan, vouches, write_plan
 from pipelines.storage import (
     Root,
     file_sizes,
@@ -39,6 +40,7 @@ _OWN_FOLDERS = (
     layout.VARIANTS,
     layout.SAMPLES,
     layout.ANNOTATIONS,
+    layout.EARLIER,
     layout.FAILURES,
     layout.STRIKES,
     layout.TEMPORARY,
@@ -51,6 +53,7 @@ class Existing(Enum):
     RESUME = "resume"
     OVERWRITE = "overwrite"
     RETRY_REJECTS = "retry-rejects"
+    GROW = "add-variants"
 
 
 def refuse_foreign_output(output: Root) -> None:
@@ -101,10 +104,12 @@ def prepare_output(
     """
     if existing is Existing.OVERWRITE:
         remove_set(output)
-    _adopt_plan(plan, table, output)
+    _adopt_plan(plan, table, output, existing)
     names = {plan.shard_name(shard) for shard in shards}
     sweep(output, lambda owner: len(shards) == plan.shards or owner in names)
-    pending = _pending_shards(plan, output, shards, existing)
+    sizes = file_sizes(output)
+    set_receipts_aside(plan, output, shards, sizes)
+    pending = _pending_shards(plan, output, shards, sizes, existing)
     if pending:
         remove_file(output, layout.MANIFEST)  # Its presence would mean that the set is complete.
     for shard in pending:
@@ -125,20 +130,27 @@ def remove_set(output: Root) -> None:
         remove_file(output, path)
 
 
-def _adopt_plan(plan: Plan, table: pa.Table, output: Root) -> None:
+def _adopt_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -> None:
     try:
         stored = load_plan(output)
     except FileNotFoundError:
         write_plan(plan, table, output)
         return
-    if stored.fingerprint != plan.fingerprint:
-        changes = plan_changes(stored, plan, output, table)
+    if stored.fingerprint == plan.fingerprint:
+        if not pq.read_table(io.BytesIO(read_file(output, layout.SOURCES))).equals(table):
+            write_plan(plan, table, output)  # The same images, but somewhere else.
+    elif existing is Existing.GROW:
+        begin_growth(stored, plan, output)
+        write_plan(plan, table, output)
+    else:
+        changes = plan_changes(stored.document(), plan.document())
+        if stored.source_sha256 != plan.source_sha256:
+            changes = _source_changes(output, table) + changes
+        growing = "" if growth_problems(stored, plan) else "--add-variants to grow that set, or "
         raise OutputError(
-            f"the output {output.url!r} holds a set of another plan; give another path, or "
-            f"--overwrite to remove that set:\n{listed(changes)}"
+            f"the output {output.url!r} holds a set of another plan; give another path, {growing}"
+            f"--overwrite to remove it:\n{listed(changes)}"
         )
-    if not pq.read_table(io.BytesIO(read_file(output, layout.SOURCES))).equals(table):
-        write_plan(plan, table, output)  # The same images, but somewhere else.
 
 
 def finished_manifest(output: Root) -> dict[str, Any] | None:
@@ -154,23 +166,9 @@ def finished_manifest(output: Root) -> dict[str, Any] | None:
     return manifest if all(sizes.get(row["path"]) == row["bytes"] for row in own) else None
 
 
-def plan_changes(stored: Plan, plan: Plan, output: Root, table: pa.Table) -> list[str]:
-    """Say what differs between the plan of an output and another one."""
-    one, other = (_comparable(each.document()) for each in (stored, plan))
-    changes = field_changes(one, other)
-    if stored.source_sha256 != plan.source_sha256:
-        before = pq.read_table(io.BytesIO(read_file(output, layout.SOURCES)), columns=["key"])
-        changes = [*_source_changes(before["key"], table["key"]), *changes]
-    return changes
-
-
-def _comparable(document: Mapping[str, Any]) -> dict[str, Any]:
-    follow = ("fingerprint", "shards", "source_sha256", "row_group_rows")
-    compared = {name: value for name, value in document.items() if name not in follow}
-    return {**compared, "grid": {k: v for k, v in document["grid"].items() if k != "name"}}
-
-
-def _source_changes(before: pa.ChunkedArray, after: pa.ChunkedArray) -> list[str]:
+def _source_changes(output: Root, table: pa.Table) -> list[str]:
+    stored = pq.read_table(io.BytesIO(read_file(output, layout.SOURCES)), columns=["key"])
+    before, after = stored["key"], table["key"]
     gone = before.filter(pc.invert(pc.is_in(before, value_set=after.combine_chunks())))
     new = after.filter(pc.invert(pc.is_in(after, value_set=before.combine_chunks())))
     changes = [
@@ -185,12 +183,11 @@ def _some(keys: Sequence[str], count: int) -> str:
     return ", ".join(keys) + (f" and {count - len(keys)} more" if count > len(keys) else "")
 
 
-def _pending_shards(plan: Plan, output: Root, shards: range, existing: Existing) -> list[int]:
-    receipts = set(list_folder(output, layout.RECEIPTS))
+def _pending_shards(
+    plan: Plan, output: Root, shards: range, sizes: Mapping[str, int], existing: Existing
+) -> list[int]:
     paths = {shard: layout.receipt_path(plan.shard_name(shard)) for shard in shards}
-    if receipts.isdisjoint(paths.values()):
-        return list(shards)
-    sizes = file_sizes(output)
+    receipts = set(list_folder(output, layout.RECEIPTS))
     return [
         shard
         for shard, path in paths.items()
@@ -206,9 +203,6 @@ def _is_done(
         receipt = json.loads(read_file(output, path))
     except ValueError:
         return False  # Not whole JSON: something else than a run wrote it.
-    if receipt.get("fingerprint") != plan.fingerprint:
-        return False
     if existing is Existing.RETRY_REJECTS and receipt["rejects"]:
         return False
-    stored = (row for row in receipt["files"] if row["same_as"] is None)
-    return all(sizes.get(row["path"]) == row["bytes"] for row in stored)
+    return vouches(receipt, plan, sizes)

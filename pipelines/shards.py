@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from manifests.layout import MAX_PIXELS, PLAN, SOURCES, ShardFormat, shard_name
 from manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
+from pipelines.errors import OutputError
 from pipelines.readers.sources import ClassInfo, SourceSet, source_fingerprint
 from pipelines.storage import Root, read_file, write_file
 from pipelines.writers.parquet import row_group_rows
@@ -179,8 +180,22 @@ def load_plan(output: Root) -> Plan:
 
     Raises:
         OSError: there is none.
+        OutputError: it cannot be read, or another version of this software wrote it.
     """
-    document = json.loads(read_file(output, PLAN))
+    try:
+        return plan_from_document(json.loads(read_file(output, PLAN)))
+    except ValueError as error:
+        raise OutputError(f"reading {PLAN} of {output.url!r}: {error}") from error
+
+
+def plan_from_document(document: Mapping[str, Any]) -> Plan:
+    """Read what :meth:`Plan.document` gives.
+
+    Raises:
+        ValueError: another version of this software wrote it.
+    """
+    if document["version"] != PLAN_VERSION:
+        raise ValueError(f"expected a plan of version {PLAN_VERSION}, found {document['version']}")
     return Plan(
         kind=DatasetKind(document["dataset"]),
         split=document["split"],
@@ -197,6 +212,20 @@ def load_plan(output: Root) -> Plan:
         unsupported=UnsupportedKinds(document["unsupported"]),
         duplicates=Duplicates(document["duplicates"]),
         max_pixels=document["max_pixels"],
+    )
+
+
+def vouches(receipt: Mapping[str, Any], plan: Plan, sizes: Mapping[str, int]) -> bool:
+    """Whether a receipt is of this plan, and its files are there in their length.
+
+    Args:
+        receipt: the parsed receipt.
+        plan: the plan.
+        sizes: length in bytes of every file of the set, by path.
+    """
+    stored = (row for row in receipt["files"] if row["same_as"] is None)
+    return receipt["fingerprint"] == plan.fingerprint and all(
+        sizes.get(row["path"]) == row["bytes"] for row in stored
     )
 
 

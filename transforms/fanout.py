@@ -8,7 +8,7 @@ its distinct decoded images, the intermediate ones below one of them, and one re
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -104,20 +104,23 @@ def decode_all(grid: Grid, data: bytes) -> Decoded:
     return Decoded(images | dict.fromkeys(unsupported, baseline), unsupported, errors)
 
 
-def fan_out(grid: Grid, images: Mapping[str, Pixels], key: str) -> Iterator[Rendering]:
-    """Compute every variant of one sample.
+def fan_out(
+    grid: Grid, images: Mapping[str, Pixels], key: str, wanted: Container[int] | None = None
+) -> Iterator[Rendering]:
+    """Compute the variants of one sample.
 
     Args:
         grid: the grid.
         images: decoded image by decoder; the same object where decoders agree, as
             :func:`decode_all` gives them.
         key: the sample's key.
+        wanted: positions of the variants to compute beside the baseline; by default all.
 
     Yields:
         Each array once for all variants whose decoders, and whose first stage, agree on the image;
-        every variant of the grid stands in exactly one of them, the baseline in the first.
+        every variant that is computed stands in exactly one of them, the baseline in the first.
     """
-    for decoded, members in _group_by_image(grid, images):
+    for decoded, members in _group_by_image(grid, images, wanted):
         first, second = _stages(grid, grid_placement(grid, decoded, key))
         for intermediate, positions in _merge_equal(_run(grid, members, first, decoded)):
             for pixels, same in _run(grid, positions, second, intermediate):
@@ -149,9 +152,12 @@ def _stages(grid: Grid, placement: Placement) -> tuple[_Stage, _Stage]:
     return resize_stage, color_stage
 
 
-def _group_by_image(grid: Grid, images: Mapping[str, Pixels]) -> Iterable[_Group]:
+def _group_by_image(
+    grid: Grid, images: Mapping[str, Pixels], wanted: Container[int] | None
+) -> Iterable[_Group]:
     baseline = grid.variants.index(grid.baseline)
-    positions = sorted(range(len(grid.variants)), key=lambda position: position != baseline)
+    others = (each for each in range(len(grid.variants)) if wanted is None or each in wanted)
+    positions = dict.fromkeys((baseline, *others))
     return _join((images[grid.variants[position].decoder], (position,)) for position in positions)
 
 

@@ -1,0 +1,228 @@
+"""Growing a set: a larger grid takes over the variants that a smaller one has made.
+
+The receipts of the smaller grid are set aside. Each shard is then made again, but for the images
+that its receipt there vouches for; where nothing of a file can change, the file stays as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from manifests import layout
+from manifests.changes import plan_changes
+from manifests.layout import ShardFormat, variant_path
+from manifests.reading import stored_images
+from manifests.tables import Duplicates, SampleStatus
+from pipelines.errors import OutputError, ShardError, listed
+from pipelines.make_sample import Rendered
+from pipelines.shards import Plan, plan_from_document, vouches
+from pipelines.storage import (
+    Root,
+    list_folder,
+    read_file,
+    remove_file,
+    remove_folder,
+    write_file,
+)
+from transforms.difference import Difference
+
+_GROWING = ("grid.decoders:", "grid.resizes:", "grid.colors:", "grid.combine:")
+"""The settings in which a plan may differ from that of the smaller grid."""
+
+
+def begin_growth(stored: Plan, plan: Plan, output: Root) -> None:
+    """Note that the set of one plan is being grown to another; the caller then writes that.
+
+    Raises:
+        OutputError: the plans differ in more than added variants, or the set is being grown to
+            another grid.
+    """
+    problems = growth_problems(stored, plan)
+    if problems:
+        raise OutputError(
+            f"the set in {output.url!r} cannot be grown to grid {plan.grid.name!r}:\n"
+            f"{listed(problems)}"
+        )
+    if _earlier_plan(output) not in (None, stored):
+        raise OutputError(
+            f"the set in {output.url!r} is being grown to grid {stored.grid.name!r}; let that "
+            "run end first"
+        )
+    write_file(output, layout.EARLIER_PLAN, read_file(output, layout.PLAN))
+    remove_file(output, layout.MANIFEST)
+
+
+def growth_problems(stored: Plan, plan: Plan) -> list[str]:
+    """Say why a set of one plan cannot be grown to another; nothing where it can."""
+    missing = sorted(set(stored.grid.variants) - set(plan.grid.variants))
+    problems = [f"it lacks {variant.id}" for variant in missing]
+    if stored.source_sha256 != plan.source_sha256:
+        problems.append("its source images, their labels or annotations are others")
+    changes = plan_changes(stored.document(), plan.document())
+    return problems + [each for each in changes if not each.startswith(_GROWING)]
+
+
+def _earlier_plan(output: Root) -> Plan | None:
+    try:
+        return plan_from_document(json.loads(read_file(output, layout.EARLIER_PLAN)))
+    except FileNotFoundError:
+        return None
+
+
+def set_receipts_aside(
+    plan: Plan, output: Root, shards: Sequence[int], sizes: Mapping[str, int]
+) -> None:
+    """Set aside what a grown set's shards can be made from; do nothing for another set.
+
+    Args:
+        plan: of the larger grid.
+        output: of the set.
+        shards: those to be made.
+        sizes: length of every file of the set, by path.
+    """
+    earlier = _earlier_plan(output)
+    if earlier is None:
+        return
+    if earlier.fingerprint == plan.fingerprint:  # Its growth was broken off before it began.
+        remove_folder(output, layout.EARLIER)
+        return
+    found = {*list_folder(output, layout.RECEIPTS), *list_folder(output, layout.EARLIER)}
+    for shard in shards:
+        name = plan.shard_name(shard)
+        aside = layout.earlier_receipt_path(name)
+        for path in {layout.receipt_path(name), aside} & found:
+            data = read_file(output, path)
+            if not vouches(json.loads(data), earlier, sizes):
+                remove_file(output, path)
+            elif path != aside:
+                write_file(output, aside, data)
+                remove_file(output, path)
+
+
+@dataclass(frozen=True)
+class EarlierShard:
+    """What a shard holds of the smaller grid.
+
+    Attributes:
+        plan: of the smaller grid.
+        files: its rows of the files table, by path.
+        samples: its rows of the samples table.
+        positions: of its variants in the larger grid, by id.
+    """
+
+    plan: Plan
+    files: Mapping[str, Mapping[str, Any]]
+    samples: Sequence[Mapping[str, Any]]
+    positions: Mapping[str, int]
+
+    def kept_files(self, plan: Plan, name: str, shard_format: ShardFormat) -> KeptFiles:
+        """Return the files that stay as they are if all samples stay.
+
+        Parquet files have row groups by the size of the grid, grids that apply EXIF a second
+        geometry, and which file stands for its duplicates depends on all variants.
+        """
+        stays = (
+            plan.duplicates is Duplicates.STORE
+            and plan.grid.applies_exif == self.plan.grid.applies_exif
+            and (
+                shard_format is ShardFormat.WEBDATASET
+                or plan.row_group_rows == self.plan.row_group_rows
+            )
+        )
+        if not stays:
+            return {}
+        return {
+            position: self.files[variant_path(variant_id, plan.split, name, shard_format)]
+            for variant_id, position in self.positions.items()
+        }
+
+
+KeptFiles = Mapping[int, Mapping[str, Any]]
+"""Rows of the files table, by position of the variant in the larger grid."""
+
+
+def open_earlier(plan: Plan, shard: int, output: Root) -> EarlierShard | None:
+    """Return what a shard holds of the smaller grid that its set is grown from, if anything."""
+    name = plan.shard_name(shard)
+    try:
+        receipt = json.loads(read_file(output, layout.earlier_receipt_path(name)))
+    except FileNotFoundError:
+        return None
+    earlier = _earlier_plan(output)
+    if earlier is None:
+        return None
+    table = pq.read_table(io.BytesIO(read_file(output, layout.samples_path(name))))
+    positions = {variant: place for place, variant in enumerate(plan.grid.variants)}
+    return EarlierShard(
+        earlier,
+        {row["path"]: row for row in receipt["files"]},
+        table.to_pylist(),
+        {variant.id: positions[variant] for variant in earlier.grid.variants},
+    )
+
+
+def earlier_variants(
+    earlier: EarlierShard, name: str, output: Root, with_images: bool
+) -> Iterator[Mapping[int, Rendered]]:
+    """Yield for each source image its variants in the smaller grid, by position; none of a reject.
+
+    Args:
+        earlier: what the shard holds.
+        name: of the shard.
+        output: of the set.
+        with_images: whether the images are read; empty ones stand for them otherwise.
+    """
+    with contextlib.ExitStack() as stack:
+        images = {
+            variant_id: _images(earlier, name, variant_id, output, stack) if with_images else None
+            for variant_id in earlier.positions
+        }
+        for row in earlier.samples:
+            yield {
+                earlier.positions[variant_id]: _rendered(
+                    row, variant_id, _next_image(row["key"], opened)
+                )
+                for variant_id, opened in images.items()
+                if row["status"] == SampleStatus.OK.value
+            }
+
+
+def _images(
+    earlier: EarlierShard, name: str, variant_id: str, output: Root, stack: contextlib.ExitStack
+) -> Iterator[tuple[str, bytes]]:
+    plan, shard_format = earlier.plan, earlier.plan.formats[0]
+    path = variant_path(variant_id, plan.split, name, shard_format)
+    stored = earlier.files[path]["same_as"] or path
+    opened = stack.enter_context(output.fs.open(output.join(stored), "rb"))
+    return stored_images(opened, shard_format, plan.image_format)
+
+
+def _next_image(key: str, images: Iterator[tuple[str, bytes]] | None) -> bytes:
+    if images is None:
+        return b""
+    found, image = next(images, (None, b""))
+    if found != key:
+        raise ShardError(
+            f"sample {key}: its place in a stored shard holds {found}; the set is damaged, make "
+            "the larger set whole, in another output"
+        )
+    return image
+
+
+def _rendered(row: Mapping[str, Any], variant_id: str, image: bytes) -> Rendered:
+    slug = variant_id.replace("/", "__")
+    sums = row["differences"][slug]
+    if sums is None:
+        return Rendered(image, row[slug], None)
+    size = row["geometry"]["output_width"] * row["geometry"]["output_height"]
+    identical = int(sums["changed_pixels"] == 0)
+    return Rendered(
+        image, row[slug], Difference(images=1, identical_images=identical, pixels=size, **sums)
+    )
