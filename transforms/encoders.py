@@ -39,17 +39,19 @@ class EncodeError(Exception):
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_TRUECOLOR = 2
 _PNG_FILTER_UP = 2
-_PNG_LEVEL = 1
+_PNG_LEVEL = 3
 _PNG_WINDOW_BITS = 2
 _PNG_LONGEST_CHUNK = 2**31 - 1
 _SCRATCH = np.zeros(64, np.uint8)
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """PNG with filter Up in every row, compressed by ISA-L's deflate at level 1.
+    """PNG with filter Up in every row, compressed by ISA-L's deflate at level 3.
 
-    Matches reach back four bytes: farther ones are rare in filtered photographs, and looking for
-    them makes larger files and takes longer.
+    Levels 1 and 2 are faster, but not reproducible: they begin with the hash of a register that
+    holds an address (ISA-L 2.32.1, ``.write_first_byte`` in ``igzip_icf_body_h1_gr_bt.asm``), so
+    that equal pixels now and then give other bytes in another process. Matches reach back four
+    bytes: farther ones are rare in filtered photographs, and looking for them takes longer.
 
     Source: W3C, PNG specification, sections 5, 9.2 (filter Up) and 11.2.
 
