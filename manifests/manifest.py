@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from manifests.checksums import manifest_checksum
 from manifests.environment import describe_environment
 from manifests.layout import FILES
 from manifests.schema import MANIFEST_VERSION, validate_manifest
@@ -72,6 +73,7 @@ def build_manifest(
         "variants": _variants(variants, identities, counts["samples"], stored, noise_by_variant),
         "files": {"path": FILES, **files_table},
     }
+    document["checksum"] = manifest_checksum(document)
     validate_manifest(document)
     return document
 

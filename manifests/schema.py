@@ -19,6 +19,16 @@ def manifest_schema() -> dict[str, Any]:
     return dict(json.loads(file.read_text("utf-8")))
 
 
+def manifest_problems(document: Any) -> list[str]:
+    """List how a parsed manifest departs from its schema, sorted by the place."""
+    import jsonschema
+
+    validator = jsonschema.Draft202012Validator(manifest_schema())
+    return sorted(
+        f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)
+    )
+
+
 def validate_manifest(document: Any) -> None:
     """Check a manifest.
 
@@ -28,11 +38,6 @@ def validate_manifest(document: Any) -> None:
     Raises:
         ManifestError: with every problem, sorted by its place.
     """
-    import jsonschema
-
-    validator = jsonschema.Draft202012Validator(manifest_schema())
-    problems = sorted(
-        f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)
-    )
+    problems = manifest_problems(document)
     if problems:
         raise ManifestError("the manifest does not follow its schema:\n" + "\n".join(problems))

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from transforms.geometry import Placement
 
@@ -194,3 +195,17 @@ def rejects_schema(decoders: Sequence[str]) -> pa.Schema:
 
 def _status_struct(decoders: Sequence[str]) -> pa.DataType:
     return pa.struct([pa.field(decoder, pa.string()) for decoder in decoders])
+
+
+def parse_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return the columns of a Parquet file, by default all.
+
+    Not from a Python file object: Arrow's threads may still hold that when the interpreter ends,
+    and then abort the process.
+
+    Raises:
+        pyarrow.ArrowException, OSError: not Parquet.
+        KeyError: it lacks a column.
+    """
+    table = pq.ParquetFile(pa.BufferReader(data)).read(columns, use_threads=False)
+    return table if columns is None else table.select(list(columns))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from manifests.grids import grid_names, load_grid
 from manifests.layout import MAX_PIXELS, ShardFormat
 from manifests.schema import ManifestError
-from pipelines.errors import InputError, OutputError, ShardError, UsageError
+from pipelines.errors import DamageError, InputError, OutputError, ShardError, UsageError
 from pipelines.ranges import parse_range
 from transforms.errors import GridError, MissingExtraError
 
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UsageError, GridError) as error:
         print(f"sysnoise: {error}", file=sys.stderr)
         return 2
-    except (InputError, OutputError, ShardError, ManifestError, OSError) as error:
+    except (DamageError, InputError, OutputError, ShardError, ManifestError, OSError) as error:
         print(f"sysnoise: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     codecs.add_argument("--json", action="store_true", help="print JSON instead of text")
     demo = _command(commands, "demo", "generate two small sets from shipped photographs", _demo)
     demo.add_argument("--output", default="demo", metavar="PATH", help="default: %(default)s")
+    _add_verify(commands)
     return parser
 
 
@@ -196,6 +197,41 @@ def _add_generate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=_positive, metavar="N", help="local processes (default: all cores)"
     )
+
+
+def _add_verify(commands: Any) -> None:
+    verify = _command(
+        commands, "verify", "check that a finished set, or a part of it, is whole", _verify
+    )
+    verify.add_argument("set", metavar="OUT", help="its root, path or fsspec URL")
+    verify.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="only this variant, decoder/resize/color; may be given again",
+    )
+    verify.add_argument(
+        "--shards",
+        type=parse_range,
+        metavar="A:B",
+        help="only the shards from A up to but not including B; A or B may be left out",
+    )
+    verify.add_argument(
+        "--pixels",
+        action="store_true",
+        help="also decode every image and compare it with its pixel digest",
+    )
+    verify.add_argument(
+        "--regenerate",
+        type=_positive,
+        metavar="K",
+        help="also make K random samples again from their sources",
+    )
+    verify.add_argument(
+        "--images", metavar="PATH", help="the sources for --regenerate, as generate took them"
+    )
+    verify.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
 def _positive(text: str) -> int:
@@ -343,6 +379,29 @@ def _demo(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
     from pipelines.demo import run_demo
 
     run_demo(arguments.output)
+
+
+def _verify(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    if (arguments.regenerate is None) != (arguments.images is None):
+        raise UsageError("--regenerate and --images go together")
+    from pipelines.checks.records import Depth
+    from pipelines.verify import Regeneration, Wanted, verify
+
+    wanted = Wanted(
+        variants=tuple(arguments.variant),
+        shards=arguments.shards,
+        depth=Depth.PIXELS if arguments.pixels else Depth.FILES,
+        regeneration=Regeneration(arguments.regenerate, arguments.images)
+        if arguments.images
+        else None,
+    )
+    report = verify(arguments.set, wanted)
+    lines = [json.dumps(report.document(), indent=2)] if arguments.json else report.lines()
+    print(*lines, sep="\n", end="\n" if lines else "")
+    if report.problems:
+        raise DamageError(report.summary())
+    if not arguments.json:
+        print(report.summary())
 
 
 if __name__ == "__main__":

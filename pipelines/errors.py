@@ -23,9 +23,19 @@ class ShardError(Exception):
     """Shards that could not be made."""
 
 
+class DamageError(Exception):
+    """A set that is not what its manifest says; the message is the summary."""
+
+
 def listed(problems: Sequence[str]) -> str:
     """Return the first problems, one a line, and how many more there are."""
     lines = [f"  {problem}" for problem in problems[:SHOWN]]
     if len(problems) > SHOWN:
         lines.append(f"  and {len(problems) - SHOWN} more")
     return "\n".join(lines)
+
+
+def named(names: Sequence[str]) -> str:
+    """Return the first names in quotes, on one line, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(map(repr, names[:SHOWN])) + more

@@ -14,7 +14,7 @@ from pipelines.make_shard import ReadSource, make_shard
 from pipelines.readers.access import source_reader
 from pipelines.shards import Plan, current_identities, load_plan
 from pipelines.storage import open_output
-from transforms.grid import canonical_sha256
+from transforms.canonical import canonical_sha256
 
 
 @dataclass(frozen=True)

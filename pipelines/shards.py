@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests.checksums import plan_fingerprint
 from manifests.layout import MAX_PIXELS, PLAN, SOURCES, ShardFormat, shard_name
 from manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from pipelines.errors import OutputError
@@ -22,7 +23,7 @@ from pipelines.readers.sources import ClassInfo, SourceSet, source_fingerprint
 from pipelines.storage import Root, read_file, write_file
 from pipelines.writers.parquet import row_group_rows
 from transforms.encoders import ENCODERS
-from transforms.grid import Grid, canonical_sha256, grid_from_document
+from transforms.grid import Grid, grid_from_document
 from transforms.methods import get_method, identity
 
 PLAN_VERSION = 1
@@ -103,9 +104,7 @@ class Plan:
     @functools.cached_property
     def fingerprint(self) -> str:
         """The sha256, in hexadecimal, of everything but the grid's name."""
-        document = self._document()
-        del document["grid"]["name"]
-        return canonical_sha256(document)
+        return plan_fingerprint(self._document())
 
     def document(self) -> dict[str, Any]:
         """Return the plan as a JSON-compatible mapping."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import io
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -22,6 +21,7 @@ from PIL import Image
 
 from transforms.arrays import Pixels, check_pixels
 from transforms.dali import dali_kind, decode_dali
+from transforms.errors import plain_message
 from transforms.exif import exif_orientation
 from transforms.ffmpeg import ACCURATE_BICUBIC, decode_ffmpeg, decode_ffmpeg_nv12, ffmpeg_kind
 from transforms.libjpeg import LIBJPEG_BUILDS, decode_jpeglib, jpeglib_kind
@@ -236,14 +236,8 @@ def decode(name: str, data: bytes) -> Pixels:
         pixels = decoder.function(data)
         check_pixels(pixels)
     except Exception as error:  # Codecs raise whatever they like on damaged data.
-        raise DecodeError(f"{decoder.name}: {_message(error)}") from error
+        raise DecodeError(f"{decoder.name}: {plain_message(error)}") from error
     return pixels
-
-
-def _message(error: Exception) -> str:
-    """What a library says, on one line and without the addresses of its objects."""
-    text = re.sub(r" at 0x[0-9a-f]+", "", str(error))
-    return " ".join(text.split()) or type(error).__name__
 
 
 @dataclass(frozen=True)
@@ -272,4 +266,4 @@ def read_header(data: bytes) -> Header:
             # Not getexif(), which decodes a whole PNG in search of EXIF and takes XMP for it.
             return Header(*image.size, exif_orientation(image.info.get("exif", b"")))
     except Exception as error:
-        raise DecodeError(f"reading the header: {_message(error)}") from error
+        raise DecodeError(f"reading the header: {plain_message(error)}") from error

@@ -1,6 +1,8 @@
-"""Errors of grids, in a module that loads no codec."""
+"""Errors of grids, and what libraries say in theirs; in a module that loads no codec."""
 
 from __future__ import annotations
+
+import re
 
 
 class GridError(ValueError):
@@ -17,3 +19,9 @@ class MissingExtraError(GridError):
     def __init__(self, message: str, extras: tuple[str, ...]) -> None:
         super().__init__(message)
         self.extras = extras
+
+
+def plain_message(error: Exception) -> str:
+    """What a library says, on one line and without the addresses of its objects."""
+    text = re.sub(r" at 0x[0-9a-f]+", "", str(error))
+    return " ".join(text.split()) or type(error).__name__

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from transforms.canonical import canonical_sha256
 from transforms.colors import COLORS
 from transforms.decoders import DECODERS, Exif
 from transforms.errors import GridError
@@ -197,12 +196,6 @@ class Grid:
     def applies_exif(self) -> bool:
         """Whether a decoder of the grid turns images as their EXIF orientation says."""
         return any(DECODERS[name].exif is Exif.APPLIED for name in self.decoders)
-
-
-def canonical_sha256(document: Any) -> str:
-    """Return the sha256 of a JSON-compatible value, whatever the order of its keys."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def grid_from_document(document: Mapping[str, Any], name: str) -> Grid:

@@ -43,6 +43,14 @@ VALIDATION = ("val", "validation")
 SPLITS = {"train", "test", *VALIDATION}
 """Words in the paths of files that hold one split."""
 
+KAGGLE_CLASSES = "LOC_synset_mapping.txt"
+"""The file by which Kaggle's folder is known."""
+
+
+def kaggle_folder(split: str) -> str:
+    """Return the folder, below Kaggle's, that the locations of a split's images start from."""
+    return f"ILSVRC/Data/CLS-LOC/{split}"
+
 
 def read_imagenet(
     images: str, label_file: str | None, class_list: str | None, split: str
@@ -63,7 +71,7 @@ def read_imagenet(
     if root.fs.isfile(root.path):
         return _read_archives(root, [""], label_file, classes, split)
     files = list_files(root)
-    if "LOC_synset_mapping.txt" in files:
+    if KAGGLE_CLASSES in files:
         _refuse_superfluous(root, "--classes", class_list)
         return _read_kaggle(root, label_file, split)
     archives = [name for name in files if name.endswith((".parquet", ".tar")) and "/" not in name]
@@ -126,8 +134,8 @@ def _read_published_tar(
 
 
 def _read_kaggle(root: Root, label_file: str | None, split: str) -> SourceSet:
-    classes = read_classes(root.child("LOC_synset_mapping.txt"))
-    folder = open_root(root.child(f"ILSVRC/Data/CLS-LOC/{split}"))
+    classes = read_classes(root.child(KAGGLE_CLASSES))
+    folder = open_root(root.child(kaggle_folder(split)))
     if split == "train":
         _refuse_superfluous(root, "--label-file", label_file)
         return _read_class_folders(folder, classes, split)

@@ -19,4 +19,4 @@ def test_all_problems_are_told() -> None:
     assert "$.version: 1 was expected" in message
     assert "$.formats[0]: 'zip' is not one of ['webdataset', 'parquet']" in message
     assert "'surprise' was unexpected" in message
-    assert message.count("is a required property") == 11
+    assert message.count("is a required property") == 12

@@ -1,0 +1,265 @@
+"""All files of a set, or of a part of it, in parallel: what each holds, and what they add up to."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+from tqdm import tqdm
+
+from manifests import layout
+from manifests.layout import receipt_path, shard_name
+from manifests.tables import parse_parquet
+from pipelines.checks.files import HashingReader, check_file, shard_scan
+from pipelines.checks.index import parse_sums, plan_messages, sums_messages
+from pipelines.checks.records import (
+    MISSING,
+    Checked,
+    Depth,
+    FileRow,
+    Holders,
+    Manifest,
+    Part,
+    Problem,
+    checked,
+    unreadable,
+)
+from pipelines.checks.shards import ShardSamples, check_receipt, check_samples
+from pipelines.errors import named
+from pipelines.storage import Root, read_file
+
+
+@dataclass(frozen=True)
+class Job:
+    """A set that is checked.
+
+    Attributes:
+        root: where it is.
+        present: paths of all files there.
+        manifest: which follows its schema.
+        rows: of the files table, by shard; None for the files that no shard owns.
+        holders: by sha256, the files that have these bytes.
+        part: that is checked.
+        depth: how far files are looked into.
+    """
+
+    root: Root
+    present: frozenset[str]
+    manifest: Manifest
+    rows: Mapping[int | None, Sequence[FileRow]]
+    holders: Holders
+    part: Part
+    depth: Depth
+
+    def receipt(self, shard: int) -> str:
+        """Return the path of a shard's receipt."""
+        return receipt_path(shard_name(shard, self.manifest["counts"]["shards"]))
+
+    def named_files(self) -> set[str]:
+        """Return the paths of all files that the set has, index and receipts included."""
+        stored = {row.path for rows in self.rows.values() for row in rows if not row.same_as}
+        receipts = map(self.receipt, range(self.manifest["counts"]["shards"]))
+        return {layout.MANIFEST, layout.FILES, layout.SUMS, *receipts, *stored}
+
+    def needed(self, shard: int | None) -> list[FileRow]:
+        """Return the rows of the stored files that the part has of a shard, or of none.
+
+        A file that was left out as a duplicate stands for the one that has its bytes.
+        """
+        rows = self.rows.get(shard, ())
+        mine = [row for row in rows if row.variant is None or row.variant in self.part.variants]
+        paths = {row.same_as or row.path for row in mine}
+        return [row for row in rows if row.path in paths and row.same_as is None]
+
+
+def make_job(
+    root: Root,
+    present: frozenset[str],
+    manifest: Manifest,
+    rows: Iterable[FileRow],
+    part: Part,
+    depth: Depth,
+) -> Job:
+    """Index the rows of the files table."""
+    by_shard: dict[int | None, list[FileRow]] = defaultdict(list)
+    holders: dict[str, list[FileRow]] = defaultdict(list)
+    for row in rows:
+        by_shard[row.shard].append(row)
+        if row.same_as is None:
+            holders[row.sha256].append(row)
+    return Job(root, present, manifest, by_shard, holders, part, depth)
+
+
+@dataclass
+class _Totals:
+    """What the tables of samples add up to, shard by shard, and whether all could be read."""
+
+    are_complete: bool = True
+    samples: int = 0
+    rejected: list[str] = field(default_factory=list)
+    content: Any = field(default_factory=hashlib.sha256)
+
+    def add(self, samples: ShardSamples | None) -> None:
+        """Add the next shard."""
+        if samples is None:
+            self.are_complete = False
+            return
+        self.samples += len(samples.keys)
+        self.rejected += samples.rejected
+        for key, sha256 in samples.sources:
+            self.content.update(f"{sha256}  {key}\n".encode())
+
+
+def check_contents(job: Job) -> tuple[list[Checked], list[Problem]]:
+    """Read every file of the part that is there.
+
+    Returns:
+        The files, and the problems that show where they are put together.
+    """
+    totals = _Totals()
+    results: list[Checked] = []
+    with _progress(job) as bar:
+        for result in _check_files(job, totals):
+            results.append(result)
+            bar.update(result.bytes)
+    if layout.SUMS in job.present:
+        results.append(_check_sums(job, {result.path: result.sha256 for result in results}))
+    problems = _absences(job)
+    if totals.are_complete:
+        problems += [*_total_problems(job, totals), *_reject_problems(job, totals)]
+    return results, problems
+
+
+def _progress(job: Job) -> tqdm[Any]:
+    size = sum(row.bytes for shard in (None, *job.part.shards) for row in job.needed(shard))
+    return tqdm(total=size, unit="B", unit_scale=True, file=sys.stderr, disable=None)
+
+
+def _check_files(job: Job, totals: _Totals) -> Iterator[Checked]:
+    threads = os.cpu_count() or 1
+    shards = job.part.shards
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(functools.partial(_check_set_file, job), _present(job, None))
+        # Tables of samples wait for their files, so only as many shards as threads are at work.
+        for start in range(0, len(shards), threads):
+            yield from _check_shards(job, shards[start : start + threads], totals, pool)
+
+
+def _present(job: Job, shard: int | None) -> list[FileRow]:
+    return [row for row in job.needed(shard) if row.path in job.present]
+
+
+def _check_set_file(job: Job, row: FileRow) -> Checked:
+    scan = functools.partial(_scan_plan, job) if row.path == layout.PLAN else None
+    return check_file(job.root, row, job.holders, scan)
+
+
+def _scan_plan(job: Job, reader: HashingReader) -> list[str]:
+    return plan_messages(b"".join(iter(reader.read, b"")), job.manifest)
+
+
+def _check_shards(
+    job: Job, shards: range, totals: _Totals, pool: ThreadPoolExecutor
+) -> Iterator[Checked]:
+    """Check the tables of some shards, then all their files."""
+    work = []
+    for shard, (samples, results) in zip(
+        shards, pool.map(functools.partial(_check_tables, job), shards), strict=True
+    ):
+        yield from results
+        totals.add(samples)
+        files = [row for row in _present(job, shard) if row.variant is not None]
+        work += [(row, samples) for row in files]
+    yield from pool.map(lambda each: _check_variant_file(job, *each), work)
+
+
+def _check_tables(job: Job, shard: int) -> tuple[ShardSamples | None, list[Checked]]:
+    """Check a shard's table of samples and its receipt, as far as they are there."""
+    rows = job.rows.get(shard, ())
+    samples = None
+    results = []
+    for row in _present(job, shard):
+        if row.variant is None:
+            samples, result = check_samples(job.root, row, rows, job.manifest, job.holders)
+            results.append(result)
+    receipt = job.receipt(shard)
+    if receipt in job.present:
+        fingerprint = job.manifest["plan"]["fingerprint"]
+        results.append(check_receipt(job.root, receipt, fingerprint, rows, samples))
+    return samples, results
+
+
+def _check_variant_file(job: Job, row: FileRow, samples: ShardSamples | None) -> Checked:
+    scan = None
+    if samples is not None:
+        digests = samples.digests_of(row) if job.depth is Depth.PIXELS else None
+        scan = shard_scan(row, samples.expected(job.manifest["image_format"]["name"], digests))
+    return check_file(job.root, row, job.holders, scan)
+
+
+def _absences(job: Job) -> list[Problem]:
+    """Return the files that the part must have and that are not there."""
+    shards = job.part.shards
+    paths = [row.path for shard in shards for row in job.needed(shard)]
+    if job.part.is_whole:
+        paths += [row.path for row in job.needed(None)]
+        paths += [layout.SUMS, *map(job.receipt, shards)]
+    return [Problem(path, MISSING) for path in paths if path not in job.present]
+
+
+def _check_sums(job: Job, found: Mapping[str, str]) -> Checked:
+    """Compare ``SHA256SUMS`` with the files table and with the receipts that were read."""
+    try:
+        data = read_file(job.root, layout.SUMS)
+    except OSError as error:
+        return unreadable(layout.SUMS, error)
+    sums = {row.path: row.sha256 for rows in job.rows.values() for row in rows if not row.same_as}
+    sums[layout.FILES] = job.manifest["files"]["sha256"]
+    receipts = [job.receipt(shard) for shard in range(job.manifest["counts"]["shards"])]
+    said = parse_sums(data)
+    others = [
+        Problem(path, f"its sha256 is {found[path]}, {layout.SUMS} says {said[path]}")
+        for path in receipts
+        if path in found and said.get(path, found[path]) != found[path]
+    ]
+    return checked(layout.SUMS, data, sums_messages(data, sums, receipts), others)
+
+
+def _total_problems(job: Job, totals: _Totals) -> list[Problem]:
+    """Compare the manifest with what the tables of samples of all shards make."""
+    if not job.part.is_whole:
+        return []
+    content = job.manifest["source"]["content_sha256"]
+    names = ("samples", "rejects", "content_sha256")
+    said = (job.manifest["counts"]["samples"], job.manifest["counts"]["rejects"], content)
+    made = (totals.samples, len(totals.rejected), totals.content.hexdigest())
+    return [
+        Problem(layout.MANIFEST, f"says {name} {one}, the tables of samples make {other}")
+        for name, one, other in zip(names, said, made, strict=True)
+        if one != other
+    ]
+
+
+def _reject_problems(job: Job, totals: _Totals) -> list[Problem]:
+    """Compare the table of rejects with the rejected samples of the part's shards."""
+    if layout.REJECTS not in job.present:
+        return []
+    try:
+        table = parse_parquet(read_file(job.root, layout.REJECTS))
+        rows = table.select(["shard", "key"]).to_pylist()
+    except (pa.ArrowException, OSError, KeyError) as error:
+        return [Problem(layout.REJECTS, f"cannot be read: {error}")]
+    keys = [row["key"] for row in rows if row["shard"] in job.part.shards]
+    differing = sorted({*keys} ^ {*totals.rejected})
+    if not differing:
+        return []
+    text = f"differs from the tables of samples in {named(differing)}"
+    return [Problem(layout.REJECTS, text)]

@@ -1,0 +1,168 @@
+"""Samples made again from their sources, and compared with what the set says of them."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from manifests import layout
+from manifests.changes import field_changes
+from manifests.layout import samples_path
+from manifests.tables import RejectReason, SampleStatus, parse_parquet
+from pipelines.checks.contents import Job
+from pipelines.checks.records import Problem
+from pipelines.errors import named
+from pipelines.make_sample import MadeSample, Reject, make_sample
+from pipelines.make_shard import ReadSource
+from pipelines.readers.access import source_reader
+from pipelines.readers.imagenet import KAGGLE_CLASSES, kaggle_folder
+from pipelines.shard_job import prepare_libraries
+from pipelines.shards import Plan, current_identities, load_plan, read_sources
+from pipelines.storage import open_root, read_file
+from transforms.errors import plain_message
+from transforms.grid import AXES
+
+Row = Mapping[str, Any]
+
+
+def regenerate(
+    job: Job, sound: Collection[str], count: int, images: str
+) -> tuple[list[Problem], list[str]]:
+    """Make random samples of a part again.
+
+    Args:
+        job: the set.
+        sound: paths of the files without problems; plan and sources are among them.
+        count: of samples; all, where the part has no more.
+        images: what the set was made from, as it was given then.
+
+    Returns:
+        What differs, and which methods have another build here than the set was made with.
+
+    Raises:
+        InputError: there is nothing at ``images``.
+        GridError: a method of the set is not installed here.
+    """
+    prepare_libraries()
+    plan = load_plan(job.root)
+    read = source_reader(_source_url(images, plan.split))
+    reasons = _reasons(job) if layout.REJECTS in sound else {}
+    shards = [each for each in job.part.shards if samples_path(plan.shard_name(each)) in sound]
+    problems = [
+        problem
+        for shard, numbers in _chosen(plan, shards, count)
+        for problem in _shard_problems(job, plan, read, reasons, shard, numbers)
+    ]
+    return problems, _build_notes(plan)
+
+
+def _source_url(images: str, split: str) -> str:
+    """Return the URL that the locations in the table of sources start from."""
+    root = open_root(images)
+    is_kaggle = root.fs.exists(root.join(KAGGLE_CLASSES))
+    return root.child(kaggle_folder(split)) if is_kaggle else root.url
+
+
+def _reasons(job: Job) -> dict[str, str]:
+    """Return why samples were rejected, by key."""
+    table = parse_parquet(read_file(job.root, layout.REJECTS))
+    return {row["key"]: row["reason"] for row in table.select(["key", "reason"]).to_pylist()}
+
+
+def _chosen(plan: Plan, shards: Sequence[int], count: int) -> Iterator[tuple[int, Iterator[int]]]:
+    """Choose samples at random; yield each shard that has some, with their numbers in the set."""
+    size = plan.samples_per_shard
+    numbers = [shard * size + place for shard in shards for place in range(plan.shard_size(shard))]
+    chosen = sorted(random.sample(numbers, min(count, len(numbers))))
+    yield from itertools.groupby(chosen, lambda number: number // size)
+
+
+def _shard_problems(
+    job: Job,
+    plan: Plan,
+    read: ReadSource,
+    reasons: Mapping[str, str],
+    shard: int,
+    numbers: Iterable[int],
+) -> Iterator[Problem]:
+    path = samples_path(plan.shard_name(shard))
+    sources = read_sources(job.root, shard)
+    table = parse_parquet(read_file(job.root, path))
+    rows = {row["key"]: row for row in table.to_pylist()}
+    for number in numbers:
+        source = sources[number - shard * plan.samples_per_shard]
+        key = source["key"]
+        if reasons.get(key) == RejectReason.CRASHED.value:
+            continue  # It would end this process.
+        for text in _sample_messages(job, plan, read, source, rows.get(key), reasons.get(key)):
+            yield Problem(path, f"sample {key!r}: {text}")
+
+
+def _sample_messages(
+    job: Job, plan: Plan, read: ReadSource, source: Row, row: Row | None, reason: str | None
+) -> list[str]:
+    """Make a sample again and compare it with its row of the table of samples.
+
+    Args:
+        job: the set.
+        plan: of the set.
+        read: gives the bytes of a source.
+        source: of the sample.
+        row: what the set says of it.
+        reason: why it was rejected, if it was and that is known.
+    """
+    if row is None:
+        return [f"{layout.SOURCES} has it, but not this table"]
+    try:
+        data = read(source)
+    except Exception as error:  # noqa: BLE001 - archives and file systems raise whatever they like.
+        return [f"its source {source['name']!r} cannot be read: {plain_message(error)}"]
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != row["source_sha256"]:
+        expected = row["source_sha256"]
+        return [f"its source {source['name']!r} has the sha256 {sha256}, expected {expected}"]
+    return _made_messages(job, plan, make_sample(plan, source, data), row, reason)
+
+
+def _made_messages(
+    job: Job, plan: Plan, made: MadeSample | Reject, row: Row, reason: str | None
+) -> list[str]:
+    found = SampleStatus.OK.value
+    if isinstance(made, Reject):
+        found = made.reason.value if reason else SampleStatus.REJECTED.value
+    said = reason or row["status"]
+    if found != said:
+        return [f"made again it is {found}, the set says {said}"]
+    if isinstance(made, Reject):
+        return []
+    changed = [
+        variant.id
+        for variant, rendered in zip(plan.grid.variants, made.variants, strict=True)
+        if variant.id in job.part.variants and rendered.digest != row[variant.slug]
+    ]
+    return [f"made again it has other pixels in {named(changed)}"] if changed else []
+
+
+def _build_notes(plan: Plan) -> list[str]:
+    """Say which methods have another build here; methods that differ alike are told together."""
+    here = _methods(current_identities(plan.grid, plan.image_format))
+    methods: dict[tuple[str, ...], list[str]] = {}
+    for method, planned in _methods(plan.identities).items():
+        changes = tuple(field_changes(planned, here[method]))
+        if changes:
+            methods.setdefault(changes, []).append(method)
+    return [
+        f"made with another build than the one here: {', '.join(names)} ({'; '.join(changes)})"
+        for changes, names in methods.items()
+    ]
+
+
+def _methods(identities: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the identities of methods by axis and name, and of the encoder."""
+    methods = {"image format": identities["encoder"]}
+    for axis, (kind, _) in AXES.items():
+        methods |= {f"{kind} {name}": each for name, each in identities[axis].items()}
+    return methods

@@ -1,0 +1,174 @@
+"""``sysnoise verify``: whether a finished set, or a part of it, is what its manifest says.
+
+All problems are collected; checks end early only where manifest or files table, which name the
+rest, cannot be used. Neither Beam nor the codecs that made the set are loaded, unless samples are
+to be made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from manifests import layout
+from pipelines.checks.contents import Job, check_contents, make_job
+from pipelines.checks.index import (
+    check_files_table,
+    check_manifest,
+    count_messages,
+    stray_problems,
+)
+from pipelines.checks.records import MISSING, Checked, Depth, Manifest, Part, Problem
+from pipelines.errors import UsageError
+from pipelines.ranges import Range
+from pipelines.storage import list_files, open_root
+from transforms.builds import is_importable
+from transforms.methods import install_line, unknown_name
+
+UNFINISHED = "missing: this is not a finished set"
+NO_MORE = "nothing else was checked, because {} says what the rest must be"
+
+
+@dataclass(frozen=True)
+class Regeneration:
+    """Samples that are made again.
+
+    Attributes:
+        samples: how many, chosen at random.
+        images: what the set was made from, as it was given then.
+    """
+
+    samples: int
+    images: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be checked.
+
+    Attributes:
+        variants: ids; empty for all.
+        shards: their numbers; None for all.
+        depth: how far files are looked into.
+        regeneration: samples that are made again, if any.
+    """
+
+    variants: tuple[str, ...] = ()
+    shards: Range | None = None
+    depth: Depth = Depth.FILES
+    regeneration: Regeneration | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found.
+
+    Attributes:
+        url: of the set.
+        files: number of files that were read.
+        bytes: their length.
+        problems: sorted by path.
+        notes: what may explain problems, but is none.
+    """
+
+    url: str
+    files: int
+    bytes: int
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return the report as a JSON-compatible mapping."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """Return the problems and the notes as text, one a line."""
+        problems = [f"{problem.path}: {problem.message}" for problem in self.problems]
+        return [*problems, *(f"note: {note}" for note in self.notes)]
+
+    def summary(self) -> str:
+        """Return one line that says how much was checked and how many problems there are."""
+        found = f"{len(self.problems)} problem(s)" if self.problems else "no problems"
+        return f"{self.url}: {found} in {self.files} files, {self.bytes / 1e6:.1f} MB"
+
+
+def verify(url: str, wanted: Wanted) -> Report:
+    """Check a set.
+
+    Args:
+        url: its root, path or fsspec URL.
+        wanted: the part that is checked, and how.
+
+    Raises:
+        InputError: there is nothing at the URL, or at that of the source images.
+        UsageError: the set has no such variants or shards, or a library is missing.
+    """
+    root = open_root(url)
+    present = frozenset(list_files(root))
+    if layout.MANIFEST not in present:
+        return _report(url, [], [Problem(layout.MANIFEST, UNFINISHED)])
+    manifest, first = check_manifest(root)
+    if manifest is None:
+        return _report(url, [first], [], NO_MORE.format(layout.MANIFEST))
+    part = _part(manifest, wanted)
+    if wanted.depth is Depth.PIXELS:
+        _prepare_decoding(manifest)
+    if layout.FILES not in present:
+        missing = Problem(layout.FILES, MISSING)
+        return _report(url, [first], [missing], NO_MORE.format(layout.FILES))
+    rows, second = check_files_table(root, manifest)
+    if rows is None:
+        return _report(url, [first, second], [], NO_MORE.format(layout.FILES))
+    job = make_job(root, present, manifest, rows, part, wanted.depth)
+    results, problems = check_contents(job)
+    problems += [Problem(layout.MANIFEST, text) for text in count_messages(manifest, rows)]
+    problems += stray_problems(present, job.named_files())
+    results = [first, second, *results]
+    if wanted.regeneration is None:
+        return _report(url, results, problems)
+    again, notes = _make_again(job, results, wanted.regeneration)
+    return _report(url, results, problems + again, *notes)
+
+
+def _report(
+    url: str, results: Sequence[Checked], problems: Sequence[Problem], *notes: str
+) -> Report:
+    own = [problem for result in results for problem in result.problems]
+    size = sum(result.bytes for result in results)
+    return Report(url, len(results), size, tuple(sorted({*own, *problems})), notes)
+
+
+def _make_again(
+    job: Job, results: Sequence[Checked], regeneration: Regeneration
+) -> tuple[list[Problem], list[str]]:
+    damaged = {problem.path for result in results for problem in result.problems}
+    sound = {result.path for result in results} - damaged
+    unusable = [path for path in (layout.PLAN, layout.SOURCES) if path not in sound]
+    if unusable:
+        return [Problem(path, "no sample can be made again without it") for path in unusable], []
+    # Here, because it loads the codecs.
+    from pipelines.checks.regenerate import regenerate
+
+    return regenerate(job, sound, regeneration.samples, regeneration.images)
+
+
+def _part(manifest: Manifest, wanted: Wanted) -> Part:
+    ids = [variant["id"] for variant in manifest["variants"]]
+    for variant in wanted.variants:
+        if variant not in ids:
+            raise UsageError(unknown_name("variant", variant, ids))
+    count = manifest["counts"]["shards"]
+    shards = wanted.shards.resolve(count) if wanted.shards else range(count)
+    variants = frozenset(wanted.variants or ids)
+    is_whole = len(variants) == len(ids) and len(shards) == count
+    return Part(variants, shards, is_whole)
+
+
+def _prepare_decoding(manifest: Manifest) -> None:
+    """Refuse images whose library is missing, and lift Pillow's limit: the set had its own."""
+    if manifest["image_format"]["name"] == "jxl" and not is_importable("imagecodecs"):
+        raise UsageError(f"decoding the images needs imagecodecs: {install_line('jxl')}")
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None
