@@ -119,13 +119,12 @@ def generate(
 
     Raises:
         InputError: the grid does not go with the dataset.
-        UsageError: the scope names shards that the plan does not have.
+        UsageError: the split does not fit into file names, or the scope names shards that the plan
+            does not have.
         OutputError: the output holds something else, is worked on or cannot be written.
         ShardError: shards could not be made; the others are committed.
     """
-    _refuse_unfit_grid(source.kind, grid)
-    _refuse_unfit_split(source.split)
-    check_open_files(len(grid.variants) * len(settings.formats))
+    check_request(source, grid, settings)
     output = open_output(output_url)
     refuse_foreign_output(output)
     plan = make_plan(source, grid, settings)
@@ -182,6 +181,19 @@ def _read_failures(job: Job, pending: Sequence[int]) -> list[Failure]:
         for path in list_folder(output, layout.FAILURES)
         if path in paths
     ]
+
+
+def check_request(source: SourceSet, grid: Grid, settings: Settings) -> None:
+    """Refuse what cannot be generated, whatever the output is.
+
+    Raises:
+        InputError: the grid does not go with the dataset.
+        UsageError: the split does not fit into file names.
+        OutputError: the system does not allow as many open files as a worker needs.
+    """
+    _refuse_unfit_grid(source.kind, grid)
+    _refuse_unfit_split(source.split)
+    check_open_files(len(grid.variants) * len(settings.formats))
 
 
 def check_open_files(shard_files: int) -> None:

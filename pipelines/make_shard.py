@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -54,34 +54,50 @@ def make_shard(
         ShardError: the sources cannot be read; says which and why.
         OutputError: the files cannot be written.
     """
-    name = plan.shard_name(shard)
     try:
-        sources = read_sources(output, shard)
-        strikes = read_strikes(output, shard)
-        with working_folder(output, name) as folder:
-            writers = {fmt: _open_writer(plan, fmt, folder) for fmt in plan.formats}
-            tally = Tally(plan.grid)
-            rows = []
-            for source in sources:
-                on_sample(source["key"])
-                made = _make(plan, source, read, strikes.get(source["key"], 0))
-                rows.append(_write_sample(plan, made, list(writers.values()), tally))
-            on_sample(None)
-            files = _commit(plan, name, folder, writers, rows, tally, output)
-        receipt = {
-            "fingerprint": plan.fingerprint,
-            "shard": shard,
-            "samples": tally.samples,
-            "rejects": [_reject_row(row, shard) for row in rows if "reason" in row],
-            **tally.document(),
-            "files": files,
-        }
-        write_file(output, receipt_path(name), json_bytes(receipt))
+        return write_shard(plan, shard, read_sources(output, shard), read, output, on_sample)
     except OSError as error:
         raise OutputError(
             f"writing to {output.url!r}: {error.strerror or error}; mend that and run the same "
             "command again, finished shards are kept"
         ) from error
+
+
+def write_shard(
+    plan: Plan,
+    shard: int,
+    sources: Iterable[Mapping[str, Any]],
+    read: ReadSource,
+    output: Root,
+    on_sample: Callable[[str | None], None],
+) -> dict[str, Any]:
+    """Make and commit a shard of any sources, as :func:`make_shard` does of its own.
+
+    Raises:
+        ShardError: a source cannot be read.
+        OutputError, OSError: the receipt, or another file, cannot be written.
+    """
+    name = plan.shard_name(shard)
+    strikes = read_strikes(output, shard)
+    with working_folder(output, name) as folder:
+        writers = {fmt: _open_writer(plan, fmt, folder) for fmt in plan.formats}
+        tally = Tally(plan.grid)
+        rows = []
+        for source in sources:
+            on_sample(source["key"])
+            made = _make(plan, source, read, strikes.get(source["key"], 0))
+            rows.append(_write_sample(plan, made, list(writers.values()), tally))
+        on_sample(None)
+        files = _commit(plan, name, folder, writers, rows, tally, output)
+    receipt = {
+        "fingerprint": plan.fingerprint,
+        "shard": shard,
+        "samples": tally.samples,
+        "rejects": [_reject_row(row, shard) for row in rows if "reason" in row],
+        **tally.document(),
+        "files": files,
+    }
+    write_file(output, receipt_path(name), json_bytes(receipt))
     return receipt
 
 
