@@ -75,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("second", metavar="B", help="another one, made in another environment")
     codecs = _command(commands, "codecs", "list the decoders and how far they differ", _codecs)
     codecs.add_argument("--json", action="store_true", help="print JSON instead of text")
+    status = _command(commands, "status", "say how far an output of generate is", _status)
+    status.add_argument("output", metavar="OUT", help="path or fsspec URL")
+    status.add_argument("--json", action="store_true", help="print JSON instead of text")
     demo = _command(commands, "demo", "generate two small sets from shipped photographs", _demo)
     demo.add_argument("--output", default="demo", metavar="PATH", help="default: %(default)s")
     return parser
@@ -330,6 +333,13 @@ def _codecs(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
 
     document = describe_codecs()
     print(json.dumps(document, indent=2) if arguments.json else format_codecs(document))
+
+
+def _status(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    from pipelines.status import describe_status, format_status
+
+    document = describe_status(arguments.output)
+    print(json.dumps(document, indent=2) if arguments.json else format_status(document))
 
 
 def _demo(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
