@@ -18,6 +18,7 @@ from pipelines.ranges import parse_range
 from transforms.errors import GridError, MissingExtraError
 
 if TYPE_CHECKING:
+    from pipelines.estimate import Estimate
     from pipelines.readers.sources import SourceSet
     from pipelines.shards import Settings
 
@@ -75,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("second", metavar="B", help="another one, made in another environment")
     codecs = _command(commands, "codecs", "list the decoders and how far they differ", _codecs)
     codecs.add_argument("--json", action="store_true", help="print JSON instead of text")
+    status = _command(commands, "status", "say how far an output of generate is", _status)
+    status.add_argument("output", metavar="OUT", help="path or fsspec URL")
+    status.add_argument("--json", action="store_true", help="print JSON instead of text")
     demo = _command(commands, "demo", "generate two small sets from shipped photographs", _demo)
     demo.add_argument("--output", default="demo", metavar="PATH", help="default: %(default)s")
     _add_verify(commands)
@@ -197,6 +201,11 @@ def _add_generate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=_positive, metavar="N", help="local processes (default: all cores)"
     )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="write nothing, but estimate size and time from a few images",
+    )
 
 
 def _add_verify(commands: Any) -> None:
@@ -268,6 +277,7 @@ def _generate(
     _require_encoder(arguments.image_format)
     logging.basicConfig(level=logging.ERROR)  # Beam warns of much that is no concern of a user.
     from pipelines.beam_options import beam_runner
+    from pipelines.estimate import estimate
     from pipelines.generate import Scope, generate
     from pipelines.resume import Existing
 
@@ -275,8 +285,11 @@ def _generate(
     source = read().limited(arguments.limit)
     for warning in source.warnings:
         print(f"sysnoise: warning: {warning}", file=sys.stderr)
-    scope = Scope(Existing(arguments.existing or Existing.RESUME.value), arguments.shard_range)
     settings = _settings(arguments)
+    if arguments.dry_run:
+        _print_estimate(estimate(source, grid, arguments.output, settings, runner, options))
+        return
+    scope = Scope(Existing(arguments.existing or Existing.RESUME.value), arguments.shard_range)
     manifest = generate(source, grid, arguments.output, settings, scope, runner, options)
     if manifest is None:
         print(
@@ -309,6 +322,18 @@ def _print_finished(output: str, manifest: dict[str, Any]) -> None:
                 f"{noise['variants']} variant(s) equals the baseline's",
                 file=sys.stderr,
             )
+
+
+def _print_estimate(found: Estimate) -> None:
+    from pipelines.estimate import format_estimate
+
+    print(format_estimate(found))
+    if not found.fits:
+        print(
+            f"sysnoise: warning: the estimated {found.total_bytes / 1e6:.1f} MB do not fit into "
+            "what is free where the output will be",
+            file=sys.stderr,
+        )
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -373,6 +398,13 @@ def _codecs(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
 
     document = describe_codecs()
     print(json.dumps(document, indent=2) if arguments.json else format_codecs(document))
+
+
+def _status(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    from pipelines.status import describe_status, format_status
+
+    document = describe_status(arguments.output)
+    print(json.dumps(document, indent=2) if arguments.json else format_status(document))
 
 
 def _demo(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:

@@ -119,13 +119,12 @@ def generate(
 
     Raises:
         InputError: the grid does not go with the dataset.
-        UsageError: the scope names shards that the plan does not have.
+        UsageError: the split does not fit into file names, or the scope names shards that the plan
+            does not have.
         OutputError: the output holds something else, is worked on or cannot be written.
         ShardError: shards could not be made; the others are committed.
     """
-    _refuse_unfit_grid(source.kind, grid)
-    _refuse_unfit_split(source.split)
-    check_open_files(_open_files(grid, settings, scope))
+    check_request(source, grid, settings, scope.existing)
     output = open_output(output_url)
     refuse_foreign_output(output)
     plan = make_plan(source, grid, settings)
@@ -184,10 +183,18 @@ def _read_failures(job: Job, pending: Sequence[int]) -> list[Failure]:
     ]
 
 
-def _open_files(grid: Grid, settings: Settings, scope: Scope) -> int:
-    """Number of shard files that a worker has open: those it writes and, growing, older ones."""
-    written = len(grid.variants) * len(settings.formats)
-    return written + (len(grid.variants) if scope.existing is Existing.GROW else 0)
+def check_request(source: SourceSet, grid: Grid, settings: Settings, existing: Existing) -> None:
+    """Refuse what cannot be generated, whatever the output is.
+
+    Raises:
+        InputError: the grid does not go with the dataset.
+        UsageError: the split does not fit into file names.
+        OutputError: the system does not allow as many open files as a worker needs.
+    """
+    _refuse_unfit_grid(source.kind, grid)
+    _refuse_unfit_split(source.split)
+    older = len(grid.variants) if existing is Existing.GROW else 0  # Read while new ones are made.
+    check_open_files(len(grid.variants) * len(settings.formats) + older)
 
 
 def check_open_files(shard_files: int) -> None:

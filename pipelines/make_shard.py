@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,15 +60,34 @@ def make_shard(
     try:
         earlier = open_earlier(plan, shard, output)
         work = _Shard(plan, shard, plan.shard_name(shard), output, earlier)
+        sources = read_sources(output, shard)
         try:
-            return _make_shard(work, read, on_sample, work.kept())
+            return _write(work, sources, read, on_sample, work.kept())
         except _SamplesChangedError:
-            return _make_shard(work, read, on_sample, {})
+            return _write(work, sources, read, on_sample, {})
     except OSError as error:
         raise OutputError(
             f"writing to {output.url!r}: {error.strerror or error}; mend that and run the same "
             "command again, finished shards are kept"
         ) from error
+
+
+def write_shard(
+    plan: Plan,
+    shard: int,
+    sources: Iterable[Mapping[str, Any]],
+    read: ReadSource,
+    output: Root,
+    on_sample: Callable[[str | None], None],
+) -> dict[str, Any]:
+    """Make and commit a shard of any sources, as :func:`make_shard` does of its own.
+
+    Raises:
+        ShardError: a source cannot be read.
+        OutputError, OSError: the receipt, or another file, cannot be written.
+    """
+    work = _Shard(plan, shard, plan.shard_name(shard), output, None)
+    return _write(work, sources, read, on_sample, {})
 
 
 @dataclass(frozen=True)
@@ -103,11 +122,14 @@ class _SamplesChangedError(Exception):
     """A sample became a reject, or the other way round, so that no file can be kept."""
 
 
-def _make_shard(
-    shard: _Shard, read: ReadSource, on_sample: Callable[[str | None], None], kept: _Kept
+def _write(
+    shard: _Shard,
+    sources: Iterable[Mapping[str, Any]],
+    read: ReadSource,
+    on_sample: Callable[[str | None], None],
+    kept: _Kept,
 ) -> dict[str, Any]:
     plan, output = shard.plan, shard.output
-    sources = read_sources(output, shard.number)
     strikes = read_strikes(output, shard.number)
     tally, rows = Tally(plan.grid), []
     with working_folder(output, shard.name) as folder:

@@ -56,6 +56,7 @@ def loaded_by(statement: str) -> set[str]:
         "import transforms",
         "import manifests",
         "import manifests.layout, manifests.reading, manifests.tables, manifests.environment",
+        "import pipelines.cli, pipelines.status",
     ],
 )
 def test_reading_loads_neither_beam_nor_codecs(statement: str) -> None:
