@@ -21,6 +21,7 @@ from fsspec.core import url_to_fs
 
 from manifests.layout import FILES, MANIFEST, ShardFormat, samples_path, shard_name, variant_path
 from manifests.schema import validate_manifest
+from manifests.tables import parse_parquet
 from transforms.arrays import Pixels
 
 
@@ -62,9 +63,7 @@ class FinishedSet:
     def samples(self, shard: int, columns: Sequence[str]) -> list[dict[str, Any]]:
         """Return columns of a shard's table of samples, a row a sample, rejects included."""
         path = samples_path(shard_name(shard, self.shards))
-        rows: list[dict[str, Any]] = pq.read_table(
-            io.BytesIO(self._read(path)), columns=list(columns)
-        ).to_pylist()
+        rows: list[dict[str, Any]] = parse_parquet(self._read(path), columns).to_pylist()
         return rows
 
     def images(self, variant_id: str, shard: int) -> Iterator[tuple[str, bytes]]:
@@ -90,7 +89,7 @@ class FinishedSet:
 
     @functools.cached_property
     def _same_as(self) -> dict[str, str | None]:
-        table = pq.read_table(io.BytesIO(self._read(FILES)), columns=["path", "same_as"])
+        table = parse_parquet(self._read(FILES), ["path", "same_as"])
         return {row["path"]: row["same_as"] for row in table.to_pylist()}
 
     def _read(self, relative: str) -> bytes:

@@ -7,19 +7,16 @@ that its receipt there vouches for; where nothing of a file can change, the file
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from manifests import layout
 from manifests.changes import plan_changes
 from manifests.layout import ShardFormat, variant_path
 from manifests.reading import stored_images
-from manifests.tables import Duplicates, SampleStatus
+from manifests.tables import Duplicates, SampleStatus, parse_parquet
 from pipelines.errors import OutputError, ShardError, listed
 from pipelines.make_sample import Rendered
 from pipelines.shards import Plan, plan_from_document, vouches
@@ -158,7 +155,7 @@ def open_earlier(plan: Plan, shard: int, output: Root) -> EarlierShard | None:
     earlier = _earlier_plan(output)
     if earlier is None:
         return None
-    table = pq.read_table(io.BytesIO(read_file(output, layout.samples_path(name))))
+    table = parse_parquet(read_file(output, layout.samples_path(name)))
     positions = {variant: place for place, variant in enumerate(plan.grid.variants)}
     return EarlierShard(
         earlier,
