@@ -14,7 +14,7 @@ from manifests.tables import DIFFERENCE, Duplicates, SampleStatus, samples_schem
 from pipelines.errors import OutputError, ShardError
 from pipelines.make_sample import MadeSample, Reject, crashed_sample, make_sample
 from pipelines.shards import Plan, json_bytes, read_sources
-from pipelines.storage import Root, commit_file, working_folder, write_file
+from pipelines.storage import Root, commit_files, working_folder, write_file
 from pipelines.strikes import STRIKES_TO_REJECT, read_strikes
 from pipelines.tally import Tally
 from pipelines.writers.parquet import ParquetWriter
@@ -186,19 +186,19 @@ def _commit(
     """
     variants = plan.grid.variants
     same_as = tally.first_equal() if plan.duplicates is Duplicates.SKIP else range(len(variants))
-    files = []
+    files, moves = [], []
     for shard_format, writer in writers.items():
         paths = [variant_path(each.id, plan.split, name, shard_format) for each in variants]
         for position, written in enumerate(writer.close()):
             row = _file_row(paths[position], variants[position].id, shard_format.value, written)
             first = same_as[position]
             if first == position:
-                commit_file(written.path, output, paths[position])
+                moves.append((written.path, paths[position]))
             else:
                 row["same_as"] = paths[first]
             files.append(row)
     table = _write_samples(plan, rows, os.path.join(folder, "samples"))
-    commit_file(table.path, output, samples_path(name))
+    commit_files([*moves, (table.path, samples_path(name))], output)
     files.append(_file_row(samples_path(name), None, "samples", table))
     return files
 
