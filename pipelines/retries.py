@@ -57,10 +57,10 @@ def with_retries(work: str, call: Callable[[], Answer]) -> Answer:
         return retrying(call)
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not _is_missing(error):
-            raise OSError(_text(error)) from error
+            raise OSError(_reason(error)) from error
         raise
     except Exception as error:
-        raise OSError(_text(error)) from error
+        raise OSError(str(error) or type(error).__name__) from error
 
 
 def can_pass(error: BaseException) -> bool:
@@ -97,7 +97,7 @@ def _is_missing(error: FileNotFoundError) -> bool:
     return _status(root) in (None, _NOT_FOUND) and not can_pass(error)
 
 
-def _text(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     *_, root = _causes(error)
     return str(root) or type(root).__name__
 
@@ -109,6 +109,6 @@ def _tell(work: str, state: RetryCallState) -> None:
         work,
         state.attempt_number,
         ATTEMPTS,
-        _text(error) if error else "",
+        _reason(error) if error else "",
         state.upcoming_sleep,
     )
