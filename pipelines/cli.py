@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
-import logging
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from manifests.grids import grid_names, load_grid
 from manifests.layout import MAX_PIXELS, ShardFormat
 from manifests.schema import ManifestError
 from pipelines.errors import DamageError, InputError, OutputError, ShardError, UsageError
+from pipelines.logs import set_up_logging
 from pipelines.ranges import parse_range
 from transforms.errors import GridError, MissingExtraError
 
@@ -38,6 +38,7 @@ BEAM_HELP = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 failed, 2 bad usage."""
     arguments, beam_arguments = _parser().parse_known_args(argv)
+    set_up_logging()
     try:
         if beam_arguments and not arguments.takes_beam_arguments:
             raise UsageError(f"unknown argument {beam_arguments[0]!r}")
@@ -275,7 +276,6 @@ def _generate(
 ) -> None:
     grid = load_grid(arguments.grid)
     _require_encoder(arguments.image_format)
-    logging.basicConfig(level=logging.ERROR)  # Beam warns of much that is no concern of a user.
     from pipelines.beam_options import beam_runner
     from pipelines.estimate import estimate
     from pipelines.generate import Scope, generate

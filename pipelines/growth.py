@@ -23,6 +23,7 @@ from pipelines.shards import Plan, plan_from_document, vouches
 from pipelines.storage import (
     Root,
     list_folder,
+    open_file,
     read_file,
     remove_file,
     remove_folder,
@@ -197,7 +198,7 @@ def _images(
     plan, shard_format = earlier.plan, earlier.plan.formats[0]
     path = variant_path(variant_id, plan.split, name, shard_format)
     stored = earlier.files[path]["same_as"] or path
-    opened = stack.enter_context(output.fs.open(output.join(stored), "rb"))
+    opened = stack.enter_context(open_file(output, stored))
     return stored_images(opened, shard_format, plan.image_format)
 
 

@@ -17,7 +17,7 @@ from pipelines.errors import OutputError, ShardError
 from pipelines.growth import EarlierShard, KeptFiles, earlier_variants, open_earlier
 from pipelines.make_sample import MadeSample, Reject, Rendered, crashed_sample, make_sample
 from pipelines.shards import Plan, json_bytes, read_sources
-from pipelines.storage import Root, commit_file, remove_file, working_folder, write_file
+from pipelines.storage import Root, commit_files, remove_file, working_folder, write_file
 from pipelines.strikes import STRIKES_TO_REJECT, read_strikes
 from pipelines.tally import Tally
 from pipelines.writers.parquet import ParquetWriter
@@ -271,20 +271,22 @@ def _commit(
     tally: Tally,
 ) -> list[dict[str, Any]]:
     """Finish all files, move them to their places and return their rows of the files table."""
-    plan = shard.plan
-    table = _write_samples(plan, rows, os.path.join(folder, "samples"))
-    files = [row for each in written for row in _commit_variants(shard, each, tally)]
-    commit_file(table.path, shard.output, samples_path(shard.name))
+    finished = [pair for each in written for pair in _finish_variants(shard, each, tally)]
+    files = [row for row, _ in finished]
+    moves = [(file, str(row["path"])) for row, file in finished if file is not None]
+    table = _write_samples(shard.plan, rows, os.path.join(folder, "samples"))
+    commit_files([*moves, (table.path, samples_path(shard.name))], shard.output)
     files.append(_file_row(samples_path(shard.name), None, "samples", table))
-    if shard.earlier is not None:
-        stored = {row["path"] for row in files if row["same_as"] is None}
-        for path in shard.earlier.files.keys() - stored:
-            remove_file(shard.output, path)  # Another variant's file has its bytes now.
+    for row in files:
+        if row["same_as"] is not None:  # An earlier try, or a smaller grid, may have stored it.
+            remove_file(shard.output, row["path"])
     return files
 
 
-def _commit_variants(shard: _Shard, written: _Files, tally: Tally) -> Iterator[dict[str, Any]]:
-    """Move the files of one format to their places, and yield the rows of all variants.
+def _finish_variants(
+    shard: _Shard, written: _Files, tally: Tally
+) -> Iterator[tuple[dict[str, Any], str | None]]:
+    """Yield the row of each variant's file, and the new file to be moved to its place, if any.
 
     With ``Duplicates.SKIP``, a variant's file is left out where an earlier one has its bytes.
     """
@@ -295,15 +297,13 @@ def _commit_variants(shard: _Shard, written: _Files, tally: Tally) -> Iterator[d
     finished = dict(zip(written.positions, written.writer.close(), strict=True))
     for position, path in enumerate(paths):
         if position not in finished:
-            yield dict(written.kept[position])
+            yield dict(written.kept[position]), None
             continue
-        file = finished[position]
+        file, first = finished[position], same_as[position]
         row = _file_row(path, variants[position].id, shard_format.value, file)
-        if same_as[position] == position:
-            commit_file(file.path, shard.output, path)
-        else:
-            row["same_as"] = paths[same_as[position]]
-        yield row
+        if first != position:
+            row["same_as"] = paths[first]
+        yield row, file.path if first == position else None
 
 
 def _file_row(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import threading
 import time
@@ -12,9 +13,11 @@ from tqdm import tqdm
 
 from manifests import layout
 from pipelines.shards import Plan
-from pipelines.storage import Root, list_folder
+from pipelines.storage import Root, is_local, list_folder
 
 TERMINAL_SECONDS = 0.5
+REMOTE_SECONDS = 10.0
+"""Between looks at a remote output, each of which is a request."""
 LOG_SECONDS = 30.0
 
 
@@ -30,8 +33,7 @@ def show_progress(plan: Plan, output: Root, shards: range) -> Iterator[None]:
         shards: those of this run; the ones that are done already do not count for the speed.
     """
     stop = threading.Event()
-    watch = _watch_terminal if sys.stderr.isatty() else _watch_log
-    thread = threading.Thread(target=watch, args=(plan, output, shards, stop), daemon=True)
+    thread = threading.Thread(target=_watch, args=(plan, output, shards, stop), daemon=True)
     thread.start()
     try:
         yield
@@ -46,12 +48,21 @@ def done_shards(plan: Plan, output: Root, shards: range) -> list[int]:
     return [shard for shard in shards if layout.receipt_path(plan.shard_name(shard)) in receipts]
 
 
+def _watch(plan: Plan, output: Root, shards: range, stop: threading.Event) -> None:
+    watch = _watch_terminal if sys.stderr.isatty() else _watch_log
+    try:
+        watch(plan, output, shards, stop)
+    except OSError as error:  # The run itself does not depend on it.
+        logging.getLogger(__name__).warning("the progress is not shown any more: %s", error)
+
+
 def _watch_terminal(plan: Plan, output: Root, shards: range, stop: threading.Event) -> None:
     before = _images(plan, done_shards(plan, output, shards))
     total = _images(plan, shards)
+    pause = TERMINAL_SECONDS if is_local(output) else REMOTE_SECONDS
     with tqdm(total=total, initial=before, unit="image", file=sys.stderr) as bar:
         while True:
-            stopped = stop.wait(TERMINAL_SECONDS)
+            stopped = stop.wait(pause)
             done = done_shards(plan, output, shards)
             bar.set_description(f"shard {len(done)}/{len(shards)}", refresh=False)
             bar.update(_images(plan, done) - bar.n)

@@ -19,7 +19,9 @@ from pipelines.growth import begin_growth, growth_problems, set_receipts_aside
 from pipelines.shards import Plan, load_plan, vouches, write_plan
 from pipelines.storage import (
     Root,
+    exists,
     file_sizes,
+    is_file,
     list_folder,
     read_file,
     remove_file,
@@ -65,23 +67,18 @@ def refuse_foreign_output(output: Root) -> None:
         OutputError: with the output's URL.
     """
     try:
-        if not output.fs.exists(output.path):
+        if not exists(output):
             return
-        is_file = output.fs.isfile(output.path)
-        names = set() if is_file else {name.split("/")[-1] for name in _entries(output)}
+        is_folder = not is_file(output)
+        names = set(list_folder(output, "")) if is_folder else set()
     except OSError as error:
         raise OutputError(f"listing the output {output.url!r}: {error}") from error
     begun = {layout.SOURCES, layout.TEMPORARY}
-    if is_file or (layout.PLAN not in names and names - begun):
+    if not is_folder or (layout.PLAN not in names and names - begun):
         raise OutputError(
             f"the output {output.url!r} is not an empty folder, nor one that holds a set; give "
             "another path"
         )
-
-
-def _entries(output: Root) -> list[str]:
-    names = (path.rstrip("/") for path in output.fs.ls(output.path, detail=False))
-    return [name for name in names if not name.endswith(".tmp")]
 
 
 def prepare_output(
@@ -112,11 +109,13 @@ def prepare_output(
     pending = _pending_shards(plan, output, shards, sizes, existing)
     if pending:
         remove_file(output, layout.MANIFEST)  # Its presence would mean that the set is complete.
-    for shard in pending:
-        remove_file(output, layout.receipt_path(plan.shard_name(shard)))
-        remove_file(output, layout.failure_path(shard))
-        if existing is Existing.RETRY_REJECTS:
-            remove_file(output, layout.strikes_path(shard))
+    stale = {layout.receipt_path(plan.shard_name(shard)) for shard in pending}
+    stale |= {layout.failure_path(shard) for shard in pending}
+    if existing is Existing.RETRY_REJECTS:
+        stale |= {layout.strikes_path(shard) for shard in pending}
+    for folder in (layout.RECEIPTS, layout.FAILURES, layout.STRIKES):
+        for path in stale.intersection(list_folder(output, folder)):
+            remove_file(output, path)
     return pending
 
 

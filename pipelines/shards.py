@@ -20,7 +20,7 @@ from manifests.layout import MAX_PIXELS, PLAN, SOURCES, ShardFormat, shard_name
 from manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from pipelines.errors import OutputError
 from pipelines.readers.sources import ClassInfo, SourceSet, source_fingerprint
-from pipelines.storage import Root, read_file, write_file
+from pipelines.storage import Root, open_file, read_file, write_file
 from pipelines.writers.parquet import row_group_rows
 from transforms.encoders import ENCODERS
 from transforms.grid import Grid, grid_from_document
@@ -230,7 +230,7 @@ def vouches(receipt: Mapping[str, Any], plan: Plan, sizes: Mapping[str, int]) ->
 
 def read_sources(output: Root, shard: int) -> list[dict[str, Any]]:
     """Return the rows of the table of sources that belong to a shard, in key order."""
-    with output.fs.open(output.join(SOURCES), "rb") as opened:
+    with open_file(output, SOURCES) as opened:
         rows: list[dict[str, Any]] = pq.ParquetFile(opened).read_row_group(shard).to_pylist()
     return rows
 

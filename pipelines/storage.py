@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
+import io
 import os
 import posixpath
 import shutil
 import tempfile
+import urllib.parse
 import uuid
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar, cast
 
 import fsspec
 from fsspec.core import url_to_fs
@@ -20,9 +24,18 @@ from fsspec.implementations.local import LocalFileSystem
 
 from manifests.layout import TEMPORARY
 from pipelines.errors import InputError, OutputError
+from pipelines.retries import with_retries
 
 _UNFINISHED = ".tmp"
+_READ_AHEAD = 2**20
+"""Bytes; the tables of a set are small, and S3's own 50 MB would be read anew for each shard."""
+_UPLOADS = 8
+"""Files that go up side by side; at 25 MB a shard file, a worker holds 200 MB of them."""
 IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif")
+ARCHIVE_EXTENSIONS = (".tar", ".zip", ".parquet")
+_WHOLE_FILES = "the server sends only whole files, no parts; download the file and give its path"
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -40,14 +53,17 @@ class Root:
     path: str
 
     def child(self, relative: str) -> str:
-        """Return the URL of a file or folder below this root."""
+        """Return the URL of a file or folder below this root; its own for an empty text."""
+        if not relative:
+            return self.url
         first, separator, rest = self.url.partition("::")
         joined = f"{first}{relative}" if first.endswith("/") else f"{first}/{relative}"
         return joined + separator + rest
 
     def join(self, relative: str) -> str:
         """Return the path of a file below this root; the root itself for an empty text."""
-        return posixpath.join(self.path, relative) if relative else self.path
+        below = urllib.parse.quote(relative) if is_http(self) else relative
+        return posixpath.join(self.path, below) if relative else self.path
 
 
 def open_root(url: str) -> Root:
@@ -61,13 +77,73 @@ def open_root(url: str) -> Root:
     if url.endswith(".zip") and not url.startswith("zip://"):
         url = f"zip://::{url}"
     try:
-        fs, path = url_to_fs(url)
-        exists = path == "" or fs.exists(path)
-    except (OSError, ValueError, ImportError, zipfile.BadZipFile) as error:
-        raise InputError(f"opening {url!r}: {error}") from error
-    if not exists:
+        root = with_retries(f"opening {url!r}", lambda: _connect(url))
+        found = root.path == "" or exists(root)
+    except OSError as error:
+        raise InputError(f"opening {url!r}: {_explained(error)}") from error
+    if not found:
         raise InputError(f"{url!r} does not exist")
+    return root
+
+
+def _connect(url: str, **options: object) -> Root:
+    fs, path = url_to_fs(url, **options)
+    if _speaks(fs, "s3"):
+        # Its retries, and those of botocore below, would multiply with ours and say nothing.
+        fs.retries = 1
+        fs.config_kwargs.setdefault("retries", {"total_max_attempts": 1})
+        fs.max_concurrency = 1  # Parts of a file; whole files go up side by side.
     return Root(url, fs, path)
+
+
+def _speaks(fs: fsspec.AbstractFileSystem, protocol: str) -> bool:
+    return protocol in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
+
+
+def _explained(error: OSError) -> str:
+    """Say what to do where a web server sends only whole files; fsspec has no class for that."""
+    if any(text in str(error) for text in ("support range requests", "seek streaming HTTP file")):
+        return _WHOLE_FILES
+    return str(error)
+
+
+def _reach(root: Root, work: str, relative: str, call: Callable[[], Answer]) -> Answer:
+    """Make a call to the file system of a root, with retries where it is not the local one."""
+    if is_local(root):
+        return call()
+    return with_retries(f"{work} {root.child(relative)!r}", call)
+
+
+def exists(root: Root) -> bool:
+    """Whether there is a file or folder.
+
+    Raises:
+        OSError: that cannot be told.
+    """
+    return bool(root.fs.exists(root.path)) if is_local(root) else _kind(root) is not None
+
+
+def is_file(root: Root) -> bool:
+    """Whether a root that exists is a file; on the web, where all are, one called like an archive.
+
+    Raises:
+        OSError: that cannot be told.
+    """
+    if is_http(root):
+        return root.path.endswith(ARCHIVE_EXTENSIONS)
+    return bool(root.fs.isfile(root.path)) if is_local(root) else _kind(root) == "file"
+
+
+def _kind(root: Root) -> str | None:
+    """Return ``file`` or ``directory``; None where there is nothing.
+
+    The file systems' own ``exists`` and ``isfile`` take any failure for an absence.
+    """
+    try:
+        info = _reach(root, "looking for", "", lambda: root.fs.info(root.path))
+    except FileNotFoundError:
+        return None
+    return str(info["type"])
 
 
 def list_images(root: Root) -> list[str]:
@@ -76,17 +152,50 @@ def list_images(root: Root) -> list[str]:
 
 
 def list_files(root: Root) -> list[str]:
-    """Return the paths of all files below a folder, relative to it, sorted."""
+    """Return the paths of all files below a folder, relative to it, sorted.
+
+    Raises:
+        InputError: they cannot be listed.
+    """
     prefix = root.path.rstrip("/") + "/" if root.path else ""
-    return sorted(path.removeprefix(prefix) for path in _walk(root))
+    try:
+        if is_http(root):
+            return sorted(_linked_files(root))
+        return sorted(path.removeprefix(prefix) for path in _walk(root))
+    except OSError as error:
+        raise InputError(f"listing {root.url!r}: {error}") from error
 
 
 def _walk(root: Root) -> list[str]:
     if not is_local(root):
-        return list(root.fs.find(root.path))
+        return list(_reach(root, "listing", "", lambda: root.fs.find(root.path)))
     # fsspec does not follow links to folders, and class folders often are links.
     folders = os.walk(root.path, followlinks=True, onerror=_refuse_unreadable)
     return [posixpath.join(folder, name) for folder, _, names in folders for name in names]
+
+
+def _linked_files(root: Root) -> list[str]:
+    """Return the files that the pages of a web server link to, by path relative to the root.
+
+    fsspec's own walk would leave out a folder whose page cannot be had.
+    """
+    names, pages = [], [root.path.rstrip("/") + "/"]
+    for page in pages:  # It grows by the folders that are found.
+        list_page = functools.partial(root.fs.ls, page, detail=False)
+        for link in with_retries(f"listing {page!r}", list_page):
+            path = link.removeprefix(pages[0])
+            if path == link or not path or {"?", "#"} & set(path):
+                continue  # It leads out, to the folder itself, or to the page in another order.
+            if not path.endswith("/"):
+                names.append(urllib.parse.unquote(path))
+            elif link not in pages and posixpath.basename(path[:-1]) not in (".", ".."):
+                pages.append(link)
+    if not names:
+        raise InputError(
+            f"{root.url!r} lists no files: a folder on the web needs a page that links to its "
+            "files; give an archive (.tar, .zip), or download the folder"
+        )
+    return names
 
 
 def _refuse_unreadable(error: OSError) -> None:
@@ -104,9 +213,10 @@ def read_text(url: str, purpose: str) -> str:
         InputError: it cannot be read.
     """
     try:
-        with fsspec.open(url, "rb") as opened:
-            data: bytes = opened.read()
-        return data.decode("utf-8-sig")
+        root = with_retries(f"opening {url!r}", lambda: _connect(url))
+        return read_file(root, "").decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputError(f"the {purpose} {url!r} does not exist") from error
     except (OSError, ValueError) as error:
         raise InputError(f"reading the {purpose} {url!r}: {error}") from error
 
@@ -115,18 +225,27 @@ def open_output(url: str) -> Root:
     """Open the folder that a set is written to; it need not exist.
 
     Raises:
-        OutputError: no such kind of file system, or its library is missing.
+        OutputError: no such kind of file system, one that cannot be written, or its library is
+            missing.
     """
     try:
-        fs, path = url_to_fs(url)
-    except (OSError, ValueError, ImportError) as error:
+        # Other processes write here too, and a kept listing would not show it.
+        root = with_retries(f"opening {url!r}", lambda: _connect(url, use_listings_cache=False))
+    except OSError as error:
         raise OutputError(f"opening the output {url!r}: {error}") from error
-    return Root(url, fs, path.rstrip("/"))
+    if is_http(root):
+        raise OutputError(f"the output {url!r} is on the web, which is only read; give another")
+    return dataclasses.replace(root, path=root.path.rstrip("/"))
 
 
 def is_local(root: Root) -> bool:
     """Whether the root lies in the local file system."""
     return isinstance(root.fs, LocalFileSystem)
+
+
+def is_http(root: Root) -> bool:
+    """Whether the root is a web page or file."""
+    return _speaks(root.fs, "http")
 
 
 def is_process_memory(url: str) -> bool:
@@ -155,19 +274,41 @@ def working_folder(root: Root, owner: str) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def commit_file(local_path: str, root: Root, relative: str) -> None:
-    """Move a finished local file to its place, where it appears whole or not at all.
+def commit_files(files: Sequence[tuple[str, str]], root: Root) -> None:
+    """Move finished local files to their places, where each appears whole or not at all.
 
-    The file's content must have been synced. A local target is renamed into, and its folder synced;
-    a remote one becomes visible when its upload is complete.
+    Their content must have been synced. A local target is renamed into, and its folder synced; a
+    remote one becomes visible when its upload is complete.
+
+    Args:
+        files: path of each, and the path below the root that it is moved to.
+        root: of the set.
+
+    Raises:
+        OSError: one cannot be moved; others may have been.
+        OutputError: one cannot be uploaded; others may have been.
     """
-    target = root.join(relative)
     if is_local(root):
-        _make_folder(Path(target).parent)
-        _rename(local_path, target)
-    else:
-        root.fs.put_file(local_path, target)
-        os.unlink(local_path)
+        for local_path, relative in files:
+            target = root.join(relative)
+            _make_folder(Path(target).parent)
+            _rename(local_path, target)
+        return
+    with ThreadPoolExecutor(_UPLOADS) as pool:
+        for _ in pool.map(lambda file: _upload(root, *file), files):
+            pass  # Raises the first error, and then starts no further upload.
+
+
+def _upload(root: Root, local_path: str, relative: str) -> None:
+    target = root.join(relative)
+    try:
+        _reach(root, "writing", relative, lambda: root.fs.put_file(local_path, target))
+    except OSError as error:
+        raise OutputError(
+            f"writing {root.child(relative)!r}: {error}; mend that and run the same command again, "
+            "finished shards are kept"
+        ) from error
+    os.unlink(local_path)
 
 
 def write_file(root: Root, relative: str, data: bytes) -> None:
@@ -188,10 +329,10 @@ def write_file(root: Root, relative: str, data: bytes) -> None:
                 with contextlib.suppress(FileNotFoundError):  # It has been renamed.
                     os.unlink(temporary)
         else:
-            root.fs.pipe_file(target, data)
+            _reach(root, "writing", relative, lambda: root.fs.pipe_file(target, data))
     except OSError as error:
         raise OutputError(
-            f"writing {target!r}: {error}; give an --output that can be written"
+            f"writing {root.child(relative)!r}: {error}; give an --output that can be written"
         ) from error
 
 
@@ -231,32 +372,105 @@ def read_file(root: Root, relative: str) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
-    return bytes(root.fs.cat_file(root.join(relative)))
+    path = root.join(relative)
+    return bytes(_reach(root, "reading", relative, lambda: root.fs.cat_file(path)))
+
+
+def read_range(root: Root, relative: str, start: int, size: int) -> bytes:
+    """Return some bytes of a file.
+
+    Raises:
+        OSError: they cannot be read, or the file ends before.
+    """
+    path = root.join(relative)
+    data = bytes(
+        _reach(
+            *(root, "reading", relative),
+            lambda: root.fs.cat_file(path, start=start, end=start + size),
+        )
+    )
+    if len(data) != size:
+        found = f"expected {size} bytes from {start} on, found {len(data)}"
+        raise OSError(f"{root.child(relative)!r}: {_WHOLE_FILES if len(data) > size else found}")
+    return data
+
+
+def open_file(root: Root, relative: str) -> BinaryIO:
+    """Open a file to read parts of it.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    path = root.join(relative)
+    if is_local(root):
+        return cast("BinaryIO", root.fs.open(path, "rb"))
+    opened = _reach(
+        *(root, "opening", relative), lambda: root.fs.open(path, "rb", block_size=_READ_AHEAD)
+    )
+    return io.BufferedReader(_RemoteFile(opened, root, relative))
+
+
+class _RemoteFile(io.RawIOBase):
+    """A remote file opened for reading, with retries of each read."""
+
+    def __init__(self, opened: BinaryIO, root: Root, relative: str) -> None:
+        self._opened = opened
+        self._root = root
+        self._relative = relative
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._call(lambda: self._opened.seek(offset, whence))
+
+    def tell(self) -> int:
+        return self._opened.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._call(lambda: self._opened.read(len(buffer)))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _call(self, call: Callable[[], Answer]) -> Answer:
+        try:
+            return _reach(self._root, "reading", self._relative, call)
+        except OSError as error:
+            raise OSError(_explained(error)) from error
+
+    def close(self) -> None:
+        self._opened.close()
+        super().close()
 
 
 def list_folder(root: Root, relative: str) -> list[str]:
     """Return the paths, relative to the root, of the whole files in a folder of a set, sorted."""
     path = root.join(relative)
-    root.fs.invalidate_cache(path)
     try:
-        found = root.fs.ls(path, detail=False)
+        found = _reach(root, "listing", relative, lambda: root.fs.ls(path, detail=False))
     except FileNotFoundError:
         return []
     names = (posixpath.basename(name.rstrip("/")) for name in found)
-    return sorted(f"{relative}/{name}" for name in names if not name.endswith(_UNFINISHED))
+    return sorted(
+        posixpath.join(relative, name) for name in names if not name.endswith(_UNFINISHED)
+    )
 
 
 def remove_folder(root: Root, relative: str) -> None:
     """Remove a folder of a set with all that is in it, if it is there."""
     path = root.join(relative)
-    if root.fs.exists(path):
-        root.fs.rm(path, recursive=True)
+    with contextlib.suppress(FileNotFoundError):
+        _reach(root, "removing", relative, lambda: root.fs.rm(path, recursive=True))
 
 
 def remove_file(root: Root, relative: str) -> None:
     """Remove a file of a set, if it is there."""
+    path = root.join(relative)
     with contextlib.suppress(FileNotFoundError):
-        root.fs.rm_file(root.join(relative))
+        _reach(root, "removing", relative, lambda: root.fs.rm_file(path))
 
 
 def sweep(root: Root, is_owned: Callable[[str], bool]) -> None:
@@ -283,7 +497,8 @@ def sweep(root: Root, is_owned: Callable[[str], bool]) -> None:
 
 def file_sizes(root: Root) -> dict[str, int]:
     """Return the length in bytes of every file of a set, by its path relative to the root."""
-    root.fs.invalidate_cache(root.path)
     prefix = root.path.rstrip("/") + "/"
-    found: dict[str, dict[str, Any]] = root.fs.find(root.path, detail=True)
+    found: dict[str, dict[str, Any]] = _reach(
+        root, "listing", "", lambda: root.fs.find(root.path, detail=True)
+    )
     return {path.removeprefix(prefix): int(info["size"]) for path, info in found.items()}

@@ -15,11 +15,13 @@ import signal
 import sys
 import threading
 
+from pipelines.logs import set_up_logging
 from pipelines.shard_job import Job, run_shard
 
 
 def main(job: Job) -> None:
     """Make shards until standard input ends."""
+    set_up_logging()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # It is for the command to end its workers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # Libraries may print.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from pipelines.photographs import (
     write_coco,
     write_imagenet,
 )
+from tests.servers import Server, s3_server, s3_variables
 from transforms.arrays import Pixels
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -62,6 +63,23 @@ def coco_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("coco")
     write_coco(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3_session() -> Iterator[Server]:
+    """An S3 server, which this process and those that it starts find."""
+    with s3_server() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in s3_variables(server).items():
+            patch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def s3(s3_session: Server) -> Iterator[Server]:
+    """The S3 server, with no faults and no requests yet."""
+    s3_session.requests.clear()
+    yield s3_session
+    s3_session.faults.clear()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipelines.errors import InputError
-from pipelines.storage import Root, open_root
+from pipelines.storage import Root, open_file, open_root, read_file, read_range
 
 
 def tar_members(root: Root, relative: str) -> Iterator[tuple[tarfile.TarInfo, Callable[[], bytes]]]:
@@ -19,14 +19,16 @@ def tar_members(root: Root, relative: str) -> Iterator[tuple[tarfile.TarInfo, Ca
     Raises:
         InputError: not a tar file, or a broken one.
     """
-    path = root.join(relative)
     try:
-        with root.fs.open(path, "rb") as opened, tarfile.open(fileobj=opened, mode="r:") as tar:
+        with (
+            open_file(root, relative) as opened,
+            tarfile.open(fileobj=opened, mode="r:") as tar,
+        ):
             for member in tar:
                 if member.isfile():
                     yield member, functools.partial(_read_member, tar, member)
-    except tarfile.TarError as error:
-        raise InputError(f"reading the tar file {path!r}: {error}") from error
+    except (tarfile.TarError, OSError) as error:
+        raise InputError(f"reading the tar file {root.child(relative)!r}: {error}") from error
 
 
 def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -46,13 +48,13 @@ def source_reader(url: str) -> Callable[[Mapping[str, Any]], bytes]:
 
     @functools.lru_cache(maxsize=1)
     def row_group(file: str, index: int) -> list[bytes | None]:
-        with root.fs.open(root.join(file), "rb") as opened:
+        with open_file(root, file) as opened:
             column = pq.ParquetFile(opened).read_row_group(index, columns=["image.bytes"])["image"]
         return [(image or {}).get("bytes") for image in column.to_pylist()]
 
     @functools.lru_cache(maxsize=16)
     def row_group_starts(file: str) -> list[int]:
-        with root.fs.open(root.join(file), "rb") as opened:
+        with open_file(root, file) as opened:
             metadata = pq.ParquetFile(opened).metadata
         starts = [0]
         for index in range(metadata.num_row_groups):
@@ -70,8 +72,7 @@ def source_reader(url: str) -> Callable[[Mapping[str, Any]], bytes]:
                 raise InputError(f"row {row} of {file!r} has no bytes in its image column")
             return image
         if offset is not None:
-            end = offset + source["size"]
-            return bytes(root.fs.cat_file(root.join(file), start=offset, end=end))
-        return bytes(root.fs.cat_file(root.join(file)))
+            return read_range(root, file, offset, source["size"])
+        return read_file(root, file)
 
     return read

@@ -35,7 +35,15 @@ from pipelines.readers.labels import (
     read_label_file,
 )
 from pipelines.readers.sources import ClassInfo, SourceSet, sample_key, source_table
-from pipelines.storage import IMAGE_EXTENSIONS, Root, list_files, list_images, open_root
+from pipelines.storage import (
+    IMAGE_EXTENSIONS,
+    Root,
+    is_file,
+    list_files,
+    list_images,
+    open_file,
+    open_root,
+)
 
 Classes = tuple[ClassInfo, ...]
 
@@ -68,7 +76,7 @@ def read_imagenet(
     """
     root = open_root(images)
     classes = read_classes(class_list) if class_list else ()
-    if root.fs.isfile(root.path):
+    if is_file(root):
         return _read_archives(root, [""], label_file, classes, split)
     files = list_files(root)
     if KAGGLE_CLASSES in files:
@@ -254,7 +262,7 @@ def _read_parquet(root: Root, files: Sequence[str], classes: Classes, split: str
     labels: list[int] = []
     for file in files:
         path = root.join(file)
-        schema, read = _read_parquet_labels(root, path)
+        schema, read = _read_parquet_labels(root, file)
         classes = classes or _hugging_face_classes(schema.metadata or {})
         stem = sample_key(path)
         for row, image in enumerate(read["image"].to_pylist()):
@@ -267,9 +275,10 @@ def _read_parquet(root: Root, files: Sequence[str], classes: Classes, split: str
     return _source_set(root, names, labels, classes, split, file=tables, row=rows)
 
 
-def _read_parquet_labels(root: Root, path: str) -> tuple[pa.Schema, pa.Table]:
+def _read_parquet_labels(root: Root, file: str) -> tuple[pa.Schema, pa.Table]:
+    path = root.child(file)
     try:
-        with root.fs.open(path, "rb") as opened:
+        with open_file(root, file) as opened:
             parquet = pq.ParquetFile(opened)
             schema = parquet.schema_arrow
             columns = {"image.bytes", "image.path", "label"}
@@ -280,7 +289,7 @@ def _read_parquet_labels(root: Root, path: str) -> tuple[pa.Schema, pa.Table]:
                     f"numbers), found {', '.join(f'{f.name}: {f.type}' for f in schema)}"
                 )
             return schema, parquet.read(columns=["image.path", "label"])
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"reading the Parquet file {path!r}: {error}") from error
 
 

@@ -142,7 +142,7 @@ BAD: dict[str, tuple[str, Break, int, list[str]]] = {
         "imagenet",
         lambda folder: {"label-file": folder / "none.txt"},
         1,
-        ["label file '{folder}/none.txt'", "No such file"],
+        ["the label file '{folder}/none.txt' does not exist"],
     ),
     "missing images": (
         "imagenet",
@@ -197,7 +197,7 @@ BAD: dict[str, tuple[str, Break, int, list[str]]] = {
         "coco",
         lambda folder: {"annotations": folder / "none.json"},
         1,
-        ["annotations '{folder}/none.json'", "No such file"],
+        ["annotations '{folder}/none.json' does not exist"],
     ),
     "grid that crops": (
         "coco",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -9,28 +11,128 @@ import pytest
 
 from pipelines.errors import InputError, OutputError
 from pipelines.storage import (
-    commit_file,
+    commit_files,
+    exists,
+    file_sizes,
+    is_file,
+    list_files,
+    list_folder,
     list_images,
+    open_file,
     open_output,
     open_root,
     read_file,
+    read_range,
+    read_text,
+    remove_file,
+    remove_folder,
     working_folder,
     write_file,
 )
+from tests.servers import (
+    BUCKET,
+    Fault,
+    Server,
+    http_server,
+    plain_http_server,
+    s3_client,
+    s3_objects,
+)
+
+MULTI_PART = 101 * 2**20
+"""Bytes; s3fs sends files of 100 MiB and more in parts of 50 MiB."""
+
+WEB_NAMES = ["100%.JPEG", "a b.JPEG", "class one/x%20+ü#?&.jpg", "plain.jpg"]
 
 
-@pytest.mark.parametrize("scheme", ["local", "memory"])
-def test_write_commit_and_read(scheme: str, tmp_path: Path) -> None:
-    url = str(tmp_path / "set") if scheme == "local" else f"memory://{tmp_path.name}"
-    output = open_output(url)
+@pytest.mark.parametrize("scheme", ["local", "memory", "s3"])
+@pytest.mark.usefixtures("s3")
+def test_files_of_a_set_come_and_go(scheme: str, tmp_path: Path) -> None:
+    urls = {"local": str(tmp_path / "set"), "memory": f"memory://{tmp_path.name}"}
+    output = open_output(urls.get(scheme, f"s3://{BUCKET}/{tmp_path.name}"))
+    assert not exists(output)
+    assert list_folder(output, "a") == []
     write_file(output, "a/small", b"small")
     with working_folder(output, "0") as folder:
-        path = Path(folder) / "large"
-        path.write_bytes(b"large")
-        commit_file(str(path), output, "b/large")
-        assert not path.exists()
+        files = [(str(Path(folder) / name), f"b/{name}") for name in ("large", "huge")]
+        for path, relative in files:
+            Path(path).write_bytes(relative.encode())
+        commit_files(files, output)
+        assert list(Path(folder).iterdir()) == []
     assert not Path(folder).exists()
-    assert (read_file(output, "a/small"), read_file(output, "b/large")) == (b"small", b"large")
+    assert exists(output)
+    assert not is_file(output)
+    assert read_file(output, "a/small") == b"small"
+    assert read_range(output, "b/large", 2, 3) == b"lar"
+    with open_file(output, "b/huge") as opened:
+        opened.seek(-4, os.SEEK_END)
+        assert opened.read() == b"huge"
+    assert file_sizes(output) == {"a/small": 5, "b/large": 7, "b/huge": 6}
+    assert list_folder(output, "b") == ["b/huge", "b/large"]
+    remove_folder(output, "b")
+    remove_file(output, "a/small")
+    assert file_sizes(output) == {}
+    remove_folder(output, "b")
+    remove_file(output, "a/small")
+
+
+def test_what_another_process_writes_is_seen_at_once(s3: Server) -> None:
+    output = open_output("s3://bucket/shared")
+    client = s3_client(s3)
+    assert not exists(output)
+    write_file(output, "receipts/1", b"1")
+    assert list_folder(output, "receipts") == ["receipts/1"]
+    assert file_sizes(output) == {"receipts/1": 1}
+    client.put_object(Bucket=BUCKET, Key="shared/receipts/2", Body=b"22")
+    client.put_object(Bucket=BUCKET, Key="shared/receipts/1", Body=b"longer")
+    assert list_folder(output, "receipts") == ["receipts/1", "receipts/2"]
+    assert file_sizes(output) == {"receipts/1": 6, "receipts/2": 2}
+    with open_file(output, "receipts/1") as opened:
+        assert opened.read() == b"longer"
+    for number in (1, 2):
+        client.delete_object(Bucket=BUCKET, Key=f"shared/receipts/{number}")
+    assert list_folder(output, "receipts") == []
+    assert not exists(output)
+
+
+@pytest.mark.parametrize("way", ["commit", "write"])
+def test_large_files_go_up_in_parts_and_appear_whole_or_not_at_all(
+    way: str, s3: Server, tmp_path: Path
+) -> None:
+    output = open_output(f"s3://bucket/parts-{way}")
+    data = os.urandom(2**20) * (MULTI_PART // 2**20)
+
+    def put() -> None:
+        if way == "write":
+            write_file(output, "large", data)
+        else:
+            (tmp_path / "large").write_bytes(data)
+            commit_files([(str(tmp_path / "large"), "large")], output)
+
+    s3.faults.append(Fault("PUT .*partNumber=2", 403))
+    with pytest.raises(OutputError, match=rf"writing 's3://bucket/parts-{way}/large': told to"):
+        put()
+    assert s3_objects(s3, f"parts-{way}") == {}
+    assert not s3_client(s3).list_multipart_uploads(Bucket=BUCKET).get("Uploads")
+    s3.faults.clear()
+    put()
+    assert len(s3.seen("PUT .*partNumber=3")) == 1
+    assert s3_objects(s3, f"parts-{way}") == {"large": data}
+
+
+def test_one_upload_that_fails_fails_the_commit(s3: Server, tmp_path: Path) -> None:
+    output = open_output("s3://bucket/many")
+    names = [f"{number:02d}" for number in range(40)]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    s3.faults.append(Fault("PUT /bucket/many/03", 403))
+    with pytest.raises(OutputError, match="writing 's3://bucket/many/03': told to"):
+        commit_files([(str(tmp_path / name), name) for name in names], output)
+    stored = s3_objects(s3, "many")
+    assert "03" not in stored
+    assert len(stored) < len(names) - 1  # Those that had not begun were not begun.
+    assert all(data.decode() == name for name, data in stored.items())
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(set(names) - set(stored))
 
 
 def test_failed_write_leaves_nothing_and_names_the_file(tmp_path: Path) -> None:
@@ -59,3 +161,92 @@ def test_zip_stands_for_its_members(tmp_path: Path) -> None:
 def test_missing_source_is_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=name):
         open_root(str(tmp_path / name))
+
+
+@pytest.fixture
+def web_folder(tmp_path: Path) -> Path:
+    """``my images``, with names that URLs must quote, and the same as ``val.zip``, ``val.tar``."""
+    folder = tmp_path / "my images"
+    with (
+        zipfile.ZipFile(tmp_path / "val.zip", "w") as zipped,
+        tarfile.open(tmp_path / "val.tar", "w") as tarred,
+    ):
+        for name in WEB_NAMES:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(os.urandom(10_000))
+            zipped.write(folder / name, f"val/{name}")
+            tarred.add(folder / name, f"val/{name}")
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", ["my images", "my images/", "my%20images/"])
+def test_a_folder_on_the_web_is_listed_and_read(path: str, web_folder: Path) -> None:
+    with plain_http_server(web_folder) as server:
+        root = open_root(f"{server.url}/{path}")
+        assert not is_file(root)
+        assert list_files(root) == WEB_NAMES
+        for name in WEB_NAMES:
+            assert read_file(root, name) == (web_folder / "my images" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "url", ["zip://val/::{}/val.zip", "zip://val::{}/val.zip", "tar://val::{}/val.tar"]
+)
+def test_archives_are_read_in_place_here_and_on_the_web(url: str, web_folder: Path) -> None:
+    with http_server(web_folder) as server:
+        for base in (str(web_folder), server.url):
+            root = open_root(url.format(base))
+            assert list_files(root) == WEB_NAMES
+            for name in WEB_NAMES:
+                assert read_file(root, name) == (web_folder / "my images" / name).read_bytes()
+
+
+def test_what_the_web_cannot_do_is_said(web_folder: Path) -> None:
+    with (
+        zipfile.ZipFile(web_folder / "val.zip", "w") as zipped,
+        tarfile.open(web_folder / "val.tar", "w") as tarred,
+    ):
+        for name in WEB_NAMES[:2]:  # More than is read at a time.
+            (web_folder / "large").write_bytes(bytes(10 * 2**20))
+            zipped.write(web_folder / "large", name)
+            tarred.add(web_folder / "large", name)
+    (web_folder / "index").mkdir()
+    (web_folder / "index" / "index.html").write_text("no links")
+    with plain_http_server(web_folder) as server:
+        for url in (f"{server.url}/val.zip", f"tar://::{server.url}/val.tar"):
+            with pytest.raises(InputError, match="sends only whole files, no parts; download"):
+                open_root(url)
+        with pytest.raises(InputError, match=r"lists no files: .* give an archive"):
+            list_files(open_root(f"{server.url}/index/"))
+        with pytest.raises(OutputError, match="is on the web, which is only read"):
+            open_output(f"{server.url}/out")
+        with pytest.raises(InputError, match=r"label file 'http://.*/val.txt' does not exist"):
+            read_text(f"{server.url}/val.txt", "label file")
+        server.faults.append(Fault("/my%20images", 403))
+        with pytest.raises(InputError, match=r"opening 'http://.*': 403, message='Forbidden'"):
+            open_root(f"{server.url}/my images/")
+
+
+def test_a_folder_that_cannot_be_listed_to_its_end_is_no_smaller_folder(web_folder: Path) -> None:
+    with plain_http_server(web_folder) as server:
+        server.faults.append(Fault("GET /my%20images/class%20one", 404))
+        with pytest.raises(InputError, match=r"listing 'http://.*my images/': .*/class%20one"):
+            list_files(open_root(f"{server.url}/my images/"))
+
+
+def test_links_of_a_page_that_are_no_files_of_its_folder_are_left_out(tmp_path: Path) -> None:
+    links = ("?C=N;O=D", "#top", "/", "../", "./", "b.jpg", "http://elsewhere/c.jpg", "sub/")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.jpg").write_bytes(b"a")
+    text = "".join(f'<a href="{link}">link</a>\n' for link in links)
+    (tmp_path / "index.html").write_text(text)
+    with plain_http_server(tmp_path) as server:
+        assert list_files(open_root(f"{server.url}/")) == ["b.jpg", "sub/a.jpg"]
+
+
+def test_a_range_beyond_the_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    root = open_root(str(tmp_path))
+    assert read_range(root, "a", 1, 4) == b"2345"
+    with pytest.raises(OSError, match=r"/a': expected 5 bytes from 1 on, found 4"):
+        read_range(root, "a", 1, 5)
