@@ -228,6 +228,10 @@ def _generate_coco(arguments: argparse.Namespace, beam_arguments: list[str]) -> 
 def _generate(
     arguments: argparse.Namespace, beam_arguments: list[str], read: Callable[[], SourceSet]
 ) -> None:
+    if arguments.existing == "overwrite" and arguments.shard_range:
+        raise UsageError(
+            "--overwrite removes the shards of all ranges; leave it or --shard-range out"
+        )
     grid = load_grid(arguments.grid)
     _require_encoder(arguments.image_format)
     logging.basicConfig(level=logging.ERROR)  # Beam warns of much that is no concern of a user.

@@ -134,7 +134,7 @@ def generate(
     refuse_foreign_output(output)
     plan = make_plan(source, grid, settings)
     shards = scope.shards.resolve(plan.shards) if scope.shards else range(plan.shards)
-    with lock_shards(output, shards):
+    with lock_shards(output, shards if scope.shards else None):
         pending = prepare_output(plan, source.table, output, scope.existing, shards)
         if pending:
             job = Job(source.root, output_url, plan.fingerprint)

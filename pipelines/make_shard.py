@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from manifests.layout import ShardFormat, receipt_path, samples_path, variant_path
 from manifests.tables import DIFFERENCE, Duplicates, SampleStatus, samples_schema
-from pipelines.errors import OutputError, ShardError
+from pipelines.errors import ShardError, unwritable
 from pipelines.growth import EarlierShard, KeptFiles, earlier_variants, open_earlier
 from pipelines.make_sample import MadeSample, Reject, Rendered, crashed_sample, make_sample
 from pipelines.shards import Plan, json_bytes, read_sources
@@ -65,10 +65,7 @@ def make_shard(
         except _SamplesChangedError:
             return _make_shard(work, read, on_sample, {})
     except OSError as error:
-        raise OutputError(
-            f"writing to {output.url!r}: {error.strerror or error}; mend that and run the same "
-            "command again, finished shards are kept"
-        ) from error
+        raise unwritable(f"writing {error.filename or output.url!r}", error) from error
 
 
 @dataclass(frozen=True)
@@ -254,10 +251,6 @@ def _commit(
     files = [row for each in written for row in _commit_variants(shard, each, tally)]
     commit_file(table.path, shard.output, samples_path(shard.name))
     files.append(_file_row(samples_path(shard.name), None, "samples", table))
-    if shard.earlier is not None:
-        stored = {row["path"] for row in files if row["same_as"] is None}
-        for path in shard.earlier.files.keys() - stored:
-            remove_file(shard.output, path)  # Another variant's file has its bytes now.
     return files
 
 
@@ -281,6 +274,7 @@ def _commit_variants(shard: _Shard, written: _Files, tally: Tally) -> Iterator[d
             commit_file(file.path, shard.output, path)
         else:
             row["same_as"] = paths[same_as[position]]
+            remove_file(shard.output, path)  # A try with other samples, or a smaller grid, has it.
         yield row
 
 
