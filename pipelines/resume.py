@@ -20,6 +20,7 @@ from pipelines.shards import Plan, load_plan, vouches, write_plan
 from pipelines.storage import (
     Root,
     file_sizes,
+    is_unfinished,
     list_folder,
     read_file,
     remove_file,
@@ -57,9 +58,10 @@ class Existing(Enum):
 
 
 def refuse_foreign_output(output: Root) -> None:
-    """Refuse a file, and a folder of other things than a set.
+    """Refuse a file, and a folder of other things than a set, which has a plan.
 
-    What a run leaves that was killed before it had a plan is no such thing.
+    What a run leaves that was killed before it had a plan is no such thing, nor are files beside
+    those of a set: they are left alone.
 
     Raises:
         OutputError: with the output's URL.
@@ -72,7 +74,7 @@ def refuse_foreign_output(output: Root) -> None:
     except OSError as error:
         raise OutputError(f"listing the output {output.url!r}: {error}") from error
     begun = {layout.SOURCES, layout.TEMPORARY}
-    if is_file or (layout.PLAN not in names and names - begun):
+    if is_file or not (_has_plan(output) if layout.PLAN in names else names <= begun):
         raise OutputError(
             f"the output {output.url!r} is not an empty folder, nor one that holds a set; give "
             "another path"
@@ -81,7 +83,16 @@ def refuse_foreign_output(output: Root) -> None:
 
 def _entries(output: Root) -> list[str]:
     names = (path.rstrip("/") for path in output.fs.ls(output.path, detail=False))
-    return [name for name in names if not name.endswith(".tmp")]
+    return [name for name in names if not is_unfinished(name)]
+
+
+def _has_plan(output: Root) -> bool:
+    """Whether the file that is called like a plan is one, of whatever version."""
+    try:
+        document = json.loads(read_file(output, layout.PLAN))
+    except ValueError:
+        return False
+    return isinstance(document, dict) and {"version", "fingerprint"} <= document.keys()
 
 
 def prepare_output(
@@ -109,7 +120,7 @@ def prepare_output(
     sweep(output, lambda owner: len(shards) == plan.shards or owner in names)
     sizes = file_sizes(output)
     set_receipts_aside(plan, output, shards, sizes)
-    pending = _pending_shards(plan, output, shards, sizes, existing)
+    pending = pending_shards(plan, output, shards, sizes, existing)
     if pending:
         remove_file(output, layout.MANIFEST)  # Its presence would mean that the set is complete.
     for shard in pending:
@@ -137,8 +148,9 @@ def _adopt_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -
         write_plan(plan, table, output)
         return
     if stored.fingerprint == plan.fingerprint:
-        if not pq.read_table(io.BytesIO(read_file(output, layout.SOURCES))).equals(table):
-            write_plan(plan, table, output)  # The same images, but somewhere else.
+        if not _holds_table(output, table):  # The same images, but somewhere else.
+            remove_file(output, layout.MANIFEST)
+            write_plan(plan, table, output)
     elif existing is Existing.GROW:
         begin_growth(stored, plan, output)
         write_plan(plan, table, output)
@@ -151,6 +163,13 @@ def _adopt_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -
             f"the output {output.url!r} holds a set of another plan; give another path, {growing}"
             f"--overwrite to remove it:\n{listed(changes)}"
         )
+
+
+def _holds_table(output: Root, table: pa.Table) -> bool:
+    try:
+        return bool(pq.read_table(io.BytesIO(read_file(output, layout.SOURCES))).equals(table))
+    except (FileNotFoundError, pa.ArrowInvalid):  # Neither is a run's doing.
+        return False
 
 
 def finished_manifest(output: Root) -> dict[str, Any] | None:
@@ -183,9 +202,18 @@ def _some(keys: Sequence[str], count: int) -> str:
     return ", ".join(keys) + (f" and {count - len(keys)} more" if count > len(keys) else "")
 
 
-def _pending_shards(
+def pending_shards(
     plan: Plan, output: Root, shards: range, sizes: Mapping[str, int], existing: Existing
 ) -> list[int]:
+    """Return the numbers of those shards that have no receipt of the plan, or not their files.
+
+    Args:
+        plan: of the output.
+        output: where the receipts are.
+        shards: the shards in question.
+        sizes: length in bytes of every file of the set, by path.
+        existing: with ``RETRY_REJECTS``, shards that hold rejects are pending, too.
+    """
     paths = {shard: layout.receipt_path(plan.shard_name(shard)) for shard in shards}
     receipts = set(list_folder(output, layout.RECEIPTS))
     return [
