@@ -278,7 +278,7 @@ def of_a_newer_version(folder: Path, options: Options) -> Options:
         (lambda folder, options: {"samples-per-shard": "5"}, ["samples_per_shard: 3 -> 5"]),
         (lambda folder, options: {"format": "parquet"}, ["formats: ['webdataset'] -> ['parquet']"]),
         (lambda folder, options: {"limit": "17"}, ["samples: 18 -> 17", "rocket_00018"]),
-        (of_another_library, ["identities.decoders.pillow.version: 9.9.9 -> "]),
+        (of_another_library, ["decoder pillow: version: 9.9.9 -> "]),
         (of_a_newer_version, ["expected a plan of version 1, found 99"]),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -328,6 +328,15 @@ def test_nothing_but_a_set_is_overwritten(
     assert outcome.code == 1
     assert outcome.lacks("is not an empty folder, nor one that holds a set") == []
     assert stamps(tmp_path / "out") == before
+
+
+def test_finish_takes_nothing_but_a_set(output: Path, tmp_path: Path) -> None:
+    cut(output / "plan.json")
+    broken = command("finish", str(output))
+    assert (broken.code, broken.lacks("not an empty folder, nor one that holds a set")) == (1, [])
+    nothing = command("finish", str(tmp_path / "none"))
+    assert (nothing.code, nothing.lacks("/none' has no plan.json: nothing was")) == (1, [])
+    assert not (tmp_path / "none").exists()
 
 
 def test_overwrite_goes_with_no_range(options: Options, output: Path) -> None:
