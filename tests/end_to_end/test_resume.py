@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -397,6 +398,7 @@ def test_two_runs_do_not_work_on_one_output(
     output = tmp_path / "out"
     started = generating(options)
     wait_for((output / "plan.json").exists)
+    started.kill_all(signal.SIGSTOP)
     for outcome in (
         generate("imagenet", options),
         generate("imagenet", options | {"samples-per-shard": "5"}, "--overwrite"),
@@ -405,6 +407,7 @@ def test_two_runs_do_not_work_on_one_output(
     ):
         assert outcome.code == 1
         assert outcome.lacks("another run is working on shards of") == []
+    started.kill_all(signal.SIGCONT)
     assert started.end().code == 0
     assert tree(output) == tree(small_set)
 
@@ -414,11 +417,13 @@ def test_ranges_make_a_set_together(options: Options, small_set: Path, tmp_path:
     one = options | {"workers": "1"}
     first = generating(one, "--shard-range=:4")
     wait_for((output / "plan.json").exists)
+    first.kill_all(signal.SIGSTOP)
     other = generating(one, "--shard-range=4:")
     overlapping = generate("imagenet", one, "--shard-range=3:5")
     assert (overlapping.code, overlapping.lacks("another run", "between 3 and 4")) == (1, [])
     early = command("finish", str(output))
     assert (early.code, early.lacks("another run is working")) == (1, [])
+    first.kill_all(signal.SIGCONT)
     ends = first.end(), other.end()
     assert [(end.code, end.message) for end in ends] == [(0, ""), (0, "")]
     assert "shards :4 are done; when all are, run 'sysnoise finish" in ends[0].out
