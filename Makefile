@@ -18,7 +18,7 @@ test: .venv/dev ## run all tests
 test-extras: .venv/extras ## run the tests of the extras jpeglib and dali
 	$(BIN)/python -m pytest -m extras
 
-test-slow: .venv/dev ## run the slow tests: mutated files, sets of two environments, the benchmark
+test-slow: .venv/dev ## run the slow tests, which take root: killed runs, full disks, mutated files, ...
 	$(BIN)/python -m pytest -m slow
 
 bench: .venv-bench/done ## measure speed and memory into bench/: 20 minutes, 20 GB free, Linux

@@ -274,6 +274,10 @@ def _generate_coco(arguments: argparse.Namespace, beam_arguments: list[str]) -> 
 def _generate(
     arguments: argparse.Namespace, beam_arguments: list[str], read: Callable[[], SourceSet]
 ) -> None:
+    if arguments.existing == "overwrite" and arguments.shard_range:
+        raise UsageError(
+            "--overwrite removes the shards of all ranges; leave it or --shard-range out"
+        )
     grid = load_grid(arguments.grid)
     _require_encoder(arguments.image_format)
     from pipelines.beam_options import beam_runner

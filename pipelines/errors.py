@@ -27,6 +27,19 @@ class DamageError(Exception):
     """A set that is not what its manifest says; the message is the summary."""
 
 
+def unwritable(doing: str, error: OSError) -> OutputError:
+    """Return the error of an output that the system does not let be changed.
+
+    Args:
+        doing: what was being done, to which file or folder.
+        error: of the system.
+    """
+    return OutputError(
+        f"{doing}: {error.strerror or error}; mend that and run the same command again, finished "
+        "shards are kept"
+    )
+
+
 def listed(problems: Sequence[str]) -> str:
     """Return the first problems, one a line, and how many more there are."""
     lines = [f"  {problem}" for problem in problems[:SHOWN]]

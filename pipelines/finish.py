@@ -22,9 +22,22 @@ from manifests.tables import (
 )
 from pipelines.errors import OutputError, ShardError, listed
 from pipelines.locks import lock_shards
-from pipelines.resume import finished_manifest
+from pipelines.resume import (
+    Existing,
+    finished_manifest,
+    pending_shards,
+    refuse_foreign_output,
+)
 from pipelines.shards import Plan, json_bytes, load_plan, read_sources
-from pipelines.storage import Root, open_output, read_file, remove_folder, write_file
+from pipelines.storage import (
+    Root,
+    file_sizes,
+    open_output,
+    read_file,
+    remove_folder,
+    sweep,
+    write_file,
+)
 from pipelines.tally import merge_differences, noise_by_axis, noise_by_variant
 from transforms.targets import map_annotation
 
@@ -65,7 +78,8 @@ def finish(plan: Plan, output: Root) -> dict[str, Any]:
         noise_by_variant(plan.grid, receipts, differences),
         noise_by_axis(plan.grid, differences),
     )
-    for folder in (layout.TEMPORARY, layout.FAILURES, layout.STRIKES, layout.EARLIER):
+    sweep(output, lambda owner: True)
+    for folder in (layout.FAILURES, layout.STRIKES, layout.EARLIER):
         remove_folder(output, folder)
     write_file(output, layout.MANIFEST, json_bytes(manifest))
     return manifest
@@ -76,14 +90,23 @@ def finish_set(output_url: str) -> dict[str, Any]:
 
     Raises:
         OutputError: no output of ``sysnoise generate``, or a run is working on it.
-        ShardError: a shard has no receipt.
+        ShardError: a shard has no receipt, or not the files that it names.
     """
     output = open_output(output_url)
+    refuse_foreign_output(output)
     try:
         plan = load_plan(output)
     except FileNotFoundError as error:
         raise OutputError(f"{output_url!r} has no {layout.PLAN}: nothing was generated") from error
-    with lock_shards(output, range(plan.shards)):
+    with lock_shards(output, None):
+        sizes = file_sizes(output)
+        pending = pending_shards(plan, output, range(plan.shards), sizes, Existing.RESUME)
+        if pending:
+            raise ShardError(
+                f"{len(pending)} of {plan.shards} shards of {output_url!r} have no receipt, or not "
+                "the files that it names; make them with 'sysnoise generate', as the others:\n"
+                f"{listed([f'shard {shard}' for shard in pending])}"
+            )
         return finished_manifest(output) or finish(plan, output)
 
 

@@ -9,6 +9,7 @@ shard that fails leaves a file that says why, since not every runner reports err
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import logging
 import re
@@ -40,6 +41,9 @@ from transforms.grid import Grid
 
 SPARE_FILES = 64
 """Open files that a process needs beside the shards that it writes."""
+
+INTERRUPT_SECONDS = 0.2
+"""The longest time in which the command does not notice that it is interrupted."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def generate(
     refuse_foreign_output(output)
     plan = make_plan(source, grid, settings)
     shards = scope.shards.resolve(plan.shards) if scope.shards else range(plan.shards)
-    with lock_shards(output, shards):
+    with lock_shards(output, shards if scope.shards else None):
         pending = prepare_output(plan, source.table, output, scope.existing, shards)
         if pending:
             job = Job(source.root, output_url, plan.fingerprint)
@@ -157,8 +161,12 @@ def run_pipeline(
         return _read_failures(job, pending)
     direct = options.view_as(DirectOptions)  # A worker without a shard would only start and stop.
     direct.direct_num_workers = min(direct.direct_num_workers, len(pending))
-    with local_run() as run:
-        _build(job, pending, runner, options)
+    # Beam works in a thread: an interrupt amid its work would put its own threads at odds.
+    with local_run() as run, concurrent.futures.ThreadPoolExecutor(1) as beam_thread:
+        done = beam_thread.submit(_build, job, pending, runner, options)
+        while not concurrent.futures.wait([done], INTERRUPT_SECONDS).done:
+            pass
+    done.result()
     return run.failures
 
 

@@ -15,6 +15,8 @@ from types import FrameType
 from pipelines.shard_job import Failure
 from pipelines.shard_process import ShardProcess
 
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+
 
 class LocalRun:
     """The worker processes of a run, and what failed in it."""
@@ -56,7 +58,11 @@ def current_run() -> LocalRun | None:
 
 @contextlib.contextmanager
 def local_run() -> Iterator[LocalRun]:
-    """Make a run the current one while the body works; an interrupt stops it."""
+    """Make a run the current one while the body works; Ctrl-C and SIGTERM stop it.
+
+    They raise KeyboardInterrupt. The body must not wait for long at a time: what interrupts a
+    thread just before it begins to wait is noticed when it has waited.
+    """
     global _current
     run = LocalRun()
 
@@ -64,11 +70,12 @@ def local_run() -> Iterator[LocalRun]:
         run.stop()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in _INTERRUPTS}
     _current = run
     try:
         yield run
     finally:
         run.stop()
         _current = None
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -7,20 +7,25 @@ import errno
 import fcntl
 import logging
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from manifests.layout import LOCK, TEMPORARY
-from pipelines.errors import OutputError
-from pipelines.storage import Root, is_local
+from pipelines.errors import OutputError, unwritable
+from pipelines.storage import Root, is_local, make_folder
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 _ALL = 0
 """As a length, everything from a position on (fcntl(2))."""
 
+_TRIES = 5
+_SECONDS_BETWEEN = 0.2
+"""A run holds all shards for a moment when it ends, which is no reason to refuse another one."""
+
 
 @contextlib.contextmanager
-def lock_shards(output: Root, shards: range) -> Iterator[None]:
+def lock_shards(output: Root, shards: range | None) -> Iterator[None]:
     """Keep other processes from some shards of an output while the body runs.
 
     The lock is a record lock (fcntl(2)) on a byte a shard, which the system gives back when the
@@ -28,7 +33,7 @@ def lock_shards(output: Root, shards: range) -> Iterator[None]:
 
     Args:
         output: the output.
-        shards: a range of step 1 that is not empty.
+        shards: a range of step 1 that is not empty; None for all, whatever their number.
 
     Raises:
         OutputError: another process holds one of them, or the lock cannot be made.
@@ -44,27 +49,37 @@ def lock_shards(output: Root, shards: range) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open_locked(output: Root, shards: range) -> int:
+def _open_locked(output: Root, shards: range | None) -> int:
     path = output.join(LOCK)
+    place = (_ALL, 0) if shards is None else (len(shards), shards.start)
     while True:
         try:
-            os.makedirs(output.join(TEMPORARY), exist_ok=True)
+            make_folder(Path(output.join(TEMPORARY)))
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if not Path(output.path).is_dir():
+                raise unwritable(f"writing {path!r}", error) from error
             continue  # Another run removed the folder at its end.
         except OSError as error:
-            raise OutputError(
-                f"writing {path!r}: {error.strerror}; give an --output that can be written"
-            ) from error
-        if not _try_lock(descriptor, len(shards), shards.start):
+            raise unwritable(f"writing {path!r}", error) from error
+        if not _lock_patiently(descriptor, *place):
             os.close(descriptor)
+            which = "" if shards is None else f" between {shards.start} and {shards.stop - 1}"
             raise OutputError(
-                f"another run is working on shards of {output.url!r} between {shards.start} and "
-                f"{shards.stop - 1}; wait for its end, or work on other shards with --shard-range"
+                f"another run is working on shards of {output.url!r}{which}; wait for its end, or "
+                "work on other shards with --shard-range"
             )
         if _is_at(path, descriptor):
             return descriptor
         os.close(descriptor)  # Another run removed the file at its end.
+
+
+def _lock_patiently(descriptor: int, length: int, start: int) -> bool:
+    for _ in range(_TRIES - 1):
+        if _try_lock(descriptor, length, start):
+            return True
+        time.sleep(_SECONDS_BETWEEN)
+    return _try_lock(descriptor, length, start)
 
 
 def _try_lock(descriptor: int, length: int, start: int) -> bool:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from manifests.layout import ShardFormat, receipt_path, samples_path, variant_path
 from manifests.tables import DIFFERENCE, Duplicates, SampleStatus, samples_schema
-from pipelines.errors import OutputError, ShardError
+from pipelines.errors import ShardError, unwritable
 from pipelines.growth import EarlierShard, KeptFiles, earlier_variants, open_earlier
 from pipelines.make_sample import MadeSample, Reject, Rendered, crashed_sample, make_sample
 from pipelines.shards import Plan, json_bytes, read_sources
@@ -66,10 +66,7 @@ def make_shard(
         except _SamplesChangedError:
             return _write(work, sources, read, on_sample, {})
     except OSError as error:
-        raise OutputError(
-            f"writing to {output.url!r}: {error.strerror or error}; mend that and run the same "
-            "command again, finished shards are kept"
-        ) from error
+        raise unwritable(f"writing {error.filename or output.url!r}", error) from error
 
 
 def write_shard(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from manifests import layout
 from manifests.changes import plan_changes
+from manifests.tables import parse_parquet
 from pipelines.errors import SHOWN, OutputError, listed
 from pipelines.growth import begin_growth, growth_problems, set_receipts_aside
 from pipelines.shards import Plan, load_plan, vouches, write_plan
@@ -28,6 +28,9 @@ from pipelines.storage import (
     remove_folder,
     sweep,
 )
+
+_READERS = 16
+"""Receipts that are read at a time, which helps with remote storage."""
 
 _OWN_FILES = (
     layout.MANIFEST,
@@ -59,9 +62,10 @@ class Existing(Enum):
 
 
 def refuse_foreign_output(output: Root) -> None:
-    """Refuse a file, and a folder of other things than a set.
+    """Refuse a file, and a folder of other things than a set, which has a plan.
 
-    What a run leaves that was killed before it had a plan is no such thing.
+    What a run leaves that was killed before it had a plan is no such thing, nor are files beside
+    those of a set: they are left alone.
 
     Raises:
         OutputError: with the output's URL.
@@ -74,11 +78,20 @@ def refuse_foreign_output(output: Root) -> None:
     except OSError as error:
         raise OutputError(f"listing the output {output.url!r}: {error}") from error
     begun = {layout.SOURCES, layout.TEMPORARY}
-    if not is_folder or (layout.PLAN not in names and names - begun):
+    if not is_folder or not (_has_plan(output) if layout.PLAN in names else names <= begun):
         raise OutputError(
             f"the output {output.url!r} is not an empty folder, nor one that holds a set; give "
             "another path"
         )
+
+
+def _has_plan(output: Root) -> bool:
+    """Whether the file that is called like a plan is one, of whatever version."""
+    try:
+        document = json.loads(read_file(output, layout.PLAN))
+    except ValueError:
+        return False
+    return isinstance(document, dict) and {"version", "fingerprint"} <= document.keys()
 
 
 def prepare_output(
@@ -106,7 +119,7 @@ def prepare_output(
     sweep(output, lambda owner: len(shards) == plan.shards or owner in names)
     sizes = file_sizes(output)
     set_receipts_aside(plan, output, shards, sizes)
-    pending = _pending_shards(plan, output, shards, sizes, existing)
+    pending = pending_shards(plan, output, shards, sizes, existing)
     if pending:
         remove_file(output, layout.MANIFEST)  # Its presence would mean that the set is complete.
     stale = {layout.receipt_path(plan.shard_name(shard)) for shard in pending}
@@ -136,8 +149,9 @@ def _adopt_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -
         write_plan(plan, table, output)
         return
     if stored.fingerprint == plan.fingerprint:
-        if not pq.read_table(io.BytesIO(read_file(output, layout.SOURCES))).equals(table):
-            write_plan(plan, table, output)  # The same images, but somewhere else.
+        if not _holds_table(output, table):  # The same images, but somewhere else.
+            remove_file(output, layout.MANIFEST)
+            write_plan(plan, table, output)
     elif existing is Existing.GROW:
         begin_growth(stored, plan, output)
         write_plan(plan, table, output)
@@ -152,11 +166,18 @@ def _adopt_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -
         )
 
 
+def _holds_table(output: Root, table: pa.Table) -> bool:
+    try:
+        return bool(parse_parquet(read_file(output, layout.SOURCES)).equals(table))
+    except (FileNotFoundError, pa.ArrowInvalid):  # Neither is a run's doing.
+        return False
+
+
 def finished_manifest(output: Root) -> dict[str, Any] | None:
     """Return the manifest, if the set is finished and the files that no shard owns are there."""
     try:
         manifest: dict[str, Any] = json.loads(read_file(output, layout.MANIFEST))
-        table = pq.read_table(io.BytesIO(read_file(output, layout.FILES)))
+        table = parse_parquet(read_file(output, layout.FILES))
         read_file(output, layout.SUMS)
     except (FileNotFoundError, ValueError):
         return None
@@ -166,7 +187,7 @@ def finished_manifest(output: Root) -> dict[str, Any] | None:
 
 
 def _source_changes(output: Root, table: pa.Table) -> list[str]:
-    stored = pq.read_table(io.BytesIO(read_file(output, layout.SOURCES)), columns=["key"])
+    stored = parse_parquet(read_file(output, layout.SOURCES), ["key"])
     before, after = stored["key"], table["key"]
     gone = before.filter(pc.invert(pc.is_in(before, value_set=after.combine_chunks())))
     new = after.filter(pc.invert(pc.is_in(after, value_set=before.combine_chunks())))
@@ -182,16 +203,27 @@ def _some(keys: Sequence[str], count: int) -> str:
     return ", ".join(keys) + (f" and {count - len(keys)} more" if count > len(keys) else "")
 
 
-def _pending_shards(
+def pending_shards(
     plan: Plan, output: Root, shards: range, sizes: Mapping[str, int], existing: Existing
 ) -> list[int]:
+    """Return the numbers of those shards that have no receipt of the plan, or not their files.
+
+    Args:
+        plan: of the output.
+        output: where the receipts are.
+        shards: the shards in question.
+        sizes: length in bytes of every file of the set, by path.
+        existing: with ``RETRY_REJECTS``, shards that hold rejects are pending, too.
+    """
     paths = {shard: layout.receipt_path(plan.shard_name(shard)) for shard in shards}
     receipts = set(list_folder(output, layout.RECEIPTS))
-    return [
-        shard
-        for shard, path in paths.items()
-        if path not in receipts or not _is_done(plan, output, path, sizes, existing)
-    ]
+
+    def is_done(path: str) -> bool:
+        return path in receipts and _is_done(plan, output, path, sizes, existing)
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        done = list(pool.map(is_done, paths.values()))
+    return [shard for shard, is_made in zip(shards, done, strict=True) if not is_made]
 
 
 def _is_done(

@@ -92,10 +92,15 @@ def _open_job(job: Job) -> tuple[Plan, ReadSource]:
     """Load the plan and check that this process makes the same pixels as it says.
 
     Raises:
+        InputError: the source images are gone.
+        OutputError: the plan is gone.
         ShardError: another plan, or this process has other library builds or CPU features.
     """
     prepare_libraries()
-    plan = load_plan(open_output(job.output_url))
+    try:
+        plan = load_plan(open_output(job.output_url))
+    except OSError as error:
+        raise OutputError(f"reading the plan of {job.output_url!r}: {error}") from error
     if plan.fingerprint != job.fingerprint:
         raise ShardError(
             f"{job.output_url!r} holds the plan {plan.fingerprint}, this run's is "

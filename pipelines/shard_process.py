@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator, Sequence
 
 from pipelines.errors import OutputError
 from pipelines.shard_job import Failure, FailureKind, Job, run_shard
@@ -26,6 +27,12 @@ _KEEP_FREED_MEMORY = {
 """Keeps glibc from giving each array back to the system, which takes 3 % of a worker's time.
 
 Source: mallopt(3); other C libraries do not know these variables.
+"""
+
+_FOR_THE_COMMAND = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+"""Signals that terminals and schedulers send to all processes of a run at once.
+
+It is for the command to end its workers: one that died of them first would count as a crash.
 """
 
 
@@ -47,7 +54,11 @@ class ShardProcess:
         """
         if is_process_memory(self._job.output_url):
             return run_shard(self._job, shard, lambda key: None)
-        process = self._start()
+        try:
+            process = self._start()
+        except OSError as error:
+            message = f"shard {shard}: starting a worker: {error}; mend that and run again"
+            return Failure(shard, FailureKind.CRASH, message)
         if process is None or process.stdin is None or process.stdout is None:
             return None
         with contextlib.suppress(BrokenPipeError):  # Then there is no answer either.
@@ -57,6 +68,8 @@ class ShardProcess:
         for line in process.stdout:
             if not line.endswith("\n"):
                 break  # It died while it wrote.
+            if not line.startswith("{"):
+                continue  # A library printed it while it was loaded.
             answer = json.loads(line)
             if "failure" in answer:
                 return answer["failure"] and Failure.from_document(answer["failure"])
@@ -77,21 +90,16 @@ class ShardProcess:
             self._process.wait()
 
     def _start(self) -> subprocess.Popen[str] | None:
-        """Return the running process, after :meth:`stop` None."""
+        """Return the running process, after :meth:`stop` None.
+
+        Raises:
+            OSError: it cannot be started.
+        """
         with self._changing:
             if self._stopped:
                 return None
             if self._process is None:
-                job = self._job
-                # -P keeps a folder of the user's that is called "pipelines" out of the import path.
-                command = [sys.executable, "-P", "-m", "pipelines.worker"]
-                self._process = subprocess.Popen(
-                    [*command, job.source_root, job.output_url, job.fingerprint],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                    env={**os.environ, **_KEEP_FREED_MEMORY},
-                )
+                self._process = _start_worker(self._job)
             return self._process
 
     def _crashed(
@@ -106,17 +114,45 @@ class ShardProcess:
         if sample is not None:
             try:
                 add_strike(open_output(self._job.output_url), shard, sample)
-            except OutputError as error:
+            except (OutputError, OSError) as error:
                 message = f"{message}. This death could not be counted: {error}"
         return Failure(shard, FailureKind.CRASH, message)
 
 
+def _start_worker(job: Job) -> subprocess.Popen[str]:
+    # -P keeps a folder of the user's that is called "pipelines" out of the import path.
+    command = [sys.executable, "-P", "-m", "pipelines.worker"]
+    with _blocked(_FOR_THE_COMMAND):
+        return subprocess.Popen(
+            [*command, job.source_root, job.output_url, job.fingerprint],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **_KEEP_FREED_MEMORY},
+        )
+
+
+@contextlib.contextmanager
+def _blocked(signals: Sequence[signal.Signals]) -> Iterator[None]:
+    """Block signals in this thread, and for good in the processes that it starts meanwhile."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _crash_message(shard: int, sample: str | None, code: int) -> str:
-    work = "outside of its samples" if sample is None else f"while making sample {sample!r}"
     how = f"ended with exit code {code}"
     if code < 0:
-        how = f"was killed by signal {-code} ({signal.Signals(-code).name})"
-    remedy = f"a sample on which a worker dies {STRIKES_TO_REJECT} times is rejected as 'crashed'"
+        how = f"was killed by signal {-code} ({signal.strsignal(-code)})"
+    if sample is None:
+        work, remedy = "outside of its samples", "mend what its last message names, if any"
+    else:
+        work = f"while making sample {sample!r}"
+        remedy = (
+            f"a sample on which a worker dies {STRIKES_TO_REJECT} times is rejected as 'crashed'"
+        )
     if -code == signal.SIGKILL:
         remedy += "; if the system ran out of memory, use fewer --workers"
     return f"shard {shard}: the worker {how} {work}; run the same command again: {remedy}"

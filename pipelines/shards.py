@@ -184,7 +184,10 @@ def load_plan(output: Root) -> Plan:
     try:
         return plan_from_document(json.loads(read_file(output, PLAN)))
     except ValueError as error:
-        raise OutputError(f"reading {PLAN} of {output.url!r}: {error}") from error
+        raise OutputError(
+            f"reading {PLAN} of {output.url!r}: {error}; use the version of sysnoise that made it, "
+            "or --overwrite"
+        ) from error
 
 
 def plan_from_document(document: Mapping[str, Any]) -> Plan:

@@ -8,6 +8,7 @@ import functools
 import io
 import os
 import posixpath
+import re
 import shutil
 import tempfile
 import urllib.parse
@@ -23,14 +24,17 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from manifests.layout import TEMPORARY
-from pipelines.errors import InputError, OutputError
+from pipelines.errors import InputError, OutputError, unwritable
 from pipelines.retries import with_retries
 
-_UNFINISHED = ".tmp"
+_UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.tmp$")
+"""What :func:`write_file` appends to the name of a file until it is whole."""
+
 _READ_AHEAD = 2**20
 """Bytes; the tables of a set are small, and S3's own 50 MB would be read anew for each shard."""
 _UPLOADS = 8
 """Files that go up side by side; at 25 MB a shard file, a worker holds 200 MB of them."""
+
 IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif")
 ARCHIVE_EXTENSIONS = (".tar", ".zip", ".parquet")
 _WHOLE_FILES = "the server sends only whole files, no parts; download the file and give its path"
@@ -266,7 +270,7 @@ def working_folder(root: Root, owner: str) -> Iterator[str]:
     parent = None
     if is_local(root):
         parent = root.join(TEMPORARY)
-        os.makedirs(parent, exist_ok=True)
+        make_folder(Path(parent))
     folder = tempfile.mkdtemp(prefix=f"{owner}.", dir=parent)
     try:
         yield folder
@@ -291,7 +295,7 @@ def commit_files(files: Sequence[tuple[str, str]], root: Root) -> None:
     if is_local(root):
         for local_path, relative in files:
             target = root.join(relative)
-            _make_folder(Path(target).parent)
+            make_folder(Path(target).parent)
             _rename(local_path, target)
         return
     with ThreadPoolExecutor(_UPLOADS) as pool:
@@ -304,10 +308,7 @@ def _upload(root: Root, local_path: str, relative: str) -> None:
     try:
         _reach(root, "writing", relative, lambda: root.fs.put_file(local_path, target))
     except OSError as error:
-        raise OutputError(
-            f"writing {root.child(relative)!r}: {error}; mend that and run the same command again, "
-            "finished shards are kept"
-        ) from error
+        raise unwritable(f"writing {root.child(relative)!r}", error) from error
     os.unlink(local_path)
 
 
@@ -320,8 +321,8 @@ def write_file(root: Root, relative: str, data: bytes) -> None:
     target = root.join(relative)
     try:
         if is_local(root):
-            _make_folder(Path(target).parent)
-            temporary = f"{target}.{uuid.uuid4().hex}{_UNFINISHED}"
+            make_folder(Path(target).parent)
+            temporary = f"{target}.{uuid.uuid4().hex}.tmp"
             try:
                 _write_synced(temporary, data)
                 _rename(temporary, target)
@@ -331,9 +332,7 @@ def write_file(root: Root, relative: str, data: bytes) -> None:
         else:
             _reach(root, "writing", relative, lambda: root.fs.pipe_file(target, data))
     except OSError as error:
-        raise OutputError(
-            f"writing {root.child(relative)!r}: {error}; give an --output that can be written"
-        ) from error
+        raise unwritable(f"writing {root.child(relative)!r}", error) from error
 
 
 def _write_synced(path: str, data: bytes) -> None:
@@ -349,10 +348,10 @@ def _rename(local_path: str, target: str) -> None:
     _sync_folder(Path(target).parent)
 
 
-def _make_folder(path: Path) -> None:
+def make_folder(path: Path) -> None:
     """Make a folder and those above it, and sync the folder that each new one stands in."""
     if not path.is_dir():
-        _make_folder(path.parent)
+        make_folder(path.parent)
         with contextlib.suppress(FileExistsError):  # Another process made it, or it is no folder.
             path.mkdir()
         _sync_folder(path.parent)
@@ -454,23 +453,42 @@ def list_folder(root: Root, relative: str) -> list[str]:
     except FileNotFoundError:
         return []
     names = (posixpath.basename(name.rstrip("/")) for name in found)
-    return sorted(
-        posixpath.join(relative, name) for name in names if not name.endswith(_UNFINISHED)
-    )
+    return sorted(posixpath.join(relative, name) for name in names if not is_unfinished(name))
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file's name is that of one that :func:`write_file` is writing, or was."""
+    return _UNFINISHED.search(name) is not None
 
 
 def remove_folder(root: Root, relative: str) -> None:
-    """Remove a folder of a set with all that is in it, if it is there."""
+    """Remove a folder of a set with all that is in it, if it is there.
+
+    Raises:
+        OutputError: it cannot be removed.
+    """
     path = root.join(relative)
-    with contextlib.suppress(FileNotFoundError):
+    try:
         _reach(root, "removing", relative, lambda: root.fs.rm(path, recursive=True))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise unwritable(f"removing {root.child(relative)!r}", error) from error
 
 
 def remove_file(root: Root, relative: str) -> None:
-    """Remove a file of a set, if it is there."""
+    """Remove a file of a set, if it is there.
+
+    Raises:
+        OutputError: it cannot be removed.
+    """
     path = root.join(relative)
-    with contextlib.suppress(FileNotFoundError):
+    try:
         _reach(root, "removing", relative, lambda: root.fs.rm_file(path))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise unwritable(f"removing {root.child(relative)!r}", error) from error
 
 
 def sweep(root: Root, is_owned: Callable[[str], bool]) -> None:
@@ -482,17 +500,19 @@ def sweep(root: Root, is_owned: Callable[[str], bool]) -> None:
         root: of the set.
         is_owned: whether to remove what belongs to an owner, as :func:`working_folder` names it;
             of a single file that is its name up to the first dot.
+
+    Raises:
+        OutputError: something cannot be removed.
     """
     if not is_local(root):
         return
     folder = Path(root.path)
     for working in folder.glob(f"{TEMPORARY}/*.*"):
         if is_owned(working.name.partition(".")[0]):
-            shutil.rmtree(working)
-    for pattern in (f"*{_UNFINISHED}", f"*/*{_UNFINISHED}"):
-        for file in folder.glob(pattern):
-            if is_owned(file.name.partition(".")[0]):
-                file.unlink()
+            remove_folder(root, f"{TEMPORARY}/{working.name}")
+    for file in (*folder.glob("*.tmp"), *folder.glob("*/*.tmp")):
+        if is_unfinished(file.name) and is_owned(file.name.partition(".")[0]):
+            remove_file(root, file.relative_to(folder).as_posix())
 
 
 def file_sizes(root: Root) -> dict[str, int]:

@@ -12,7 +12,11 @@ STRIKES_TO_REJECT = 2
 
 
 def read_strikes(output: Root, shard: int) -> dict[str, int]:
-    """Return the number of strikes of the samples of a shard that have any, by key."""
+    """Return the number of strikes of the samples of a shard that have any, by key.
+
+    Raises:
+        OSError: they cannot be read.
+    """
     try:
         return dict(json.loads(read_file(output, strikes_path(shard))))
     except FileNotFoundError:
@@ -23,6 +27,7 @@ def add_strike(output: Root, shard: int, key: str) -> None:
     """Count one more death of a worker on a sample.
 
     Raises:
+        OSError: the count cannot be read.
         OutputError: the count cannot be written.
     """
     strikes = read_strikes(output, shard)

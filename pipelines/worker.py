@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import signal
 import sys
 import threading
 
@@ -22,14 +21,16 @@ from pipelines.shard_job import Job, run_shard
 def main(job: Job) -> None:
     """Make shards until standard input ends."""
     set_up_logging()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # It is for the command to end its workers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # Libraries may print.
     shards: queue.SimpleQueue[int] = queue.SimpleQueue()
     threading.Thread(target=_read_shards, args=(shards,), daemon=True).start()
 
     def answer(key: str, value: object) -> None:
-        answers.write(json.dumps({key: value}) + "\n")
+        try:
+            answers.write(json.dumps({key: value}) + "\n")
+        except BrokenPipeError:
+            os._exit(0)  # The command is gone.
 
     while True:
         failure = run_shard(job, shards.get(), lambda sample: answer("sample", sample))

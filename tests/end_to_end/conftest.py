@@ -1,13 +1,15 @@
-"""Finished sets of odd files that several tests read."""
+"""Finished sets that several tests read."""
 
 from __future__ import annotations
 
 import io
 import tarfile
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Command
+from tests.end_to_end.disturbed import generating, small_run
 from tests.end_to_end.reading import tree
 from tests.odd_files import objects
 from tests.odd_files.images import PATHS, Does, jpeg
@@ -64,3 +66,12 @@ def coco_run(tmp_path_factory: pytest.TempPathFactory, sysnoise: Command) -> Run
         *(f"--images={folder / 'images'}", f"--annotations={folder / 'instances_odd.json'}"),
         "--workers=1",
     )
+
+
+@pytest.fixture(scope="session")
+def small_set(tmp_path_factory: pytest.TempPathFactory, imagenet_source: Path) -> Path:
+    """18 photographs in two variants and six shards, by a run that nothing disturbed."""
+    output = tmp_path_factory.mktemp("small") / "set"
+    done = generating(small_run(imagenet_source, output)).end()
+    assert done.code == 0, done.error
+    return output

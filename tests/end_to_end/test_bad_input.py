@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import shutil
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.cli import main
 from pipelines.photographs import jpeg_bytes
+from tests.end_to_end.commands import Options, generate
 from tests.end_to_end.reading import manifest, read_tars, samples_table, shards, tree
 from transforms.arrays import Pixels
 
@@ -28,38 +25,8 @@ geometry: {geometry}
 """
 VARIANTS = ("pillow/pillow-bilinear/rgb", "simplejpeg-fastdct/pillow-bilinear/rgb")
 
-Options = dict[str, str | Path | None]
 Break = Callable[[Path], Options]
 """Makes something bad in a folder; returns the options of the command that it changes."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run of the command gave."""
-
-    code: object
-    out: str
-    error: str
-
-    def lacks(self, *fragments: str) -> list[str]:
-        """The fragments that its error message lacks."""
-        return [fragment for fragment in fragments if fragment not in self.error]
-
-
-def command(*arguments: str) -> Outcome:
-    """Run the command in this process; only the shards have processes of their own."""
-    out, error = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
-        try:
-            code: object = main(arguments)
-        except SystemExit as stop:
-            code = stop.code
-    return Outcome(code, out.getvalue(), error.getvalue())
-
-
-def generate(dataset: str, options: Options, *others: str) -> Outcome:
-    named = (f"--{name}={value}" for name, value in options.items() if value is not None)
-    return command("generate", dataset, *named, *others)
 
 
 def good_options(folder: Path, source: Path, geometry: str) -> Options:

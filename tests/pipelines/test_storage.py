@@ -26,6 +26,7 @@ from pipelines.storage import (
     read_text,
     remove_file,
     remove_folder,
+    sweep,
     working_folder,
     write_file,
 )
@@ -250,3 +251,21 @@ def test_a_range_beyond_the_end_is_refused(tmp_path: Path) -> None:
     assert read_range(root, "a", 1, 4) == b"2345"
     with pytest.raises(OSError, match=r"/a': expected 5 bytes from 1 on, found 4"):
         read_range(root, "a", 1, 5)
+
+
+def test_sweep_removes_unfinished_files_of_owners_only(tmp_path: Path) -> None:
+    hexadecimal = "0123456789abcdef" * 2
+    unfinished = [
+        f"{folder}{owner}.json.{hexadecimal}.tmp"
+        for owner in ("00001", "00002")
+        for folder in ("", "r/")
+    ]
+    others = ["r/00001.json", "00001.tmp", "r/00001.json.0.tmp", "a/b/00001.tmp"]
+    folders = ["_temporary/00001.x", "_temporary/00002.x"]
+    for path in (*unfinished, *others, *(f"{folder}/file" for folder in folders)):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"")
+    sweep(open_output(str(tmp_path)), lambda owner: owner == "00001")
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {*unfinished[2:], *others, "_temporary/00002.x/file"}
+    assert not (tmp_path / folders[0]).exists()
