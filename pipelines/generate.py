@@ -34,7 +34,14 @@ from pipelines.resume import Existing, finished_manifest, prepare_output, refuse
 from pipelines.shard_job import Failure, Job
 from pipelines.shard_process import ShardProcess
 from pipelines.shards import Plan, Settings, json_bytes, make_plan
-from pipelines.storage import Root, list_folder, open_output, read_file, write_file
+from pipelines.storage import (
+    Root,
+    absolute_url,
+    list_folder,
+    open_output,
+    read_file,
+    write_file,
+)
 from transforms.geometry import RandomResizedCrop, ShorterSide, Squash
 from transforms.grid import Grid
 
@@ -133,7 +140,7 @@ def generate(
     with lock_shards(output, shards):
         pending = prepare_output(plan, source.table, output, scope.existing, shards)
         if pending:
-            job = Job(source.root, output_url, plan.fingerprint)
+            job = Job(absolute_url(source.root), absolute_url(output_url), plan.fingerprint)
             with show_progress(plan, output, shards):
                 failures = run_pipeline(job, pending, runner, options)
             _refuse_failures(failures, plan, output, shards)

@@ -16,7 +16,7 @@ from typing import Any
 
 import fsspec
 from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.local import LocalFileSystem, make_path_posix
 
 from manifests.layout import TEMPORARY
 from pipelines.errors import InputError, OutputError
@@ -127,6 +127,15 @@ def open_output(url: str) -> Root:
 def is_local(root: Root) -> bool:
     """Whether the root lies in the local file system."""
     return isinstance(root.fs, LocalFileSystem)
+
+
+def absolute_url(url: str) -> str:
+    """Return a URL that means the same in every working folder.
+
+    Of a chain, such as ``zip://::images.zip``, the last part is the file itself.
+    """
+    outer, separator, path = url.rpartition("::")
+    return outer + separator + (path if "://" in path else make_path_posix(path))
 
 
 def is_process_memory(url: str) -> bool:
