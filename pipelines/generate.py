@@ -25,6 +25,7 @@ from manifests import layout
 from manifests.tables import DatasetKind
 from pipelines.errors import InputError, OutputError, ShardError, UsageError, listed
 from pipelines.finish import finish
+from pipelines.idle import leave_process, take_process
 from pipelines.local_run import current_run, local_run
 from pipelines.locks import lock_shards
 from pipelines.progress import done_shards, show_progress
@@ -32,7 +33,6 @@ from pipelines.ranges import Range
 from pipelines.readers.sources import SourceSet
 from pipelines.resume import Existing, finished_manifest, prepare_output, refuse_foreign_output
 from pipelines.shard_job import Failure, Job
-from pipelines.shard_process import ShardProcess
 from pipelines.shards import Plan, Settings, json_bytes, make_plan
 from pipelines.storage import (
     Root,
@@ -70,8 +70,8 @@ class GenerateShard(beam.DoFn):
         self._job = job
 
     def setup(self) -> None:
-        """Open the worker process that makes the shards of this step."""
-        self._worker = ShardProcess(self._job)
+        """Take a worker process that makes the shards of this step."""
+        self._worker = take_process(self._job)
         self._run = current_run()
         if self._run is not None:
             self._run.add(self._worker)
@@ -88,8 +88,11 @@ class GenerateShard(beam.DoFn):
         yield shard, None if failure is None else failure.message
 
     def teardown(self) -> None:
-        """End the worker process."""
-        self._worker.close()
+        """End the worker process with the local run; elsewhere leave it to the next step."""
+        if self._run is not None:
+            self._worker.close()
+        else:
+            leave_process(self._job, self._worker)
 
 
 def _write_failure(job: Job, failure: Failure) -> None:
