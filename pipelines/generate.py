@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from manifests import layout
@@ -146,7 +146,7 @@ def generate(
             job = Job(absolute_url(source.root), absolute_url(output_url), plan.fingerprint)
             with show_progress(plan, output, shards):
                 failures = run_pipeline(job, pending, runner, options)
-            _refuse_failures(failures, plan, output, shards)
+            _refuse_unfinished(failures, plan, output, shards)
         if len(shards) < plan.shards:
             return None
         return finished_manifest(output) or finish(plan, output)
@@ -162,15 +162,29 @@ def run_pipeline(
         pending: the numbers of the shards.
         runner: Beam's local one; none for the one that the options name.
         options: Beam's.
+
+    Raises:
+        ShardError: the engine that the options name failed.
     """
     if runner is None:
-        _build(job, pending, None, options)
-        return _read_failures(job, pending)
+        return _run_on_engine(job, pending, options)
     direct = options.view_as(DirectOptions)  # A worker without a shard would only start and stop.
     direct.direct_num_workers = min(direct.direct_num_workers, len(pending))
     with local_run() as run:
         _build(job, pending, runner, options)
     return run.failures
+
+
+def _run_on_engine(job: Job, pending: Sequence[int], options: PipelineOptions) -> list[Failure]:
+    try:
+        _build(job, pending, None, options)
+    except Exception as error:  # Every engine has errors of its own.
+        first_line = str(error).strip().partition("\n")[0]
+        raise ShardError(
+            f"--runner={options.view_as(StandardOptions).runner} failed: {type(error).__name__}: "
+            f"{first_line}; finished shards are kept, the same command goes on from here"
+        ) from error
+    return _read_failures(job, pending)
 
 
 def _build(
@@ -237,10 +251,18 @@ def _refuse_unfit_split(split: str) -> None:
         )
 
 
-def _refuse_failures(failures: Sequence[Failure], plan: Plan, output: Root, shards: range) -> None:
-    if not failures:
-        return
+def _refuse_unfinished(
+    failures: Sequence[Failure], plan: Plan, output: Root, shards: range
+) -> None:
+    """Refuse to go on without some shards; one that failed and was made elsewhere is done."""
     done = len(done_shards(plan, output, shards))
+    if done == len(shards):
+        return
+    if not failures:
+        raise ShardError(
+            f"the runner ended with {done} of {len(shards)} shards done and did not say why; "
+            "finished shards are kept, the same command goes on from here"
+        )
     messages = list(dict.fromkeys(failure.message for failure in failures))
     if any(failure.kind.stops_run for failure in failures):
         text = f"stopped with {done} of {len(shards)} shards done"
