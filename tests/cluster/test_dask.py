@@ -173,6 +173,7 @@ def test_a_sample_on_which_the_decoder_crashes_twice_is_rejected(
         ("scheduler", f"the runner ended with [0-9]+ of {SHARDS} shards done and did not say why"),
         ("worker", f"{RUNNER} failed: KilledWorker: .*"),
     ],
+    ids=["scheduler", "worker"],
 )
 def test_an_engine_that_fails_is_told_and_the_rerun_goes_on(
     victim: str,
