@@ -62,14 +62,17 @@ def _load_runner(name: str) -> None:
 
 
 def _set_up_dask(options: PipelineOptions) -> None:
-    """Make each shard a task of its own, where 128 would share one, and keep the client quiet."""
+    """Make each shard a task of its own, where 128 would share one, and keep Dask quiet.
+
+    It logs a traceback where its scheduler is gone, which the command says by itself.
+    """
     from apache_beam.runners.dask.dask_runner import DaskOptions
 
     dask = options.view_as(DaskOptions)
     if not dask.npartitions and not dask.partition_size:
         dask.partition_size = 1
-    # It logs a traceback where the scheduler is gone, which the command says by itself.
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # Each has a level of its own.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _refuse_unknown(arguments: Sequence[str]) -> None:
