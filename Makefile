@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-extras test-slow bench golden golden-extras lint style clean
+.PHONY: help demo test test-extras test-slow test-cluster bench golden golden-extras lint style clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -20,6 +20,9 @@ test-extras: .venv/extras ## run the tests of the extras jpeglib and dali
 
 test-slow: .venv/dev ## run the slow tests, which take root: killed runs, full disks, mutated files, ...
 	$(BIN)/python -m pytest -m slow
+
+test-cluster: .venv/dev ## run the tests on clusters, which they start: 5 minutes, 2 GB free
+	$(BIN)/python -m pytest -m cluster
 
 bench: .venv-bench/done ## measure speed and memory into bench/: 20 minutes, 20 GB free, Linux
 	.venv-bench/bin/python -m benchmarks --output bench
@@ -49,7 +52,7 @@ clean: ## remove the environment, caches and the demo's output
 	touch $@
 
 .venv/dev: setup.py pyproject.toml .venv/demo
-	$(BIN)/python -m pip install --quiet --editable '.[demo,dev,jxl,bench]'
+	$(BIN)/python -m pip install --quiet --editable '.[demo,dev,jxl,bench,dask]'
 	touch $@
 
 .venv/extras: setup.py pyproject.toml .venv/dev

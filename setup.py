@@ -39,6 +39,7 @@ setup(
     ],
     extras_require={
         "dali": ["nvidia-dali-cuda120>=2.4,<3"],
+        "dask": ["distributed>=2024.4.2,<2027"],
         "jpeglib": ["jpeglib>=1.0.2,<1.1"],
         "jxl": ["imagecodecs>=2026.3"],
         "s3": ["s3fs>=2024.6"],

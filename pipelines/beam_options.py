@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import logging
 import os
 from collections.abc import Sequence
 
@@ -30,26 +31,48 @@ def beam_runner(
     Raises:
         UsageError: an argument that Beam does not know, or ``workers`` with another runner.
     """
-    _refuse_unknown(arguments)
-    options = PipelineOptions(list(arguments))
-    name = options.view_as(StandardOptions).runner
+    name = PipelineOptions(list(arguments)).view_as(StandardOptions).runner
     if name is not None:
-        if workers:
-            raise UsageError("--workers counts local processes; --runner has options of its own")
-        _refuse_unknown_runner(name)
-        return None, options
+        _load_runner(name)
+    _refuse_unknown(arguments)
+    if name is None:
+        return FnApiRunner(), _local_options(arguments, workers)
+    if workers:
+        raise UsageError("--workers counts local processes; --runner has options of its own")
+    options = PipelineOptions(list(arguments))
+    if name.endswith("DaskRunner"):
+        _set_up_dask(options)
+    return None, options
+
+
+def _local_options(arguments: Sequence[str], workers: int | None) -> PipelineOptions:
     if "--direct_running_mode" in {argument.split("=")[0] for argument in arguments}:
         raise UsageError("--direct_running_mode goes with --runner; local workers are processes")
     count = workers or os.cpu_count() or 1
     local = ["--direct_running_mode=multi_threading", f"--direct_num_workers={count}"]
-    return FnApiRunner(), PipelineOptions([*local, *arguments])
+    return PipelineOptions([*local, *arguments])
 
 
-def _refuse_unknown_runner(name: str) -> None:
+def _load_runner(name: str) -> None:
+    """Import a runner, which makes its options known, or refuse it."""
     try:
         create_runner(name)
     except (ValueError, ImportError, AttributeError) as error:
         raise UsageError(f"--runner={name}: Beam has no such runner here: {error}") from error
+
+
+def _set_up_dask(options: PipelineOptions) -> None:
+    """Make each shard a task of its own, where 128 would share one, and keep Dask quiet.
+
+    It logs a traceback where its scheduler is gone, which the command says by itself.
+    """
+    from apache_beam.runners.dask.dask_runner import DaskOptions
+
+    dask = options.view_as(DaskOptions)
+    if not dask.npartitions and not dask.partition_size:
+        dask.partition_size = 1
+    for name in ("distributed", "distributed.client"):  # Each has a level of its own.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _refuse_unknown(arguments: Sequence[str]) -> None:

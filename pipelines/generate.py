@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from manifests import layout
 from manifests.tables import DatasetKind
 from pipelines.errors import InputError, OutputError, ShardError, UsageError, listed
 from pipelines.finish import finish
+from pipelines.idle import leave_process, take_process
 from pipelines.local_run import current_run, local_run
 from pipelines.locks import lock_shards
 from pipelines.progress import done_shards, show_progress
@@ -33,9 +34,15 @@ from pipelines.ranges import Range
 from pipelines.readers.sources import SourceSet
 from pipelines.resume import Existing, finished_manifest, prepare_output, refuse_foreign_output
 from pipelines.shard_job import Failure, Job
-from pipelines.shard_process import ShardProcess
 from pipelines.shards import Plan, Settings, json_bytes, make_plan
-from pipelines.storage import Root, list_folder, open_output, read_file, write_file
+from pipelines.storage import (
+    Root,
+    absolute_url,
+    list_folder,
+    open_output,
+    read_file,
+    write_file,
+)
 from transforms.geometry import RandomResizedCrop, ShorterSide, Squash
 from transforms.grid import Grid
 
@@ -67,8 +74,8 @@ class GenerateShard(beam.DoFn):
         self._job = job
 
     def setup(self) -> None:
-        """Open the worker process that makes the shards of this step."""
-        self._worker = ShardProcess(self._job)
+        """Take a worker process that makes the shards of this step."""
+        self._worker = take_process(self._job)
         self._run = current_run()
         if self._run is not None:
             self._run.add(self._worker)
@@ -85,8 +92,11 @@ class GenerateShard(beam.DoFn):
         yield shard, None if failure is None else failure.message
 
     def teardown(self) -> None:
-        """End the worker process."""
-        self._worker.close()
+        """End the worker process with the local run; elsewhere leave it to the next step."""
+        if self._run is not None:
+            self._worker.close()
+        else:
+            leave_process(self._job, self._worker)
 
 
 def _write_failure(job: Job, failure: Failure) -> None:
@@ -136,10 +146,10 @@ def generate(
     with lock_shards(output, shards if scope.shards else None):
         pending = prepare_output(plan, source.table, output, scope.existing, shards)
         if pending:
-            job = Job(source.root, output_url, plan.fingerprint)
+            job = Job(absolute_url(source.root), absolute_url(output_url), plan.fingerprint)
             with show_progress(plan, output, shards):
                 failures = run_pipeline(job, pending, runner, options)
-            _refuse_failures(failures, plan, output, shards)
+            _refuse_unfinished(failures, plan, output, shards)
         if len(shards) < plan.shards:
             return None
         return finished_manifest(output) or finish(plan, output)
@@ -155,10 +165,12 @@ def run_pipeline(
         pending: the numbers of the shards.
         runner: Beam's local one; none for the one that the options name.
         options: Beam's.
+
+    Raises:
+        ShardError: the engine that the options name failed.
     """
     if runner is None:
-        _build(job, pending, None, options)
-        return _read_failures(job, pending)
+        return _run_on_engine(job, pending, options)
     direct = options.view_as(DirectOptions)  # A worker without a shard would only start and stop.
     direct.direct_num_workers = min(direct.direct_num_workers, len(pending))
     # Beam works in a thread: an interrupt amid its work would put its own threads at odds.
@@ -168,6 +180,18 @@ def run_pipeline(
             pass
     done.result()
     return run.failures
+
+
+def _run_on_engine(job: Job, pending: Sequence[int], options: PipelineOptions) -> list[Failure]:
+    try:
+        _build(job, pending, None, options)
+    except Exception as error:  # Every engine has errors of its own.
+        first_line = str(error).strip().partition("\n")[0]
+        raise ShardError(
+            f"--runner={options.view_as(StandardOptions).runner} failed: {type(error).__name__}: "
+            f"{first_line}; finished shards are kept, the same command goes on from here"
+        ) from error
+    return _read_failures(job, pending)
 
 
 def _build(
@@ -248,10 +272,18 @@ def _refuse_unfit_split(split: str) -> None:
         )
 
 
-def _refuse_failures(failures: Sequence[Failure], plan: Plan, output: Root, shards: range) -> None:
-    if not failures:
-        return
+def _refuse_unfinished(
+    failures: Sequence[Failure], plan: Plan, output: Root, shards: range
+) -> None:
+    """Refuse to go on without some shards; one that failed and was made elsewhere is done."""
     done = len(done_shards(plan, output, shards))
+    if done == len(shards):
+        return
+    if not failures:
+        raise ShardError(
+            f"the runner ended with {done} of {len(shards)} shards done and did not say why; "
+            "finished shards are kept, the same command goes on from here"
+        )
     messages = list(dict.fromkeys(failure.message for failure in failures))
     if any(failure.kind.stops_run for failure in failures):
         text = f"stopped with {done} of {len(shards)} shards done"

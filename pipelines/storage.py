@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 import fsspec
 from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.local import LocalFileSystem, make_path_posix
 
 from manifests.layout import TEMPORARY
 from pipelines.errors import InputError, OutputError, unwritable
@@ -250,6 +250,15 @@ def is_local(root: Root) -> bool:
 def is_http(root: Root) -> bool:
     """Whether the root is a web page or file."""
     return _speaks(root.fs, "http")
+
+
+def absolute_url(url: str) -> str:
+    """Return a URL that means the same in every working folder.
+
+    Of a chain, such as ``zip://::images.zip``, the last part is the file itself.
+    """
+    outer, separator, path = url.rpartition("::")
+    return outer + separator + (path if "://" in path else make_path_posix(path))
 
 
 def is_process_memory(url: str) -> bool:

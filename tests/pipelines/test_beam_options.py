@@ -22,6 +22,20 @@ def test_another_runner_is_left_to_beam() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "size", "count"),
+    [([], 1, None), (["--dask_partition_size=4"], 4, None), (["--dask_npartitions=3"], None, 3)],
+)
+def test_a_shard_is_a_task_of_dask_by_default(
+    arguments: list[str], size: int | None, count: int | None
+) -> None:
+    name = "apache_beam.runners.dask.dask_runner.DaskRunner"
+    runner, options = beam_runner([f"--runner={name}", *arguments], None)
+    assert runner is None
+    assert options.get_all_options()["partition_size"] == size
+    assert options.get_all_options()["npartitions"] == count
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--job_nam=noise"], "unknown argument '--job_nam=noise', .*did you mean --job_name?"),

@@ -11,6 +11,7 @@ import pytest
 
 from pipelines.errors import InputError, OutputError
 from pipelines.storage import (
+    absolute_url,
     commit_files,
     exists,
     file_sizes,
@@ -156,6 +157,23 @@ def test_zip_stands_for_its_members(tmp_path: Path) -> None:
     root = open_root(str(tmp_path / "images.zip"))
     assert list_images(root) == ["val/a.jpg", "val/b.JPEG"]
     assert read_file(root, "val/a.jpg") == b"a"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("set", "/folder/set"),
+        ("/elsewhere/set", "/elsewhere/set"),
+        ("zip://::val.zip", "zip://::/folder/val.zip"),
+        ("s3://bucket/set", "s3://bucket/set"),
+        ("zip://::s3://bucket/val.zip", "zip://::s3://bucket/val.zip"),
+    ],
+)
+def test_absolute_url_means_the_same_everywhere(
+    url: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute_url(url) == expected.replace("/folder", str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["missing", "missing.zip"])
