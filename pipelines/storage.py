@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import fsspec
@@ -69,7 +69,12 @@ def open_root(url: str) -> Root:
 
 def list_images(root: Root) -> list[str]:
     """Return the paths of all image files below a folder, relative to it, sorted."""
-    return [name for name in list_files(root) if name.lower().endswith(IMAGE_EXTENSIONS)]
+    return images_among(list_files(root))
+
+
+def images_among(names: Iterable[str]) -> list[str]:
+    """Return those names that are called like images."""
+    return [name for name in names if name.lower().endswith(IMAGE_EXTENSIONS)]
 
 
 def list_files(root: Root) -> list[str]:
