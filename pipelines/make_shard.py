@@ -46,7 +46,7 @@ def make_shard(plan: Plan, shard: int, read: ReadSource, output: Root) -> dict[s
     """
     name = plan.shard_name(shard)
     try:
-        sources = read_sources(output, shard)
+        sources = read_sources(plan, output, shard)
         with working_folder(output) as folder:
             writers = {fmt: _open_writer(plan, fmt, folder) for fmt in plan.formats}
             tally = Tally(plan.grid)

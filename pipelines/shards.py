@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from manifests.layout import MAX_PIXELS, PLAN, SOURCES, ShardFormat, shard_name
 from manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from pipelines.readers.sources import ClassInfo, SourceSet, source_fingerprint
-from pipelines.storage import Root, read_file, write_file
+from pipelines.storage import Root, new_file, read_file, write_file
 from pipelines.writers.parquet import row_group_rows
 from transforms.encoders import ENCODERS
 from transforms.grid import Grid, canonical_sha256, grid_from_document
@@ -168,9 +168,14 @@ def write_plan(plan: Plan, table: pa.Table, output: Root) -> None:
     Raises:
         OutputError: they cannot be written.
     """
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, row_group_size=plan.samples_per_shard, compression="zstd")
-    write_file(output, SOURCES, sink.getvalue().to_pybytes())
+    with new_file(output, SOURCES) as file:
+        pq.write_table(
+            table,
+            file,
+            row_group_size=plan.samples_per_shard,
+            compression="zstd",
+            write_statistics=["key"],  # Those of JSON texts would be most of the file's footer.
+        )
     write_file(output, PLAN, json_bytes(plan.document()))
 
 
@@ -200,11 +205,25 @@ def load_plan(output: Root) -> Plan:
     )
 
 
-def read_sources(output: Root, shard: int) -> list[dict[str, Any]]:
+def read_sources(plan: Plan, output: Root, shard: int) -> list[dict[str, Any]]:
     """Return the rows of the table of sources that belong to a shard, in key order."""
+    metadata = _sources_metadata(output, plan.fingerprint)
     with output.fs.open(output.join(SOURCES), "rb") as opened:
-        rows: list[dict[str, Any]] = pq.ParquetFile(opened).read_row_group(shard).to_pylist()
+        file = pq.ParquetFile(opened, metadata=metadata)
+        rows: list[dict[str, Any]] = file.read_row_group(shard).to_pylist()
     return rows
+
+
+@functools.lru_cache(maxsize=1)
+def _sources_metadata(output: Root, fingerprint: str) -> pq.FileMetaData:
+    """Read where the shards stand in the table of sources: megabytes for thousands of shards.
+
+    Args:
+        output: of the run.
+        fingerprint: of its plan, so that another plan's table is read anew.
+    """
+    with output.fs.open(output.join(SOURCES), "rb") as opened:
+        return pq.ParquetFile(opened).metadata
 
 
 def json_bytes(document: Any) -> bytes:

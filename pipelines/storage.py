@@ -18,6 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from manifests.layout import TEMPORARY
 from pipelines.errors import InputError, OutputError
+from pipelines.writers.samples import HashedFile
 
 IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif")
 
@@ -231,3 +232,24 @@ def remove_folder(root: Root, relative: str) -> None:
     path = root.join(relative)
     if root.fs.exists(path):
         root.fs.rm(path, recursive=True)
+
+
+@contextlib.contextmanager
+def new_file(root: Root, relative: str) -> Iterator[HashedFile]:
+    """Give a file to write in parts; it appears whole at the end, or not at all after an error.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        with working_folder(root) as folder:
+            file = HashedFile(os.path.join(folder, posixpath.basename(relative)))
+            try:
+                yield file
+            finally:
+                file.close()
+            commit_file(file.path, root, relative)
+    except OSError as error:
+        raise OutputError(
+            f"writing {root.join(relative)!r}: {error}; give an --output that can be written"
+        ) from error

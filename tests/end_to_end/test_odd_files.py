@@ -133,7 +133,7 @@ def test_messages_are_the_same_in_every_process(imagenet_run: Run) -> None:
     """They are part of a set, whose files must not depend on where things lie in memory."""
     output = open_output(str(imagenet_run.output))
     plan = load_plan(output)
-    sources = [row for shard in range(plan.shards) for row in read_sources(output, shard)]
+    sources = [row for shard in range(plan.shards) for row in read_sources(plan, output, shard)]
     damaged = {odd.key: odd.data for odd in FILES if odd.reason is RejectReason.DECODE_FAILED}
     again = [
         make_sample(plan, row, damaged[row["key"]]) for row in sources if row["key"] in damaged

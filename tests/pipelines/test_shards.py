@@ -27,7 +27,9 @@ def plan() -> Plan:
 def test_shards_are_contiguous_ranges_in_key_order(plan: Plan, tmp_path: Path) -> None:
     output = open_output(str(tmp_path))
     write_plan(plan, TABLE, output)
-    shards = [[row["key"] for row in read_sources(output, shard)] for shard in range(plan.shards)]
+    shards = [
+        [row["key"] for row in read_sources(plan, output, shard)] for shard in range(plan.shards)
+    ]
     assert shards == [["00", "01", "02", "03"], ["04", "05", "06", "07"], ["08", "09"]]
     assert [plan.shard_size(shard) for shard in range(3)] == [4, 4, 2]
     assert plan.shard_name(2) == "00002-of-00003"
