@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-extras test-slow test-cluster bench golden golden-extras lint style clean
+.PHONY: help demo test test-extras test-slow test-cluster bench bench-scale golden golden-extras lint style clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -27,6 +27,10 @@ test-cluster: .venv/dev ## run the tests on clusters, which they start: 5 minute
 bench: .venv-bench/done ## measure speed and memory into bench/: 20 minutes, 20 GB free, Linux
 	.venv-bench/bin/python -m benchmarks --output bench
 
+bench-scale: .venv-bench/done ## measure what sets of millions of images cost into bench-scale/: 15 minutes, 5 GB free, Linux
+	.venv-bench/bin/python -m pip install --quiet --editable '.[jxl]'
+	.venv-bench/bin/python -m benchmarks.scale --output bench-scale
+
 golden: .venv/dev ## record the pixels that the libraries at hand give, in tests/golden/
 	$(BIN)/python -m pytest tests/golden --rewrite
 
@@ -43,7 +47,7 @@ style: .venv/dev ## rewrite the code in the project's style
 	$(BIN)/ruff format
 
 clean: ## remove the environment, caches and the demo's output
-	rm -rf .venv .venv-bench demo bench build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-bench demo bench bench-scale build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 .venv/demo: setup.py pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
 import tempfile
 from pathlib import Path
 
+from benchmarks.arguments import parse_arguments
+from benchmarks.machine import describe_machine
 from benchmarks.measure import (
     SIZES,
     Bench,
@@ -24,14 +23,8 @@ from manifests import load_grid
 
 def main() -> None:
     """Measure, and write ``bench.json``, ``bench.md`` and ``bench.png``."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--output", type=Path, required=True, help="folder for the three files")
-    parser.add_argument(
-        "--sizes", choices=SIZES, default="full", help="smoke: a few images, to see that it runs"
-    )
-    arguments = parser.parse_args()
+    arguments = parse_arguments("python -m benchmarks", __doc__, SIZES)
     sizes = SIZES[arguments.sizes]
-    arguments.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=arguments.output) as work:
         bench = Bench(Path(work))
         results = {
@@ -48,15 +41,6 @@ def main() -> None:
     (arguments.output / "bench.md").write_text(tables, "utf-8")
     draw(results, arguments.output / "bench.png")
     print(tables)
-
-
-def describe_machine() -> dict[str, str | int | None]:
-    """Name the processor, the number of cores and Python."""
-    model = platform.processor()
-    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-        if line.startswith("model name"):
-            model = line.split(":")[1].strip()
-    return {"processor": model, "cores": os.cpu_count(), "python": platform.python_version()}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -10,6 +12,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from manifests.layout import MANIFEST
 
 POLL_SECONDS = 0.05
 
@@ -44,7 +48,10 @@ class Run:
         grid: its name.
         images, workers: their numbers.
         shard_format: ``webdataset`` or ``parquet``.
+        image_format: of the images in the shards.
         seconds: wall time of the command, from start to exit.
+        cpu_seconds: processor time of all its processes.
+        shard_bytes: length of all shard files.
         driver_mib: peak resident memory of the command.
         worker_mib: that of its largest worker.
     """
@@ -53,7 +60,10 @@ class Run:
     images: int
     workers: int
     shard_format: str
+    image_format: str
     seconds: float
+    cpu_seconds: float
+    shard_bytes: int
     driver_mib: float
     worker_mib: float
 
@@ -64,6 +74,7 @@ def run_command(
     work: Path,
     workers: int = 1,
     shard_format: str = "webdataset",
+    image_format: str = "png",
     samples_per_shard: int | None = None,
 ) -> Run:
     """Run ``sysnoise generate``, measure it, and remove what it wrote.
@@ -74,6 +85,7 @@ def run_command(
         work: folder for the output.
         workers: number of local workers.
         shard_format: of the shards.
+        image_format: of the images.
         samples_per_shard: by default the command's.
 
     Raises:
@@ -82,23 +94,41 @@ def run_command(
     output = Path(tempfile.mkdtemp(dir=work)) / "set"
     command = [sys.executable, "-m", "pipelines.cli", "generate", source.kind, *source.arguments()]
     command += ["--grid", grid, "--workers", str(workers), "--format", shard_format]
-    command += ["--output", str(output)]
+    command += ["--image-format", image_format, "--output", str(output)]
     if samples_per_shard:
         command += ["--samples-per-shard", str(samples_per_shard)]
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), _children_seconds()
     driver, worker = 0.0, 0.0
     with tempfile.TemporaryFile("w+") as messages:
         process = subprocess.Popen(command, stderr=messages, stdout=messages)
         while process.poll() is None:
-            driver = max(driver, _peak_mib(process.pid))
-            worker = max([worker, *map(_peak_mib, _descendants(process.pid))])
+            driver = max(driver, peak_mib(process.pid))
+            worker = max([worker, *map(peak_mib, _descendants(process.pid))])
             time.sleep(POLL_SECONDS)
         seconds = time.perf_counter() - start
         if process.returncode:
             messages.seek(0)
             raise RuntimeError(f"{' '.join(command)}:\n{messages.read()}")
+    manifest = json.loads((output / MANIFEST).read_text("utf-8"))
     shutil.rmtree(output.parent)
-    return Run(Path(grid).stem, source.images, workers, shard_format, seconds, driver, worker)
+    return Run(
+        grid=Path(grid).stem,
+        images=source.images,
+        workers=workers,
+        shard_format=shard_format,
+        image_format=image_format,
+        seconds=seconds,
+        cpu_seconds=_children_seconds() - cpu_start,
+        shard_bytes=sum(variant["bytes"] for variant in manifest["variants"]),
+        driver_mib=driver,
+        worker_mib=worker,
+    )
+
+
+def _children_seconds() -> float:
+    """Return the processor time of all processes that this one started and that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _descendants(pid: int) -> list[int]:
@@ -110,7 +140,7 @@ def _descendants(pid: int) -> list[int]:
     return found + [each for child in found for each in _descendants(child)]
 
 
-def _peak_mib(pid: int) -> float:
+def peak_mib(pid: int) -> float:
     """Return the kernel's high-water mark of resident memory; 0 for a process that has ended."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():

@@ -17,7 +17,7 @@ def format_tables(results: Results) -> str:
     parts = [
         f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}; start-up "
         f"(one image, one variant) {results['start_up']['seconds']:.1f} s, included everywhere.",
-        _table(
+        table(
             ("`imagenet-full`", "images", "command", "floor", "ratio"),
             [
                 (
@@ -40,7 +40,7 @@ def format_tables(results: Results) -> str:
                 for row in results["floor"][:1]
             ],
         ),
-        _table(
+        table(
             ("variants a second, 1 worker", "command", "one at a time", "ratio"),
             [
                 (
@@ -52,7 +52,7 @@ def format_tables(results: Results) -> str:
                 for row in results["original"]
             ],
         ),
-        _table(
+        table(
             ("as this grows", "value", "images", "seconds", "ms an image", "driver", "worker"),
             [
                 (
@@ -63,7 +63,7 @@ def format_tables(results: Results) -> str:
                 for row in results["growth"]
             ],
         ),
-        _table(
+        table(
             ("grid", "format", "images", "seconds", "ms an image", "driver", "worker"),
             [
                 (
@@ -90,7 +90,8 @@ def _cost(results: Results, row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table, with an empty line before it."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n" + "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
 

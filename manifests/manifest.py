@@ -3,39 +3,51 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from manifests.checksums import manifest_checksum
 from manifests.environment import describe_environment
 from manifests.layout import FILES
 from manifests.schema import MANIFEST_VERSION, validate_manifest
 
+if TYPE_CHECKING:
+    from transforms.grid import Grid
 
-def build_manifest(
-    plan: Mapping[str, Any],
-    variants: Sequence[tuple[str, str]],
-    grid_fingerprint: str,
-    counts: Mapping[str, int],
-    content_sha256: str,
-    files: Sequence[Mapping[str, Any]],
-    files_table: Mapping[str, Any],
-    noise_by_variant: Mapping[str, Mapping[str, Any]],
-    noise_by_axis: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Any]:
+
+@dataclass(frozen=True)
+class Contents:
+    """What a finished set holds.
+
+    Attributes:
+        samples, rejects: their numbers.
+        content_sha256: fingerprint of the source files' bytes.
+        files: the files table, of :data:`manifests.tables.FILES_SCHEMA`.
+        files_table: length and sha256 of the file that holds it.
+        noise_by_variant: ``difference`` and ``most_like`` of each variant, by id, in grid order.
+        noise_by_axis: the pooled difference of each axis.
+    """
+
+    samples: int
+    rejects: int
+    content_sha256: str
+    files: pa.Table
+    files_table: Mapping[str, Any]
+    noise_by_variant: Mapping[str, Mapping[str, Any]]
+    noise_by_axis: Mapping[str, Mapping[str, Any]]
+
+
+def build_manifest(plan: Mapping[str, Any], grid: Grid, contents: Contents) -> dict[str, Any]:
     """Compose the manifest of a finished set and check it against its schema.
 
     Args:
         plan: the document of the plan.
-        variants: id and slug of each variant, in grid order.
-        grid_fingerprint: of everything in the grid that decides pixels.
-        counts: ``samples`` and ``rejects``.
-        content_sha256: fingerprint of the source files' bytes.
-        files: the rows of the files table.
-        files_table: length and sha256 of the files table itself.
-        noise_by_variant: ``difference`` and ``most_like`` of each variant, by id.
-        noise_by_axis: the pooled difference of each axis.
+        grid: the grid of the plan.
+        contents: of the set.
 
     Raises:
         ManifestError: the result does not follow the schema.
@@ -46,32 +58,32 @@ def build_manifest(
         for axis in ("decoders", "resizes", "colors")
         for method in identities[axis].values()
     }
-    stored = [file for file in files if file.get("same_as") is None]
+    stored = contents.files.filter(pc.is_null(contents.files["same_as"]))
     document = {
         "version": MANIFEST_VERSION,
         "generator": {"name": "sysnoise", "version": importlib.metadata.version("sysnoise")},
         "dataset": _dataset(plan),
         "counts": {
             "sources": plan["samples"],
-            "samples": counts["samples"],
-            "rejects": counts["rejects"],
-            "variants": len(variants),
+            "samples": contents.samples,
+            "rejects": contents.rejects,
+            "variants": len(grid.variants),
             "shards": plan["shards"],
-            "images": counts["samples"] * len(variants) * len(plan["formats"]),
-            "files": len(stored),
-            "bytes": sum(file["bytes"] for file in stored),
+            "images": contents.samples * len(grid.variants) * len(plan["formats"]),
+            "files": stored.num_rows,
+            "bytes": pc.sum(stored["bytes"]).as_py(),
         },
-        "source": {"list_sha256": plan["source_sha256"], "content_sha256": content_sha256},
+        "source": {"list_sha256": plan["source_sha256"], "content_sha256": contents.content_sha256},
         "plan": {
             name: plan[name] for name in ("fingerprint", "samples_per_shard", "row_group_rows")
         },
-        "grid": {**plan["grid"], "fingerprint": grid_fingerprint},
+        "grid": {**plan["grid"], "fingerprint": grid.fingerprint()},
         "image_format": identities["encoder"],
         "formats": plan["formats"],
         "environment": describe_environment({*libraries, identities["encoder"]["library"]}),
-        "noise": dict(noise_by_axis),
-        "variants": _variants(variants, identities, counts["samples"], stored, noise_by_variant),
-        "files": {"path": FILES, **files_table},
+        "noise": dict(contents.noise_by_axis),
+        "variants": _variants(grid, identities, stored, contents),
+        "files": {"path": FILES, **contents.files_table},
     }
     document["checksum"] = manifest_checksum(document)
     validate_manifest(document)
@@ -88,32 +100,25 @@ def _dataset(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _variants(
-    variants: Sequence[tuple[str, str]],
-    identities: Mapping[str, Mapping[str, Any]],
-    samples: int,
-    files: Iterable[Mapping[str, Any]],
-    noise: Mapping[str, Mapping[str, Any]],
+    grid: Grid, identities: Mapping[str, Mapping[str, Any]], stored: pa.Table, contents: Contents
 ) -> list[dict[str, Any]]:
-    counts: Counter[str] = Counter()
-    sizes: Counter[str] = Counter()
-    for file in files:
-        if file["variant"] is not None:
-            counts[file["variant"]] += 1
-            sizes[file["variant"]] += file["bytes"]
+    sums = stored.group_by("variant").aggregate([("bytes", "count"), ("bytes", "sum")])
+    by_id = {row["variant"]: row for row in sums.to_pylist()}
+    nothing = {"bytes_count": 0, "bytes_sum": 0}
     rows = []
-    for variant_id, slug in variants:
-        decoder, resize, color = variant_id.split("/")
+    for variant in grid.variants:
+        own = by_id.get(variant.id, nothing)
         rows.append(
             {
-                "id": variant_id,
-                "slug": slug,
-                "decoder": identities["decoders"][decoder],
-                "resize": identities["resizes"][resize],
-                "color": identities["colors"][color],
-                "samples": samples,
-                "files": counts[variant_id],
-                "bytes": sizes[variant_id],
-                **noise[variant_id],
+                "id": variant.id,
+                "slug": variant.slug,
+                "decoder": identities["decoders"][variant.decoder],
+                "resize": identities["resizes"][variant.resize],
+                "color": identities["colors"][variant.color],
+                "samples": contents.samples,
+                "files": own["bytes_count"],
+                "bytes": own["bytes_sum"],
+                **contents.noise_by_variant[variant.id],
             }
         )
     return rows

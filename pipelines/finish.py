@@ -3,47 +3,87 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests import layout
-from manifests.manifest import build_manifest
+from manifests.manifest import Contents, build_manifest
 from manifests.tables import (
     FILES_SCHEMA,
     DatasetKind,
     SampleStatus,
+    parse_parquet,
     placement_of,
     rejects_schema,
 )
 from pipelines.errors import OutputError, ShardError, listed
 from pipelines.locks import lock_shards
+from pipelines.readers.sources import BATCH_ROWS
 from pipelines.resume import (
     Existing,
     finished_manifest,
     pending_shards,
     refuse_foreign_output,
 )
-from pipelines.shards import Plan, json_bytes, load_plan, read_sources
+from pipelines.shards import Plan, json_bytes, load_plan
 from pipelines.storage import (
     Root,
     file_sizes,
+    new_file,
+    open_file,
     open_output,
     read_file,
     remove_folder,
     sweep,
     write_file,
 )
-from pipelines.tally import merge_differences, noise_by_axis, noise_by_variant
+from pipelines.tally import Tally, noise_by_axis, noise_by_variant
+from transforms.geometry import Placement
 from transforms.targets import map_annotation
+
+
+@dataclass(frozen=True)
+class Receipts:
+    """What the receipts of a set add up to.
+
+    Attributes:
+        tally: of all samples.
+        files: rows of the files table.
+        rejects: the table of rejects.
+        sums: sha256 of each receipt, in hexadecimal, by path.
+    """
+
+    tally: Tally
+    files: pa.Table
+    rejects: pa.Table
+    sums: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What the tables of samples add up to.
+
+    Attributes:
+        content_sha256: fingerprint of the source files' bytes.
+        placements: of COCO's images in key order; None for rejects.
+    """
+
+    content_sha256: str
+    placements: Sequence[Placement | None]
 
 
 def finish(plan: Plan, output: Root) -> dict[str, Any]:
     """Write everything that a finished set has beside its shards, the manifest last.
+
+    Receipts and tables of samples are read one at a time, each once.
 
     Args:
         plan: of the run.
@@ -56,28 +96,22 @@ def finish(plan: Plan, output: Root) -> dict[str, Any]:
         ShardError: a shard has no receipt of this plan.
         ManifestError: the manifest would not follow its schema.
     """
-    receipts = _read_receipts(plan, output)
-    samples = sum(receipt["samples"] for receipt in receipts)
-    rejects = [row for receipt in receipts for row in receipt["rejects"]]
-    files = [{**row, "shard": receipt["shard"]} for receipt in receipts for row in receipt["files"]]
-    files += _write_set_files(plan, output, rejects, samples)
-    files.sort(key=lambda row: str(row["path"]))
-    stored = [row for row in files if row.get("same_as") is None]
-    table = _parquet_bytes(pa.Table.from_pylist(files, FILES_SCHEMA))
-    table_row = _write(output, layout.FILES, table)
-    _write_sums(plan, output, [*stored, {"path": layout.FILES, **table_row}])
-    differences = merge_differences(plan.grid, receipts)
-    manifest = build_manifest(
-        plan.document(),
-        [(variant.id, variant.slug) for variant in plan.grid.variants],
-        plan.grid.fingerprint(),
-        {"samples": samples, "rejects": len(rejects)},
-        _content_sha256(plan, output),
-        files,
-        table_row,
-        noise_by_variant(plan.grid, receipts, differences),
-        noise_by_axis(plan.grid, differences),
+    receipts = _add_up_receipts(plan, output)
+    samples = _read_samples(plan, output)
+    set_files = _write_set_files(plan, output, samples, receipts)
+    files = pa.concat_tables([receipts.files, set_files]).sort_by("path")
+    table_row = _write_table(output, layout.FILES, files)
+    _write_sums(output, files, {**receipts.sums, layout.FILES: table_row["sha256"]})
+    contents = Contents(
+        samples=receipts.tally.samples,
+        rejects=receipts.rejects.num_rows,
+        content_sha256=samples.content_sha256,
+        files=files,
+        files_table=table_row,
+        noise_by_variant=noise_by_variant(plan.grid, receipts.tally),
+        noise_by_axis=noise_by_axis(plan.grid, receipts.tally),
     )
+    manifest = build_manifest(plan.document(), plan.grid, contents)
     sweep(output, lambda owner: True)
     for folder in (layout.FAILURES, layout.STRIKES, layout.EARLIER):
         remove_folder(output, folder)
@@ -110,110 +144,182 @@ def finish_set(output_url: str) -> dict[str, Any]:
         return finished_manifest(output) or finish(plan, output)
 
 
-def _read_receipts(plan: Plan, output: Root) -> list[dict[str, Any]]:
-    receipts, problems = [], []
+def _add_up_receipts(plan: Plan, output: Root) -> Receipts:
+    schema = rejects_schema(plan.grid.decoders)
+    tally, sums = Tally(plan.grid), {}
+    files, rejects = [FILES_SCHEMA.empty_table()], [schema.empty_table()]
+    for path, data, receipt in _receipts(plan, output):
+        tally.add_receipt(receipt)
+        sums[path] = hashlib.sha256(data).hexdigest()
+        rows = [{**row, "shard": receipt["shard"]} for row in receipt["files"]]
+        files.append(pa.Table.from_pylist(rows, FILES_SCHEMA))
+        if receipt["rejects"]:
+            rejects.append(pa.Table.from_pylist(receipt["rejects"], schema))
+    return Receipts(tally, _joined(files), _joined(rejects), sums)
+
+
+def _joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return the tables as one in one piece: thousands of small ones slow down the allocator."""
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def _receipts(plan: Plan, output: Root) -> Iterator[tuple[str, bytes, dict[str, Any]]]:
+    """Yield path, bytes and content of each receipt of the plan; refuse others at the end."""
+    problems = []
     for shard in range(plan.shards):
         path = layout.receipt_path(plan.shard_name(shard))
         try:
-            receipt = json.loads(read_file(output, path))
+            data = read_file(output, path)
         except FileNotFoundError:
             problems.append(f"{path}: missing")
             continue
-        if receipt["fingerprint"] != plan.fingerprint:
+        receipt = json.loads(data)
+        if receipt["fingerprint"] == plan.fingerprint:
+            yield path, data, receipt
+        else:
             problems.append(f"{path}: of another plan ({receipt['fingerprint']})")
-        receipts.append(receipt)
     if problems:
         raise ShardError(
             f"{len(problems)} shard(s) of {output.url!r} are not done:\n{listed(problems)}"
         )
-    return receipts
 
 
-def _write_set_files(
-    plan: Plan, output: Root, rejects: Sequence[Mapping[str, Any]], samples: int
-) -> list[dict[str, Any]]:
+def _read_samples(plan: Plan, output: Root) -> Samples:
+    columns = ["key", "source_sha256"]
+    if plan.kind is DatasetKind.COCO:
+        columns += ["status", "geometry"]
+    digest = hashlib.sha256()
+    placements: list[Placement | None] = []
+    for shard in range(plan.shards):
+        data = read_file(output, layout.samples_path(plan.shard_name(shard)))
+        rows = parse_parquet(data, columns).to_pylist()
+        for row in rows:
+            digest.update(f"{row['source_sha256']}  {row['key']}\n".encode())
+        if plan.kind is DatasetKind.COCO:
+            placements += map(_placement, rows)
+    return Samples(digest.hexdigest(), placements)
+
+
+def _placement(row: Mapping[str, Any]) -> Placement | None:
+    return placement_of(row["geometry"]) if row["status"] == SampleStatus.OK.value else None
+
+
+def _write_set_files(plan: Plan, output: Root, samples: Samples, receipts: Receipts) -> pa.Table:
     """Write rejects and annotations; return the rows of all files that no shard owns."""
-    schema = rejects_schema(plan.grid.decoders)
-    table = _parquet_bytes(pa.Table.from_pylist(list(rejects), schema))
+    row = _write_table(output, layout.REJECTS, receipts.rejects)
     written: dict[str, tuple[str, int | None, dict[str, Any]]] = {
-        layout.REJECTS: ("rejects", len(rejects), _write(output, layout.REJECTS, table))
+        layout.REJECTS: ("rejects", receipts.rejects.num_rows, row)
     }
     if plan.kind is DatasetKind.COCO:
-        for kind, document in _annotation_documents(plan, output).items():
+        for kind, maps in ANNOTATIONS.items():
             path = layout.annotations_path(plan.split, kind)
-            text = json.dumps(document, separators=(",", ":")).encode()
-            written[path] = ("annotations", samples, _write(output, path, text))
+            parts = _annotation_document(plan, output, samples.placements, *maps)
+            row = _write_parts(output, path, parts)
+            written[path] = ("annotations", receipts.tally.samples, row)
     for path, count in ((layout.PLAN, None), (layout.SOURCES, plan.samples)):
-        row = _describe(read_file(output, path))
-        written[path] = (path.split(".")[0], count, row)
-    return [
+        written[path] = (path.split(".")[0], count, _describe(output, path))
+    rows = [
         {"path": path, "variant": None, "shard": None, "format": kind, "samples": count, **row}
         for path, (kind, count, row) in written.items()
     ]
+    return pa.Table.from_pylist(rows, FILES_SCHEMA)
 
 
-def _annotation_documents(plan: Plan, output: Root) -> dict[str, dict[str, Any]]:
-    """Return COCO's ground truth in source pixels and in output pixels, without the rejects."""
-    documents: dict[str, dict[str, Any]] = {
-        kind: {**plan.coco, "images": [], "annotations": []} for kind in ("original", "rescaled")
-    }
-    for source, sample in _pairs(plan, output):
-        if sample["status"] != SampleStatus.OK.value:
-            continue
-        record = json.loads(source["image"])
-        record["file_name"] = f"{source['key']}.{plan.image_format}"
-        annotations = json.loads(source["annotations"])
-        placement = placement_of(sample["geometry"])
-        size = {"width": placement.output_width, "height": placement.output_height}
-        documents["original"]["images"].append(record)
-        documents["original"]["annotations"] += annotations
-        documents["rescaled"]["images"].append({**record, **size})
-        documents["rescaled"]["annotations"] += [map_annotation(a, placement) for a in annotations]
-    return documents
+def _annotation_document(
+    plan: Plan,
+    output: Root,
+    placements: Sequence[Placement | None],
+    map_image: MapText,
+    map_objects: MapText,
+) -> Iterator[str]:
+    """Yield a COCO ground truth without the rejects, in parts of one JSON text."""
+    yield _json({**plan.coco, "images": []}).removesuffix("]}")
+    yield from _separated(
+        map_image(_renamed(source["image"], f"{source['key']}.{plan.image_format}"), placement)
+        for source, placement in _kept(output, placements, ["key", "image"])
+    )
+    yield '],"annotations":['
+    yield from _separated(
+        map_objects(source["annotations"], placement)[1:-1]  # without the brackets of the list
+        for source, placement in _kept(output, placements, ["annotations"])
+    )
+    yield "]}"
 
 
-def _pairs(plan: Plan, output: Root) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    for shard in range(plan.shards):
-        samples = _read_samples(plan, output, shard, ["key", "status", "geometry"])
-        yield from zip(read_sources(output, shard), samples, strict=True)
+def _kept(
+    output: Root, placements: Sequence[Placement | None], columns: Sequence[str]
+) -> Iterator[tuple[dict[str, Any], Placement]]:
+    """Yield columns of the table of sources, and the placement, of all samples but rejects."""
+    with open_file(output, layout.SOURCES) as opened:
+        batches = pq.ParquetFile(opened).iter_batches(BATCH_ROWS, columns=list(columns))
+        sources = (row for batch in batches for row in batch.to_pylist())
+        for source, placement in zip(sources, placements, strict=True):
+            if placement is not None:
+                yield source, placement
 
 
-def _read_samples(
-    plan: Plan, output: Root, shard: int, columns: Sequence[str]
-) -> list[dict[str, Any]]:
-    data = read_file(output, layout.samples_path(plan.shard_name(shard)))
-    rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(data), columns=list(columns)).to_pylist()
-    return rows
+def _separated(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the texts that are not empty, with commas between them."""
+    separator = ""
+    for text in filter(None, texts):
+        yield separator + text
+        separator = ","
 
 
-def _content_sha256(plan: Plan, output: Root) -> str:
-    digest = hashlib.sha256()
-    for shard in range(plan.shards):
-        for row in _read_samples(plan, output, shard, ["key", "source_sha256"]):
-            digest.update(f"{row['source_sha256']}  {row['key']}\n".encode())
-    return digest.hexdigest()
+def _renamed(image: str, name: str) -> str:
+    return _json(json.loads(image) | {"file_name": name})
 
 
-def _write_sums(plan: Plan, output: Root, files: Sequence[Mapping[str, Any]]) -> None:
+def _unchanged(text: str, placement: Placement) -> str:
+    return text
+
+
+def _resized(image: str, placement: Placement) -> str:
+    size = {"width": placement.output_width, "height": placement.output_height}
+    return _json(json.loads(image) | size)
+
+
+def _rescaled(objects: str, placement: Placement) -> str:
+    return _json([map_annotation(each, placement) for each in json.loads(objects)])
+
+
+MapText = Callable[[str, Placement], str]
+
+ANNOTATIONS: dict[str, tuple[MapText, MapText]] = {
+    "original": (_unchanged, _unchanged),
+    "rescaled": (_resized, _rescaled),
+}
+"""How the JSON texts of an image and of its annotations are mapped, by kind of ground truth."""
+
+
+def _write_sums(output: Root, files: pa.Table, others: Mapping[str, str]) -> None:
     """Write the sums of all files but itself and the manifest, as ``sha256sum -c`` reads them."""
-    sums = {str(row["path"]): str(row["sha256"]) for row in files}
-    for shard in range(plan.shards):
-        path = layout.receipt_path(plan.shard_name(shard))
-        sums[path] = hashlib.sha256(read_file(output, path)).hexdigest()
-    text = "".join(f"{sums[path]}  {path}\n" for path in sorted(sums))
-    write_file(output, layout.SUMS, text.encode())
+    stored = files.filter(pc.is_null(files["same_as"]))
+    batches = stored.to_batches(max_chunksize=BATCH_ROWS)
+    rows = ((row["path"], row["sha256"]) for batch in batches for row in batch.to_pylist())
+    lines = heapq.merge(rows, sorted(others.items()))
+    _write_parts(output, layout.SUMS, (f"{sha256}  {path}\n" for path, sha256 in lines))
 
 
-def _write(output: Root, path: str, data: bytes) -> dict[str, Any]:
-    write_file(output, path, data)
-    return _describe(data)
+def _write_table(output: Root, path: str, table: pa.Table) -> dict[str, Any]:
+    with new_file(output, path) as file:
+        pq.write_table(table.combine_chunks(), file, compression="zstd")
+    return {"bytes": file.size, "sha256": file.sha256}
 
 
-def _describe(data: bytes) -> dict[str, Any]:
-    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+def _write_parts(output: Root, path: str, parts: Iterable[str]) -> dict[str, Any]:
+    with new_file(output, path) as file:
+        for part in parts:
+            file.write(part.encode())
+    return {"bytes": file.size, "sha256": file.sha256}
 
 
-def _parquet_bytes(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    return bytes(sink.getvalue().to_pybytes())
+def _describe(output: Root, path: str) -> dict[str, Any]:
+    """Return length and sha256 of a file that is there."""
+    with open_file(output, path) as opened:
+        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+        return {"bytes": opened.seek(0, io.SEEK_END), "sha256": sha256}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

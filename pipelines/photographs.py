@@ -170,11 +170,11 @@ def _annotation(
         "bbox": list(box),
         "area": width * height,
         "iscrowd": int(crowd),
-        "segmentation": _box_rle(box, size) if crowd else [corners],
+        "segmentation": box_rle(box, size) if crowd else [corners],
     }
 
 
-def _box_rle(box: tuple[int, int, int, int], size: tuple[int, int]) -> dict[str, Any]:
+def box_rle(box: tuple[int, int, int, int], size: tuple[int, int]) -> dict[str, Any]:
     """Return a box as COCO's uncompressed run-length encoding: column by column, zeros first."""
     x, y, width, height = box
     image_width, image_height = size

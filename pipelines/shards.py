@@ -20,7 +20,7 @@ from manifests.layout import MAX_PIXELS, PLAN, SOURCES, ShardFormat, shard_name
 from manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from pipelines.errors import OutputError
 from pipelines.readers.sources import ClassInfo, SourceSet, source_fingerprint
-from pipelines.storage import Root, open_file, read_file, write_file
+from pipelines.storage import Root, new_file, open_file, read_file, version_of, write_file
 from pipelines.writers.parquet import row_group_rows
 from transforms.encoders import ENCODERS
 from transforms.grid import Grid, grid_from_document
@@ -168,9 +168,14 @@ def write_plan(plan: Plan, table: pa.Table, output: Root) -> None:
     Raises:
         OutputError: they cannot be written.
     """
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, row_group_size=plan.samples_per_shard, compression="zstd")
-    write_file(output, SOURCES, sink.getvalue().to_pybytes())
+    with new_file(output, SOURCES) as file:
+        pq.write_table(
+            table,
+            file,
+            row_group_size=plan.samples_per_shard,
+            compression="zstd",
+            write_statistics=["key"],  # Those of JSON texts would be most of the file's footer.
+        )
     write_file(output, PLAN, json_bytes(plan.document()))
 
 
@@ -233,9 +238,23 @@ def vouches(receipt: Mapping[str, Any], plan: Plan, sizes: Mapping[str, int]) ->
 
 def read_sources(output: Root, shard: int) -> list[dict[str, Any]]:
     """Return the rows of the table of sources that belong to a shard, in key order."""
+    metadata = _sources_metadata(output, version_of(output, SOURCES))
     with open_file(output, SOURCES) as opened:
-        rows: list[dict[str, Any]] = pq.ParquetFile(opened).read_row_group(shard).to_pylist()
+        file = pq.ParquetFile(opened, metadata=metadata)
+        rows: list[dict[str, Any]] = file.read_row_group(shard).to_pylist()
     return rows
+
+
+@functools.lru_cache(maxsize=1)
+def _sources_metadata(output: Root, version: str) -> pq.FileMetaData:
+    """Read where the shards stand in the table of sources: megabytes for thousands of shards.
+
+    Args:
+        output: of the run.
+        version: of the table, so that another one is read anew.
+    """
+    with open_file(output, SOURCES) as opened:
+        return pq.ParquetFile(opened).metadata
 
 
 def json_bytes(document: Any) -> bytes:

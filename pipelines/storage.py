@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import urllib.parse
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from fsspec.implementations.local import LocalFileSystem, make_path_posix
 from manifests.layout import TEMPORARY
 from pipelines.errors import InputError, OutputError, unwritable
 from pipelines.retries import with_retries
+from pipelines.writers.samples import HashedFile
 
 _UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.tmp$")
 """What :func:`write_file` appends to the name of a file until it is whole."""
@@ -152,7 +153,12 @@ def _kind(root: Root) -> str | None:
 
 def list_images(root: Root) -> list[str]:
     """Return the paths of all image files below a folder, relative to it, sorted."""
-    return [name for name in list_files(root) if name.lower().endswith(IMAGE_EXTENSIONS)]
+    return images_among(list_files(root))
+
+
+def images_among(names: Iterable[str]) -> list[str]:
+    """Return those names that are called like images."""
+    return [name for name in names if name.lower().endswith(IMAGE_EXTENSIONS)]
 
 
 def list_files(root: Root) -> list[str]:
@@ -403,7 +409,7 @@ def read_range(root: Root, relative: str, start: int, size: int) -> bytes:
     return data
 
 
-def open_file(root: Root, relative: str) -> BinaryIO:
+def open_file(root: Root, relative: str) -> io.BufferedReader:
     """Open a file to read parts of it.
 
     Raises:
@@ -411,7 +417,7 @@ def open_file(root: Root, relative: str) -> BinaryIO:
     """
     path = root.join(relative)
     if is_local(root):
-        return cast("BinaryIO", root.fs.open(path, "rb"))
+        return cast("io.BufferedReader", root.fs.open(path, "rb"))
     opened = _reach(
         *(root, "opening", relative), lambda: root.fs.open(path, "rb", block_size=_READ_AHEAD)
     )
@@ -452,6 +458,12 @@ class _RemoteFile(io.RawIOBase):
     def close(self) -> None:
         self._opened.close()
         super().close()
+
+
+def version_of(root: Root, relative: str) -> str:
+    """Return a text that is another one when the file has been written anew."""
+    path = root.join(relative)
+    return str(_reach(root, "looking for", relative, lambda: root.fs.ukey(path)))
 
 
 def list_folder(root: Root, relative: str) -> list[str]:
@@ -531,3 +543,22 @@ def file_sizes(root: Root) -> dict[str, int]:
         root, "listing", "", lambda: root.fs.find(root.path, detail=True)
     )
     return {path.removeprefix(prefix): int(info["size"]) for path, info in found.items()}
+
+
+@contextlib.contextmanager
+def new_file(root: Root, relative: str) -> Iterator[HashedFile]:
+    """Give a file to write in parts; it appears whole at the end, or not at all after an error.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        with working_folder(root, "set") as folder:
+            file = HashedFile(os.path.join(folder, posixpath.basename(relative)))
+            try:
+                yield file
+            finally:
+                file.close()
+            commit_files([(file.path, relative)], root)
+    except OSError as error:
+        raise unwritable(f"writing {root.child(relative)!r}", error) from error

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pipelines.make_sample import MadeSample
@@ -19,7 +19,7 @@ Shared = list[Counter[int]]
 
 
 class Tally:
-    """Adds up the samples of one shard.
+    """Adds up the samples of one shard, or the receipts of all shards.
 
     Attributes:
         samples: number of samples.
@@ -50,6 +50,15 @@ class Tally:
                 self.shared[position].update(earlier)
                 earlier.append(position)
 
+    def add_receipt(self, receipt: Mapping[str, Any]) -> None:
+        """Count the samples of a shard, from its receipt."""
+        self.samples += receipt["samples"]
+        self.fallbacks.update(receipt["fallbacks"])
+        for position, sums in enumerate(receipt["differences"]):
+            self.differences[position] += Difference(*sums)
+        for position, counts in enumerate(receipt["shared"]):
+            self.shared[position].update({int(earlier): n for earlier, n in counts.items()})
+
     def first_equal(self) -> list[int]:
         """Return for each variant the first one all of whose stored images are the same."""
         first: dict[tuple[bytes, ...], int] = {}
@@ -67,40 +76,38 @@ class Tally:
         }
 
 
-def noise_by_variant(
-    grid: Grid, receipts: Sequence[Mapping[str, Any]], totals: Sequence[Difference]
-) -> dict[str, dict[str, Any]]:
+def noise_by_variant(grid: Grid, total: Tally) -> dict[str, dict[str, Any]]:
     """Return for each variant's id its difference from the baseline, and whom it is most like.
 
     Args:
         grid: of the run.
-        receipts: of all shards.
-        totals: their differences, as :func:`merge_differences` gives them.
+        total: of all its shards.
 
     Returns:
         ``difference``: sums and what follows from them. ``most_like``: the earlier variant in grid
         order that has the same pixels on most images, and the share of these among the images
         that are the variant's own; None where no image is shared.
     """
-    ids = [variant.id for variant in grid.variants]
-    shared = _merge_shared(grid, receipts)
     noise = {}
-    for position, total in enumerate(totals):
+    for position, variant in enumerate(grid.variants):
         most_like = None
-        if shared[position]:
-            earlier, count = min(shared[position].items(), key=lambda item: (-item[1], item[0]))
-            own = _own_images(grid, receipts, position)
-            most_like = {"variant": ids[earlier], "images": count, "share": count / own}
-        noise[ids[position]] = {"difference": total.document(), "most_like": most_like}
+        if total.shared[position]:
+            counts = total.shared[position].items()
+            earlier, count = min(counts, key=lambda item: (-item[1], item[0]))
+            own = total.samples - total.fallbacks[variant.decoder]
+            like = grid.variants[earlier].id
+            most_like = {"variant": like, "images": count, "share": count / own}
+        difference = total.differences[position].document()
+        noise[variant.id] = {"difference": difference, "most_like": most_like}
     return noise
 
 
-def noise_by_axis(grid: Grid, totals: Sequence[Difference]) -> dict[str, dict[str, Any]]:
+def noise_by_axis(grid: Grid, total: Tally) -> dict[str, dict[str, Any]]:
     """Return for each axis the pooled difference of the variants that differ in it alone."""
     noise = {}
     for axis in ("decoder", "resize", "color"):
         members = [
-            totals[position]
+            total.differences[position]
             for position, variant in enumerate(grid.variants)
             if variant != grid.baseline
             and dataclasses.replace(variant, **{axis: getattr(grid.baseline, axis)})
@@ -108,26 +115,3 @@ def noise_by_axis(grid: Grid, totals: Sequence[Difference]) -> dict[str, dict[st
         ]
         noise[axis] = {"variants": len(members), **merged(members).document()}
     return noise
-
-
-def merge_differences(grid: Grid, receipts: Iterable[Mapping[str, Any]]) -> list[Difference]:
-    """Add up the differences of receipts, by position of the variant."""
-    totals = [Difference() for _ in grid.variants]
-    for receipt in receipts:
-        for position, sums in enumerate(receipt["differences"]):
-            totals[position] += Difference(*sums)
-    return totals
-
-
-def _merge_shared(grid: Grid, receipts: Iterable[Mapping[str, Any]]) -> Shared:
-    totals: Shared = [Counter() for _ in grid.variants]
-    for receipt in receipts:
-        for position, counts in enumerate(receipt["shared"]):
-            totals[position].update({int(earlier): count for earlier, count in counts.items()})
-    return totals
-
-
-def _own_images(grid: Grid, receipts: Iterable[Mapping[str, Any]], position: int) -> int:
-    """Number of images of a variant that are its own decoder's."""
-    decoder = grid.variants[position].decoder
-    return sum(receipt["samples"] - receipt["fallbacks"].get(decoder, 0) for receipt in receipts)

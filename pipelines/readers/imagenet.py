@@ -18,6 +18,7 @@ import dataclasses
 import json
 import posixpath
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
@@ -38,9 +39,9 @@ from pipelines.readers.sources import ClassInfo, SourceSet, sample_key, source_t
 from pipelines.storage import (
     IMAGE_EXTENSIONS,
     Root,
+    images_among,
     is_file,
     list_files,
-    list_images,
     open_file,
     open_root,
 )
@@ -88,8 +89,8 @@ def read_imagenet(
     if archives:
         return _read_archives(root, _of_split(archives, split), label_file, classes, split)
     if label_file:
-        return _read_flat(root, label_file, classes, split)
-    return _read_class_folders(root, classes, split)
+        return _read_flat(root, files, label_file, classes, split)
+    return _read_class_folders(root, files, classes, split)
 
 
 def _refuse_superfluous(root: Root, option: str, given: str | None) -> None:
@@ -120,8 +121,10 @@ def _read_archives(
     return _read_webdataset(root, files, classes, split)
 
 
-def _read_flat(root: Root, label_file: str, classes: Classes, split: str) -> SourceSet:
-    names = _some(root, list_images(root))
+def _read_flat(
+    root: Root, files: Sequence[str], label_file: str, classes: Classes, split: str
+) -> SourceSet:
+    names = _some(root, images_among(files))
     labels = _match_labels(root, names, label_file, classes)
     return _source_set(root, names, labels, classes, split)
 
@@ -146,9 +149,9 @@ def _read_kaggle(root: Root, label_file: str | None, split: str) -> SourceSet:
     folder = open_root(root.child(kaggle_folder(split)))
     if split == "train":
         _refuse_superfluous(root, "--label-file", label_file)
-        return _read_class_folders(folder, classes, split)
+        return _read_class_folders(folder, list_files(folder), classes, split)
     labels = label_file or root.child("LOC_val_solution.csv")
-    return _read_flat(folder, labels, classes, split)
+    return _read_flat(folder, list_files(folder), labels, classes, split)
 
 
 def _match_labels(root: Root, names: Sequence[str], label_file: str, classes: Classes) -> list[int]:
@@ -177,10 +180,12 @@ def _match_labels(root: Root, names: Sequence[str], label_file: str, classes: Cl
     return [by_name[name] for name in wanted]
 
 
-def _read_class_folders(root: Root, classes: Classes, split: str) -> SourceSet:
-    names = _some(root, list_images(root))
-    others = sorted(set(list_files(root)) - set(names))
-    wnids = [posixpath.basename(posixpath.dirname(name)) for name in names]
+def _read_class_folders(
+    root: Root, files: Sequence[str], classes: Classes, split: str
+) -> SourceSet:
+    names = _some(root, images_among(files))
+    others = sorted(set(files) - set(names))
+    wnids = [sys.intern(posixpath.basename(posixpath.dirname(name))) for name in names]
     folders = sorted(set(wnids))
     if not any(WNID.fullmatch(folder) for folder in folders):
         raise InputError(

@@ -41,6 +41,9 @@ it from ``offset`` on (a member of a tar); or the ``image`` column's bytes in ``
 file. ``image`` and ``annotations`` are JSON texts of COCO.
 """
 
+BATCH_ROWS = 1024
+"""Rows that are handled at a time where a whole column as Python objects would be too large."""
+
 LONGEST_KEY = 90
 """Bytes; with its extension, a key must fit the 100 bytes of a USTAR name."""
 
@@ -121,7 +124,11 @@ def source_table(names: Sequence[str], **columns: Sequence[Any]) -> pa.Table:
 
 def _is_utf8(name: str) -> bool:
     """Whether a name has no lone surrogates, as Python shows undecodable bytes of file names."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse_bad_keys(table: pa.Table) -> None:
@@ -156,7 +163,8 @@ def _place(table: pa.Table, row: int) -> str:
 def source_fingerprint(table: pa.Table) -> str:
     """Return the sha256, in hexadecimal, of keys, names, labels and annotations, in key order."""
     digest = hashlib.sha256()
-    for batch in table.select(["key", "name", "label", "image", "annotations"]).to_batches():
+    hashed = table.select(["key", "name", "label", "image", "annotations"])
+    for batch in hashed.to_batches(max_chunksize=BATCH_ROWS):
         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             digest.update(f"{row!r}\n".encode())
     return digest.hexdigest()

@@ -71,6 +71,11 @@ class HashedFile:
         """Whether the file is closed, as pyarrow asks of a file object."""
         return self._file.closed
 
+    @property
+    def sha256(self) -> str:
+        """Of what was written, in hexadecimal."""
+        return self._digest.hexdigest()
+
     def write(self, data: bytes) -> int:
         """Append bytes (any object with the buffer protocol)."""
         return self.append_to_all([self], data)
@@ -119,4 +124,4 @@ class HashedFile:
 
     def describe(self, samples: int) -> WrittenFile:
         """Describe the closed file."""
-        return WrittenFile(self.path, samples, self.size, self._digest.hexdigest())
+        return WrittenFile(self.path, samples, self.size, self.sha256)

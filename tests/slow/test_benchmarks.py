@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.report import format_tables
+from benchmarks.scale_page import format_page
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,3 +40,37 @@ def test_smoke_run(tmp_path: Path) -> None:
     assert (tmp_path / "bench.md").read_text("utf-8") == format_tables(results)
     with Image.open(tmp_path / "bench.png") as image:
         assert image.size[0] > 500
+
+
+@pytest.mark.slow
+def test_smoke_run_of_the_scale_benchmark(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.scale", "--sizes", "smoke"]
+    command += ["--output", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scale.json", "scale.md"]
+    results = json.loads((tmp_path / "scale.json").read_text("utf-8"))
+    planned = {(row["grid"], row["images"]): row["shards"] for row in results["planned"]}
+    assert planned == {
+        ("imagenet-train", 1067): 5,
+        ("imagenet-full", 1067): 5,
+        ("imagenet-train", 2135): 9,
+        ("imagenet-full", 2135): 9,
+        ("coco-one-factor", 98): 7,
+        ("coco-one-factor", 197): 13,
+    }
+    for row in results["planned"]:
+        for stage in ("plan", "finish"):
+            assert row[stage]["seconds"] > 0
+            assert row[stage]["peak_mib"] > 50
+    for row in results["generated"]:
+        assert row["cpu_seconds"] > results["start_up"]["cpu_seconds"] / 2
+        assert row["shard_bytes"] > row["images"] * 1000
+    page = (tmp_path / "scale.md").read_text("utf-8")
+    assert page == format_page(results)
+    assert "| ImageNet train, 1,281,167 images | `imagenet-train` | 5,005 | 95,101 |" in page
+
+
+def test_scale_page_is_of_its_measurements() -> None:
+    results = json.loads((ROOT / "docs" / "bench" / "scale.json").read_text("utf-8"))
+    assert (ROOT / "docs" / "scale.md").read_text("utf-8") == format_page(results)

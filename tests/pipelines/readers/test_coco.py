@@ -69,6 +69,19 @@ def test_published_layouts_read_back(
     assert found.warnings == ()
 
 
+def test_order_of_parts_and_annotations_is_free(coco_source: Path, tmp_path: Path) -> None:
+    document = parsed(coco_source)
+    document["annotations"].sort(key=lambda each: each["id"] * 7 % 11)
+    found = read(str(coco_source / "images"), document, tmp_path)
+    turned = dict(reversed(document.items()))
+    assert next(iter(turned)) == "annotations"
+    assert read(str(coco_source / "images"), turned, tmp_path).table == found.table
+    for row in found.table.to_pylist():
+        image = json.loads(row["image"])["id"]
+        own = [each for each in document["annotations"] if each["image_id"] == image]
+        assert row["annotations"] == json.dumps(own, separators=(",", ":"))
+
+
 def test_images_without_annotations_and_crowds_stay(coco_source: Path) -> None:
     found = read_coco(str(coco_source / "images"), str(coco_source / "instances_demo.json"), "mine")
     objects = [json.loads(text) for text in found.table["annotations"].to_pylist()]

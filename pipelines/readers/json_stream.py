@@ -1,0 +1,138 @@
+"""Reading a JSON document that is too large to hold: its top-level lists, one element at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import IO, Any
+
+READ_CHARACTERS = 1 << 20
+"""Characters that are read at a time; more, where one value is longer."""
+
+CUT = len("e+")
+"""Characters after a number with which it may go on, where the text is cut behind them."""
+
+
+def members(opened: IO[str]) -> Iterator[tuple[str, Any]]:
+    """Yield name and value of each member of a JSON object, in the order of the file.
+
+    A list comes as an iterator of its elements, each parsed when it is asked for; what is left of
+    it is skipped when the next member is asked for. A document that is no object has no members.
+
+    Args:
+        opened: at its start.
+
+    Raises:
+        ValueError: not JSON, or with NaN or an infinity, which JSON does not have.
+    """
+    window = _Window(opened)
+    if window.peek() != "{":
+        window.value()
+    else:
+        yield from _object(window)
+    if window.peek():
+        raise window.error("Extra data", window.position)
+
+
+def _object(window: _Window) -> Iterator[tuple[str, Any]]:
+    window.position += 1
+    if window.peek() == "}":
+        window.position += 1
+        return
+    while True:
+        if window.peek() != '"':
+            raise window.error("Expecting property name in double quotes", window.position)
+        name = window.value()
+        window.take(":")
+        if window.peek() == "[":
+            elements = _elements(window)
+            yield name, elements
+            for _ in elements:
+                pass
+        else:
+            yield name, window.value()
+        if window.take(",}") == "}":
+            return
+
+
+def _elements(window: _Window) -> Iterator[Any]:
+    window.position += 1
+    if window.peek() == "]":
+        window.position += 1
+        return
+    while True:
+        yield window.value()
+        if window.take(",]") == "]":
+            return
+
+
+class _Window:
+    """The part of a text that is being parsed.
+
+    Attributes:
+        position: of the next character in the window.
+    """
+
+    def __init__(self, opened: IO[str]) -> None:
+        self.position = 0
+        self._opened = opened
+        self._text = ""
+        self._decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+        self._dropped = 0  # characters before the window
+        self._line = 1  # where the window begins
+        self._column = 1
+
+    def peek(self) -> str:
+        """Go to the next character that is not white space and return it; empty at the end."""
+        while True:
+            while self._text[self.position : self.position + 1] in {" ", "\t", "\n", "\r"}:
+                self.position += 1
+            if self.position < len(self._text) or not self._read_on():
+                return self._text[self.position : self.position + 1]
+
+    def take(self, wanted: str) -> str:
+        """Go past the next character, which must be one of those wanted, and return it."""
+        found = self.peek()
+        if not found or found not in wanted:
+            raise self.error(f"Expecting {' or '.join(map(repr, wanted))}", self.position)
+        self.position += 1
+        return found
+
+    def value(self) -> Any:
+        """Go past the next value and return it."""
+        self.peek()
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self.position)
+            except json.JSONDecodeError as error:
+                if self._read_on():  # The value may only be cut.
+                    continue
+                raise self.error(error.msg, error.pos) from error
+            if end + CUT < len(self._text) or not self._read_on():
+                self.position = end
+                return value
+
+    def error(self, message: str, position: int) -> ValueError:
+        """Return an error that says where in the whole text it is, as :mod:`json` does."""
+        before = self._text[:position]
+        line = self._line + before.count("\n")
+        column = position - before.rfind("\n") if "\n" in before else self._column + position
+        place = f"line {line} column {column} (char {self._dropped + position})"
+        return ValueError(f"{message}: {place}")
+
+    def _read_on(self) -> bool:
+        """Read more of the text and drop what has been parsed; False at the end."""
+        parsed, rest = self._text[: self.position], self._text[self.position :]
+        more = self._opened.read(max(READ_CHARACTERS, len(rest)))
+        if not more:
+            return False
+        self._dropped += len(parsed)
+        self._line += parsed.count("\n")
+        _, newline, last = parsed.rpartition("\n")
+        self._column = len(last) + (1 if newline else self._column)
+        self._text, self.position = rest + more, 0
+        return True
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number of JSON")

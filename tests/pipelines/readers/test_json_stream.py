@@ -1,0 +1,86 @@
+"""Documents that are read in small parts are those that json.loads reads whole."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pipelines.readers import json_stream
+
+SCALARS: list[Any] = [0, -12, 1234567890123, 1.5, -2.5e-07, 1e22, "", 'a"\\\né😀', True, None]
+
+
+def whole(text: str) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value, Iterator) else value
+        for name, value in json_stream.members(io.StringIO(text))
+    }
+
+
+def drawn(draw: random.Random, depth: int = 0) -> Any:
+    kind = draw.randrange(4 if depth < 3 else 2)
+    if kind < 2:
+        return draw.choice(SCALARS)
+    values = [drawn(draw, depth + 1) for _ in range(draw.randrange(4))]
+    return values if kind == 2 else dict(zip("abcd", values, strict=False))
+
+
+def document(draw: random.Random) -> str:
+    members = {f"member {number}": drawn(draw) for number in range(draw.randrange(5))}
+    indent = draw.choice([None, 1])
+    return json.dumps(members, indent=indent, ensure_ascii=draw.choice([True, False]))
+
+
+def outcome(parse: Callable[[str], Any], text: str) -> Any:
+    """Return the parsed text, or where it is broken: ``line 1 column 2 (char 1)``."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        return str(error).split(": ")[-1]
+
+
+@pytest.mark.parametrize("characters", [1, 2, 3, 7, 1 << 20])
+def test_any_cut_gives_the_same_values(characters: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_stream, "READ_CHARACTERS", characters)
+    draw = random.Random(characters)
+    for _ in range(300):
+        text = document(draw)
+        assert whole(text) == json.loads(text)
+
+
+@pytest.mark.parametrize("characters", [1, 5, 1 << 20])
+def test_errors_are_found_where_json_finds_them(
+    characters: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_stream, "READ_CHARACTERS", characters)
+    draw = random.Random(characters)
+    broken = 0
+    for _ in range(600):
+        text = document(draw)
+        place = draw.randrange(len(text))
+        text = text[:place] + draw.choice('{}[],:"x1') + text[place + draw.randrange(2) :]
+        expected, found = outcome(json.loads, text), outcome(whole, text)
+        broken += isinstance(expected, str)
+        if not isinstance(expected, list | int | float):  # They have no members.
+            assert found == expected
+    assert broken > 100
+
+
+def test_elements_are_parsed_when_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_stream, "READ_CHARACTERS", 16)
+    opened = io.StringIO('{"long": [' + "[1, 2], " * 1000 + '0], "next": 1}')
+    found = json_stream.members(opened)
+    name, elements = next(found)
+    assert (name, next(elements)) == ("long", [1, 2])
+    assert opened.tell() < 100
+    assert next(found) == ("next", 1)
+
+
+def test_numbers_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="NaN is not a number of JSON"):
+        whole('{"a": [1, NaN]}')
