@@ -21,7 +21,7 @@ test-extras: .venv/extras ## run the tests of the extras jpeglib and dali
 test-slow: .venv/dev ## run the slow tests, which take root: killed runs, full disks, mutated files, ...
 	$(BIN)/python -m pytest -m slow
 
-test-cluster: .venv/dev ## run the tests on clusters, which they start: 5 minutes, 2 GB free
+test-cluster: .venv/dev .venv/bin/prism .venv/flink/done ## run the tests on clusters, which they start: Go, Java 17, Maven
 	$(BIN)/python -m pytest -m cluster
 
 bench: .venv-bench/done ## measure speed and memory into bench/: 20 minutes, 20 GB free, Linux
@@ -61,6 +61,15 @@ clean: ## remove the environment, caches and the demo's output
 
 .venv/extras: setup.py pyproject.toml .venv/dev
 	$(BIN)/python -m pip install --quiet --editable '.[jxl,jpeglib,dali]'
+	touch $@
+
+.venv/bin/prism: .venv/dev
+	GOBIN=$(CURDIR)/.venv/bin go install github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0
+
+.venv/flink/done: tests/cluster/flink/pom.xml .venv/dev
+	mvn --quiet --batch-mode --file $< \
+	    org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+	    -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/.venv/flink
 	touch $@
 
 # An environment of its own, without what the tests need: Beam imports pandas where it finds it.

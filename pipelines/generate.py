@@ -32,7 +32,13 @@ from pipelines.locks import lock_shards
 from pipelines.progress import done_shards, show_progress
 from pipelines.ranges import Range
 from pipelines.readers.sources import SourceSet
-from pipelines.resume import Existing, finished_manifest, prepare_output, refuse_foreign_output
+from pipelines.resume import (
+    Existing,
+    finished_manifest,
+    prepare_output,
+    refuse_foreign_output,
+    sweep_shards,
+)
 from pipelines.shard_job import Failure, Job
 from pipelines.shards import Plan, Settings, json_bytes, make_plan
 from pipelines.storage import (
@@ -147,8 +153,12 @@ def generate(
         pending = prepare_output(plan, source.table, output, scope.existing, shards)
         if pending:
             job = Job(absolute_url(source.root), absolute_url(output_url), plan.fingerprint)
-            with show_progress(plan, output, shards):
-                failures = run_pipeline(job, pending, runner, options)
+            try:
+                with show_progress(plan, output, shards):
+                    failures = run_pipeline(job, pending, runner, options)
+            finally:
+                if runner is not None:  # No worker is left, as one of another runner may be.
+                    sweep_shards(plan, output, shards)
             _refuse_unfinished(failures, plan, output, shards)
         if len(shards) < plan.shards:
             return None

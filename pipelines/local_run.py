@@ -47,6 +47,12 @@ class LocalRun:
         for worker in tuple(self._workers):
             worker.stop()
 
+    def close(self) -> None:
+        """Stop, and wait until all workers are gone."""
+        self.stop()
+        for worker in self._workers:
+            worker.close()
+
 
 _current: LocalRun | None = None
 
@@ -75,7 +81,7 @@ def local_run() -> Iterator[LocalRun]:
     try:
         yield run
     finally:
-        run.stop()
+        run.close()
         _current = None
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -115,8 +115,7 @@ def prepare_output(
     if existing is Existing.OVERWRITE:
         remove_set(output)
     _adopt_plan(plan, table, output, existing)
-    names = {plan.shard_name(shard) for shard in shards}
-    sweep(output, lambda owner: len(shards) == plan.shards or owner in names)
+    sweep_shards(plan, output, shards)
     sizes = file_sizes(output)
     set_receipts_aside(plan, output, shards, sizes)
     pending = pending_shards(plan, output, shards, sizes, existing)
@@ -130,6 +129,12 @@ def prepare_output(
         for path in stale.intersection(list_folder(output, folder)):
             remove_file(output, path)
     return pending
+
+
+def sweep_shards(plan: Plan, output: Root, shards: range) -> None:
+    """Remove what dead workers left of some shards, or of anything where these are all."""
+    names = {plan.shard_name(shard) for shard in shards}
+    sweep(output, lambda owner: len(shards) == plan.shards or owner in names)
 
 
 def remove_set(output: Root) -> None:

@@ -86,8 +86,9 @@ class ShardProcess:
     def close(self) -> None:
         """Stop, and wait until the process is gone."""
         self.stop()
-        if self._process is not None:
-            self._process.wait()
+        process = self._process  # Another thread may forget it, when it has waited for it.
+        if process is not None:
+            process.wait()
 
     def _start(self) -> subprocess.Popen[str] | None:
         """Return the running process, after :meth:`stop` None.

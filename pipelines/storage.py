@@ -213,18 +213,26 @@ def _refuse_unreadable(error: OSError) -> None:
 
 
 def read_text(url: str, purpose: str) -> str:
-    """Return the text of a small file.
+    """Return the text of a small file; arguments and errors as of :func:`open_text`."""
+    with open_text(url, purpose) as opened:
+        return opened.read()
+
+
+@contextlib.contextmanager
+def open_text(url: str, purpose: str) -> Iterator[io.TextIOWrapper]:
+    """Open a file of UTF-8 text, with its line ends as they are.
 
     Args:
         url: path or fsspec URL.
         purpose: what the file is, for the message.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be opened, or the body raises an OSError or ValueError.
     """
     try:
         root = with_retries(f"opening {url!r}", lambda: _connect(url))
-        return read_file(root, "").decode("utf-8-sig")
+        with io.TextIOWrapper(open_file(root, ""), encoding="utf-8-sig", newline="") as opened:
+            yield opened
     except FileNotFoundError as error:
         raise InputError(f"the {purpose} {url!r} does not exist") from error
     except (OSError, ValueError) as error:

@@ -14,6 +14,9 @@ PAGE = (Path(__file__).parent.parent / "docs" / "clusters.md").read_text("utf-8"
 SHELL = r"""
 sysnoise() { printf '%s\0' "$@"; printf '\n'; }
 dask() { :; }
+go() { :; }
+java() { :; }
+mvn() { :; }
 sbatch() { :; }
 SLURM_ARRAY_TASK_ID=24 SLURM_CPUS_PER_TASK=8
 """
@@ -29,7 +32,7 @@ def generate_commands() -> list[list[str]]:
 
 def test_every_command_names_options_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
     commands = generate_commands()
-    assert len(commands) == 5
+    assert len(commands) == 7
     for command in commands:
         assert main(command) == 1, command
         images = command[2].removeprefix("--images=")

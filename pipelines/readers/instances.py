@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-import fsspec
 import pyarrow as pa
 
 from pipelines.errors import InputError, listed
 from pipelines.readers.json_stream import members
 from pipelines.readers.sources import BATCH_ROWS
+from pipelines.storage import open_text
 from transforms.targets import annotation_problems
 
 FIELDS: dict[str, dict[str, type]] = {
@@ -121,14 +121,11 @@ def _read_parts(url: str, file: IO[bytes], problems: list[str]) -> dict[str, Any
         "images": lambda records: _read_images(records, problems),
         "annotations": lambda records: _read_objects(records, file, problems),
     }
-    try:
-        with fsspec.open(url, "rt", encoding="utf-8-sig", newline="") as opened:
-            return {
-                name: read.get(name, list)(value) if isinstance(value, Iterator) else value
-                for name, value in members(opened)
-            }
-    except (OSError, ValueError) as error:
-        raise InputError(f"reading the annotations {url!r}: {error}") from error
+    with open_text(url, "annotations") as opened:
+        return {
+            name: read.get(name, list)(value) if isinstance(value, Iterator) else value
+            for name, value in members(opened)
+        }
 
 
 def _read_images(records: Iterator[Any], problems: list[str]) -> list[ImageRecord]:

@@ -107,7 +107,7 @@ def test_a_bucket_that_does_not_exist_is_named(
     assert main(coco_arguments(coco_source, "s3://nowhere/set")) == 1
     assert capsys.readouterr().err == (
         "sysnoise: writing 's3://nowhere/set/sources.parquet': The specified bucket does not "
-        "exist; give an --output that can be written\n"
+        "exist; mend that and run the same command again, finished shards are kept\n"
     )
 
 
