@@ -124,6 +124,10 @@ class Started:
                 found[int(folder.name)] = line
         return found
 
+    def is_gone(self) -> bool:
+        """Whether no process of the session runs; a dying one closes its standard error first."""
+        return not self.processes()
+
     def workers(self) -> list[int]:
         """The ids of its workers that run."""
         return [pid for pid, line in self.processes().items() if "pipelines.worker" in line]

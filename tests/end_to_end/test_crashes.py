@@ -57,7 +57,7 @@ def test_a_decoder_that_crashes_costs_one_sample(
         assert ended.code == 1
         assert f"shard {shard}: the worker {death} while making sample '{VICTIM}'" in ended.error
         assert "stopped with" in ended.error
-        assert not broken.processes()
+        wait_for(broken.is_gone, seconds=5)
         assert not (tmp_path / "out" / "manifest.json").exists()
     last = generating(options, environment=environment).end()
     assert last.code == 0, last.error
@@ -86,7 +86,7 @@ def test_a_killed_worker_is_told_and_counted(
     assert ended.code == 1
     assert "the worker was killed by signal 9 (Killed)" in ended.error
     assert "use fewer --workers" in ended.error
-    assert not started.processes()
+    wait_for(started.is_gone, seconds=5)
     strikes = [path.read_text("utf-8") for path in output.glob("strikes/*")]
     assert all(": 1" in text for text in strikes)
     assert len(strikes) == ended.error.count("while making sample")
@@ -104,7 +104,7 @@ def test_workers_do_not_outlive_a_killed_command_nor_strike(
     ended = started.end(seconds=15)  # The end of the workers, too.
     assert ended.code == -signal.SIGKILL
     assert ended.message == ""
-    assert not started.processes()
+    wait_for(started.is_gone, seconds=5)
     assert not (output / "strikes").exists()
     assert generate("imagenet", options).code == 0
     assert tree(output) == tree(small_set)
@@ -117,7 +117,7 @@ def interrupt(options: Options, output: Path, number: signal.Signals, done: int)
     wait_for(lambda: len(receipts(output)) >= before + done if done else started.workers())
     started.kill_all(number)
     ended = started.end(seconds=15)
-    assert not started.processes()
+    wait_for(started.is_gone, seconds=5)
     return ended
 
 

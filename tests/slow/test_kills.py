@@ -56,7 +56,7 @@ def killed(options: Options, output: Path, seconds: float, *others: str) -> bool
     if was_running:
         started.kill_all()
     started.end()
-    assert not started.processes()
+    wait_for(started.is_gone, seconds=5)
     return was_running
 
 
