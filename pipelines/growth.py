@@ -19,7 +19,7 @@ from manifests.reading import stored_images
 from manifests.tables import Duplicates, SampleStatus, parse_parquet
 from pipelines.errors import OutputError, ShardError, listed
 from pipelines.make_sample import Rendered
-from pipelines.shards import Plan, plan_from_document, vouches
+from pipelines.shards import Plan, json_bytes, plan_from_document, vouches
 from pipelines.storage import (
     Root,
     list_folder,
@@ -53,7 +53,7 @@ def begin_growth(stored: Plan, plan: Plan, output: Root) -> None:
             f"the set in {output.url!r} is being grown to grid {stored.grid.name!r}; let that "
             "run end first"
         )
-    write_file(output, layout.EARLIER_PLAN, read_file(output, layout.PLAN))
+    write_file(output, layout.EARLIER_PLAN, json_bytes(stored.document()))
     remove_file(output, layout.MANIFEST)
 
 

@@ -115,6 +115,8 @@ def prepare_output(
     if existing is Existing.OVERWRITE:
         remove_set(output)
     _adopt_plan(plan, table, output, existing)
+    if len(shards) < plan.shards:
+        _refuse_rival(plan, table, output)
     sweep_shards(plan, output, shards)
     sizes = file_sizes(output)
     set_receipts_aside(plan, output, shards, sizes)
@@ -168,6 +170,17 @@ def _adopt_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -
         raise OutputError(
             f"the output {output.url!r} holds a set of another plan; give another path, {growing}"
             f"--overwrite to remove it:\n{listed(changes)}"
+        )
+
+
+def _refuse_rival(plan: Plan, table: pa.Table, output: Root) -> None:
+    """Refuse an output in which another run wrote its plan at the same time.
+
+    The locks of shards leave room for that; the other run, or its workers, find the same.
+    """
+    if load_plan(output).fingerprint != plan.fingerprint or not _holds_table(output, table):
+        raise OutputError(
+            f"another run has just written another plan to {output.url!r}; give each plan an output"
         )
 
 
