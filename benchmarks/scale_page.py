@@ -83,11 +83,13 @@ def format_page(results: Results) -> str:
     where = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}"
     return f"""# Scale
 
-What a set costs, from one machine to a thousand workers. `make bench-scale` writes this page.
+What a set costs, from one machine to a thousand workers. `make bench-scale` writes this page and
+[its measurements](bench/scale.json).
 
-Measured on {where}. Processor time is that of all processes of the
-command, without the {_start_up(results):.1f} s of start-up. Images are seeded crops of shipped
-photographs, about 400 x 320 pixels, and for COCO whole ones; larger originals take longer.
+Measured on {where}. Processor time is that of all processes of the command, without
+the {_start_up(results):.1f} s of start-up, on {_measured_images(results)} images: seeded crops of
+shipped photographs, about 400 x 320 pixels, and for COCO whole ones. Larger originals take longer;
+what a worker needs for its first images weighs more than in a long run.
 
 ## An image, on one worker
 
@@ -112,9 +114,8 @@ More workers than shards do not help. Storage is that of PNG, in 10^12 bytes.
          + storage in TB x months x price of a month of a TB
          + files / 10^6 x price of a million writes
 
-The last column above assumes {CPU_HOUR:.2f} dollars a CPU-hour, {TB_MONTH:.0f} dollars a month of
-a TB, for one month, and {MILLION_WRITES:.0f} dollars a million writes; reading the set elsewhere is
-not in it.
+The last column above assumes {CPU_HOUR:.2f} dollars a CPU-hour, {TB_MONTH:.0f} dollars a month of a
+TB, for one month, and {MILLION_WRITES:.0f} dollars a million writes. Reading the set is not in it.
 
 ## Planning and finishing
 
@@ -128,6 +129,11 @@ On an object store, finishing also waits for two files a shard, read one after t
 
 def _start_up(results: Results) -> float:
     return float(results["start_up"]["cpu_seconds"])
+
+
+def _measured_images(results: Results) -> str:
+    counts = dict.fromkeys(row["images"] for row in results["generated"])
+    return " or ".join(map(str, counts))
 
 
 def _measured(results: Results, grid: str, image_format: str = "png") -> Mapping[str, Any]:
