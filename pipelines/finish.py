@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import heapq
 import io
@@ -41,6 +42,7 @@ from pipelines.storage import (
     open_file,
     open_output,
     read_file,
+    read_side_by_side,
     remove_folder,
     sweep,
     write_file,
@@ -165,12 +167,17 @@ def _joined(tables: Sequence[pa.Table]) -> pa.Table:
 
 def _receipts(plan: Plan, output: Root) -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     """Yield path, bytes and content of each receipt of the plan; refuse others at the end."""
-    problems = []
-    for shard in range(plan.shards):
-        path = layout.receipt_path(plan.shard_name(shard))
+
+    def read(path: str) -> bytes | None:
         try:
-            data = read_file(output, path)
+            return read_file(output, path)
         except FileNotFoundError:
+            return None
+
+    problems = []
+    paths = [layout.receipt_path(plan.shard_name(shard)) for shard in range(plan.shards)]
+    for path, data in zip(paths, read_side_by_side(read, paths), strict=True):
+        if data is None:
             problems.append(f"{path}: missing")
             continue
         receipt = json.loads(data)
@@ -190,8 +197,8 @@ def _read_samples(plan: Plan, output: Root) -> Samples:
         columns += ["status", "geometry"]
     digest = hashlib.sha256()
     placements: list[Placement | None] = []
-    for shard in range(plan.shards):
-        data = read_file(output, layout.samples_path(plan.shard_name(shard)))
+    paths = (layout.samples_path(plan.shard_name(shard)) for shard in range(plan.shards))
+    for data in read_side_by_side(functools.partial(read_file, output), paths):
         rows = parse_parquet(data, columns).to_pylist()
         for row in rows:
             digest.update(f"{row['source_sha256']}  {row['key']}\n".encode())

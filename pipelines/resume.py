@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from typing import Any
 
@@ -24,13 +23,11 @@ from pipelines.storage import (
     is_file,
     list_folder,
     read_file,
+    read_side_by_side,
     remove_file,
     remove_folder,
     sweep,
 )
-
-_READERS = 16
-"""Receipts that are read at a time, which helps with remote storage."""
 
 _OWN_FILES = (
     layout.MANIFEST,
@@ -239,8 +236,7 @@ def pending_shards(
     def is_done(path: str) -> bool:
         return path in receipts and _is_done(plan, output, path, sizes, existing)
 
-    with ThreadPoolExecutor(_READERS) as pool:
-        done = list(pool.map(is_done, paths.values()))
+    done = read_side_by_side(is_done, paths.values())
     return [shard for shard, is_made in zip(shards, done, strict=True) if not is_made]
 
 

@@ -9,7 +9,6 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +16,7 @@ from tqdm import tqdm
 
 from manifests.layout import MANIFEST, PLAN, RECEIPTS, STRIKES, receipt_path, shard_name
 from pipelines.errors import InputError
-from pipelines.storage import Root, list_folder, open_output, read_file
-
-READERS = 16
-"""Threads that read receipts, for the sake of remote stores."""
+from pipelines.storage import Root, list_folder, open_output, read_file, read_side_by_side
 
 PAUSE_SECONDS = 60.0
 PAUSE_MEDIANS = 20
@@ -114,9 +110,8 @@ def _read_receipts(plan: Mapping[str, Any], output: Root) -> list[_Receipt]:
     found = set(list_folder(output, RECEIPTS))
     paths = (receipt_path(shard_name(shard, plan["shards"])) for shard in range(plan["shards"]))
     read = functools.partial(_read_receipt, output, plan["fingerprint"])
-    with ThreadPoolExecutor(READERS) as pool:
-        receipts = pool.map(read, (path for path in paths if path in found))
-        return [receipt for receipt in receipts if receipt]
+    receipts = read_side_by_side(read, (path for path in paths if path in found))
+    return [receipt for receipt in receipts if receipt]
 
 
 def _read_receipt(output: Root, fingerprint: str, path: str) -> _Receipt | None:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import itertools
 import os
 import posixpath
 import re
@@ -33,6 +34,8 @@ _UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.tmp$")
 
 _READ_AHEAD = 2**20
 """Bytes; the tables of a set are small, and S3's own 50 MB would be read anew for each shard."""
+_READS = 16
+"""Small files that are read side by side."""
 _UPLOADS = 8
 """Files that go up side by side; at 25 MB a shard file, a worker holds 200 MB of them."""
 
@@ -41,6 +44,7 @@ ARCHIVE_EXTENSIONS = (".tar", ".zip", ".parquet")
 _WHOLE_FILES = "the server sends only whole files, no parts; download the file and give its path"
 
 Answer = TypeVar("Answer")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -396,6 +400,17 @@ def read_file(root: Root, relative: str) -> bytes:
     """
     path = root.join(relative)
     return bytes(_reach(root, "reading", relative, lambda: root.fs.cat_file(path)))
+
+
+def read_side_by_side(read: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
+    """Yield what a function reads for each item, in order.
+
+    Some are read at a time, which helps with remote storage, and no more than these are held.
+    """
+    waiting = iter(items)
+    with ThreadPoolExecutor(_READS) as pool:
+        while batch := list(itertools.islice(waiting, _READS)):
+            yield from pool.map(read, batch)
 
 
 def read_range(root: Root, relative: str, start: int, size: int) -> bytes:
