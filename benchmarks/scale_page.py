@@ -10,12 +10,10 @@ from typing import Any
 from benchmarks.report import table
 from manifests import load_grid
 from manifests.tables import DatasetKind
+from pipelines.estimate import SET_FILES
 from pipelines.shards import SAMPLES_PER_SHARD
 
 Results = Mapping[str, Any]
-
-SET_FILES = {"imagenet": 6, "coco": 8}
-"""Files that no shard owns: plan, sources, rejects, files, sums, manifest; two ground truths."""
 
 SHARD_FILES = 2
 """Files of a shard beside those of the variants: receipt and samples."""
@@ -123,7 +121,7 @@ Each in a process of its own, on made-up names: empty image files, annotations i
 like COCO's, and receipts and tables of samples of all shards. Memory is the peak of the process, of
 which {results["start_up"]["driver_mib"]:.0f} MiB are the libraries.
 {_stages_table(results)}
-On an object store, finishing also waits for two files a shard, read one after the other.
+On an object store, finishing also waits for two files a shard, of which 16 are read at a time.
 """
 
 
@@ -211,7 +209,10 @@ def _sets_table(results: Results) -> str:
 def _cost(results: Results, dataset: Dataset, grid: str) -> Cost:
     per_shard = SAMPLES_PER_SHARD[DatasetKind(dataset.kind)]
     shards = math.ceil(dataset.images / per_shard)
-    files = shards * (len(load_grid(grid).variants) + SHARD_FILES) + SET_FILES[dataset.kind]
+    files = (
+        shards * (len(load_grid(grid).variants) + SHARD_FILES)
+        + SET_FILES[DatasetKind(dataset.kind)]
+    )
     seconds = _seconds_an_image(results, grid)
     terabytes = dataset.images * _bytes_an_image(results, grid) / 1e12
     cpu_hours = dataset.images * seconds / 3600
