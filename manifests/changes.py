@@ -36,19 +36,19 @@ def plan_changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 def _build_changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """Say which methods changed in what; those of one library usually change together."""
     methods: dict[str, list[str]] = {}
-    before, after = dict(_methods(one)), dict(_methods(other))
+    before, after = dict(methods_of(one)), dict(methods_of(other))
     for name, identity in before.items():
         for change in field_changes(identity, after.get(name, identity)):
             methods.setdefault(change, []).append(name)
     return [f"{', '.join(names)}: {change}" for change, names in methods.items()]
 
 
-def _methods(identities: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the identity of every method by axis and name, and of the encoder."""
+def methods_of(identities: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the identities of a plan, each with the kind and name of its method."""
     for axis in ("decoders", "resizes", "colors"):
         for name, identity in identities[axis].items():
             yield f"{axis.removesuffix('s')} {name}", identity
-    yield "encoder", identities["encoder"]
+    yield "image format", identities["encoder"]
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -13,6 +13,11 @@ def manifest_checksum(manifest: Mapping[str, Any]) -> str:
     return canonical_sha256({name: manifest[name] for name in manifest if name != "checksum"})
 
 
+def content_line(source_sha256: str, key: str) -> bytes:
+    """Return what a sample adds to the sha256 of the contents of all source images."""
+    return f"{source_sha256}  {key}\n".encode()
+
+
 def plan_fingerprint(plan: Mapping[str, Any]) -> str:
     """Return the sha256, in hexadecimal, of everything in a plan that decides bytes.
 

@@ -20,6 +20,10 @@ FAILURES = "failures"
 STRIKES = "strikes"
 TEMPORARY = "_temporary"
 LOCK = f"{TEMPORARY}/lock"
+OF_RUNS = (FAILURES, STRIKES, EARLIER, TEMPORARY)
+"""Folders of a run, which no finished set has."""
+GROUND_TRUTHS = ("original", "rescaled")
+"""What is in the folder of annotations: COCO's in source pixels and in output pixels."""
 
 MAX_PIXELS = 89_478_485
 """Default limit of source images: where Pillow begins to warn of a decompression bomb."""
@@ -41,6 +45,11 @@ def shard_name(shard: int, shards: int) -> str:
     """``00003-of-00196``: at least five digits, more where the count needs them."""
     width = max(5, len(str(shards)))
     return f"{shard:0{width}d}-of-{shards:0{width}d}"
+
+
+def variant_slug(variant_id: str) -> str:
+    """``decoder__resize__color``, the name of a variant where a slash cannot stand."""
+    return variant_id.replace("/", "__")
 
 
 def variant_path(variant_id: str, split: str, name: str, shard_format: ShardFormat) -> str:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 from manifests.grids import grid_names, load_grid
 from manifests.layout import MAX_PIXELS, ShardFormat
 from manifests.schema import ManifestError
-from pipelines.errors import DamageError, InputError, OutputError, ShardError, UsageError
+from pipelines.errors import (
+    GO_ON,
+    DamageError,
+    InputError,
+    OutputError,
+    ShardError,
+    UsageError,
+)
 from pipelines.logs import set_up_logging
 from pipelines.ranges import parse_range
 from transforms.errors import GridError, MissingExtraError
@@ -51,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"sysnoise: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("sysnoise: interrupted; the same command goes on from here", file=sys.stderr)
+        hint = f"; {GO_ON}" if arguments.takes_beam_arguments else ""
+        print(f"sysnoise: interrupted{hint}", file=sys.stderr)
         return 1
     return 0
 
@@ -90,7 +98,7 @@ def _command(
     commands: Any, name: str, text: str, run: Callable[[argparse.Namespace, list[str]], None]
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text.capitalize() + ".", allow_abbrev=False
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
     )
     parser.set_defaults(run=run, takes_beam_arguments=False)
     return parser
@@ -277,6 +285,11 @@ def _generate(
     if arguments.existing == "overwrite" and arguments.shard_range:
         raise UsageError(
             "--overwrite removes the shards of all ranges; leave it or --shard-range out"
+        )
+    if arguments.dry_run and (arguments.existing or arguments.shard_range):
+        raise UsageError(
+            "--dry-run estimates a whole new set; leave out --shard-range, --overwrite, "
+            "--retry-rejects and --add-variants"
         )
     grid = load_grid(arguments.grid)
     _require_encoder(arguments.image_format)

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 SHOWN = 10
 
+GO_ON = "run the same command again, without --overwrite: finished shards are kept"
+"""The way on after a run that was broken off."""
+
 
 class UsageError(Exception):
     """The command line asks for something that does not exist or does not go together."""
@@ -34,10 +37,7 @@ def unwritable(doing: str, error: OSError) -> OutputError:
         doing: what was being done, to which file or folder.
         error: of the system.
     """
-    return OutputError(
-        f"{doing}: {error.strerror or error}; mend that and run the same command again, finished "
-        "shards are kept"
-    )
+    return OutputError(f"{doing}: {error.strerror or error}; mend that and {GO_ON}")
 
 
 def listed(problems: Sequence[str]) -> str:

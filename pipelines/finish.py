@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests import layout
+from manifests.checksums import content_line
 from manifests.manifest import Contents, build_manifest
 from manifests.tables import (
     FILES_SCHEMA,
@@ -201,7 +202,7 @@ def _read_samples(plan: Plan, output: Root) -> Samples:
     for data in read_side_by_side(functools.partial(read_file, output), paths):
         rows = parse_parquet(data, columns).to_pylist()
         for row in rows:
-            digest.update(f"{row['source_sha256']}  {row['key']}\n".encode())
+            digest.update(content_line(row["source_sha256"], row["key"]))
         if plan.kind is DatasetKind.COCO:
             placements += map(_placement, rows)
     return Samples(digest.hexdigest(), placements)

@@ -3,8 +3,9 @@
 plan -> Create(shards) -> GenerateShard -> outcomes; then tables and manifest from the receipts.
 
 The pipeline is one linear chain, and only shard numbers and outcomes pass between its steps: image
-bytes stay inside the process that owns their shard, because every runner is slow at moving them. A
-shard that fails leaves a file that says why, since not every runner reports errors or metrics.
+bytes stay inside the process that owns their shard, because every runner is slow at moving them.
+Elsewhere than in the local run, a shard that fails leaves a file that says why, since not every
+runner reports errors or metrics.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from manifests import layout
 from manifests.tables import DatasetKind
-from pipelines.errors import InputError, OutputError, ShardError, UsageError, listed
+from pipelines.errors import GO_ON, InputError, OutputError, ShardError, UsageError, listed
 from pipelines.finish import finish
 from pipelines.idle import leave_process, take_process
 from pipelines.local_run import current_run, local_run
@@ -37,6 +38,7 @@ from pipelines.resume import (
     finished_manifest,
     prepare_output,
     refuse_foreign_output,
+    refuse_rival,
     sweep_shards,
 )
 from pipelines.shard_job import Failure, Job
@@ -44,6 +46,7 @@ from pipelines.shards import Plan, Settings, json_bytes, make_plan
 from pipelines.storage import (
     Root,
     absolute_url,
+    exists,
     list_folder,
     open_output,
     read_file,
@@ -107,8 +110,11 @@ class GenerateShard(beam.DoFn):
 
 def _write_failure(job: Job, failure: Failure) -> None:
     path = layout.failure_path(failure.shard)
+    output = open_output(job.output_url)
+    if exists(output, layout.MANIFEST):
+        return  # Another attempt made the shard, and the set is finished.
     try:
-        write_file(open_output(job.output_url), path, json_bytes(failure.document()))
+        write_file(output, path, json_bytes(failure.document()))
     except OutputError:  # The missing receipt tells that the shard is not done; here stands why.
         logging.getLogger(__name__).exception("%s", failure.message)
 
@@ -160,6 +166,8 @@ def generate(
                 if runner is not None:  # No worker is left, as one of another runner may be.
                     sweep_shards(plan, output, shards)
             _refuse_unfinished(failures, plan, output, shards)
+        if scope.shards is not None:
+            refuse_rival(plan, source.table, output)
         if len(shards) < plan.shards:
             return None
         return finished_manifest(output) or finish(plan, output)
@@ -199,7 +207,7 @@ def _run_on_engine(job: Job, pending: Sequence[int], options: PipelineOptions) -
         first_line = str(error).strip().partition("\n")[0]
         raise ShardError(
             f"--runner={options.view_as(StandardOptions).runner} failed: {type(error).__name__}: "
-            f"{first_line}; finished shards are kept, the same command goes on from here"
+            f"{first_line}; {GO_ON}"
         ) from error
     return _read_failures(job, pending)
 
@@ -291,11 +299,11 @@ def _refuse_unfinished(
         return
     if not failures:
         raise ShardError(
-            f"the runner ended with {done} of {len(shards)} shards done and did not say why; "
-            "finished shards are kept, the same command goes on from here"
+            f"the runner ended with {done} of {len(shards)} shards done, and did not say why; "
+            f"{GO_ON}"
         )
     messages = list(dict.fromkeys(failure.message for failure in failures))
-    if any(failure.kind.stops_run for failure in failures):
+    if done + len(failures) < len(shards):
         text = f"stopped with {done} of {len(shards)} shards done"
     else:
         text = f"{len(failures)} of {len(shards)} shards failed"

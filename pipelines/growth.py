@@ -7,6 +7,7 @@ that its receipt there vouches for; where nothing of a file can change, the file
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from manifests.changes import plan_changes
 from manifests.layout import ShardFormat, variant_path
 from manifests.reading import stored_images
 from manifests.tables import Duplicates, SampleStatus, parse_parquet
-from pipelines.errors import OutputError, ShardError, listed
+from pipelines.errors import OutputError, listed
 from pipelines.make_sample import Rendered
-from pipelines.shards import Plan, json_bytes, plan_from_document, vouches
+from pipelines.shards import Plan, json_bytes, parse_receipt, plan_from_document, vouches
 from pipelines.storage import (
     Root,
     list_folder,
@@ -97,7 +98,10 @@ def set_receipts_aside(
         aside = layout.earlier_receipt_path(name)
         for path in {layout.receipt_path(name), aside} & found:
             data = read_file(output, path)
-            if not vouches(json.loads(data), earlier, sizes):
+            receipt = parse_receipt(data)
+            if receipt is not None and receipt["fingerprint"] == plan.fingerprint:
+                continue  # The shard has been grown.
+            if receipt is None or not vouches(receipt, earlier, sizes):
                 remove_file(output, path)
             elif path != aside:
                 write_file(output, aside, data)
@@ -146,24 +150,42 @@ KeptFiles = Mapping[int, Mapping[str, Any]]
 """Rows of the files table, by position of the variant in the larger grid."""
 
 
+class DamagedShardError(Exception):
+    """A stored file that has not the bytes that its receipt says."""
+
+
 def open_earlier(plan: Plan, shard: int, output: Root) -> EarlierShard | None:
-    """Return what a shard holds of the smaller grid that its set is grown from, if anything."""
+    """Return what a shard holds of the smaller grid that its set is grown from, if anything.
+
+    Raises:
+        DamagedShardError: its table of samples is not the one of the receipt.
+    """
     name = plan.shard_name(shard)
-    try:
-        receipt = json.loads(read_file(output, layout.earlier_receipt_path(name)))
-    except FileNotFoundError:
-        return None
     earlier = _earlier_plan(output)
     if earlier is None:
         return None
-    table = parse_parquet(read_file(output, layout.samples_path(name)))
+    try:
+        receipt = parse_receipt(read_file(output, layout.earlier_receipt_path(name)))
+    except FileNotFoundError:
+        return None
+    if receipt is None:
+        return None
+    files = {row["path"]: row for row in receipt["files"]}
+    path = layout.samples_path(name)
+    _refuse_damaged(output, files[path])
     positions = {variant: place for place, variant in enumerate(plan.grid.variants)}
     return EarlierShard(
         earlier,
-        {row["path"]: row for row in receipt["files"]},
-        table.to_pylist(),
+        files,
+        parse_parquet(read_file(output, path)).to_pylist(),
         {variant.id: positions[variant] for variant in earlier.grid.variants},
     )
+
+
+def _refuse_damaged(output: Root, row: Mapping[str, Any]) -> None:
+    with open_file(output, row["path"]) as opened:
+        if hashlib.file_digest(opened, "sha256").hexdigest() != row["sha256"]:
+            raise DamagedShardError(row["path"])
 
 
 def earlier_variants(
@@ -176,6 +198,9 @@ def earlier_variants(
         name: of the shard.
         output: of the set.
         with_images: whether the images are read; empty ones stand for them otherwise.
+
+    Raises:
+        DamagedShardError: a file is not the one of the receipt.
     """
     with contextlib.ExitStack() as stack:
         images = {
@@ -198,6 +223,7 @@ def _images(
     plan, shard_format = earlier.plan, earlier.plan.formats[0]
     path = variant_path(variant_id, plan.split, name, shard_format)
     stored = earlier.files[path]["same_as"] or path
+    _refuse_damaged(output, earlier.files[stored])
     opened = stack.enter_context(open_file(output, stored))
     return stored_images(opened, shard_format, plan.image_format)
 
@@ -205,17 +231,14 @@ def _images(
 def _next_image(key: str, images: Iterator[tuple[str, bytes]] | None) -> bytes:
     if images is None:
         return b""
-    found, image = next(images, (None, b""))
+    found, image = next(images)
     if found != key:
-        raise ShardError(
-            f"sample {key}: its place in a stored shard holds {found}; the set is damaged, make "
-            "the larger set whole, in another output"
-        )
+        raise DamagedShardError(key)
     return image
 
 
 def _rendered(row: Mapping[str, Any], variant_id: str, image: bytes) -> Rendered:
-    slug = variant_id.replace("/", "__")
+    slug = layout.variant_slug(variant_id)
     sums = row["differences"][slug]
     if sums is None:
         return Rendered(image, row[slug], None)

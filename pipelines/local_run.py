@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 from collections.abc import Iterator
 from types import FrameType
 
@@ -19,17 +18,17 @@ _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 class LocalRun:
-    """The worker processes of a run, and what failed in it."""
+    """The worker processes of a run, and what failed in it.
+
+    Attributes:
+        failures: so far.
+        is_stopped: whether no further shard is to be made.
+    """
 
     def __init__(self) -> None:
         self.failures: list[Failure] = []
-        self._stopped = threading.Event()
+        self.is_stopped = False
         self._workers: list[ShardProcess] = []
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether no further shard is to be made."""
-        return self._stopped.is_set()
 
     def add(self, worker: ShardProcess) -> None:
         """Take a worker into the run; it is stopped with it."""
@@ -43,7 +42,7 @@ class LocalRun:
 
     def stop(self) -> None:
         """Kill all workers and make no further shard."""
-        self._stopped.set()
+        self.is_stopped = True
         for worker in tuple(self._workers):
             worker.stop()
 

@@ -45,7 +45,9 @@ def lock_shards(output: Root, shards: range | None) -> Iterator[None]:
     try:
         yield
     finally:
-        _remove_if_last(output, descriptor)
+        # Where the output cannot be written any more, the body has an error that says so.
+        with contextlib.suppress(OSError):
+            _remove_if_last(output, descriptor)
         os.close(descriptor)
 
 
@@ -89,7 +91,8 @@ def _try_lock(descriptor: int, length: int, start: int) -> bool:
         if error.errno in (errno.EACCES, errno.EAGAIN):
             return False
         if error.errno not in _NO_LOCKS:
-            raise
+            os.close(descriptor)
+            raise OutputError(f"locking the output: {error}") from error
         logging.getLogger(__name__).warning("the output's file system has no locks: %s", error)
     return True
 
@@ -107,5 +110,4 @@ def _remove_if_last(output: Root, descriptor: int) -> None:
     path = output.join(LOCK)
     if _is_at(path, descriptor) and _try_lock(descriptor, _ALL, 0):
         os.unlink(path)
-        with contextlib.suppress(OSError):  # It holds what a killed run left behind.
-            Path(output.join(TEMPORARY)).rmdir()
+        Path(output.join(TEMPORARY)).rmdir()  # Fails where a killed run left something there.

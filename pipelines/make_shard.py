@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +15,13 @@ import pyarrow.parquet as pq
 from manifests.layout import ShardFormat, receipt_path, samples_path, variant_path
 from manifests.tables import DIFFERENCE, Duplicates, SampleStatus, samples_schema
 from pipelines.errors import ShardError, unwritable
-from pipelines.growth import EarlierShard, KeptFiles, earlier_variants, open_earlier
+from pipelines.growth import (
+    DamagedShardError,
+    EarlierShard,
+    KeptFiles,
+    earlier_variants,
+    open_earlier,
+)
 from pipelines.make_sample import MadeSample, Reject, Rendered, crashed_sample, make_sample
 from pipelines.shards import Plan, json_bytes, read_sources
 from pipelines.storage import Root, commit_files, remove_file, working_folder, write_file
@@ -57,14 +64,16 @@ def make_shard(
         ShardError: the sources cannot be read; says which and why.
         OutputError: the files cannot be written.
     """
+    sources = read_sources(output, shard)
     try:
-        earlier = open_earlier(plan, shard, output)
-        work = _Shard(plan, shard, plan.shard_name(shard), output, earlier)
-        sources = read_sources(output, shard)
         try:
-            return _write(work, sources, read, on_sample, work.kept())
-        except _SamplesChangedError:
-            return _write(work, sources, read, on_sample, {})
+            earlier = open_earlier(plan, shard, output)
+            grown = _Shard(plan, shard, plan.shard_name(shard), output, earlier)
+            with contextlib.suppress(_SamplesChangedError):
+                return _write(grown, sources, read, on_sample, grown.kept())
+            return _write(grown, sources, read, on_sample, {})
+        except DamagedShardError:
+            return write_shard(plan, shard, sources, read, output, on_sample)
     except OSError as error:
         raise unwritable(f"writing {error.filename or output.url!r}", error) from error
 

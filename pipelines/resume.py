@@ -9,19 +9,22 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from manifests import layout
 from manifests.changes import plan_changes
 from manifests.tables import parse_parquet
-from pipelines.errors import SHOWN, OutputError, listed
+from pipelines.errors import OutputError, listed, named
 from pipelines.growth import begin_growth, growth_problems, set_receipts_aside
-from pipelines.shards import Plan, load_plan, vouches, write_plan
+from pipelines.readers.sources import BATCH_ROWS
+from pipelines.shards import Plan, load_plan, parse_receipt, vouches, write_plan
 from pipelines.storage import (
     Root,
     exists,
     file_sizes,
     is_file,
     list_folder,
+    open_file,
     read_file,
     read_side_by_side,
     remove_file,
@@ -113,27 +116,42 @@ def prepare_output(
         remove_set(output)
     _adopt_plan(plan, table, output, existing)
     if len(shards) < plan.shards:
-        _refuse_rival(plan, table, output)
+        refuse_rival(plan, table, output)
     sweep_shards(plan, output, shards)
     sizes = file_sizes(output)
     set_receipts_aside(plan, output, shards, sizes)
     pending = pending_shards(plan, output, shards, sizes, existing)
     if pending:
         remove_file(output, layout.MANIFEST)  # Its presence would mean that the set is complete.
-    stale = {layout.receipt_path(plan.shard_name(shard)) for shard in pending}
-    stale |= {layout.failure_path(shard) for shard in pending}
-    if existing is Existing.RETRY_REJECTS:
-        stale |= {layout.strikes_path(shard) for shard in pending}
-    for folder in (layout.RECEIPTS, layout.FAILURES, layout.STRIKES):
-        for path in stale.intersection(list_folder(output, folder)):
-            remove_file(output, path)
+    _remove_traces(plan, output, pending, existing)
     return pending
+
+
+def _remove_traces(plan: Plan, output: Root, pending: Sequence[int], existing: Existing) -> None:
+    """Remove what earlier runs said of shards that are made again.
+
+    Strikes stay, but those of rejects that get another try: their shards have receipts.
+    """
+    found = {
+        path
+        for folder in (layout.RECEIPTS, layout.FAILURES, layout.STRIKES)
+        for path in list_folder(output, folder)
+    }
+    for shard in pending:
+        receipt = layout.receipt_path(plan.shard_name(shard))
+        stale = {receipt, layout.failure_path(shard)}
+        if existing is Existing.RETRY_REJECTS and receipt in found:
+            stale.add(layout.strikes_path(shard))
+        for path in stale & found:
+            remove_file(output, path)
 
 
 def sweep_shards(plan: Plan, output: Root, shards: range) -> None:
     """Remove what dead workers left of some shards, or of anything where these are all."""
     names = {plan.shard_name(shard) for shard in shards}
-    sweep(output, lambda owner: len(shards) == plan.shards or owner in names)
+    numbers = {layout.strikes_path(shard).split("/")[-1].split(".")[0] for shard in shards}
+    owners = names | numbers
+    sweep(output, lambda owner: len(shards) == plan.shards or owner in owners)
 
 
 def remove_set(output: Root) -> None:
@@ -170,7 +188,7 @@ def _adopt_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -
         )
 
 
-def _refuse_rival(plan: Plan, table: pa.Table, output: Root) -> None:
+def refuse_rival(plan: Plan, table: pa.Table, output: Root) -> None:
     """Refuse an output in which another run wrote its plan at the same time.
 
     The locks of shards leave room for that; the other run, or its workers, find the same.
@@ -182,10 +200,18 @@ def _refuse_rival(plan: Plan, table: pa.Table, output: Root) -> None:
 
 
 def _holds_table(output: Root, table: pa.Table) -> bool:
+    """Whether the output has this table of sources; read in parts, for the sake of memory."""
+    start = 0
     try:
-        return bool(parse_parquet(read_file(output, layout.SOURCES)).equals(table))
+        with open_file(output, layout.SOURCES) as opened:
+            for batch in pq.ParquetFile(opened).iter_batches(BATCH_ROWS):
+                part = table.slice(start, batch.num_rows)
+                if not pa.Table.from_batches([batch]).equals(part):
+                    return False
+                start += batch.num_rows
     except (FileNotFoundError, pa.ArrowInvalid):  # Neither is a run's doing.
         return False
+    return bool(start == table.num_rows)
 
 
 def finished_manifest(output: Root) -> dict[str, Any] | None:
@@ -207,15 +233,11 @@ def _source_changes(output: Root, table: pa.Table) -> list[str]:
     gone = before.filter(pc.invert(pc.is_in(before, value_set=after.combine_chunks())))
     new = after.filter(pc.invert(pc.is_in(after, value_set=before.combine_chunks())))
     changes = [
-        f"{len(keys)} image(s) {what}: {_some(keys.slice(0, SHOWN).to_pylist(), len(keys))}"
+        f"{len(keys)} image(s) {what}: {named(keys.to_pylist())}"
         for what, keys in (("gone from the source", gone), ("new in the source", new))
         if len(keys)
     ]
     return changes or ["names, labels or annotations of the source images differ"]
-
-
-def _some(keys: Sequence[str], count: int) -> str:
-    return ", ".join(keys) + (f" and {count - len(keys)} more" if count > len(keys) else "")
 
 
 def pending_shards(
@@ -244,10 +266,7 @@ def _is_done(
     plan: Plan, output: Root, path: str, sizes: Mapping[str, int], existing: Existing
 ) -> bool:
     """Whether a receipt stands for this plan and for files that are there in their length."""
-    try:
-        receipt = json.loads(read_file(output, path))
-    except ValueError:
-        return False  # Not whole JSON: something else than a run wrote it.
-    if existing is Existing.RETRY_REJECTS and receipt["rejects"]:
+    receipt = parse_receipt(read_file(output, path))
+    if receipt is None or (existing is Existing.RETRY_REJECTS and receipt["rejects"]):
         return False
     return vouches(receipt, plan, sizes)

@@ -12,10 +12,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 
-from pipelines.errors import OutputError
+from pipelines.errors import GO_ON, OutputError
 from pipelines.shard_job import Failure, FailureKind, Job, run_shard
 from pipelines.storage import is_process_memory, open_output
 from pipelines.strikes import STRIKES_TO_REJECT, add_strike
@@ -44,6 +45,7 @@ class ShardProcess:
         self._job = job
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
+        self._folder = tempfile.TemporaryDirectory(prefix="sysnoise-")
         self._changing = threading.RLock()  # Reentrant for the sake of signal handlers.
 
     def make(self, shard: int) -> Failure | None:
@@ -52,12 +54,12 @@ class ShardProcess:
         The death of the process is a failure, and a strike against the sample that it worked on.
         After :meth:`stop`, nothing is made and None returned.
         """
-        if is_process_memory(self._job.output_url):
+        if any(map(is_process_memory, (self._job.output_url, self._job.source_root))):
             return run_shard(self._job, shard, lambda key: None)
         try:
             process = self._start()
         except OSError as error:
-            message = f"shard {shard}: starting a worker: {error}; mend that and run again"
+            message = f"shard {shard}: starting a worker: {error}; mend that and {GO_ON}"
             return Failure(shard, FailureKind.CRASH, message)
         if process is None or process.stdin is None or process.stdout is None:
             return None
@@ -89,6 +91,7 @@ class ShardProcess:
         process = self._process  # Another thread may forget it, when it has waited for it.
         if process is not None:
             process.wait()
+        self._folder.cleanup()
 
     def _start(self) -> subprocess.Popen[str] | None:
         """Return the running process, after :meth:`stop` None.
@@ -99,8 +102,8 @@ class ShardProcess:
         with self._changing:
             if self._stopped:
                 return None
-            if self._process is None:
-                self._process = _start_worker(self._job)
+            if self._process is None or self._process.poll() is not None:
+                self._process = _start_worker(self._job, self._folder.name)
             return self._process
 
     def _crashed(
@@ -120,7 +123,8 @@ class ShardProcess:
         return Failure(shard, FailureKind.CRASH, message)
 
 
-def _start_worker(job: Job) -> subprocess.Popen[str]:
+def _start_worker(job: Job, folder: str) -> subprocess.Popen[str]:
+    """Start a worker process, whose temporary files are in a folder."""
     # -P keeps a folder of the user's that is called "pipelines" out of the import path.
     command = [sys.executable, "-P", "-m", "pipelines.worker"]
     with _blocked(_FOR_THE_COMMAND):
@@ -129,7 +133,7 @@ def _start_worker(job: Job) -> subprocess.Popen[str]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **_KEEP_FREED_MEMORY},
+            env={**os.environ, **_KEEP_FREED_MEMORY, "TMPDIR": folder},
         )
 
 
@@ -156,4 +160,4 @@ def _crash_message(shard: int, sample: str | None, code: int) -> str:
         )
     if -code == signal.SIGKILL:
         remedy += "; if the system ran out of memory, use fewer --workers"
-    return f"shard {shard}: the worker {how} {work}; run the same command again: {remedy}"
+    return f"shard {shard}: the worker {how} {work}; {GO_ON}; {remedy}"

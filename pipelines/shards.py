@@ -23,6 +23,7 @@ from pipelines.readers.sources import ClassInfo, SourceSet, source_fingerprint
 from pipelines.storage import Root, new_file, open_file, read_file, version_of, write_file
 from pipelines.writers.parquet import row_group_rows
 from transforms.encoders import ENCODERS
+from transforms.errors import GridError
 from transforms.grid import Grid, grid_from_document
 from transforms.methods import get_method, identity
 
@@ -184,14 +185,17 @@ def load_plan(output: Root) -> Plan:
 
     Raises:
         OSError: there is none.
-        OutputError: it cannot be read, or another version of this software wrote it.
+        OutputError: it is no plan, or of another version of this software.
+        GridError: a method of its grid is not installed here.
     """
+    data = read_file(output, PLAN)
     try:
-        return plan_from_document(json.loads(read_file(output, PLAN)))
-    except ValueError as error:
+        return plan_from_document(json.loads(data))
+    except GridError:
+        raise  # A method that is not installed here, say.
+    except (ValueError, KeyError, TypeError) as error:
         raise OutputError(
-            f"reading {PLAN} of {output.url!r}: {error}; use the version of sysnoise that made it, "
-            "or --overwrite"
+            f"reading {PLAN} of {output.url!r}: {error}; use the version of sysnoise that made it"
         ) from error
 
 
@@ -222,6 +226,21 @@ def plan_from_document(document: Mapping[str, Any]) -> Plan:
     )
 
 
+def parse_receipt(data: bytes) -> dict[str, Any] | None:
+    """Return a receipt; None where the bytes are none, which no run wrote."""
+    try:
+        receipt = dict(json.loads(data))
+        names = ("fingerprint", "shard", "samples", "rejects", "fallbacks", "files")
+        if not all(name in receipt for name in names):
+            return None
+        whole = all(
+            {"path", "bytes", "sha256", "same_as"} <= row.keys() for row in receipt["files"]
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return receipt if whole else None
+
+
 def vouches(receipt: Mapping[str, Any], plan: Plan, sizes: Mapping[str, int]) -> bool:
     """Whether a receipt is of this plan, and its files are there in their length.
 
@@ -237,11 +256,20 @@ def vouches(receipt: Mapping[str, Any], plan: Plan, sizes: Mapping[str, int]) ->
 
 
 def read_sources(output: Root, shard: int) -> list[dict[str, Any]]:
-    """Return the rows of the table of sources that belong to a shard, in key order."""
-    metadata = _sources_metadata(output, version_of(output, SOURCES))
-    with open_file(output, SOURCES) as opened:
-        file = pq.ParquetFile(opened, metadata=metadata)
-        rows: list[dict[str, Any]] = file.read_row_group(shard).to_pylist()
+    """Return the rows of the table of sources that belong to a shard, in key order.
+
+    Raises:
+        OutputError: the table cannot be read.
+    """
+    try:
+        metadata = _sources_metadata(output, version_of(output, SOURCES))
+        with open_file(output, SOURCES) as opened:
+            file = pq.ParquetFile(opened, metadata=metadata)
+            rows: list[dict[str, Any]] = file.read_row_group(shard).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(
+            f"reading {SOURCES} of {output.url!r}: {error}; run the command again, which writes it"
+        ) from error
     return rows
 
 

@@ -16,7 +16,15 @@ from tqdm import tqdm
 
 from manifests.layout import MANIFEST, PLAN, RECEIPTS, STRIKES, receipt_path, shard_name
 from pipelines.errors import InputError
-from pipelines.storage import Root, list_folder, open_output, read_file, read_side_by_side
+from pipelines.storage import (
+    Root,
+    exists,
+    list_folder,
+    modified,
+    open_output,
+    read_file,
+    read_side_by_side,
+)
 
 PAUSE_SECONDS = 60.0
 PAUSE_MEDIANS = 20
@@ -70,7 +78,7 @@ def describe_status(url: str) -> Document:
         **{name: plan[name] for name in ("dataset", "split")},
         "grid": plan["grid"]["name"],
         "variants": _variant_count(plan["grid"]),
-        "finished": bool(output.fs.exists(output.join(MANIFEST))),
+        "finished": exists(output, MANIFEST),
         "shards": {"all": plan["shards"], "done": len(receipts), "missing": _ranges(missing)},
         "samples": {"all": plan["samples"], "done": done},
         "rejects": _sum(receipt.rejects for receipt in receipts),
@@ -118,7 +126,7 @@ def _read_receipt(output: Root, fingerprint: str, path: str) -> _Receipt | None:
     """Read a receipt; None where it is of another plan, or has gone since it was listed."""
     try:
         receipt = _read_json(output, path)
-        modified = _modified(output, path)
+        written = modified(output, path)
     except FileNotFoundError:
         return None
     if receipt["fingerprint"] != fingerprint:
@@ -129,15 +137,8 @@ def _read_receipt(output: Root, fingerprint: str, path: str) -> _Receipt | None:
         rejects=Counter(reject["reason"] for reject in receipt["rejects"]),
         fallbacks=Counter(receipt["fallbacks"]),
         bytes=sum(file["bytes"] for file in receipt["files"] if file["same_as"] is None),
-        modified=modified,
+        modified=written,
     )
-
-
-def _modified(output: Root, path: str) -> float | None:
-    try:
-        return float(output.fs.modified(output.join(path)).timestamp())
-    except NotImplementedError:
-        return None
 
 
 def _seconds_left(receipts: Iterable[_Receipt], samples: int) -> float | None:

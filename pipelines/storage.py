@@ -123,13 +123,15 @@ def _reach(root: Root, work: str, relative: str, call: Callable[[], Answer]) -> 
     return with_retries(f"{work} {root.child(relative)!r}", call)
 
 
-def exists(root: Root) -> bool:
-    """Whether there is a file or folder.
+def exists(root: Root, relative: str = "") -> bool:
+    """Whether there is a file or folder, at the root or below it.
 
     Raises:
         OSError: that cannot be told.
     """
-    return bool(root.fs.exists(root.path)) if is_local(root) else _kind(root) is not None
+    if is_local(root):
+        return bool(root.fs.exists(root.join(relative)))
+    return _kind(root, relative) is not None
 
 
 def is_file(root: Root) -> bool:
@@ -143,13 +145,14 @@ def is_file(root: Root) -> bool:
     return bool(root.fs.isfile(root.path)) if is_local(root) else _kind(root) == "file"
 
 
-def _kind(root: Root) -> str | None:
+def _kind(root: Root, relative: str = "") -> str | None:
     """Return ``file`` or ``directory``; None where there is nothing.
 
     The file systems' own ``exists`` and ``isfile`` take any failure for an absence.
     """
     try:
-        info = _reach(root, "looking for", "", lambda: root.fs.info(root.path))
+        path = root.join(relative)
+        info = _reach(root, "looking for", relative, lambda: root.fs.info(path))
     except FileNotFoundError:
         return None
     return str(info["type"])
@@ -481,6 +484,24 @@ class _RemoteFile(io.RawIOBase):
     def close(self) -> None:
         self._opened.close()
         super().close()
+
+
+def modified(root: Root, relative: str) -> float | None:
+    """Return when a file was last written, in seconds of the epoch; None where that is not told.
+
+    Raises:
+        OSError: it is not there, or cannot be reached.
+    """
+    path = root.join(relative)
+    try:
+        time = _reach(root, "looking for", relative, lambda: root.fs.modified(path))
+    except NotImplementedError:
+        return None
+    except OSError as error:  # As which retries pass on errors of other kinds.
+        if isinstance(error.__cause__, NotImplementedError):
+            return None
+        raise
+    return float(time.timestamp())
 
 
 def version_of(root: Root, relative: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from manifests import layout
-from pipelines.checks.contents import Job, check_contents, make_job
+from pipelines.checks.contents import CheckedSet, check_contents, open_checked_set
 from pipelines.checks.index import (
     check_files_table,
     check_manifest,
@@ -120,14 +120,14 @@ def verify(url: str, wanted: Wanted) -> Report:
     rows, second = check_files_table(root, manifest)
     if rows is None:
         return _report(url, [first, second], [], NO_MORE.format(layout.FILES))
-    job = make_job(root, present, manifest, rows, part, wanted.depth)
-    results, problems = check_contents(job)
+    target = open_checked_set(root, present, manifest, rows, part, wanted.depth)
+    results, problems = check_contents(target)
     problems += [Problem(layout.MANIFEST, text) for text in count_messages(manifest, rows)]
-    problems += stray_problems(present, job.named_files())
+    problems += stray_problems(present, target.named_files())
     results = [first, second, *results]
     if wanted.regeneration is None:
         return _report(url, results, problems)
-    again, notes = _make_again(job, results, wanted.regeneration)
+    again, notes = _make_again(target, results, wanted.regeneration)
     return _report(url, results, problems + again, *notes)
 
 
@@ -140,7 +140,7 @@ def _report(
 
 
 def _make_again(
-    job: Job, results: Sequence[Checked], regeneration: Regeneration
+    target: CheckedSet, results: Sequence[Checked], regeneration: Regeneration
 ) -> tuple[list[Problem], list[str]]:
     damaged = {problem.path for result in results for problem in result.problems}
     sound = {result.path for result in results} - damaged
@@ -150,7 +150,7 @@ def _make_again(
     # Here, because it loads the codecs.
     from pipelines.checks.regenerate import regenerate
 
-    return regenerate(job, sound, regeneration.samples, regeneration.images)
+    return regenerate(target, sound, regeneration.samples, regeneration.images)
 
 
 def _part(manifest: Manifest, wanted: Wanted) -> Part:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from manifests import layout
+from manifests.checksums import content_line
 from manifests.layout import receipt_path, shard_name
 from manifests.tables import parse_parquet
 from pipelines.checks.files import HashingReader, check_file, shard_scan
@@ -38,7 +39,7 @@ from pipelines.storage import Root, read_file
 
 
 @dataclass(frozen=True)
-class Job:
+class CheckedSet:
     """A set that is checked.
 
     Attributes:
@@ -80,14 +81,14 @@ class Job:
         return [row for row in rows if row.path in paths and row.same_as is None]
 
 
-def make_job(
+def open_checked_set(
     root: Root,
     present: frozenset[str],
     manifest: Manifest,
     rows: Iterable[FileRow],
     part: Part,
     depth: Depth,
-) -> Job:
+) -> CheckedSet:
     """Index the rows of the files table."""
     by_shard: dict[int | None, list[FileRow]] = defaultdict(list)
     holders: dict[str, list[FileRow]] = defaultdict(list)
@@ -95,7 +96,7 @@ def make_job(
         by_shard[row.shard].append(row)
         if row.same_as is None:
             holders[row.sha256].append(row)
-    return Job(root, present, manifest, by_shard, holders, part, depth)
+    return CheckedSet(root, present, manifest, by_shard, holders, part, depth)
 
 
 @dataclass
@@ -115,10 +116,10 @@ class _Totals:
         self.samples += len(samples.keys)
         self.rejected += samples.rejected
         for key, sha256 in samples.sources:
-            self.content.update(f"{sha256}  {key}\n".encode())
+            self.content.update(content_line(sha256, key))
 
 
-def check_contents(job: Job) -> tuple[list[Checked], list[Problem]]:
+def check_contents(target: CheckedSet) -> tuple[list[Checked], list[Problem]]:
     """Read every file of the part that is there.
 
     Returns:
@@ -126,104 +127,106 @@ def check_contents(job: Job) -> tuple[list[Checked], list[Problem]]:
     """
     totals = _Totals()
     results: list[Checked] = []
-    with _progress(job) as bar:
-        for result in _check_files(job, totals):
+    with _progress(target) as bar:
+        for result in _check_files(target, totals):
             results.append(result)
             bar.update(result.bytes)
-    if layout.SUMS in job.present:
-        results.append(_check_sums(job, {result.path: result.sha256 for result in results}))
-    problems = _absences(job)
+    if layout.SUMS in target.present:
+        results.append(_check_sums(target, {result.path: result.sha256 for result in results}))
+    problems = _absences(target)
     if totals.are_complete:
-        problems += [*_total_problems(job, totals), *_reject_problems(job, totals)]
+        problems += [*_total_problems(target, totals), *_reject_problems(target, totals)]
     return results, problems
 
 
-def _progress(job: Job) -> tqdm[Any]:
-    size = sum(row.bytes for shard in (None, *job.part.shards) for row in job.needed(shard))
+def _progress(target: CheckedSet) -> tqdm[Any]:
+    size = sum(row.bytes for shard in (None, *target.part.shards) for row in target.needed(shard))
     return tqdm(total=size, unit="B", unit_scale=True, file=sys.stderr, disable=None)
 
 
-def _check_files(job: Job, totals: _Totals) -> Iterator[Checked]:
+def _check_files(target: CheckedSet, totals: _Totals) -> Iterator[Checked]:
     threads = os.cpu_count() or 1
-    shards = job.part.shards
+    shards = target.part.shards
     with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(functools.partial(_check_set_file, job), _present(job, None))
+        yield from pool.map(functools.partial(_check_set_file, target), _present(target, None))
         # Tables of samples wait for their files, so only as many shards as threads are at work.
         for start in range(0, len(shards), threads):
-            yield from _check_shards(job, shards[start : start + threads], totals, pool)
+            yield from _check_shards(target, shards[start : start + threads], totals, pool)
 
 
-def _present(job: Job, shard: int | None) -> list[FileRow]:
-    return [row for row in job.needed(shard) if row.path in job.present]
+def _present(target: CheckedSet, shard: int | None) -> list[FileRow]:
+    return [row for row in target.needed(shard) if row.path in target.present]
 
 
-def _check_set_file(job: Job, row: FileRow) -> Checked:
-    scan = functools.partial(_scan_plan, job) if row.path == layout.PLAN else None
-    return check_file(job.root, row, job.holders, scan)
+def _check_set_file(target: CheckedSet, row: FileRow) -> Checked:
+    scan = functools.partial(_scan_plan, target) if row.path == layout.PLAN else None
+    return check_file(target.root, row, target.holders, scan)
 
 
-def _scan_plan(job: Job, reader: HashingReader) -> list[str]:
-    return plan_messages(b"".join(iter(reader.read, b"")), job.manifest)
+def _scan_plan(target: CheckedSet, reader: HashingReader) -> list[str]:
+    return plan_messages(b"".join(iter(reader.read, b"")), target.manifest)
 
 
 def _check_shards(
-    job: Job, shards: range, totals: _Totals, pool: ThreadPoolExecutor
+    target: CheckedSet, shards: range, totals: _Totals, pool: ThreadPoolExecutor
 ) -> Iterator[Checked]:
     """Check the tables of some shards, then all their files."""
     work = []
     for shard, (samples, results) in zip(
-        shards, pool.map(functools.partial(_check_tables, job), shards), strict=True
+        shards, pool.map(functools.partial(_check_tables, target), shards), strict=True
     ):
         yield from results
         totals.add(samples)
-        files = [row for row in _present(job, shard) if row.variant is not None]
+        files = [row for row in _present(target, shard) if row.variant is not None]
         work += [(row, samples) for row in files]
-    yield from pool.map(lambda each: _check_variant_file(job, *each), work)
+    yield from pool.map(lambda each: _check_variant_file(target, *each), work)
 
 
-def _check_tables(job: Job, shard: int) -> tuple[ShardSamples | None, list[Checked]]:
+def _check_tables(target: CheckedSet, shard: int) -> tuple[ShardSamples | None, list[Checked]]:
     """Check a shard's table of samples and its receipt, as far as they are there."""
-    rows = job.rows.get(shard, ())
+    rows = target.rows.get(shard, ())
     samples = None
     results = []
-    for row in _present(job, shard):
+    for row in _present(target, shard):
         if row.variant is None:
-            samples, result = check_samples(job.root, row, rows, job.manifest, job.holders)
+            samples, result = check_samples(target.root, row, rows, target.manifest, target.holders)
             results.append(result)
-    receipt = job.receipt(shard)
-    if receipt in job.present:
-        fingerprint = job.manifest["plan"]["fingerprint"]
-        results.append(check_receipt(job.root, receipt, fingerprint, rows, samples))
+    receipt = target.receipt(shard)
+    if receipt in target.present:
+        fingerprint = target.manifest["plan"]["fingerprint"]
+        results.append(check_receipt(target.root, receipt, fingerprint, rows, samples))
     return samples, results
 
 
-def _check_variant_file(job: Job, row: FileRow, samples: ShardSamples | None) -> Checked:
+def _check_variant_file(target: CheckedSet, row: FileRow, samples: ShardSamples | None) -> Checked:
     scan = None
     if samples is not None:
-        digests = samples.digests_of(row) if job.depth is Depth.PIXELS else None
-        scan = shard_scan(row, samples.expected(job.manifest["image_format"]["name"], digests))
-    return check_file(job.root, row, job.holders, scan)
+        digests = samples.digests_of(row) if target.depth is Depth.PIXELS else None
+        scan = shard_scan(row, samples.expected(target.manifest["image_format"]["name"], digests))
+    return check_file(target.root, row, target.holders, scan)
 
 
-def _absences(job: Job) -> list[Problem]:
+def _absences(target: CheckedSet) -> list[Problem]:
     """Return the files that the part must have and that are not there."""
-    shards = job.part.shards
-    paths = [row.path for shard in shards for row in job.needed(shard)]
-    if job.part.is_whole:
-        paths += [row.path for row in job.needed(None)]
-        paths += [layout.SUMS, *map(job.receipt, shards)]
-    return [Problem(path, MISSING) for path in paths if path not in job.present]
+    shards = target.part.shards
+    paths = [row.path for shard in shards for row in target.needed(shard)]
+    if target.part.is_whole:
+        paths += [row.path for row in target.needed(None)]
+        paths += [layout.SUMS, *map(target.receipt, shards)]
+    return [Problem(path, MISSING) for path in paths if path not in target.present]
 
 
-def _check_sums(job: Job, found: Mapping[str, str]) -> Checked:
+def _check_sums(target: CheckedSet, found: Mapping[str, str]) -> Checked:
     """Compare ``SHA256SUMS`` with the files table and with the receipts that were read."""
     try:
-        data = read_file(job.root, layout.SUMS)
+        data = read_file(target.root, layout.SUMS)
     except OSError as error:
         return unreadable(layout.SUMS, error)
-    sums = {row.path: row.sha256 for rows in job.rows.values() for row in rows if not row.same_as}
-    sums[layout.FILES] = job.manifest["files"]["sha256"]
-    receipts = [job.receipt(shard) for shard in range(job.manifest["counts"]["shards"])]
+    sums = {
+        row.path: row.sha256 for rows in target.rows.values() for row in rows if not row.same_as
+    }
+    sums[layout.FILES] = target.manifest["files"]["sha256"]
+    receipts = [target.receipt(shard) for shard in range(target.manifest["counts"]["shards"])]
     said = parse_sums(data)
     others = [
         Problem(path, f"its sha256 is {found[path]}, {layout.SUMS} says {said[path]}")
@@ -233,13 +236,17 @@ def _check_sums(job: Job, found: Mapping[str, str]) -> Checked:
     return checked(layout.SUMS, data, sums_messages(data, sums, receipts), others)
 
 
-def _total_problems(job: Job, totals: _Totals) -> list[Problem]:
+def _total_problems(target: CheckedSet, totals: _Totals) -> list[Problem]:
     """Compare the manifest with what the tables of samples of all shards make."""
-    if not job.part.is_whole:
+    if not target.part.is_whole:
         return []
-    content = job.manifest["source"]["content_sha256"]
+    content = target.manifest["source"]["content_sha256"]
     names = ("samples", "rejects", "content_sha256")
-    said = (job.manifest["counts"]["samples"], job.manifest["counts"]["rejects"], content)
+    said = (
+        target.manifest["counts"]["samples"],
+        target.manifest["counts"]["rejects"],
+        content,
+    )
     made = (totals.samples, len(totals.rejected), totals.content.hexdigest())
     return [
         Problem(layout.MANIFEST, f"says {name} {one}, the tables of samples make {other}")
@@ -248,16 +255,16 @@ def _total_problems(job: Job, totals: _Totals) -> list[Problem]:
     ]
 
 
-def _reject_problems(job: Job, totals: _Totals) -> list[Problem]:
+def _reject_problems(target: CheckedSet, totals: _Totals) -> list[Problem]:
     """Compare the table of rejects with the rejected samples of the part's shards."""
-    if layout.REJECTS not in job.present:
+    if layout.REJECTS not in target.present:
         return []
     try:
-        table = parse_parquet(read_file(job.root, layout.REJECTS))
+        table = parse_parquet(read_file(target.root, layout.REJECTS))
         rows = table.select(["shard", "key"]).to_pylist()
     except (pa.ArrowException, OSError, KeyError) as error:
         return [Problem(layout.REJECTS, f"cannot be read: {error}")]
-    keys = [row["key"] for row in rows if row["shard"] in job.part.shards]
+    keys = [row["key"] for row in rows if row["shard"] in target.part.shards]
     differing = sorted({*keys} ^ {*totals.rejected})
     if not differing:
         return []

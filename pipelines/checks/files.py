@@ -20,7 +20,7 @@ from manifests.layout import ShardFormat
 from manifests.reading import decode_stored
 from pipelines.checks.records import Checked, FileRow, Holders, Problem, unreadable
 from pipelines.errors import named
-from pipelines.storage import Root
+from pipelines.storage import Root, open_file
 from transforms.arrays import pixel_digest
 from transforms.errors import plain_message
 
@@ -116,7 +116,7 @@ def check_file(root: Root, row: FileRow, holders: Holders, scan: Scan | None = N
         scan: looks at the content.
     """
     try:
-        with root.fs.open(root.join(row.path), "rb") as opened:
+        with open_file(root, row.path) as opened:
             reader = HashingReader(opened)
             messages = scan(reader) if scan else []
             reader.drain()

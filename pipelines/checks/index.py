@@ -32,9 +32,6 @@ _SUM = re.compile("([0-9a-f]{64})  (.+)")
 
 _NEVER_NULL = ("path", "format", "bytes", "sha256")
 
-LEFTOVERS = (layout.TEMPORARY, layout.FAILURES, layout.STRIKES, layout.EARLIER)
-"""Folders of a run, which no finished set has."""
-
 
 def check_manifest(root: Root) -> tuple[Manifest | None, Checked]:
     """Read the manifest and compare it with its schema and its checksum.
@@ -120,7 +117,7 @@ def _expected_files(
     for path in (layout.PLAN, layout.SOURCES, layout.REJECTS):
         yield path, (None, None, path.split(".")[0])
     if manifest["dataset"]["kind"] == DatasetKind.COCO.value:
-        for kind in ("original", "rescaled"):
+        for kind in layout.GROUND_TRUTHS:
             yield layout.annotations_path(split, kind), (None, None, "annotations")
 
 
@@ -199,7 +196,7 @@ def stray_problems(present: Collection[str], named_files: Collection[str]) -> li
     for path in present:
         if path in named_files:
             continue
-        if path.split("/")[0] in LEFTOVERS or path.endswith(".tmp"):
+        if path.split("/")[0] in layout.OF_RUNS or path.endswith(".tmp"):
             problems.append(Problem(path, "was left over by a run; delete it"))
         else:
             problems.append(Problem(path, "is no file of this set; delete or move it"))

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from manifests import layout
-from manifests.changes import field_changes
+from manifests.changes import field_changes, methods_of
 from manifests.layout import samples_path
 from manifests.tables import RejectReason, SampleStatus, parse_parquet
-from pipelines.checks.contents import Job
+from pipelines.checks.contents import CheckedSet
 from pipelines.checks.records import Problem
 from pipelines.errors import named
 from pipelines.make_sample import MadeSample, Reject, make_sample
@@ -21,20 +21,19 @@ from pipelines.readers.access import source_reader
 from pipelines.readers.imagenet import KAGGLE_CLASSES, kaggle_folder
 from pipelines.shard_job import prepare_libraries
 from pipelines.shards import Plan, current_identities, load_plan, read_sources
-from pipelines.storage import open_root, read_file
+from pipelines.storage import exists, open_root, read_file
 from transforms.errors import plain_message
-from transforms.grid import AXES
 
 Row = Mapping[str, Any]
 
 
 def regenerate(
-    job: Job, sound: Collection[str], count: int, images: str
+    target: CheckedSet, sound: Collection[str], count: int, images: str
 ) -> tuple[list[Problem], list[str]]:
     """Make random samples of a part again.
 
     Args:
-        job: the set.
+        target: the set.
         sound: paths of the files without problems; plan and sources are among them.
         count: of samples; all, where the part has no more.
         images: what the set was made from, as it was given then.
@@ -47,14 +46,14 @@ def regenerate(
         GridError: a method of the set is not installed here.
     """
     prepare_libraries()
-    plan = load_plan(job.root)
+    plan = load_plan(target.root)
     read = source_reader(_source_url(images, plan.split))
-    reasons = _reasons(job) if layout.REJECTS in sound else {}
-    shards = [each for each in job.part.shards if samples_path(plan.shard_name(each)) in sound]
+    reasons = _reasons(target) if layout.REJECTS in sound else {}
+    shards = [each for each in target.part.shards if samples_path(plan.shard_name(each)) in sound]
     problems = [
         problem
         for shard, numbers in _chosen(plan, shards, count)
-        for problem in _shard_problems(job, plan, read, reasons, shard, numbers)
+        for problem in _shard_problems(target, plan, read, reasons, shard, numbers)
     ]
     return problems, _build_notes(plan)
 
@@ -62,13 +61,13 @@ def regenerate(
 def _source_url(images: str, split: str) -> str:
     """Return the URL that the locations in the table of sources start from."""
     root = open_root(images)
-    is_kaggle = root.fs.exists(root.join(KAGGLE_CLASSES))
+    is_kaggle = exists(root, KAGGLE_CLASSES)
     return root.child(kaggle_folder(split)) if is_kaggle else root.url
 
 
-def _reasons(job: Job) -> dict[str, str]:
+def _reasons(target: CheckedSet) -> dict[str, str]:
     """Return why samples were rejected, by key."""
-    table = parse_parquet(read_file(job.root, layout.REJECTS))
+    table = parse_parquet(read_file(target.root, layout.REJECTS))
     return {row["key"]: row["reason"] for row in table.select(["key", "reason"]).to_pylist()}
 
 
@@ -81,7 +80,7 @@ def _chosen(plan: Plan, shards: Sequence[int], count: int) -> Iterator[tuple[int
 
 
 def _shard_problems(
-    job: Job,
+    target: CheckedSet,
     plan: Plan,
     read: ReadSource,
     reasons: Mapping[str, str],
@@ -89,25 +88,30 @@ def _shard_problems(
     numbers: Iterable[int],
 ) -> Iterator[Problem]:
     path = samples_path(plan.shard_name(shard))
-    sources = read_sources(job.root, shard)
-    table = parse_parquet(read_file(job.root, path))
+    sources = read_sources(target.root, shard)
+    table = parse_parquet(read_file(target.root, path))
     rows = {row["key"]: row for row in table.to_pylist()}
     for number in numbers:
         source = sources[number - shard * plan.samples_per_shard]
         key = source["key"]
         if reasons.get(key) == RejectReason.CRASHED.value:
             continue  # It would end this process.
-        for text in _sample_messages(job, plan, read, source, rows.get(key), reasons.get(key)):
+        for text in _sample_messages(target, plan, read, source, rows.get(key), reasons.get(key)):
             yield Problem(path, f"sample {key!r}: {text}")
 
 
 def _sample_messages(
-    job: Job, plan: Plan, read: ReadSource, source: Row, row: Row | None, reason: str | None
+    target: CheckedSet,
+    plan: Plan,
+    read: ReadSource,
+    source: Row,
+    row: Row | None,
+    reason: str | None,
 ) -> list[str]:
     """Make a sample again and compare it with its row of the table of samples.
 
     Args:
-        job: the set.
+        target: the set.
         plan: of the set.
         read: gives the bytes of a source.
         source: of the sample.
@@ -124,11 +128,11 @@ def _sample_messages(
     if sha256 != row["source_sha256"]:
         expected = row["source_sha256"]
         return [f"its source {source['name']!r} has the sha256 {sha256}, expected {expected}"]
-    return _made_messages(job, plan, make_sample(plan, source, data), row, reason)
+    return _made_messages(target, plan, make_sample(plan, source, data), row, reason)
 
 
 def _made_messages(
-    job: Job, plan: Plan, made: MadeSample | Reject, row: Row, reason: str | None
+    target: CheckedSet, plan: Plan, made: MadeSample | Reject, row: Row, reason: str | None
 ) -> list[str]:
     found = SampleStatus.OK.value
     if isinstance(made, Reject):
@@ -141,16 +145,16 @@ def _made_messages(
     changed = [
         variant.id
         for variant, rendered in zip(plan.grid.variants, made.variants, strict=True)
-        if variant.id in job.part.variants and rendered.digest != row[variant.slug]
+        if variant.id in target.part.variants and rendered.digest != row[variant.slug]
     ]
     return [f"made again it has other pixels in {named(changed)}"] if changed else []
 
 
 def _build_notes(plan: Plan) -> list[str]:
     """Say which methods have another build here; methods that differ alike are told together."""
-    here = _methods(current_identities(plan.grid, plan.image_format))
+    here = dict(methods_of(current_identities(plan.grid, plan.image_format)))
     methods: dict[tuple[str, ...], list[str]] = {}
-    for method, planned in _methods(plan.identities).items():
+    for method, planned in methods_of(plan.identities):
         changes = tuple(field_changes(planned, here[method]))
         if changes:
             methods.setdefault(changes, []).append(method)
@@ -158,11 +162,3 @@ def _build_notes(plan: Plan) -> list[str]:
         f"made with another build than the one here: {', '.join(names)} ({'; '.join(changes)})"
         for changes, names in methods.items()
     ]
-
-
-def _methods(identities: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Return the identities of methods by axis and name, and of the encoder."""
-    methods = {"image format": identities["encoder"]}
-    for axis, (kind, _) in AXES.items():
-        methods |= {f"{kind} {name}": each for name, each in identities[axis].items()}
-    return methods

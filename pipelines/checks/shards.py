@@ -58,7 +58,7 @@ class ShardSamples:
 
 
 def _slug(row: FileRow) -> str:
-    return str(row.variant).replace("/", "__")
+    return layout.variant_slug(str(row.variant))
 
 
 def check_samples(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.errors import GO_ON
 from tests.end_to_end.commands import Options, generate
 from tests.end_to_end.disturbed import (
     KEYS_BY_SHARD,
@@ -24,7 +25,7 @@ from tests.end_to_end.disturbed import (
 from tests.end_to_end.reading import assert_sums_hold, read_tars, samples_table, tree
 
 VICTIM = "coffee_00010"
-INTERRUPTED = "sysnoise: interrupted; the same command goes on from here\n"
+INTERRUPTED = f"sysnoise: interrupted; {GO_ON}\n"
 VARIANTS = ("pillow/pillow-bilinear/rgb", "ffmpeg/pillow-bilinear/rgb")
 
 

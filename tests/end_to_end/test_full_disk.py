@@ -58,7 +58,7 @@ def test_a_small_file_that_does_not_fit(
     assert ended.code == 1
     assert ended.message == (
         f"sysnoise: writing '{output / path}': File too large; mend that and run the same command "
-        "again, finished shards are kept\n"
+        "again, without --overwrite: finished shards are kept\n"
     )
     assert not list(output.rglob("*.tmp"))
     assert_receipts_hold(output)

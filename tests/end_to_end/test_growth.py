@@ -27,6 +27,8 @@ geometry: shorter256-crop224
 """
 WITH_EXIF = LARGE.replace("[opencv, pillow", "[opencv-exif, opencv, pillow")
 
+UPSCALED = "{rule: shorter-side, size: 1024, crop: 1024}"
+
 Generate = Callable[..., tuple[int, str]]
 
 
@@ -44,6 +46,9 @@ def images(tmp_path: Path, photos: dict[str, Pixels]) -> Path:
     (tmp_path / "small.yaml").write_text(SMALL, "utf-8")
     (tmp_path / "large.yaml").write_text(LARGE, "utf-8")
     (tmp_path / "exif.yaml").write_text(WITH_EXIF, "utf-8")
+    for name, text in (("small", SMALL), ("large", LARGE)):  # With row groups of 2 and of 1.
+        upscaled = text.replace("shorter256-crop224", UPSCALED)
+        (tmp_path / f"{name}-upscaled.yaml").write_text(upscaled, "utf-8")
     return folder
 
 
@@ -82,6 +87,25 @@ def test_grown_set_equals_one_made_whole(
     assert manifest(tmp_path / "grown")["counts"]["rejects"] == 1
 
 
+def test_row_groups_that_shrink_are_written_anew(generate: Generate, tmp_path: Path) -> None:
+    assert generate("whole", "large-upscaled", "--format=parquet")[0] == 0
+    assert generate("grown", "small-upscaled", "--format=parquet")[0] == 0
+    assert generate("grown", "large-upscaled", "--format=parquet", "--add-variants")[0] == 0
+    assert tree(tmp_path / "grown") == tree(tmp_path / "whole")
+
+
+def test_damaged_files_are_not_taken_over(generate: Generate, tmp_path: Path) -> None:
+    """All files of the small grid are written anew, since the large one applies EXIF."""
+    generate("whole", "exif")
+    generate("grown", "small")
+    path = tmp_path / "grown/variants/pillow/opencv-linear/rgb/val-00001-of-00003.tar"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert generate("grown", "exif", "--add-variants")[0] == 0
+    assert tree(tmp_path / "grown") == tree(tmp_path / "whole")
+
+
 def test_files_that_cannot_change_are_left_alone(generate: Generate, tmp_path: Path) -> None:
     generate("set", "small")
     variants = tmp_path / "set" / "variants"
@@ -102,7 +126,10 @@ def test_growth_that_is_broken_off_goes_on(generate: Generate, tmp_path: Path) -
     assert code == 1
     assert "is being grown to grid 'large'; let that run end first" in error
     (tmp_path / "grown/variants/opencv/opencv-linear/rgb/val-00000-of-00003.tar").unlink()
+    grown = [path for shard in (1, 2) for path in (tmp_path / "grown").rglob(f"*0000{shard}-of*")]
+    before = {path: path.stat().st_ino for path in grown}
     assert generate("grown", "large")[0] == 0
+    assert {path: path.stat().st_ino for path in grown} == before
     assert tree(tmp_path / "grown") == tree(tmp_path / "whole")
 
 
