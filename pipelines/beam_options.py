@@ -12,6 +12,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import create_runner
 
+from pipelines.arguments import generate_options
 from pipelines.errors import UsageError
 
 
@@ -80,7 +81,12 @@ def _refuse_unknown(arguments: Sequence[str]) -> None:
     PipelineOptions([]).get_all_options(add_extra_args_fn=parsers.append)
     _, unknown = parsers[0].parse_known_args(list(arguments))
     if unknown:
-        known = sorted(text for action in parsers[0]._actions for text in action.option_strings)
-        close = difflib.get_close_matches(unknown[0].split("=")[0], known, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise UsageError(f"unknown argument {unknown[0]!r}, ours or Beam's{hint}")
+        name = unknown[0].split("=")[0]
+        beams = sorted(text for action in parsers[0]._actions for text in action.option_strings)
+        close = _closest(name, generate_options()) or _closest(name, beams)
+        hint = f"; did you mean {close}?" if close else ""
+        raise UsageError(f"unknown argument {unknown[0]!r}, neither of sysnoise nor of Beam{hint}")
+
+
+def _closest(name: str, options: Sequence[str]) -> str:
+    return next(iter(difflib.get_close_matches(name, options, n=1)), "")

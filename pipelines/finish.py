@@ -141,8 +141,8 @@ def finish_set(output_url: str) -> dict[str, Any]:
         if pending:
             raise ShardError(
                 f"{len(pending)} of {plan.shards} shards of {output_url!r} have no receipt, or not "
-                "the files that it names; make them with 'sysnoise generate', as the others:\n"
-                f"{listed([f'shard {shard}' for shard in pending])}"
+                "the files that it names; make them with 'sysnoise generate', as the others, and "
+                f"--shard-range:\n{listed([f'{shard}:{shard + 1}' for shard in pending])}"
             )
         return finished_manifest(output) or finish(plan, output)
 

@@ -78,7 +78,12 @@ def refuse_foreign_output(output: Root) -> None:
     except OSError as error:
         raise OutputError(f"listing the output {output.url!r}: {error}") from error
     begun = {layout.SOURCES, layout.TEMPORARY}
-    if not is_folder or not (_has_plan(output) if layout.PLAN in names else names <= begun):
+    if is_folder and layout.PLAN in names and not _has_plan(output):
+        raise OutputError(
+            f"the output {output.url!r} holds a {layout.PLAN} that is none, or is damaged; restore "
+            "it from a copy, or give another path"
+        )
+    if not is_folder or not (layout.PLAN in names or names <= begun):
         raise OutputError(
             f"the output {output.url!r} is not an empty folder, nor one that holds a set; give "
             "another path"
@@ -184,7 +189,7 @@ def _adopt_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -
         growing = "" if growth_problems(stored, plan) else "--add-variants to grow that set, or "
         raise OutputError(
             f"the output {output.url!r} holds a set of another plan; give another path, {growing}"
-            f"--overwrite to remove it:\n{listed(changes)}"
+            f"--overwrite to remove it (there -> here):\n{listed(changes)}"
         )
 
 

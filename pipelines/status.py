@@ -183,8 +183,8 @@ def format_status(document: Document) -> str:
         "fallbacks": _counts_text(document["fallbacks"]),
         "struck": f"workers died on {struck} sample(s)" if struck else "",
         "stored": tqdm.format_sizeof(document["bytes"], "B"),
-        "manifest": "there: the set is finished" if document["finished"] else "not yet",
-        "time left": "unknown" if left is None else f"{tqdm.format_interval(left)} of running",
+        "manifest": "written: the set is finished" if document["finished"] else "not yet",
+        "time left": _time_text(left),
     }
     return "\n".join(
         [
@@ -195,8 +195,15 @@ def format_status(document: Document) -> str:
     )
 
 
+def _time_text(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    return f"{tqdm.format_interval(seconds)} of running" if seconds else ""
+
+
 def _range_text(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first}-{last}"
+    """Return the shards as ``--shard-range`` takes them."""
+    return f"{first}:{last + 1}"
 
 
 def _counts_text(counts: Mapping[str, int]) -> str:

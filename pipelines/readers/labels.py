@@ -139,6 +139,6 @@ def check_labels(
     if known:
         return ()
     return (
-        "cannot tell whether the labels are 0-based in wnid order: none of the images "
-        "ILSVRC2012_val_00000001 to 5 is among them",
+        "cannot tell whether the labels are 0-based in wnid order, since none of "
+        "ILSVRC2012_val_00000001 to 5 is among the images; check that label 0 is n01440764, tench",
     )

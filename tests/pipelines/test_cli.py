@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.cli import IMAGE_FORMATS, main
+from pipelines.arguments import IMAGE_FORMATS
+from pipelines.cli import main
 from transforms import grid, methods
 from transforms.encoders import ENCODERS
 

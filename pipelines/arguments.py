@@ -1,0 +1,234 @@
+"""The arguments of the ``sysnoise`` command."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+from typing import Any
+
+from manifests.layout import MAX_PIXELS, ShardFormat
+from pipelines.ranges import parse_range
+
+FORMATS = {
+    "webdataset": (ShardFormat.WEBDATASET,),
+    "parquet": (ShardFormat.PARQUET,),
+    "both": (ShardFormat.WEBDATASET, ShardFormat.PARQUET),
+}
+IMAGE_FORMATS = ("png", "webp", "jxl", "npy")
+BEAM_HELP = (
+    "Arguments that are not listed here go to Apache Beam, such as --runner=FlinkRunner. By "
+    "default the run uses Beam's local runner with one process a worker. The same command "
+    "resumes a run that was broken off."
+)
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command; ``command`` is the subcommand, or the dataset to generate.
+
+    ``takes_beam_arguments`` says whether unknown arguments are for Beam.
+    """
+    parser = argparse.ArgumentParser(
+        prog="sysnoise",
+        description="Generate ImageNet and COCO in every decoder x resize x color combination.",
+        epilog="Exit codes: 0 done, 1 failed, 2 bad usage.",
+        allow_abbrev=False,
+    )
+    version = importlib.metadata.version("sysnoise")
+    parser.add_argument("--version", action="version", version=f"sysnoise {version}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_generate(commands)
+    done = _command(commands, "finish", "finish a set whose shards were made in parts")
+    done.add_argument("output", metavar="OUT", help="the set, path or fsspec URL")
+    grids = _command(commands, "grids", "list the shipped grids, or the variants of one")
+    grids.add_argument("grid", nargs="?", metavar="NAME|FILE", help="a grid, by name or YAML file")
+    compare = _command(commands, "compare", "say what differs between two sets of the same samples")
+    compare.add_argument("first", metavar="A", help="a finished set, path or fsspec URL")
+    compare.add_argument("second", metavar="B", help="another one, made in another environment")
+    codecs = _command(commands, "codecs", "list the decoders and how far they differ")
+    codecs.add_argument("--json", action="store_true", help="print JSON instead of text")
+    status = _command(commands, "status", "show how far a set is")
+    status.add_argument("output", metavar="OUT", help="the set, path or fsspec URL")
+    status.add_argument("--json", action="store_true", help="print JSON instead of text")
+    demo = _command(commands, "demo", "generate two small sets from shipped photographs")
+    demo.add_argument("--output", default="demo", metavar="PATH", help="default: %(default)s")
+    _add_verify(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
+    )
+    parser.set_defaults(command=name, takes_beam_arguments=False)
+    return parser
+
+
+def _add_generate(commands: Any) -> None:
+    generate = _command(commands, "generate", "generate a set")
+    datasets = generate.add_subparsers(metavar="DATASET", required=True)
+
+    imagenet = _command(datasets, "imagenet", "generate a set of ImageNet")
+    imagenet.add_argument(
+        "--images",
+        required=True,
+        metavar="PATH",
+        help="folder (images, class folders, Kaggle, WebDataset, Parquet), or .tar, .zip or "
+        ".parquet file; path or fsspec URL",
+    )
+    imagenet.add_argument(
+        "--label-file",
+        metavar="PATH",
+        help="lines of 'filename label', 0-based in wnid order; or Kaggle's LOC_val_solution.csv",
+    )
+    imagenet.add_argument(
+        "--classes", metavar="PATH", help="a line a class, in label order: 'wnid name'"
+    )
+    imagenet.add_argument(
+        "--split",
+        default="val",
+        help="name of the split, for file names; of sources named by split, those that are read "
+        "(default: %(default)s)",
+    )
+    _add_generate_options(imagenet)
+
+    coco = _command(datasets, "coco", "generate a set of COCO")
+    coco.add_argument("--images", required=True, metavar="PATH", help="folder or .zip file")
+    coco.add_argument("--annotations", required=True, metavar="PATH", help="instances_*.json")
+    coco.add_argument("--split", help="default: what follows instances_ in the file's name")
+    _add_generate_options(coco)
+
+
+def _add_generate_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(takes_beam_arguments=True)
+    parser.epilog = BEAM_HELP
+    parser.add_argument(
+        "--output", required=True, metavar="PATH", help="new, empty, or one to go on with"
+    )
+    parser.add_argument(
+        "--grid",
+        required=True,
+        metavar="NAME|FILE",
+        help="a shipped grid (see 'sysnoise grids') or a YAML file",
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="webdataset",
+        help="of the shards (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--image-format",
+        choices=IMAGE_FORMATS,
+        default="png",
+        help="of the images in them, all lossless (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--samples-per-shard",
+        type=_positive,
+        metavar="N",
+        help="default: 256 for ImageNet, 16 for COCO",
+    )
+    parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N samples")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="reject files of a kind that a decoder is not made for; "
+        "by default that decoder's variants take the pixels of the baseline's decoder",
+    )
+    parser.add_argument(
+        "--skip-duplicates",
+        action="store_true",
+        help="leave out shard files whose images all equal those of an earlier variant",
+    )
+    parser.add_argument(
+        "--max-pixels",
+        type=_positive,
+        metavar="N",
+        default=MAX_PIXELS,
+        help="reject images that are larger, or would be resized to more (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--shard-range",
+        type=parse_range,
+        metavar="A:B",
+        help="make only the shards from A up to but not including B; then 'sysnoise finish'",
+    )
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument(
+        "--overwrite",
+        dest="existing",
+        action="store_const",
+        const="overwrite",
+        help="remove the set that the output holds, and begin anew",
+    )
+    existing.add_argument(
+        "--retry-rejects",
+        dest="existing",
+        action="store_const",
+        const="retry-rejects",
+        help="also make those shards again that hold rejects",
+    )
+    existing.add_argument(
+        "--add-variants",
+        dest="existing",
+        action="store_const",
+        const="add-variants",
+        help="grow the set that the output holds to a larger grid; only what is new is made",
+    )
+    parser.add_argument(
+        "--workers", type=_positive, metavar="N", help="local processes (default: all cores)"
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="write nothing to the output; estimate size and time from at most 32 samples",
+    )
+
+
+def _add_verify(commands: Any) -> None:
+    verify = _command(
+        commands, "verify", "check a finished set, or a part of it, against its manifest"
+    )
+    verify.add_argument("set", metavar="OUT", help="the set, path or fsspec URL")
+    verify.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="only this variant, decoder/resize/color; may be given again",
+    )
+    verify.add_argument(
+        "--shards",
+        type=parse_range,
+        metavar="A:B",
+        help="only the shards from A up to but not including B; A or B may be left out",
+    )
+    verify.add_argument(
+        "--pixels",
+        action="store_true",
+        help="also decode every image and compare it with its pixel digest",
+    )
+    verify.add_argument(
+        "--regenerate",
+        type=_positive,
+        metavar="K",
+        help="also make K random samples again from their sources",
+    )
+    verify.add_argument(
+        "--images", metavar="PATH", help="the sources for --regenerate, as generate took them"
+    )
+    verify.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return value
+
+
+def generate_options() -> list[str]:
+    """Return the names of the options that ``generate`` has for every dataset."""
+    parser = argparse.ArgumentParser(add_help=False)
+    _add_generate_options(parser)
+    return [text for action in parser._actions for text in action.option_strings]
