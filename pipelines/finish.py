@@ -26,6 +26,7 @@ from manifests.tables import (
     placement_of,
     rejects_schema,
 )
+from pipelines.commit import new_file, remove_folder, sweep, write_file
 from pipelines.errors import OutputError, ShardError, listed
 from pipelines.locks import lock_shards
 from pipelines.readers.sources import BATCH_ROWS
@@ -36,18 +37,7 @@ from pipelines.resume import (
     refuse_foreign_output,
 )
 from pipelines.shards import Plan, json_bytes, load_plan
-from pipelines.storage import (
-    Root,
-    file_sizes,
-    new_file,
-    open_file,
-    open_output,
-    read_file,
-    read_side_by_side,
-    remove_folder,
-    sweep,
-    write_file,
-)
+from pipelines.storage import Root, file_sizes, open_file, open_output, read_file, read_side_by_side
 from pipelines.tally import Tally, noise_by_axis, noise_by_variant
 from transforms.geometry import Placement
 from transforms.targets import map_annotation

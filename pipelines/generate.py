@@ -25,6 +25,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from manifests import layout
 from manifests.tables import DatasetKind
+from pipelines.commit import write_file
 from pipelines.errors import GO_ON, InputError, OutputError, ShardError, UsageError, listed
 from pipelines.finish import finish
 from pipelines.idle import leave_process, take_process
@@ -43,15 +44,7 @@ from pipelines.resume import (
 )
 from pipelines.shard_job import Failure, Job
 from pipelines.shards import Plan, Settings, json_bytes, make_plan
-from pipelines.storage import (
-    Root,
-    absolute_url,
-    exists,
-    list_folder,
-    open_output,
-    read_file,
-    write_file,
-)
+from pipelines.storage import Root, absolute_url, exists, list_folder, open_output, read_file
 from transforms.geometry import RandomResizedCrop, ShorterSide, Squash
 from transforms.grid import Grid
 

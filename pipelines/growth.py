@@ -18,18 +18,11 @@ from manifests.changes import plan_changes
 from manifests.layout import ShardFormat, variant_path
 from manifests.reading import stored_images
 from manifests.tables import Duplicates, SampleStatus, parse_parquet
+from pipelines.commit import remove_file, remove_folder, write_file
 from pipelines.errors import OutputError, listed
 from pipelines.make_sample import Rendered
 from pipelines.shards import Plan, json_bytes, parse_receipt, plan_from_document, vouches
-from pipelines.storage import (
-    Root,
-    list_folder,
-    open_file,
-    read_file,
-    remove_file,
-    remove_folder,
-    write_file,
-)
+from pipelines.storage import Root, list_folder, open_file, read_file
 from transforms.difference import Difference
 
 _GROWING = ("grid.decoders:", "grid.resizes:", "grid.colors:", "grid.combine:")

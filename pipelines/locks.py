@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from manifests.layout import LOCK, TEMPORARY
+from pipelines.commit import make_folder
 from pipelines.errors import OutputError, unwritable
-from pipelines.storage import Root, is_local, make_folder
+from pipelines.storage import Root, is_local
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 _ALL = 0

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from manifests.layout import ShardFormat, receipt_path, samples_path, variant_path
 from manifests.tables import DIFFERENCE, Duplicates, SampleStatus, samples_schema
+from pipelines.commit import commit_files, remove_file, working_folder, write_file
 from pipelines.errors import ShardError, unwritable
 from pipelines.growth import (
     DamagedShardError,
@@ -24,7 +25,7 @@ from pipelines.growth import (
 )
 from pipelines.make_sample import MadeSample, Reject, Rendered, crashed_sample, make_sample
 from pipelines.shards import Plan, json_bytes, read_sources
-from pipelines.storage import Root, commit_files, remove_file, working_folder, write_file
+from pipelines.storage import Root
 from pipelines.strikes import STRIKES_TO_REJECT, read_strikes
 from pipelines.tally import Tally
 from pipelines.writers.parquet import ParquetWriter

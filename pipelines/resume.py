@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from manifests import layout
 from manifests.changes import plan_changes
 from manifests.tables import parse_parquet
+from pipelines.commit import remove_file, remove_folder, sweep
 from pipelines.errors import OutputError, listed, named
 from pipelines.growth import begin_growth, growth_problems, set_receipts_aside
 from pipelines.readers.sources import BATCH_ROWS
@@ -27,9 +28,6 @@ from pipelines.storage import (
     open_file,
     read_file,
     read_side_by_side,
-    remove_file,
-    remove_folder,
-    sweep,
 )
 
 _OWN_FILES = (

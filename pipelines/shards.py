@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 from manifests.checksums import plan_fingerprint
 from manifests.layout import MAX_PIXELS, PLAN, SOURCES, ShardFormat, shard_name
 from manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
+from pipelines.commit import new_file, write_file
 from pipelines.errors import OutputError
 from pipelines.readers.sources import ClassInfo, SourceSet, source_fingerprint
-from pipelines.storage import Root, new_file, open_file, read_file, version_of, write_file
+from pipelines.storage import Root, open_file, read_file, version_of
 from pipelines.writers.parquet import row_group_rows
 from transforms.encoders import ENCODERS
 from transforms.errors import GridError

@@ -1,4 +1,4 @@
-"""Files and folders through fsspec: opening, listing, and writing whole or not at all."""
+"""Files and folders through fsspec: opening, listing and reading, with retries."""
 
 from __future__ import annotations
 
@@ -10,34 +10,26 @@ import itertools
 import os
 import posixpath
 import re
-import shutil
-import tempfile
 import urllib.parse
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 import fsspec
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem, make_path_posix
 
-from manifests.layout import TEMPORARY
-from pipelines.errors import InputError, OutputError, unwritable
+from pipelines.errors import InputError, OutputError
 from pipelines.retries import with_retries
-from pipelines.writers.samples import HashedFile
 
 _UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.tmp$")
-"""What :func:`write_file` appends to the name of a file until it is whole."""
+"""What :func:`pipelines.commit.write_file` appends to the name of a file until it is whole."""
 
 _READ_AHEAD = 2**20
 """Bytes; the tables of a set are small, and S3's own 50 MB would be read anew for each shard."""
 _READS = 16
 """Small files that are read side by side."""
-_UPLOADS = 8
-"""Files that go up side by side; at 25 MB a shard file, a worker holds 200 MB of them."""
 
 IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif")
 ARCHIVE_EXTENSIONS = (".tar", ".zip", ".parquet")
@@ -116,7 +108,7 @@ def _explained(error: OSError) -> str:
     return str(error)
 
 
-def _reach(root: Root, work: str, relative: str, call: Callable[[], Answer]) -> Answer:
+def reach(root: Root, work: str, relative: str, call: Callable[[], Answer]) -> Answer:
     """Make a call to the file system of a root, with retries where it is not the local one."""
     if is_local(root):
         return call()
@@ -152,7 +144,7 @@ def _kind(root: Root, relative: str = "") -> str | None:
     """
     try:
         path = root.join(relative)
-        info = _reach(root, "looking for", relative, lambda: root.fs.info(path))
+        info = reach(root, "looking for", relative, lambda: root.fs.info(path))
     except FileNotFoundError:
         return None
     return str(info["type"])
@@ -185,7 +177,7 @@ def list_files(root: Root) -> list[str]:
 
 def _walk(root: Root) -> list[str]:
     if not is_local(root):
-        return list(_reach(root, "listing", "", lambda: root.fs.find(root.path)))
+        return list(reach(root, "listing", "", lambda: root.fs.find(root.path)))
     # fsspec does not follow links to folders, and class folders often are links.
     folders = os.walk(root.path, followlinks=True, onerror=_refuse_unreadable)
     return [posixpath.join(folder, name) for folder, _, names in folders for name in names]
@@ -287,114 +279,6 @@ def is_process_memory(url: str) -> bool:
     return "memory://" in url
 
 
-@contextlib.contextmanager
-def working_folder(root: Root, owner: str) -> Iterator[str]:
-    """Give an empty local folder for files to be committed to ``root``, and remove it afterwards.
-
-    For a local root it stands inside, so that a commit is a rename in one file system.
-
-    Args:
-        root: where the files will be committed.
-        owner: what the files belong to; :func:`sweep` finds by it what a killed process left.
-    """
-    parent = None
-    if is_local(root):
-        parent = root.join(TEMPORARY)
-        make_folder(Path(parent))
-    folder = tempfile.mkdtemp(prefix=f"{owner}.", dir=parent)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def commit_files(files: Sequence[tuple[str, str]], root: Root) -> None:
-    """Move finished local files to their places, where each appears whole or not at all.
-
-    Their content must have been synced. A local target is renamed into, and its folder synced; a
-    remote one becomes visible when its upload is complete.
-
-    Args:
-        files: path of each, and the path below the root that it is moved to.
-        root: of the set.
-
-    Raises:
-        OSError: one cannot be moved; others may have been.
-        OutputError: one cannot be uploaded; others may have been.
-    """
-    if is_local(root):
-        for local_path, relative in files:
-            target = root.join(relative)
-            make_folder(Path(target).parent)
-            _rename(local_path, target)
-        return
-    with ThreadPoolExecutor(_UPLOADS) as pool:
-        for _ in pool.map(lambda file: _upload(root, *file), files):
-            pass  # Raises the first error, and then starts no further upload.
-
-
-def _upload(root: Root, local_path: str, relative: str) -> None:
-    target = root.join(relative)
-    try:
-        _reach(root, "writing", relative, lambda: root.fs.put_file(local_path, target))
-    except OSError as error:
-        raise unwritable(f"writing {root.child(relative)!r}", error) from error
-    os.unlink(local_path)
-
-
-def write_file(root: Root, relative: str, data: bytes) -> None:
-    """Write a small file that appears whole or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    target = root.join(relative)
-    try:
-        if is_local(root):
-            make_folder(Path(target).parent)
-            temporary = f"{target}.{uuid.uuid4().hex}.tmp"
-            try:
-                _write_synced(temporary, data)
-                _rename(temporary, target)
-            finally:
-                with contextlib.suppress(FileNotFoundError):  # It has been renamed.
-                    os.unlink(temporary)
-        else:
-            _reach(root, "writing", relative, lambda: root.fs.pipe_file(target, data))
-    except OSError as error:
-        raise unwritable(f"writing {root.child(relative)!r}", error) from error
-
-
-def _write_synced(path: str, data: bytes) -> None:
-    with open(path, "xb") as opened:
-        opened.write(data)
-        opened.flush()
-        os.fsync(opened.fileno())
-
-
-def _rename(local_path: str, target: str) -> None:
-    """Replace the target and sync its folder, so that the name survives a crash."""
-    os.replace(local_path, target)
-    _sync_folder(Path(target).parent)
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder and those above it, and sync the folder that each new one stands in."""
-    if not path.is_dir():
-        make_folder(path.parent)
-        with contextlib.suppress(FileExistsError):  # Another process made it, or it is no folder.
-            path.mkdir()
-        _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def read_file(root: Root, relative: str) -> bytes:
     """Return the content of a file of a set.
 
@@ -402,7 +286,7 @@ def read_file(root: Root, relative: str) -> bytes:
         OSError: it cannot be read.
     """
     path = root.join(relative)
-    return bytes(_reach(root, "reading", relative, lambda: root.fs.cat_file(path)))
+    return bytes(reach(root, "reading", relative, lambda: root.fs.cat_file(path)))
 
 
 def read_side_by_side(read: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
@@ -424,7 +308,7 @@ def read_range(root: Root, relative: str, start: int, size: int) -> bytes:
     """
     path = root.join(relative)
     data = bytes(
-        _reach(
+        reach(
             *(root, "reading", relative),
             lambda: root.fs.cat_file(path, start=start, end=start + size),
         )
@@ -444,7 +328,7 @@ def open_file(root: Root, relative: str) -> io.BufferedReader:
     path = root.join(relative)
     if is_local(root):
         return cast("io.BufferedReader", root.fs.open(path, "rb"))
-    opened = _reach(
+    opened = reach(
         *(root, "opening", relative), lambda: root.fs.open(path, "rb", block_size=_READ_AHEAD)
     )
     return io.BufferedReader(_RemoteFile(opened, root, relative))
@@ -477,7 +361,7 @@ class _RemoteFile(io.RawIOBase):
 
     def _call(self, call: Callable[[], Answer]) -> Answer:
         try:
-            return _reach(self._root, "reading", self._relative, call)
+            return reach(self._root, "reading", self._relative, call)
         except OSError as error:
             raise OSError(_explained(error)) from error
 
@@ -494,7 +378,7 @@ def modified(root: Root, relative: str) -> float | None:
     """
     path = root.join(relative)
     try:
-        time = _reach(root, "looking for", relative, lambda: root.fs.modified(path))
+        time = reach(root, "looking for", relative, lambda: root.fs.modified(path))
     except NotImplementedError:
         return None
     except OSError as error:  # As which retries pass on errors of other kinds.
@@ -507,14 +391,14 @@ def modified(root: Root, relative: str) -> float | None:
 def version_of(root: Root, relative: str) -> str:
     """Return a text that is another one when the file has been written anew."""
     path = root.join(relative)
-    return str(_reach(root, "looking for", relative, lambda: root.fs.ukey(path)))
+    return str(reach(root, "looking for", relative, lambda: root.fs.ukey(path)))
 
 
 def list_folder(root: Root, relative: str) -> list[str]:
     """Return the paths, relative to the root, of the whole files in a folder of a set, sorted."""
     path = root.join(relative)
     try:
-        found = _reach(root, "listing", relative, lambda: root.fs.ls(path, detail=False))
+        found = reach(root, "listing", relative, lambda: root.fs.ls(path, detail=False))
     except FileNotFoundError:
         return []
     names = (posixpath.basename(name.rstrip("/")) for name in found)
@@ -526,83 +410,10 @@ def is_unfinished(name: str) -> bool:
     return _UNFINISHED.search(name) is not None
 
 
-def remove_folder(root: Root, relative: str) -> None:
-    """Remove a folder of a set with all that is in it, if it is there.
-
-    Raises:
-        OutputError: it cannot be removed.
-    """
-    path = root.join(relative)
-    try:
-        _reach(root, "removing", relative, lambda: root.fs.rm(path, recursive=True))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise unwritable(f"removing {root.child(relative)!r}", error) from error
-
-
-def remove_file(root: Root, relative: str) -> None:
-    """Remove a file of a set, if it is there.
-
-    Raises:
-        OutputError: it cannot be removed.
-    """
-    path = root.join(relative)
-    try:
-        _reach(root, "removing", relative, lambda: root.fs.rm_file(path))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise unwritable(f"removing {root.child(relative)!r}", error) from error
-
-
-def sweep(root: Root, is_owned: Callable[[str], bool]) -> None:
-    """Remove what killed processes left unfinished in a local set.
-
-    Elsewhere nothing is left: an upload that was broken off never becomes visible.
-
-    Args:
-        root: of the set.
-        is_owned: whether to remove what belongs to an owner, as :func:`working_folder` names it;
-            of a single file that is its name up to the first dot.
-
-    Raises:
-        OutputError: something cannot be removed.
-    """
-    if not is_local(root):
-        return
-    folder = Path(root.path)
-    for working in folder.glob(f"{TEMPORARY}/*.*"):
-        if is_owned(working.name.partition(".")[0]):
-            remove_folder(root, f"{TEMPORARY}/{working.name}")
-    for file in (*folder.glob("*.tmp"), *folder.glob("*/*.tmp")):
-        if is_unfinished(file.name) and is_owned(file.name.partition(".")[0]):
-            remove_file(root, file.relative_to(folder).as_posix())
-
-
 def file_sizes(root: Root) -> dict[str, int]:
     """Return the length in bytes of every file of a set, by its path relative to the root."""
     prefix = root.path.rstrip("/") + "/"
-    found: dict[str, dict[str, Any]] = _reach(
+    found: dict[str, dict[str, Any]] = reach(
         root, "listing", "", lambda: root.fs.find(root.path, detail=True)
     )
     return {path.removeprefix(prefix): int(info["size"]) for path, info in found.items()}
-
-
-@contextlib.contextmanager
-def new_file(root: Root, relative: str) -> Iterator[HashedFile]:
-    """Give a file to write in parts; it appears whole at the end, or not at all after an error.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    try:
-        with working_folder(root, "set") as folder:
-            file = HashedFile(os.path.join(folder, posixpath.basename(relative)))
-            try:
-                yield file
-            finally:
-                file.close()
-            commit_files([(file.path, relative)], root)
-    except OSError as error:
-        raise unwritable(f"writing {root.child(relative)!r}", error) from error

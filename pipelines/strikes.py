@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from manifests.layout import strikes_path
+from pipelines.commit import write_file
 from pipelines.shards import json_bytes
-from pipelines.storage import Root, read_file, write_file
+from pipelines.storage import Root, read_file
 
 STRIKES_TO_REJECT = 2
 

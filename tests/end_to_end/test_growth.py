@@ -158,7 +158,9 @@ def test_the_way_on_is_named(generate: Generate) -> None:
     generate("set", "small", "--limit=2")
     code, error = generate("set", "large", "--limit=2")
     assert code == 1
-    assert "--add-variants to grow that set, or --overwrite to remove it:\n" in error
+    assert (
+        "--add-variants to grow that set, or --overwrite to remove it (there -> here):\n" in error
+    )
     assert "grid.decoders: ['pillow', 'opencv'] -> ['opencv', 'pillow'," in error
 
 

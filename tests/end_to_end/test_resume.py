@@ -97,7 +97,7 @@ def test_damaged_shards_are_made_again_and_no_others(
         damage(output, shard)
     outcome = command("finish", str(output))
     assert outcome.code == 1
-    assert outcome.lacks("5 of 6 shards", *(f"  shard {shard}\n" for shard in range(4))) == []
+    assert outcome.lacks("5 of 6 shards", *(f"  {shard}:{shard + 1}\n" for shard in range(4))) == []
     before = stamps(output)
     assert generate("imagenet", options).code == 0
     assert tree(output) == tree(small_set)

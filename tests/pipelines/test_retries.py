@@ -14,9 +14,10 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from s3fs.errors import translate_boto_error
 from yarl import URL
 
+from pipelines.commit import write_file
 from pipelines.errors import InputError, OutputError
 from pipelines.retries import ATTEMPTS, can_pass, with_retries
-from pipelines.storage import open_output, open_root, read_file, write_file
+from pipelines.storage import open_output, open_root, read_file
 from tests.servers import Fault, Server, http_server
 
 

@@ -115,7 +115,7 @@ def test_missing_shards_are_ranges_and_count_nothing(output: Path) -> None:
     assert found["samples"] == {"all": 20, "done": 9}
     assert found["rejects"] == found["fallbacks"] == {}
     assert found["bytes"] == before - gone
-    assert "missing    0, 2-3, 6\n" in format_status(found)
+    assert "missing    0:1, 2:4, 6:7\n" in format_status(found)
 
 
 def test_receipts_of_another_plan_do_not_count(output: Path) -> None:

@@ -9,10 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.commit import (
+    commit_files,
+    remove_file,
+    remove_folder,
+    sweep,
+    working_folder,
+    write_file,
+)
 from pipelines.errors import InputError, OutputError
 from pipelines.storage import (
     absolute_url,
-    commit_files,
     exists,
     file_sizes,
     is_file,
@@ -25,11 +32,6 @@ from pipelines.storage import (
     read_file,
     read_range,
     read_text,
-    remove_file,
-    remove_folder,
-    sweep,
-    working_folder,
-    write_file,
 )
 from tests.servers import (
     BUCKET,
