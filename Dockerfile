@@ -6,6 +6,6 @@ COPY setup.py pyproject.toml README.md LICENSE /tmp/sysnoise/
 COPY transforms /tmp/sysnoise/transforms
 COPY manifests /tmp/sysnoise/manifests
 COPY pipelines /tmp/sysnoise/pipelines
-RUN pip install --no-cache-dir /tmp/sysnoise s3fs gcsfs \
+RUN pip install --no-cache-dir '/tmp/sysnoise[s3,gs]' \
     && pip check \
     && rm -r /tmp/sysnoise

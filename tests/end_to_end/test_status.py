@@ -43,7 +43,7 @@ def test_set_that_lacks_receipts_is_not_done(
     assert lines[0] == f"{output}: coco demo, coco-published, 2 variants"
     assert lines[1:7] == [
         "shards     2 of 3",
-        "missing    1",
+        "missing    1:2",
         "samples    11 of 18",
         "rejects    none",
         "fallbacks  none",
