@@ -14,7 +14,6 @@ import concurrent.futures
 import json
 import logging
 import re
-import resource
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,14 +41,11 @@ from pipelines.resume import (
     refuse_rival,
     sweep_shards,
 )
-from pipelines.shard_job import Failure, Job
+from pipelines.shard_job import Failure, Job, check_open_files
 from pipelines.shards import Plan, Settings, json_bytes, make_plan
 from pipelines.storage import Root, absolute_url, exists, list_folder, open_output, read_file
 from transforms.geometry import RandomResizedCrop, ShorterSide, Squash
 from transforms.grid import Grid
-
-SPARE_FILES = 64
-"""Open files that a process needs beside the shards that it writes."""
 
 INTERRUPT_SECONDS = 0.2
 """The longest time in which the command does not notice that it is interrupted."""
@@ -238,27 +234,6 @@ def check_request(source: SourceSet, grid: Grid, settings: Settings, existing: E
     _refuse_unfit_split(source.split)
     older = len(grid.variants) if existing is Existing.GROW else 0  # Read while new ones are made.
     check_open_files(len(grid.variants) * len(settings.formats) + older)
-
-
-def check_open_files(shard_files: int) -> None:
-    """Raise the limit of open files of this process, which its workers inherit, where needed.
-
-    Args:
-        shard_files: number of files that a worker writes at the same time.
-
-    Raises:
-        OutputError: the system does not allow that many.
-    """
-    needed = shard_files + SPARE_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-        except (ValueError, OSError) as error:
-            raise OutputError(
-                f"a worker writes {shard_files} files at a time, but the system allows only {hard} "
-                f"open files (ulimit -Hn); raise that limit to {needed} or use a smaller grid"
-            ) from error
 
 
 def _refuse_unfit_grid(kind: DatasetKind, grid: Grid) -> None:

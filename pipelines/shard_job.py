@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import functools
+import resource
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from manifests.layout import EARLIER_PLAN, PLAN
 from pipelines.errors import InputError, OutputError, ShardError
 from pipelines.make_shard import ReadSource, make_shard
 from pipelines.readers.access import source_reader
 from pipelines.shards import Plan, current_identities, load_plan
-from pipelines.storage import open_output
+from pipelines.storage import exists, open_output
 from transforms.canonical import canonical_sha256
+from transforms.errors import GridError
+
+SPARE_FILES = 64
+"""Open files that a process needs beside the shards that it writes."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ def run_shard(job: Job, shard: int, on_sample: Callable[[str | None], None]) -> 
     try:
         plan, read = _open_job(job)
         make_shard(plan, shard, read, open_output(job.output_url), on_sample)
-    except (InputError, ShardError) as error:
+    except (InputError, ShardError, GridError) as error:
         return Failure(shard, FailureKind.SOURCE, str(error))
     except OutputError as error:
         return Failure(shard, FailureKind.OUTPUT, str(error))
@@ -95,12 +101,14 @@ def _open_job(job: Job) -> tuple[Plan, ReadSource]:
         InputError: the source images are gone.
         OutputError: the plan is gone.
         ShardError: another plan, or this process has other library builds or CPU features.
+        GridError: a method of the grid is not installed here.
     """
     prepare_libraries()
+    output = open_output(job.output_url)
     try:
-        plan = load_plan(open_output(job.output_url))
+        plan = load_plan(output)
     except OSError as error:
-        raise OutputError(f"reading the plan of {job.output_url!r}: {error}") from error
+        raise OutputError(f"reading {PLAN} of {job.output_url!r}: {error}") from error
     if plan.fingerprint != job.fingerprint:
         raise ShardError(
             f"{job.output_url!r} holds the plan {plan.fingerprint}, this run's is "
@@ -112,6 +120,8 @@ def _open_job(job: Job) -> tuple[Plan, ReadSource]:
             "this worker's libraries or CPU features differ from those in plan.json; install the "
             f"same versions on all workers. Planned: {plan.identities}; here: {here}"
         )
+    older = len(plan.grid.variants) if exists(output, EARLIER_PLAN) else 0
+    check_open_files(len(plan.grid.variants) * len(plan.formats) + older)
     return plan, source_reader(job.source_root)
 
 
@@ -124,3 +134,24 @@ def prepare_libraries() -> None:
     cv2.setNumThreads(1)
     pyarrow.set_cpu_count(1)
     Image.MAX_IMAGE_PIXELS = None
+
+
+def check_open_files(shard_files: int) -> None:
+    """Raise the limit of open files of this process, which its workers inherit, where needed.
+
+    Args:
+        shard_files: number of files that a worker writes at the same time.
+
+    Raises:
+        OutputError: the system does not allow that many.
+    """
+    needed = shard_files + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        except (ValueError, OSError) as error:
+            raise OutputError(
+                f"a worker writes {shard_files} files at a time, but the system allows only {hard} "
+                f"open files (ulimit -Hn); raise that limit to {needed} or use a smaller grid"
+            ) from error

@@ -101,4 +101,4 @@ def test_errors_come_back(worker: ShardProcess, tmp_path: Path) -> None:
     failure = worker.make(0)
     assert failure is not None
     assert failure.kind is FailureKind.OUTPUT
-    assert failure.message.startswith(f"reading the plan of {str(tmp_path)!r}: ")
+    assert failure.message.startswith(f"reading plan.json of {str(tmp_path)!r}: ")
