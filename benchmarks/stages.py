@@ -17,18 +17,19 @@ from manifests import load_grid
 from pipelines.finish import finish
 from pipelines.readers.coco import read_coco
 from pipelines.readers.imagenet import read_imagenet
-from pipelines.shards import Settings, load_plan, make_plan, write_plan
+from pipelines.resume import Existing, prepare_output
+from pipelines.shards import Settings, load_plan, make_plan
 from pipelines.storage import open_output
 
 
 def plan(kind: str, folder: str, grid: str, output: str) -> None:
-    """List a made-up dataset, plan it and write the plan."""
+    """List a made-up dataset, plan it and prepare the output, as a run does."""
     if kind == "coco":
         source = read_coco(f"{folder}/images", f"{folder}/instances_train.json", None)
     else:
         source = read_imagenet(f"{folder}/images", None, None, "train")
     made = make_plan(source, load_grid(grid), Settings())
-    write_plan(made, source.table, open_output(output))
+    prepare_output(made, source.table, open_output(output), Existing.RESUME, range(made.shards))
 
 
 def finish_set(output: str) -> None:
