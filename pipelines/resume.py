@@ -173,6 +173,8 @@ def _adopt_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -
     except FileNotFoundError:
         write_plan(plan, table, output)
         return
+    except OutputError as error:
+        raise OutputError(f"{error}, or --overwrite to remove that set") from error
     if stored.fingerprint == plan.fingerprint:
         if not _holds_table(output, table):  # The same images, but somewhere else.
             remove_file(output, layout.MANIFEST)

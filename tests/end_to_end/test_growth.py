@@ -126,7 +126,12 @@ def test_growth_that_is_broken_off_goes_on(generate: Generate, tmp_path: Path) -
     assert code == 1
     assert "is being grown to grid 'large'; let that run end first" in error
     (tmp_path / "grown/variants/opencv/opencv-linear/rgb/val-00000-of-00003.tar").unlink()
-    grown = [path for shard in (1, 2) for path in (tmp_path / "grown").rglob(f"*0000{shard}-of*")]
+    grown = [
+        path
+        for folder in ("variants", "samples", "receipts")
+        for shard in (1, 2)
+        for path in (tmp_path / "grown" / folder).rglob(f"*0000{shard}-of*")
+    ]
     before = {path: path.stat().st_ino for path in grown}
     assert generate("grown", "large")[0] == 0
     assert {path: path.stat().st_ino for path in grown} == before

@@ -271,8 +271,8 @@ def of_a_newer_version(folder: Path, options: Options) -> Options:
         (
             fewer,
             [
-                "1 image(s) gone from the source: coffee_00010\n",
-                "1 image(s) new in the source: tea\n",
+                "1 image(s) gone from the source: 'coffee_00010'\n",
+                "1 image(s) new in the source: 'tea'\n",
             ],
         ),
         (regridded, ["grid.colors: ['rgb'] -> ['rgb', 'bgr']"]),
@@ -327,14 +327,15 @@ def test_nothing_but_a_set_is_overwritten(
     before = stamps(tmp_path / "out")
     outcome = generate("imagenet", options, existing)
     assert outcome.code == 1
-    assert outcome.lacks("is not an empty folder, nor one that holds a set") == []
+    said = {"plan.json": "holds a plan.json that is none", "samples": "is not an empty folder, nor"}
+    assert outcome.lacks(said[name]) == []
     assert stamps(tmp_path / "out") == before
 
 
 def test_finish_takes_nothing_but_a_set(output: Path, tmp_path: Path) -> None:
     cut(output / "plan.json")
     broken = command("finish", str(output))
-    assert (broken.code, broken.lacks("not an empty folder, nor one that holds a set")) == (1, [])
+    assert (broken.code, broken.lacks("holds a plan.json that is none, or is damaged")) == (1, [])
     nothing = command("finish", str(tmp_path / "none"))
     assert (nothing.code, nothing.lacks("/none' has no plan.json: nothing was")) == (1, [])
     assert not (tmp_path / "none").exists()
@@ -430,7 +431,7 @@ def test_ranges_make_a_set_together(options: Options, small_set: Path, tmp_path:
     assert not (output / "manifest.json").exists()
     receipt(output, 2).unlink()
     missing = command("finish", str(output))
-    assert (missing.code, missing.lacks("1 of 6 shards", "  shard 2\n")) == (1, [])
+    assert (missing.code, missing.lacks("1 of 6 shards", "  2:3\n")) == (1, [])
     assert generate("imagenet", one, "--shard-range=2:3").code == 0
     assert command("finish", str(output)).code == 0
     assert tree(output) == tree(small_set)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from manifests import load_grid
+from pipelines.errors import GO_ON
 from pipelines.readers.imagenet import read_imagenet
 from pipelines.shard_job import FailureKind, Job
 from pipelines.shard_process import ShardProcess
@@ -59,22 +60,29 @@ def test_one_process_makes_many_shards_whatever_signals_come(
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
-def test_death_is_a_failure_and_the_next_shard_has_a_new_process(
-    worker: ShardProcess, tmp_path: Path
-) -> None:
+def test_a_process_that_died_idle_is_replaced(worker: ShardProcess, tmp_path: Path) -> None:
     assert worker.make(0) is None
     first = pid(worker)
     os.kill(first, signal.SIGKILL)
-    failure = worker.make(1)
+    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+    assert worker.make(1) is None
+    assert pid(worker) != first
+    assert not (tmp_path / "strikes").exists()
+
+
+def test_a_process_that_dies_before_its_samples_strikes_none(
+    worker: ShardProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", "/bin/false")
+        failure = worker.make(1)
     assert failure is not None
     assert (failure.shard, failure.kind) == (1, FailureKind.CRASH)
     assert failure.message == (
-        "shard 1: the worker was killed by signal 9 (Killed) outside of its samples; run the same "
-        "command again: mend what its last message names, if any; if the system ran out of memory, "
-        "use fewer --workers"
+        f"shard 1: the worker ended with exit code 1 outside of its samples; {GO_ON}; mend what "
+        "its last message names, if any"
     )
     assert worker.make(1) is None
-    assert pid(worker) != first
     assert not (tmp_path / "strikes").exists()
 
 
