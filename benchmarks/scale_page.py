@@ -87,9 +87,9 @@ What a set costs, from one machine to a thousand workers. `make bench-scale` wri
 Measured on {where}.
 
 Processor time is that of all processes of the command, without the {_start_up(results):.1f} s of
-start-up, on {_measured_images(results)} images: seeded crops of shipped photographs, about 400 x 320
-pixels, and for COCO whole ones. Larger originals take longer; what a worker needs for its first images
-weighs more than in a long run.
+start-up, on {_measured_images(results)} images: seeded crops of shipped photographs, about
+400 x 320 pixels, and for COCO whole ones. Larger originals take longer; what a worker needs for its
+first images weighs more than in a long run.
 
 ## An image, on one worker
 
@@ -106,8 +106,9 @@ A shard holds 256 images of ImageNet or 16 of COCO. Beam deals the shards out be
          + finishing
     files = shards x (variants + {SHARD_FILES}) + {imagenet_files}, or + {coco_files} for COCO
 
-The files are those of one shard format. The times are lower bounds: they take processor time for time
-by the clock, as if storage kept up. More workers than shards do not help. Storage is that of PNG, in 10^12 bytes.
+The files are those of one shard format. The times are lower bounds: they take processor time for
+time by the clock, as if storage kept up. More workers than shards do not help. Storage is that of
+PNG, in 10^12 bytes.
 {_sets_table(results)}
 ## Cost
 
