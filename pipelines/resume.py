@@ -176,7 +176,7 @@ def _adopt_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -
     except OutputError as error:
         raise OutputError(f"{error}, or --overwrite to remove that set") from error
     if stored.fingerprint == plan.fingerprint:
-        if not _holds_table(output, table):  # The same images, but somewhere else.
+        if not _holds_table(output, table.select(_PLACES)):  # The same images somewhere else.
             remove_file(output, layout.MANIFEST)
             write_plan(plan, table, output)
     elif existing is Existing.GROW:
@@ -204,12 +204,21 @@ def refuse_rival(plan: Plan, table: pa.Table, output: Root) -> None:
         )
 
 
+_PLACES = ["key", "file", "offset", "size", "row"]
+"""Columns of the table of sources that say where images are; a plan vouches for the others."""
+
+
 def _holds_table(output: Root, table: pa.Table) -> bool:
-    """Whether the output has this table of sources; read in parts, for the sake of memory."""
+    """Whether the output has these columns of the table of sources.
+
+    They are read in parts, for the sake of memory.
+    """
     start = 0
     try:
         with open_file(output, layout.SOURCES) as opened:
-            for batch in pq.ParquetFile(opened).iter_batches(BATCH_ROWS):
+            for batch in pq.ParquetFile(opened).iter_batches(
+                BATCH_ROWS, columns=table.column_names
+            ):
                 part = table.slice(start, batch.num_rows)
                 if not pa.Table.from_batches([batch]).equals(part):
                     return False
