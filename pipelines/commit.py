@@ -155,12 +155,7 @@ def remove_folder(root: Root, relative: str) -> None:
         OutputError: it cannot be removed.
     """
     path = root.join(relative)
-    try:
-        reach(root, "removing", relative, lambda: root.fs.rm(path, recursive=True))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise unwritable(f"removing {root.child(relative)!r}", error) from error
+    _remove(root, relative, lambda: root.fs.rm(path, recursive=True))
 
 
 def remove_file(root: Root, relative: str) -> None:
@@ -170,8 +165,12 @@ def remove_file(root: Root, relative: str) -> None:
         OutputError: it cannot be removed.
     """
     path = root.join(relative)
+    _remove(root, relative, lambda: root.fs.rm_file(path))
+
+
+def _remove(root: Root, relative: str, call: Callable[[], object]) -> None:
     try:
-        reach(root, "removing", relative, lambda: root.fs.rm_file(path))
+        reach(root, "removing", relative, call)
     except FileNotFoundError:
         return
     except OSError as error:

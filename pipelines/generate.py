@@ -180,7 +180,7 @@ def run_pipeline(
         return _run_on_engine(job, pending, options)
     direct = options.view_as(DirectOptions)  # A worker without a shard would only start and stop.
     direct.direct_num_workers = min(direct.direct_num_workers, len(pending))
-    # Beam works in a thread: an interrupt amid its work would put its own threads at odds.
+    # Beam works in a thread: an interrupt within its work would put its threads at odds.
     with local_run() as run, concurrent.futures.ThreadPoolExecutor(1) as beam_thread:
         done = beam_thread.submit(_build, job, pending, runner, options)
         while not concurrent.futures.wait([done], INTERRUPT_SECONDS).done:
