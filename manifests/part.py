@@ -1,0 +1,56 @@
+"""A copy that holds the images of only some variants, or of none, says so in ``part.json``.
+
+Everything else is as in the whole set, its manifest included.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from manifests.layout import PART
+
+
+class PartError(ValueError):
+    """A ``part.json`` that is damaged, or of another set."""
+
+
+def part_document(manifest: Mapping[str, Any], held: Collection[str]) -> dict[str, Any]:
+    """Return the content of ``part.json``.
+
+    Args:
+        manifest: of the whole set.
+        held: ids of the variants whose images the copy holds.
+    """
+    ids = [variant["id"] for variant in manifest["variants"] if variant["id"] in held]
+    return {"manifest": manifest["checksum"], "variants": ids}
+
+
+def held_variants(manifest: Mapping[str, Any], part: bytes | None) -> tuple[str, ...]:
+    """Return the ids of the variants whose images a set holds, in grid order.
+
+    Args:
+        manifest: of the set.
+        part: the content of its ``part.json``; None where it has none, and holds all.
+
+    Raises:
+        PartError: with what was expected and found.
+    """
+    ids = tuple(variant["id"] for variant in manifest["variants"])
+    if part is None:
+        return ids
+    try:
+        document = json.loads(part)
+        checksum, held = document["manifest"], set(document["variants"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise PartError(f"{PART} is damaged: {error!r}") from error
+    if checksum != manifest["checksum"]:
+        raise PartError(
+            f"{PART} is of another set: it names the manifest with the checksum {checksum!r}, "
+            f"expected {manifest['checksum']!r}"
+        )
+    foreign = sorted(held - set(ids))
+    if foreign:
+        raise PartError(f"{PART} names variants that the manifest does not have: {foreign}")
+    return tuple(each for each in ids if each in held)

@@ -1,0 +1,37 @@
+"""What a copy of some variants says of itself."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from manifests.part import PartError, held_variants, part_document
+
+A, B, C = (f"{decoder}/pillow-bilinear/rgb" for decoder in ("pillow", "opencv", "ffmpeg"))
+MANIFEST = {"checksum": "c" * 64, "variants": [{"id": A}, {"id": B}, {"id": C}]}
+
+
+def test_a_set_without_part_holds_all_variants() -> None:
+    assert held_variants(MANIFEST, None) == (A, B, C)
+
+
+@pytest.mark.parametrize("held", [(), (C,), (C, A)])
+def test_a_part_gives_its_variants_in_grid_order(held: tuple[str, ...]) -> None:
+    part = json.dumps(part_document(MANIFEST, held)).encode()
+    assert held_variants(MANIFEST, part) == tuple(each for each in (A, B, C) if each in held)
+
+
+@pytest.mark.parametrize(
+    ("part", "problem"),
+    [
+        (b"{", "is damaged"),
+        (b"[]", "is damaged"),
+        (b'{"variants": []}', "is damaged"),
+        (json.dumps({"manifest": "d" * 64, "variants": []}).encode(), "is of another set"),
+        (json.dumps({"manifest": "c" * 64, "variants": ["x/y/z"]}).encode(), "x/y/z"),
+    ],
+)
+def test_a_part_that_does_not_fit_is_refused(part: bytes, problem: str) -> None:
+    with pytest.raises(PartError, match=problem):
+        held_variants(MANIFEST, part)
