@@ -77,14 +77,26 @@ def open_root(url: str) -> Root:
     """
     if url.endswith(".zip") and not url.startswith("zip://"):
         url = f"zip://::{url}"
+    root = connect(url)
     try:
-        root = with_retries(f"opening {url!r}", lambda: _connect(url))
         found = root.path == "" or exists(root)
     except OSError as error:
         raise InputError(f"opening {url!r}: {_explained(error)}") from error
     if not found:
         raise InputError(f"{url!r} does not exist")
     return root
+
+
+def connect(url: str) -> Root:
+    """Open a folder or file without looking for it: on the web, a folder may have no page.
+
+    Raises:
+        InputError: no such kind of file system, or its library is missing.
+    """
+    try:
+        return with_retries(f"opening {url!r}", lambda: _connect(url))
+    except OSError as error:
+        raise InputError(f"opening {url!r}: {_explained(error)}") from error
 
 
 def _connect(url: str, **options: object) -> Root:

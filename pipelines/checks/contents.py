@@ -31,6 +31,7 @@ from pipelines.checks.records import (
     Part,
     Problem,
     checked,
+    needed_files,
     unreadable,
 )
 from pipelines.checks.shards import ShardSamples, check_receipt, check_samples
@@ -75,10 +76,7 @@ class CheckedSet:
 
         A file that was left out as a duplicate stands for the one that has its bytes.
         """
-        rows = self.rows.get(shard, ())
-        mine = [row for row in rows if row.variant is None or row.variant in self.part.variants]
-        paths = {row.same_as or row.path for row in mine}
-        return [row for row in rows if row.path in paths and row.same_as is None]
+        return needed_files(self.rows.get(shard, ()), self.part.variants)
 
 
 def open_checked_set(

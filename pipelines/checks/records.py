@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -63,6 +63,16 @@ class FileRow:
     bytes: int
     sha256: str
     same_as: str | None
+
+
+def needed_files(rows: Sequence[FileRow], variants: Collection[str]) -> list[FileRow]:
+    """Return the rows of the stored files that some variants need, and of those of no variant.
+
+    A file that was left out as a duplicate stands for the one that has its bytes.
+    """
+    mine = [row for row in rows if row.variant is None or row.variant in variants]
+    paths = {row.same_as or row.path for row in mine}
+    return [row for row in rows if row.path in paths and row.same_as is None]
 
 
 Holders = Mapping[str, Sequence[FileRow]]
