@@ -1,10 +1,9 @@
-"""Finishing a set: from the receipts of all shards to tables, sums and the manifest."""
+"""Finishing a set: from the receipts of all shards to tables, card and manifest."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import heapq
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests import layout
 from manifests.checksums import content_line
 from manifests.manifest import Contents, build_manifest
+from manifests.publication import Publication
 from manifests.tables import (
     FILES_SCHEMA,
     DatasetKind,
@@ -26,6 +25,7 @@ from manifests.tables import (
     placement_of,
     rejects_schema,
 )
+from pipelines.card import write_card
 from pipelines.commit import new_file, remove_folder, sweep, write_file
 from pipelines.errors import OutputError, ShardError, listed
 from pipelines.locks import lock_shards
@@ -74,7 +74,7 @@ class Samples:
 
 
 def finish(plan: Plan, output: Root) -> dict[str, Any]:
-    """Write everything that a finished set has beside its shards, the manifest last.
+    """Write everything that a finished set has beside its shards, card and manifest last.
 
     Receipts and tables of samples are read one at a time, each once.
 
@@ -94,7 +94,6 @@ def finish(plan: Plan, output: Root) -> dict[str, Any]:
     set_files = _write_set_files(plan, output, samples, receipts)
     files = pa.concat_tables([receipts.files, set_files]).sort_by("path")
     table_row = _write_table(output, layout.FILES, files)
-    _write_sums(output, files, {**receipts.sums, layout.FILES: table_row["sha256"]})
     contents = Contents(
         samples=receipts.tally.samples,
         rejects=receipts.rejects.num_rows,
@@ -105,6 +104,8 @@ def finish(plan: Plan, output: Root) -> dict[str, Any]:
         noise_by_axis=noise_by_axis(plan.grid, receipts.tally),
     )
     manifest = build_manifest(plan.document(), plan.grid, contents)
+    variants = [variant.id for variant in plan.grid.variants]
+    write_card(output, manifest, files, variants, Publication(), receipts.sums)
     sweep(output, lambda owner: True)
     for folder in (layout.FAILURES, layout.STRIKES, layout.EARLIER):
         remove_folder(output, folder)
@@ -288,15 +289,6 @@ ANNOTATIONS: dict[str, tuple[MapText, MapText]] = {
     "rescaled": (_resized, _rescaled),
 }
 """How the JSON texts of an image and of its annotations are mapped, by kind of ground truth."""
-
-
-def _write_sums(output: Root, files: pa.Table, others: Mapping[str, str]) -> None:
-    """Write the sums of all files but itself and the manifest, as ``sha256sum -c`` reads them."""
-    stored = files.filter(pc.is_null(files["same_as"]))
-    batches = stored.to_batches(max_chunksize=BATCH_ROWS)
-    rows = ((row["path"], row["sha256"]) for batch in batches for row in batch.to_pylist())
-    lines = heapq.merge(rows, sorted(others.items()))
-    _write_parts(output, layout.SUMS, (f"{sha256}  {path}\n" for path, sha256 in lines))
 
 
 def _write_table(output: Root, path: str, table: pa.Table) -> dict[str, Any]:

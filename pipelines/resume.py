@@ -33,6 +33,7 @@ from pipelines.storage import (
 _OWN_FILES = (
     layout.MANIFEST,
     layout.SUMS,
+    *layout.CARD,
     layout.FILES,
     layout.REJECTS,
     layout.SOURCES,

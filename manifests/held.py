@@ -1,0 +1,71 @@
+"""Which files a set, or a copy that holds the images of some variants, has of each variant."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from manifests.layout import VARIANTS, ShardFormat
+
+
+@dataclass(frozen=True)
+class HeldSet:
+    """A finished set, or a copy that holds the images of some of its variants, or of none.
+
+    Attributes:
+        manifest: of the whole set.
+        plan: the document of its ``plan.json``.
+        files: the files table of the whole set, of :data:`manifests.tables.FILES_SCHEMA`.
+        held: ids of the variants whose images are at hand.
+    """
+
+    manifest: Mapping[str, Any]
+    plan: Mapping[str, Any]
+    files: pa.Table
+    held: Sequence[str]
+
+    @property
+    def variants(self) -> list[Mapping[str, Any]]:
+        """What the manifest says of the variants at hand, in grid order."""
+        return [each for each in self.manifest["variants"] if each["id"] in self.held]
+
+    @property
+    def formats(self) -> list[ShardFormat]:
+        """The formats of the shards."""
+        return [ShardFormat(value) for value in self.manifest["formats"]]
+
+    def stored_files(self) -> pa.Table:
+        """Return the rows of the stored files at hand, in the order of the table.
+
+        A file that was left out as a duplicate stands for the one that has its bytes.
+        """
+        variant, path, same_as = (self.files[name] for name in ("variant", "path", "same_as"))
+        held = pc.is_in(variant, value_set=pa.array(self.held, pa.string()))
+        mine = pc.or_(held, pc.is_null(variant))
+        holders = pc.unique(pc.drop_null(pc.filter(same_as, mine)))
+        needed = pc.or_(mine, pc.is_in(path, value_set=holders))
+        return self.files.filter(pc.and_(needed, pc.is_null(same_as)))
+
+    def places(self, variant_id: str, shard_format: ShardFormat) -> list[str]:
+        """Return where the images of a variant are.
+
+        Returns:
+            One glob where a single folder has all of them, which is that of another variant where
+            all files were left out as its duplicates; else a path a shard, in order.
+        """
+        own = pc.and_(
+            pc.equal(self.files["variant"], variant_id),
+            pc.equal(self.files["format"], shard_format.value),
+        )
+        rows = self.files.filter(own).sort_by("shard")
+        paths: list[str] = pc.coalesce(rows["same_as"], rows["path"]).to_pylist()
+        folders = {posixpath.dirname(path) for path in paths}
+        if len(folders) > 1:
+            return paths
+        folder = folders.pop() if folders else f"{VARIANTS}/{variant_id}"
+        return [f"{folder}/*.{shard_format.extension}"]

@@ -1,0 +1,116 @@
+"""What a publisher says of a set: license, citation, date, version and where it is published."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from manifests.tables import DatasetKind
+
+FIRST_VERSION = "1.0.0"
+SPDX_LICENSES = "https://spdx.org/licenses/"
+
+_SYSNOISE = """@inproceedings{wang2023sysnoise,
+  title = {{SysNoise}: Exploring and Benchmarking Training-Deployment System Inconsistency},
+  author = {Wang, Yan and Li, Yuhang and Gong, Ruihao and Liu, Aishan and Wang, Yanfei and
+            Hu, Jian and Yao, Yongqiang and Zhang, Yunchen and Xiao, Tianzi and Yu, Fengwei and
+            Liu, Xianglong},
+  booktitle = {Proceedings of Machine Learning and Systems},
+  volume = {5},
+  year = {2023},
+  eprint = {2307.00280},
+  archivePrefix = {arXiv}
+}
+"""
+_IMAGENET = """@article{russakovsky2015imagenet,
+  title = {{ImageNet} Large Scale Visual Recognition Challenge},
+  author = {Russakovsky, Olga and Deng, Jia and Su, Hao and Krause, Jonathan and
+            Satheesh, Sanjeev and Ma, Sean and Huang, Zhiheng and Karpathy, Andrej and
+            Khosla, Aditya and Bernstein, Michael and Berg, Alexander C. and Fei-Fei, Li},
+  journal = {International Journal of Computer Vision},
+  volume = {115},
+  number = {3},
+  pages = {211--252},
+  year = {2015},
+  doi = {10.1007/s11263-015-0816-y}
+}
+"""
+_COCO = """@inproceedings{lin2014coco,
+  title = {Microsoft {COCO}: Common Objects in Context},
+  author = {Lin, Tsung-Yi and Maire, Michael and Belongie, Serge and Hays, James and
+            Perona, Pietro and Ramanan, Deva and Doll{\\'a}r, Piotr and Zitnick, C. Lawrence},
+  booktitle = {Computer Vision -- ECCV 2014},
+  pages = {740--755},
+  year = {2014},
+  doi = {10.1007/978-3-319-10602-1_48}
+}
+"""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A published dataset that sets are made of.
+
+    Attributes:
+        title: its name.
+        terms: URL of its own terms.
+        citation: BibTeX of its paper.
+        task: as Hugging Face names what it is used for.
+    """
+
+    title: str
+    terms: str
+    citation: str
+    task: str
+
+
+DATASETS = {
+    DatasetKind.IMAGENET: Dataset(
+        "ImageNet", "https://www.image-net.org/download", _IMAGENET, "image-classification"
+    ),
+    DatasetKind.COCO: Dataset(
+        "COCO", "https://cocodataset.org/#termsofuse", _COCO, "object-detection"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What a publisher says of a set.
+
+    Attributes:
+        license: SPDX id or URL; by default the URL of the dataset's own terms.
+        citation: BibTeX; by default of the SysNoise paper and of the dataset's.
+        date: on which the set is published, ``YYYY-MM-DD``; by default none is told.
+        version: of the published set.
+        url: where it is published, if that is told.
+    """
+
+    license: str | None = None
+    citation: str | None = None
+    date: str | None = None
+    version: str = FIRST_VERSION
+    url: str | None = None
+
+
+def dataset_of(manifest: Mapping[str, Any]) -> Dataset:
+    """Return the dataset that a set was made of."""
+    return DATASETS[DatasetKind(manifest["dataset"]["kind"])]
+
+
+def license_url(publication: Publication, dataset: Dataset) -> str:
+    """Return the URL of the license's text: SPDX's page of an id."""
+    given = publication.license or dataset.terms
+    return given if is_url(given) else f"{SPDX_LICENSES}{given}.html"
+
+
+def bibtex(publication: Publication, dataset: Dataset) -> str:
+    """Return the BibTeX entries to cite, without line ends around them."""
+    return (publication.citation or f"{_SYSNOISE}\n{dataset.citation}").strip()
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is a web address."""
+    return re.fullmatch(r"https?://\S+", text) is not None
