@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests.layout import VARIANTS, ShardFormat
+from manifests.publication import dataset_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,29 @@ class HeldSet:
     def variants(self) -> list[Mapping[str, Any]]:
         """What the manifest says of the variants at hand, in grid order."""
         return [each for each in self.manifest["variants"] if each["id"] in self.held]
+
+    @property
+    def title(self) -> str:
+        """The name of the set."""
+        dataset = self.manifest["dataset"]
+        return f"SysNoise {dataset_of(self.manifest).title} {dataset['split']}"
+
+    @property
+    def summary(self) -> str:
+        """What the set is, in a sentence or two."""
+        counts = self.manifest["counts"]
+        pixels = "" if self.held else " This copy holds no images, only what makes them again."
+        return (
+            f"{counts['samples']} images of {dataset_of(self.manifest).title} "
+            f"({self.manifest['dataset']['split']}) in {counts['variants']} combinations of "
+            "decoder, resize and color conversion, to measure how much a trained network loses "
+            f"when a deployed system treats images differently.{pixels}"
+        )
+
+    @property
+    def baseline(self) -> str:
+        """The id of the variant that stands for the training system."""
+        return str(self.manifest["grid"]["baseline"])
 
     @property
     def formats(self) -> list[ShardFormat]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 PLAN = "plan.json"
@@ -91,3 +92,8 @@ def strikes_path(shard: int) -> str:
 def annotations_path(split: str, kind: str) -> str:
     """Path of a COCO ground truth; ``kind`` is ``original`` or ``rescaled``."""
     return f"{ANNOTATIONS}/instances_{split}.{kind}.json"
+
+
+def hub_split(split: str) -> str:
+    """Return a split's name as Hugging Face takes it: words, joined by single dots."""
+    return re.sub(r"\.(?=\.|$)", "_", re.sub(r"[^\w.]", "_", split, flags=re.ASCII))

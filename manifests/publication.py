@@ -55,12 +55,14 @@ class Dataset:
 
     Attributes:
         title: its name.
+        home: its URL.
         terms: URL of its own terms.
         citation: BibTeX of its paper.
         task: as Hugging Face names what it is used for.
     """
 
     title: str
+    home: str
     terms: str
     citation: str
     task: str
@@ -68,10 +70,18 @@ class Dataset:
 
 DATASETS = {
     DatasetKind.IMAGENET: Dataset(
-        "ImageNet", "https://www.image-net.org/download", _IMAGENET, "image-classification"
+        title="ImageNet",
+        home="https://www.image-net.org/",
+        terms="https://www.image-net.org/download",
+        citation=_IMAGENET,
+        task="image-classification",
     ),
     DatasetKind.COCO: Dataset(
-        "COCO", "https://cocodataset.org/#termsofuse", _COCO, "object-detection"
+        title="COCO",
+        home="https://cocodataset.org/",
+        terms="https://cocodataset.org/#termsofuse",
+        citation=_COCO,
+        task="object-detection",
     ),
 }
 
@@ -104,6 +114,13 @@ def license_url(publication: Publication, dataset: Dataset) -> str:
     """Return the URL of the license's text: SPDX's page of an id."""
     given = publication.license or dataset.terms
     return given if is_url(given) else f"{SPDX_LICENSES}{given}.html"
+
+
+def given_license(url: str) -> str:
+    """Return what :func:`license_url` gives a URL for: the SPDX id, or the URL itself."""
+    if not url.startswith(SPDX_LICENSES):
+        return url
+    return url.removeprefix(SPDX_LICENSES).removesuffix(".html")
 
 
 def bibtex(publication: Publication, dataset: Dataset) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import importlib.metadata
+import re
 from typing import Any
 
 from manifests.layout import MAX_PIXELS, ShardFormat
+from manifests.publication import FIRST_VERSION, is_url
 from pipelines.ranges import parse_range
 
 FORMATS = {
@@ -52,6 +55,7 @@ def command_parser() -> argparse.ArgumentParser:
     demo = _command(commands, "demo", "generate two small sets from shipped photographs")
     demo.add_argument("--output", default="demo", metavar="PATH", help="default: %(default)s")
     _add_verify(commands)
+    _add_card(commands)
     return parser
 
 
@@ -218,6 +222,63 @@ def _add_verify(commands: Any) -> None:
         "--images", metavar="PATH", help="the sources for --regenerate, as generate took them"
     )
     verify.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def _add_card(commands: Any) -> None:
+    card = _command(
+        commands, "card", "make README.md, croissant.json and SHA256SUMS of a finished set anew"
+    )
+    card.epilog = "What is not given stays as it is."
+    card.add_argument("set", metavar="OUT", help="the set, path or fsspec URL")
+    card.add_argument(
+        "--license",
+        type=_license,
+        metavar="L",
+        help="SPDX id or URL (default: the URL of the dataset's own terms)",
+    )
+    card.add_argument(
+        "--citation", metavar="FILE", help="BibTeX (default: the SysNoise paper and the dataset's)"
+    )
+    card.add_argument(
+        "--date", type=_date, metavar="YYYY-MM-DD", help="of the publication (default: none)"
+    )
+    card.add_argument(
+        "--set-version",
+        type=_version,
+        metavar="V",
+        help=f"MAJOR.MINOR.PATCH (default: {FIRST_VERSION})",
+    )
+    card.add_argument(
+        "--url", type=_web_address, metavar="URL", help="where the set is published (default: none)"
+    )
+
+
+def _license(text: str) -> str:
+    if not is_url(text) and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", text):
+        raise argparse.ArgumentTypeError(f"expected an SPDX id or a web address, found {text!r}")
+    return text
+
+
+def _date(text: str) -> str:
+    try:
+        is_date = datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        is_date = False
+    if not is_date:
+        raise argparse.ArgumentTypeError(f"expected a date as YYYY-MM-DD, found {text!r}")
+    return text
+
+
+def _version(text: str) -> str:
+    if not re.fullmatch(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}", text):
+        raise argparse.ArgumentTypeError(f"expected MAJOR.MINOR.PATCH, found {text!r}")
+    return text
+
+
+def _web_address(text: str) -> str:
+    if not is_url(text):
+        raise argparse.ArgumentTypeError(f"expected a web address, found {text!r}")
+    return text
 
 
 def _positive(text: str) -> int:

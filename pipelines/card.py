@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import hashlib
 import heapq
@@ -13,13 +15,18 @@ import pyarrow as pa
 
 from manifests import layout
 from manifests.card import grid_yaml, readme
-from manifests.croissant import croissant
+from manifests.croissant import croissant, publication_of
 from manifests.held import HeldSet
+from manifests.part import PartError, held_variants
 from manifests.publication import Publication
+from manifests.schema import validate_manifest
+from manifests.tables import parse_parquet
 from pipelines.commit import new_file, write_file
+from pipelines.errors import OutputError
+from pipelines.locks import lock_shards
 from pipelines.readers.sources import BATCH_ROWS
 from pipelines.shards import json_bytes
-from pipelines.storage import Root, exists, read_file, read_side_by_side
+from pipelines.storage import Root, exists, open_output, read_file, read_side_by_side
 
 Manifest = Mapping[str, Any]
 
@@ -60,6 +67,80 @@ def write_card(
     if exists(output, layout.PART):
         sums[layout.PART] = _sha256(output, layout.PART)
     _write_sums(output, held_set.stored_files(), sums)
+
+
+def make_card(url: str, given: Mapping[str, str | None]) -> None:
+    """Make the card and the sums of a finished set, or of a copy of a part of it, anew.
+
+    Args:
+        url: of the set.
+        given: what the publisher gives, by the name of the field of :class:`Publication`; what is
+            not given, or None, stays as ``croissant.json`` says it.
+
+    Raises:
+        OutputError: no finished set, one whose index is damaged, or a run is working on it.
+    """
+    output = open_output(url)
+    with lock_set(output):
+        manifest, files = _read_index(output)
+        try:
+            part = read_file(output, layout.PART)
+        except FileNotFoundError:
+            part = None
+        try:
+            held = held_variants(manifest, part)
+        except PartError as error:
+            raise OutputError(f"reading the set {url!r}: {error}") from error
+        known = _stored_publication(output)
+        changes = {name: value for name, value in given.items() if value is not None}
+        write_card(output, manifest, files, held, dataclasses.replace(known, **changes))
+
+
+@contextlib.contextmanager
+def lock_set(output: Root) -> Iterator[None]:
+    """Keep runs from a set while the body works on it.
+
+    Raises:
+        OutputError: it is no finished set, or a run is working on it.
+    """
+    _refuse_unfinished(output)
+    with lock_shards(output, None):
+        _refuse_unfinished(output)  # A run may have begun to change it meanwhile.
+        yield
+
+
+def _refuse_unfinished(output: Root) -> None:
+    if not exists(output, layout.MANIFEST):
+        raise OutputError(f"{output.url!r} is not a finished set: it has no {layout.MANIFEST}")
+
+
+def _read_index(output: Root) -> tuple[Manifest, pa.Table]:
+    """Read manifest and files table, and refuse them where they are not what they say."""
+    try:
+        manifest = json.loads(read_file(output, layout.MANIFEST))
+        validate_manifest(manifest)
+        data = read_file(output, layout.FILES)
+    except (ValueError, OSError) as error:
+        raise OutputError(f"reading the set {output.url!r}: {error}") from error
+    if hashlib.sha256(data).hexdigest() != manifest["files"]["sha256"]:
+        raise OutputError(
+            f"{layout.FILES} of {output.url!r} is not the one that {layout.MANIFEST} names; "
+            "'sysnoise verify' says more"
+        )
+    return manifest, parse_parquet(data)
+
+
+def _stored_publication(output: Root) -> Publication:
+    """Return what the card says that the publisher gave; the default where there is no card."""
+    try:
+        return publication_of(read_file(output, layout.CROISSANT))
+    except FileNotFoundError:
+        return Publication()
+    except ValueError as error:
+        raise OutputError(
+            f"reading {layout.CROISSANT} of {output.url!r}: {error}; remove it, and give again "
+            "what the publisher gave"
+        ) from error
 
 
 def _receipt_sums(output: Root, manifest: Manifest) -> dict[str, str]:

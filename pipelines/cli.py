@@ -243,12 +243,28 @@ def _verify(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
         print(report.summary())
 
 
+def _card(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    from pipelines.card import make_card
+    from pipelines.storage import read_text
+
+    citation = arguments.citation and read_text(arguments.citation, "citation file")
+    given = {
+        "license": arguments.license,
+        "citation": citation,
+        "date": arguments.date,
+        "version": arguments.set_version,
+        "url": arguments.url,
+    }
+    make_card(arguments.set, given)
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "imagenet": _generate_imagenet,
     "coco": _generate_coco,
     "finish": _finish,
     "status": _status,
     "verify": _verify,
+    "card": _card,
     "grids": _grids,
     "codecs": _codecs,
     "compare": _compare,

@@ -230,14 +230,15 @@ def _holds_table(output: Root, table: pa.Table) -> bool:
 
 
 def finished_manifest(output: Root) -> dict[str, Any] | None:
-    """Return the manifest, if the set is finished and the files that no shard owns are there."""
+    """Return the manifest, if the set is finished and has the files that no shard owns."""
     try:
         manifest: dict[str, Any] = json.loads(read_file(output, layout.MANIFEST))
         table = parse_parquet(read_file(output, layout.FILES))
-        read_file(output, layout.SUMS)
     except (FileNotFoundError, ValueError):
         return None
     sizes = file_sizes(output)
+    if not {layout.SUMS, *layout.CARD} <= sizes.keys():
+        return None
     own = table.filter(pc.is_null(table["shard"])).to_pylist()
     return manifest if all(sizes.get(row["path"]) == row["bytes"] for row in own) else None
 

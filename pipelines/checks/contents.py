@@ -38,6 +38,8 @@ from pipelines.checks.shards import ShardSamples, check_receipt, check_samples
 from pipelines.errors import named
 from pipelines.storage import Root, read_file
 
+CARD_HINT = "'sysnoise card' makes it anew"
+
 
 @dataclass(frozen=True)
 class CheckedSet:
@@ -69,7 +71,7 @@ class CheckedSet:
         """Return the paths of all files that the set has, index and receipts included."""
         stored = {row.path for rows in self.rows.values() for row in rows if not row.same_as}
         receipts = map(self.receipt, range(self.manifest["counts"]["shards"]))
-        return {layout.MANIFEST, layout.FILES, layout.SUMS, *receipts, *stored}
+        return {layout.MANIFEST, layout.FILES, layout.SUMS, *layout.CARD, *receipts, *stored}
 
     def needed(self, shard: int | None) -> list[FileRow]:
         """Return the rows of the stored files that the part has of a shard, or of none.
@@ -147,6 +149,8 @@ def _check_files(target: CheckedSet, totals: _Totals) -> Iterator[Checked]:
     shards = target.part.shards
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(functools.partial(_check_set_file, target), _present(target, None))
+        card = [path for path in layout.CARD if path in target.present]
+        yield from pool.map(functools.partial(_check_card_file, target.root), card)
         # Tables of samples wait for their files, so only as many shards as threads are at work.
         for start in range(0, len(shards), threads):
             yield from _check_shards(target, shards[start : start + threads], totals, pool)
@@ -159,6 +163,14 @@ def _present(target: CheckedSet, shard: int | None) -> list[FileRow]:
 def _check_set_file(target: CheckedSet, row: FileRow) -> Checked:
     scan = functools.partial(_scan_plan, target) if row.path == layout.PLAN else None
     return check_file(target.root, row, target.holders, scan)
+
+
+def _check_card_file(root: Root, path: str) -> Checked:
+    """Read a file of the card, which only ``SHA256SUMS`` names."""
+    try:
+        return checked(path, read_file(root, path), [])
+    except OSError as error:
+        return unreadable(path, error)
 
 
 def _scan_plan(target: CheckedSet, reader: HashingReader) -> list[str]:
@@ -211,11 +223,15 @@ def _absences(target: CheckedSet) -> list[Problem]:
     if target.part.is_whole:
         paths += [row.path for row in target.needed(None)]
         paths += [layout.SUMS, *map(target.receipt, shards)]
-    return [Problem(path, MISSING) for path in paths if path not in target.present]
+    problems = [Problem(path, MISSING) for path in paths if path not in target.present]
+    if target.part.is_whole:
+        card = [path for path in layout.CARD if path not in target.present]
+        problems += [Problem(path, f"{MISSING}; {CARD_HINT}") for path in card]
+    return problems
 
 
 def _check_sums(target: CheckedSet, found: Mapping[str, str]) -> Checked:
-    """Compare ``SHA256SUMS`` with the files table and with the receipts that were read."""
+    """Compare ``SHA256SUMS`` with the files table, and with the card and the receipts as read."""
     try:
         data = read_file(target.root, layout.SUMS)
     except OSError as error:
@@ -226,12 +242,13 @@ def _check_sums(target: CheckedSet, found: Mapping[str, str]) -> Checked:
     sums[layout.FILES] = target.manifest["files"]["sha256"]
     receipts = [target.receipt(shard) for shard in range(target.manifest["counts"]["shards"])]
     said = parse_sums(data)
+    hints = dict.fromkeys(receipts, "") | dict.fromkeys(layout.CARD, f"; {CARD_HINT}")
     others = [
-        Problem(path, f"its sha256 is {found[path]}, {layout.SUMS} says {said[path]}")
-        for path in receipts
-        if path in found and said.get(path, found[path]) != found[path]
+        Problem(path, f"its sha256 is {found[path]}, {layout.SUMS} says {said[path]}{hint}")
+        for path, hint in hints.items()
+        if found.get(path) and said.get(path, found[path]) != found[path]
     ]
-    return checked(layout.SUMS, data, sums_messages(data, sums, receipts), others)
+    return checked(layout.SUMS, data, sums_messages(data, sums, list(hints)), others)
 
 
 def _total_problems(target: CheckedSet, totals: _Totals) -> list[Problem]:

@@ -188,13 +188,15 @@ def plan_messages(data: bytes, manifest: Manifest) -> list[str]:
 def stray_problems(present: Collection[str], named_files: Collection[str]) -> list[Problem]:
     """Return the files that are there but belong to no set.
 
+    Hidden ones at the top are git's, Hugging Face's or the like.
+
     Args:
         present: paths of all files below the root.
         named_files: paths that the set names, index included.
     """
     problems = []
     for path in present:
-        if path in named_files:
+        if path in named_files or path.startswith("."):
             continue
         if path.split("/")[0] in layout.OF_RUNS or path.endswith(".tmp"):
             problems.append(Problem(path, "was left over by a run; delete it"))
@@ -209,18 +211,18 @@ def parse_sums(data: bytes) -> dict[str, str]:
     return {match[2]: match[1] for match in matches if match}
 
 
-def sums_messages(data: bytes, sums: Mapping[str, str], receipts: Sequence[str]) -> list[str]:
+def sums_messages(data: bytes, sums: Mapping[str, str], others: Sequence[str]) -> list[str]:
     """Compare ``SHA256SUMS`` with what the set says.
 
     Args:
         data: its content.
         sums: sha256 that it must give, by path.
-        receipts: paths that it must name too.
+        others: paths that it must name too.
     """
     found = parse_sums(data)
     lines = data.decode("utf-8", "replace").splitlines()
     bad = [line for line in lines if not _SUM.fullmatch(line)]
-    expected = {*sums, *receipts}
+    expected = {*sums, *others}
     messages = [
         f"{text}: {named(names)}"
         for text, names in (

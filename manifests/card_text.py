@@ -1,0 +1,317 @@
+"""The text of the card of a set, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from manifests.changes import methods_of
+from manifests.held import HeldSet
+from manifests.layout import MAX_PIXELS, ShardFormat, hub_split
+from manifests.publication import Dataset, Publication, bibtex, dataset_of, license_url
+from manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
+
+Blocks = Iterator[str]
+"""Blocks of Markdown, which stand apart by an empty line."""
+
+
+def card_text(held: HeldSet, publication: Publication) -> str:
+    """Return the card without its front matter."""
+    dataset = dataset_of(held.manifest)
+    blocks = (
+        f"# {held.title}",
+        held.summary,
+        *_part(held),
+        *_words(held),
+        *_loading(held),
+        *_noise(held),
+        *_making(held),
+        *_checking(),
+        *_terms(dataset, publication),
+        *_citation(dataset, publication),
+    )
+    return "\n\n".join(blocks) + "\n"
+
+
+def generate_command(plan: Mapping[str, Any]) -> str:
+    """Return the command that makes a set from its source images and ``grid.yaml``.
+
+    ``IMAGES``, ``LABELS``, ``ANNOTATIONS`` and ``NEW`` stand for paths.
+
+    Args:
+        plan: the document of ``plan.json``.
+    """
+    is_coco = plan["dataset"] == DatasetKind.COCO.value
+    formats = plan["formats"]
+    options = {
+        "images": "IMAGES",
+        **({"annotations": "ANNOTATIONS"} if is_coco else {"label-file": "LABELS"}),
+        "split": plan["split"],
+        "limit": plan["samples"],
+        "grid": "grid.yaml",
+        "format": formats[0] if len(formats) == 1 else "both",
+        "image-format": plan["image_format"],
+        "samples-per-shard": plan["samples_per_shard"],
+        **({} if plan["max_pixels"] == MAX_PIXELS else {"max-pixels": plan["max_pixels"]}),
+        "output": "NEW",
+    }
+    switches = {
+        "--strict": plan["unsupported"] == UnsupportedKinds.REJECT.value,
+        "--skip-duplicates": plan["duplicates"] == Duplicates.SKIP.value,
+    }
+    words = [f"--{name} {value}" for name, value in options.items()]
+    words += [switch for switch, is_on in switches.items() if is_on]
+    return " ".join(("sysnoise generate", plan["dataset"], *words))
+
+
+def _part(held: HeldSet) -> Blocks:
+    """Say which images a copy lacks, and of one without any how they are made."""
+    variants = held.manifest["counts"]["variants"]
+    if held.held and len(held.held) < variants:
+        yield (
+            f"This copy holds the images of {len(held.held)} of the {variants} variants, which "
+            "`part.json` names. Manifest, tables and digests are those of the whole set."
+        )
+    if held.held:
+        return
+    yield "## Make the images"
+    yield (
+        "This copy has no pixels. It has what is needed to make them again from the source images, "
+        "and the digest of every image:"
+    )
+    yield _code("sh", f"{generate_command(held.plan)}\nsysnoise verify NEW --recipe RECIPE")
+    yield (
+        "makes the set in `NEW` and proves that it is the same bit for bit; `RECIPE` is this "
+        "folder, and `grid.yaml` the file in it. `sources.parquet` names the source images, and "
+        "`samples/` has the sha256 of each. The library builds must be those below; "
+        "`sysnoise verify` tells which are not."
+    )
+    if held.plan["dataset"] == DatasetKind.IMAGENET.value:
+        yield (
+            "Leave out `--label-file` where the folders give the labels, and give `--classes` "
+            "where the classes in `plan.json` have names that the images do not come with."
+        )
+
+
+def _words(held: HeldSet) -> Blocks:
+    yield "## Words"
+    yield (
+        "* **Variant**: all images through one decoder, one resize and one color conversion, named "
+        "`decoder/resize/color`.\n"
+        "* **Baseline**: the variant that stands for the training system, "
+        f"`{held.baseline}`. Noise is measured against it.\n"
+        "* **Slug**: the name of a variant where a slash cannot stand, `decoder__resize__color`."
+    )
+    yield (
+        "Every variant has the same samples in the same order in the same shards, so that the "
+        "difference between two variants is the noise and nothing else. Images are stored "
+        f"lossless, as {held.manifest['image_format']['name']}."
+    )
+
+
+def _loading(held: HeldSet) -> Blocks:
+    if not held.held:
+        return
+    slug = held.variants[-1]["slug"]
+    split = hub_split(held.manifest["dataset"]["split"])
+    yield "## Load"
+    yield "PATH is this folder. With Hugging Face `datasets`, a variant is a configuration:"
+    yield _code(
+        "python",
+        "from datasets import load_dataset",
+        "",
+        f'dataset = load_dataset("PATH", "{slug}", split="{split}")',
+    )
+    place = _tar_place(held)
+    if place:
+        yield "With `webdataset`:"
+        yield _code("python", *_webdataset_lines(held, place))
+    yield (
+        "`croissant.json` describes the set for `mlcroissant`: the record set `samples` and, of "
+        "Parquet shards, one a variant. The package `sysnoise` reads the set without either."
+    )
+    yield (
+        "`samples/*.parquet` has a row a sample: its source, its geometry, what became of it in "
+        "each decoder, and in a column a slug the digest of its pixels. `files.parquet` has a row "
+        "a file; one with `same_as` is not stored, because the file of that name has the same "
+        "bytes. `manifest.json` says everything else."
+    )
+
+
+def _tar_place(held: HeldSet) -> str | None:
+    """Return the glob of a variant whose tars lie in one folder, the last one, if there is any."""
+    if ShardFormat.WEBDATASET not in held.formats:
+        return None
+    places = (held.places(each["id"], ShardFormat.WEBDATASET) for each in held.variants[::-1])
+    return next((found[0] for found in places if len(found) == 1), None)
+
+
+def _webdataset_lines(held: HeldSet, place: str) -> Iterator[str]:
+    image_format = held.manifest["image_format"]["name"]
+    is_coco = held.manifest["dataset"]["kind"] == DatasetKind.COCO.value
+    members = ("__key__", "json" if is_coco else "cls", image_format)
+    yield "import glob"
+    yield ""
+    yield "import webdataset as wds"
+    yield ""
+    yield f'shards = sorted(glob.glob("PATH/{place}"))'
+    yield 'for sample in wds.WebDataset(shards, shardshuffle=False).decode("rgb8"):'
+    yield "    " + ", ".join(f'sample["{member}"]' for member in members)
+
+
+def _noise(held: HeldSet) -> Blocks:
+    manifest = held.manifest
+    counts = manifest["counts"]
+    yield "## How much noise"
+    yield (
+        f"Difference from the baseline over {counts['samples']} samples, in levels of 0 to 255: "
+        "mean and largest absolute difference, PSNR of the pooled squared error, share of pixels "
+        "that differ in any channel, and share of images that are identical. The last column "
+        "names the earlier variant with which it shares most images."
+    )
+    yield _table(
+        ("variant", "mean", "max", "PSNR", "changed pixels", "identical images", "most like"),
+        [
+            (f"`{each['id']}`", *_noise_cells(each["difference"]), _most_like(each["most_like"]))
+            for each in manifest["variants"]
+        ],
+    )
+    yield "By axis, pooled over the variants that differ from the baseline in that axis alone:"
+    yield _table(
+        ("axis", "variants", "mean", "max", "PSNR", "changed pixels", "identical images"),
+        [
+            (axis, str(noise["variants"]), *_noise_cells(noise))
+            for axis, noise in manifest["noise"].items()
+        ],
+    )
+    groups = identical_groups(manifest)
+    if groups:
+        yield "Variants whose images are all identical:"
+        yield "\n".join("* " + ", ".join(f"`{each}`" for each in group) for group in groups)
+    yield (
+        f"{counts['rejects']} of {counts['sources']} source images could not be used and are left "
+        "out of all variants; `rejects.parquet` has the reasons."
+        if counts["rejects"]
+        else f"No source image was rejected: all {counts['sources']} are in every variant."
+    )
+
+
+def _noise_cells(noise: Mapping[str, Any]) -> tuple[str, ...]:
+    if noise["mean"] is None:
+        return ("-",) * 5
+    return (
+        f"{noise['mean']:.4f}",
+        str(noise["maximum"]),
+        "-" if noise["psnr"] is None else f"{noise['psnr']:.2f} dB",
+        f"{noise['changed_share']:.1%}",
+        f"{noise['identical_share']:.1%}",
+    )
+
+
+def _most_like(found: Mapping[str, Any] | None) -> str:
+    return f"`{found['variant']}` ({found['share']:.1%})" if found else "-"
+
+
+def identical_groups(manifest: Mapping[str, Any]) -> list[list[str]]:
+    """Return the ids of variants that have the same pixels on all images, in grid order.
+
+    Images that a decoder did not decode itself are left out, as everywhere in the statistics.
+    """
+    groups: dict[str, list[str]] = {}
+    for variant in manifest["variants"]:
+        like = variant["most_like"]
+        is_copy = like is not None and like["share"] == 1
+        group = groups[like["variant"]] if is_copy else []
+        group.append(variant["id"])
+        groups[variant["id"]] = group
+    distinct = {id(group): group for group in groups.values()}
+    return [group for group in distinct.values() if len(group) > 1]
+
+
+def _making(held: HeldSet) -> Blocks:
+    manifest, environment = held.manifest, held.manifest["environment"]
+    geometry = dict(manifest["grid"]["geometry"])
+    rule = geometry.pop("rule")
+    yield "## How it was made"
+    yield (
+        f"By {manifest['generator']['name']} {manifest['generator']['version']}, grid "
+        f"`{manifest['grid']['name']}` ({manifest['grid']['combine']}, color "
+        f"{manifest['grid']['color_stage']}, seed {manifest['grid']['seed']}), geometry `{rule}`"
+        + (f" ({_pairs(geometry)})" if geometry else "")
+        + ". The methods:"
+    )
+    methods = list(methods_of(held.plan["identities"]))
+    yield _table(
+        ("axis", "method", "library", "options"),
+        [
+            (
+                name.removesuffix(f" {method['name']}"),
+                f"`{method['name']}`",
+                method["library"],
+                _pairs(method["options"]),
+            )
+            for name, method in methods
+        ],
+    )
+    yield "The builds of these libraries, down to the codecs in them:"
+    builds = {method["library"]: dict(method["build"]) for _, method in methods}
+    yield _table(
+        ("library", "version", "build"),
+        [
+            (library, build.pop("version"), _pairs(build))
+            for library, build in sorted(builds.items())
+        ],
+    )
+    system, processor = environment["os"], environment["cpu"]
+    yield (
+        f"On {system['system']} ({system['libc']}), {processor['architecture']} with "
+        f"{' '.join(processor['features'])}, {environment['python']}, and the packages "
+        f"{_pairs(environment['packages'])}."
+    )
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_value(value)}" for name, value in values.items()) or "-"
+
+
+def _value(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _checking() -> Blocks:
+    yield "## Check"
+    yield _code("sh", "sha256sum --check --quiet SHA256SUMS", "sysnoise verify PATH")
+    yield (
+        "The first compares every file but the manifest; the second also samples, order, counts "
+        "and, with `--pixels`, the digest of every image."
+    )
+
+
+def _terms(dataset: Dataset, publication: Publication) -> Blocks:
+    yield "## Terms"
+    yield (
+        f"License: {license_url(publication, dataset)}. The images are {dataset.title}'s, whose "
+        f"own terms govern their redistribution ([terms]({dataset.terms})). Where they do not "
+        "allow it, `sysnoise publish --recipe-only` publishes the set without pixels."
+    )
+
+
+def _citation(dataset: Dataset, publication: Publication) -> Blocks:
+    published = [publication.date, publication.url]
+    told = ", ".join(each for each in published if each)
+    yield "## Citation"
+    yield f"Version {publication.version}{', ' + told if told else ''}."
+    yield _code("bibtex", bibtex(publication, dataset))
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = (header, ["---"] * len(header), *rows)
+    return "\n".join("| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines)
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", r"\|")
+
+
+def _code(language: str, *lines: str) -> str:
+    return "\n".join((f"```{language}", *lines, "```"))
