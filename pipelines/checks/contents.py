@@ -38,6 +38,8 @@ from pipelines.checks.shards import ShardSamples, check_receipt, check_samples
 from pipelines.errors import named
 from pipelines.storage import Root, read_file
 
+CARD_HINT = "'sysnoise card' makes it anew"
+
 
 @dataclass(frozen=True)
 class CheckedSet:
@@ -69,7 +71,8 @@ class CheckedSet:
         """Return the paths of all files that the set has, index and receipts included."""
         stored = {row.path for rows in self.rows.values() for row in rows if not row.same_as}
         receipts = map(self.receipt, range(self.manifest["counts"]["shards"]))
-        return {layout.MANIFEST, layout.FILES, layout.SUMS, *receipts, *stored}
+        index = (layout.MANIFEST, layout.FILES, layout.SUMS, *layout.CARD, layout.PART)
+        return {*index, *receipts, *stored}
 
     def needed(self, shard: int | None) -> list[FileRow]:
         """Return the rows of the stored files that the part has of a shard, or of none.
@@ -129,6 +132,7 @@ def check_contents(target: CheckedSet) -> tuple[list[Checked], list[Problem]]:
         for result in _check_files(target, totals):
             results.append(result)
             bar.update(result.bytes)
+    results += _check_card(target)
     if layout.SUMS in target.present:
         results.append(_check_sums(target, {result.path: result.sha256 for result in results}))
     problems = _absences(target)
@@ -210,8 +214,22 @@ def _absences(target: CheckedSet) -> list[Problem]:
     paths = [row.path for shard in shards for row in target.needed(shard)]
     if target.part.is_whole:
         paths += [row.path for row in target.needed(None)]
-        paths += [layout.SUMS, *map(target.receipt, shards)]
-    return [Problem(path, MISSING) for path in paths if path not in target.present]
+        paths += map(target.receipt, shards)
+    absent = [Problem(path, MISSING) for path in paths if path not in target.present]
+    if target.part.is_whole:
+        card = [path for path in (layout.SUMS, *layout.CARD) if path not in target.present]
+        absent += [Problem(path, f"{MISSING}; {CARD_HINT}") for path in card]
+    return absent
+
+
+def _check_card(target: CheckedSet) -> Iterator[Checked]:
+    """Read the files of the card, and what says which part of a set this is."""
+    for path in (*layout.CARD, layout.PART):
+        if path in target.present:
+            try:
+                yield checked(path, read_file(target.root, path), [])
+            except OSError as error:
+                yield unreadable(path, error)
 
 
 def _check_sums(target: CheckedSet, found: Mapping[str, str]) -> Checked:
@@ -221,17 +239,21 @@ def _check_sums(target: CheckedSet, found: Mapping[str, str]) -> Checked:
     except OSError as error:
         return unreadable(layout.SUMS, error)
     sums = {
-        row.path: row.sha256 for rows in target.rows.values() for row in rows if not row.same_as
+        row.path: row.sha256
+        for rows in target.rows.values()
+        for row in needed_files(rows, target.part.held)
     }
     sums[layout.FILES] = target.manifest["files"]["sha256"]
     receipts = [target.receipt(shard) for shard in range(target.manifest["counts"]["shards"])]
+    card = [*layout.CARD, *({layout.PART} & target.present)]
     said = parse_sums(data)
     others = [
-        Problem(path, f"its sha256 is {found[path]}, {layout.SUMS} says {said[path]}")
-        for path in receipts
+        Problem(path, f"its sha256 is {found[path]}, {layout.SUMS} says {said[path]}{hint}")
+        for paths, hint in ((receipts, ""), (card, f"; {CARD_HINT}"))
+        for path in paths
         if path in found and said.get(path, found[path]) != found[path]
     ]
-    return checked(layout.SUMS, data, sums_messages(data, sums, receipts), others)
+    return checked(layout.SUMS, data, sums_messages(data, sums, [*receipts, *card]), others)
 
 
 def _total_problems(target: CheckedSet, totals: _Totals) -> list[Problem]:

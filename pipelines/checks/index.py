@@ -25,7 +25,7 @@ from pipelines.checks.records import (
     file_row,
     unreadable,
 )
-from pipelines.errors import named
+from pipelines.errors import InputError, listed, named
 from pipelines.storage import Root, read_file
 
 _SUM = re.compile("([0-9a-f]{64})  (.+)")
@@ -81,6 +81,30 @@ def check_files_table(root: Root, manifest: Manifest) -> tuple[list[FileRow] | N
     rows = [file_row(row) for row in table.to_pylist()]
     messages += [*_layout_messages(manifest, rows), *_same_as_messages(rows)]
     return rows, checked(layout.FILES, data, messages)
+
+
+def read_index(root: Root) -> tuple[Manifest, list[FileRow]]:
+    """Return the manifest and the rows of the files table of a set that may be anybody's.
+
+    Raises:
+        InputError: there is no finished set, or its index is damaged.
+    """
+    try:
+        read_file(root, layout.MANIFEST)
+    except FileNotFoundError as error:
+        missing = f"{root.url!r} is not a finished set: it has no {layout.MANIFEST}"
+        raise InputError(missing) from error
+    except OSError as error:
+        raise InputError(f"reading {root.child(layout.MANIFEST)!r}: {error}") from error
+    manifest, first = check_manifest(root)
+    rows, problems = None, list(first.problems)
+    if manifest is not None:
+        rows, second = check_files_table(root, manifest)
+        problems += second.problems
+    if manifest is None or rows is None or problems:
+        lines = [f"{problem.path}: {problem.message}" for problem in problems]
+        raise InputError(f"the index of {root.url!r} is damaged:\n{listed(lines)}")
+    return manifest, rows
 
 
 def _layout_messages(manifest: Manifest, rows: Sequence[FileRow]) -> Iterator[str]:
@@ -194,7 +218,7 @@ def stray_problems(present: Collection[str], named_files: Collection[str]) -> li
     """
     problems = []
     for path in present:
-        if path in named_files:
+        if path in named_files or path.startswith("."):  # As git and Hugging Face keep theirs.
             continue
         if path.split("/")[0] in layout.OF_RUNS or path.endswith(".tmp"):
             problems.append(Problem(path, "was left over by a run; delete it"))
@@ -209,18 +233,18 @@ def parse_sums(data: bytes) -> dict[str, str]:
     return {match[2]: match[1] for match in matches if match}
 
 
-def sums_messages(data: bytes, sums: Mapping[str, str], receipts: Sequence[str]) -> list[str]:
+def sums_messages(data: bytes, sums: Mapping[str, str], others: Sequence[str]) -> list[str]:
     """Compare ``SHA256SUMS`` with what the set says.
 
     Args:
         data: its content.
         sums: sha256 that it must give, by path.
-        receipts: paths that it must name too.
+        others: paths that it must name too.
     """
     found = parse_sums(data)
     lines = data.decode("utf-8", "replace").splitlines()
     bad = [line for line in lines if not _SUM.fullmatch(line)]
-    expected = {*sums, *receipts}
+    expected = {*sums, *others}
     messages = [
         f"{text}: {named(names)}"
         for text, names in (
