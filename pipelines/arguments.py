@@ -56,6 +56,7 @@ def command_parser() -> argparse.ArgumentParser:
     demo.add_argument("--output", default="demo", metavar="PATH", help="default: %(default)s")
     _add_verify(commands)
     _add_card(commands)
+    _add_transfers(commands)
     return parser
 
 
@@ -221,6 +222,11 @@ def _add_verify(commands: Any) -> None:
     verify.add_argument(
         "--images", metavar="PATH", help="the sources for --regenerate, as generate took them"
     )
+    verify.add_argument(
+        "--recipe",
+        metavar="URL",
+        help="also compare it, file by file, with another set or one published without images",
+    )
     verify.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
@@ -279,6 +285,39 @@ def _web_address(text: str) -> str:
     if not is_url(text):
         raise argparse.ArgumentTypeError(f"expected a web address, found {text!r}")
     return text
+
+
+def _add_transfers(commands: Any) -> None:
+    publish = _command(commands, "publish", "verify a finished set and copy it, or a part of it")
+    publish.add_argument("set", metavar="OUT", help="the set, path or fsspec URL")
+    publish.add_argument("target", metavar="TARGET", help="a new folder, path or fsspec URL")
+    fetch = _command(commands, "fetch", "copy a published set, or a part of it, to a folder")
+    fetch.add_argument("set", metavar="URL", help="the set, path or fsspec URL")
+    fetch.add_argument("target", metavar="DIR", help="a new folder, path or fsspec URL")
+    for parser in (publish, fetch):
+        parser.epilog = (
+            "Every file is compared with its sha256 where it arrives. The same command goes on "
+            "after an interruption; another variant is added to what the target holds."
+        )
+    choice = publish.add_mutually_exclusive_group()
+    _add_variants(choice)
+    choice.add_argument(
+        "--recipe-only",
+        dest="variant",
+        action="store_const",
+        const=(),
+        help="no images: what it takes to make the set again from the source images and prove it",
+    )
+    _add_variants(fetch)
+
+
+def _add_variants(parser: Any) -> None:
+    parser.add_argument(
+        "--variant",
+        action="append",
+        metavar="ID",
+        help="only the images of this variant, decoder/resize/color; may be given again",
+    )
 
 
 def _positive(text: str) -> int:

@@ -233,6 +233,7 @@ def _verify(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
         regeneration=Regeneration(arguments.regenerate, arguments.images)
         if arguments.images
         else None,
+        recipe=arguments.recipe,
     )
     report = verify(arguments.set, wanted)
     lines = [json.dumps(report.document(), indent=2)] if arguments.json else report.lines()
@@ -258,6 +259,23 @@ def _card(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
     make_card(arguments.set, given)
 
 
+def _publish(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    from pipelines.transfer import transfer
+    from pipelines.verify import Wanted, verify
+
+    report = verify(arguments.set, Wanted(variants=tuple(arguments.variant or ())))
+    if report.problems:
+        print(*report.lines(), sep="\n")
+        raise DamageError(f"{report.summary()}; nothing was published")
+    print(transfer(arguments.set, arguments.target, arguments.variant).summary())
+
+
+def _fetch(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    from pipelines.transfer import transfer
+
+    print(transfer(arguments.set, arguments.target, arguments.variant).summary())
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "imagenet": _generate_imagenet,
     "coco": _generate_coco,
@@ -265,6 +283,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "status": _status,
     "verify": _verify,
     "card": _card,
+    "publish": _publish,
+    "fetch": _fetch,
     "grids": _grids,
     "codecs": _codecs,
     "compare": _compare,

@@ -7,11 +7,12 @@ to be made again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from manifests import layout
+from manifests.part import PartError, held_variants
 from pipelines.checks.contents import CheckedSet, check_contents, open_checked_set
 from pipelines.checks.index import (
     check_files_table,
@@ -19,10 +20,11 @@ from pipelines.checks.index import (
     count_messages,
     stray_problems,
 )
+from pipelines.checks.recipe import compare_with_recipe
 from pipelines.checks.records import MISSING, Checked, Depth, Manifest, Part, Problem
 from pipelines.errors import UsageError
 from pipelines.ranges import Range
-from pipelines.storage import list_files, open_root
+from pipelines.storage import Root, list_files, open_root, read_file
 from transforms.builds import is_importable
 from transforms.methods import install_line, unknown_name
 
@@ -52,12 +54,14 @@ class Wanted:
         shards: their numbers; None for all.
         depth: how far files are looked into.
         regeneration: samples that are made again, if any.
+        recipe: another set that is to have the same files, path or fsspec URL; None for none.
     """
 
     variants: tuple[str, ...] = ()
     shards: Range | None = None
     depth: Depth = Depth.FILES
     regeneration: Regeneration | None = None
+    recipe: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def verify(url: str, wanted: Wanted) -> Report:
         wanted: the part that is checked, and how.
 
     Raises:
-        InputError: there is nothing at the URL, or at that of the source images.
+        InputError: there is nothing at the URL, at that of the source images or of the recipe.
         UsageError: the set has no such variants or shards, or a library is missing.
     """
     root = open_root(url)
@@ -111,7 +115,13 @@ def verify(url: str, wanted: Wanted) -> Report:
     manifest, first = check_manifest(root)
     if manifest is None:
         return _report(url, [first], [], NO_MORE.format(layout.MANIFEST))
-    part = _part(manifest, wanted)
+    try:
+        held = held_variants(manifest, _part_file(root, present))
+    except PartError as error:
+        return _report(
+            url, [first], [Problem(layout.PART, str(error))], NO_MORE.format(layout.PART)
+        )
+    part = _part(manifest, held, wanted)
     if wanted.depth is Depth.PIXELS:
         _prepare_decoding(manifest)
     if layout.FILES not in present:
@@ -125,10 +135,18 @@ def verify(url: str, wanted: Wanted) -> Report:
     problems += [Problem(layout.MANIFEST, text) for text in count_messages(manifest, rows)]
     problems += stray_problems(present, target.named_files())
     results = [first, second, *results]
-    if wanted.regeneration is None:
-        return _report(url, results, problems)
-    again, notes = _make_again(target, results, wanted.regeneration)
-    return _report(url, results, problems + again, *notes)
+    notes: list[str] = []
+    if wanted.recipe is not None:
+        others, notes = compare_with_recipe(manifest, rows, part, wanted.recipe)
+        problems += others
+    if wanted.regeneration is not None:
+        again, more = _make_again(target, results, wanted.regeneration)
+        problems, notes = problems + again, notes + more
+    return _report(url, results, problems, *notes)
+
+
+def _part_file(root: Root, present: Collection[str]) -> bytes | None:
+    return read_file(root, layout.PART) if layout.PART in present else None
 
 
 def _report(
@@ -153,16 +171,18 @@ def _make_again(
     return regenerate(target, sound, regeneration.samples, regeneration.images)
 
 
-def _part(manifest: Manifest, wanted: Wanted) -> Part:
+def _part(manifest: Manifest, held: Sequence[str], wanted: Wanted) -> Part:
     ids = [variant["id"] for variant in manifest["variants"]]
     for variant in wanted.variants:
         if variant not in ids:
             raise UsageError(unknown_name("variant", variant, ids))
+        if variant not in held:
+            raise UsageError(f"the set holds no images of {variant!r}, as {layout.PART} says")
     count = manifest["counts"]["shards"]
     shards = wanted.shards.resolve(count) if wanted.shards else range(count)
-    variants = frozenset(wanted.variants or ids)
-    is_whole = len(variants) == len(ids) and len(shards) == count
-    return Part(variants, shards, is_whole)
+    variants = frozenset(wanted.variants or held)
+    is_whole = len(variants) == len(held) and len(shards) == count
+    return Part(variants, frozenset(held), shards, is_whole)
 
 
 def _prepare_decoding(manifest: Manifest) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import io
 import re
 import threading
 import time
@@ -24,6 +25,7 @@ from werkzeug.serving import make_server
 
 BUCKET = "bucket"
 FOR_EVER = 10**6
+FLIPPED = -1
 CODES = {403: "AccessDenied", 500: "InternalError", 503: "SlowDown"}
 
 
@@ -33,7 +35,8 @@ class Fault:
 
     Attributes:
         request: pattern in ``METHOD /path?query``.
-        status: of the answer; 0 for a body that is cut off (only over HTTP).
+        status: of the answer; 0 for a body that is cut off (only over HTTP); ``FLIPPED`` for a
+            body in which one bit is another, on its way up (S3) or down (HTTP).
         times: number of requests that get it.
     """
 
@@ -74,6 +77,13 @@ class Server:
         return None
 
 
+def flipped(data: bytes) -> bytes:
+    """Return the bytes with one bit in the middle flipped."""
+    changed = bytearray(data)
+    changed[len(data) // 2] ^= 1
+    return bytes(changed)
+
+
 @contextlib.contextmanager
 def s3_server() -> Iterator[Server]:
     """Serve an empty S3 bucket."""
@@ -84,6 +94,10 @@ def s3_server() -> Iterator[Server]:
         query = f"?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else ""
         status = server.take(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}{query}")
         if status is None:
+            return moto(environ, start)
+        if status == FLIPPED:
+            size = int(environ["CONTENT_LENGTH"])
+            environ["wsgi.input"] = io.BytesIO(flipped(environ["wsgi.input"].read(size)))
             return moto(environ, start)
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         start(f"{status} {CODES[status]}", [("Content-Type", "application/xml")])
@@ -145,7 +159,13 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def _fail(self) -> bool:
         status = self.state.take(f"{self.command} {self.path}")
-        if status == 0:
+        if status == FLIPPED:
+            data = flipped(Path(self.translate_path(self.path)).read_bytes())
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+        elif status == 0:
             self.send_response(200)
             self.send_header("Content-Length", "1000")
             self.end_headers()

@@ -71,7 +71,8 @@ class CheckedSet:
         """Return the paths of all files that the set has, index and receipts included."""
         stored = {row.path for rows in self.rows.values() for row in rows if not row.same_as}
         receipts = map(self.receipt, range(self.manifest["counts"]["shards"]))
-        return {layout.MANIFEST, layout.FILES, layout.SUMS, *layout.CARD, *receipts, *stored}
+        index = (layout.MANIFEST, layout.FILES, layout.SUMS, *layout.CARD, layout.PART)
+        return {*index, *receipts, *stored}
 
     def needed(self, shard: int | None) -> list[FileRow]:
         """Return the rows of the stored files that the part has of a shard, or of none.
@@ -131,6 +132,7 @@ def check_contents(target: CheckedSet) -> tuple[list[Checked], list[Problem]]:
         for result in _check_files(target, totals):
             results.append(result)
             bar.update(result.bytes)
+    results += _check_card(target)
     if layout.SUMS in target.present:
         results.append(_check_sums(target, {result.path: result.sha256 for result in results}))
     problems = _absences(target)
@@ -149,8 +151,6 @@ def _check_files(target: CheckedSet, totals: _Totals) -> Iterator[Checked]:
     shards = target.part.shards
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(functools.partial(_check_set_file, target), _present(target, None))
-        card = [path for path in layout.CARD if path in target.present]
-        yield from pool.map(functools.partial(_check_card_file, target.root), card)
         # Tables of samples wait for their files, so only as many shards as threads are at work.
         for start in range(0, len(shards), threads):
             yield from _check_shards(target, shards[start : start + threads], totals, pool)
@@ -163,14 +163,6 @@ def _present(target: CheckedSet, shard: int | None) -> list[FileRow]:
 def _check_set_file(target: CheckedSet, row: FileRow) -> Checked:
     scan = functools.partial(_scan_plan, target) if row.path == layout.PLAN else None
     return check_file(target.root, row, target.holders, scan)
-
-
-def _check_card_file(root: Root, path: str) -> Checked:
-    """Read a file of the card, which only ``SHA256SUMS`` names."""
-    try:
-        return checked(path, read_file(root, path), [])
-    except OSError as error:
-        return unreadable(path, error)
 
 
 def _scan_plan(target: CheckedSet, reader: HashingReader) -> list[str]:
@@ -222,33 +214,46 @@ def _absences(target: CheckedSet) -> list[Problem]:
     paths = [row.path for shard in shards for row in target.needed(shard)]
     if target.part.is_whole:
         paths += [row.path for row in target.needed(None)]
-        paths += [layout.SUMS, *map(target.receipt, shards)]
-    problems = [Problem(path, MISSING) for path in paths if path not in target.present]
+        paths += map(target.receipt, shards)
+    absent = [Problem(path, MISSING) for path in paths if path not in target.present]
     if target.part.is_whole:
-        card = [path for path in layout.CARD if path not in target.present]
-        problems += [Problem(path, f"{MISSING}; {CARD_HINT}") for path in card]
-    return problems
+        card = [path for path in (layout.SUMS, *layout.CARD) if path not in target.present]
+        absent += [Problem(path, f"{MISSING}; {CARD_HINT}") for path in card]
+    return absent
+
+
+def _check_card(target: CheckedSet) -> Iterator[Checked]:
+    """Read the files of the card, and what says which part of a set this is."""
+    for path in (*layout.CARD, layout.PART):
+        if path in target.present:
+            try:
+                yield checked(path, read_file(target.root, path), [])
+            except OSError as error:
+                yield unreadable(path, error)
 
 
 def _check_sums(target: CheckedSet, found: Mapping[str, str]) -> Checked:
-    """Compare ``SHA256SUMS`` with the files table, and with the card and the receipts as read."""
+    """Compare ``SHA256SUMS`` with the files table and with the receipts that were read."""
     try:
         data = read_file(target.root, layout.SUMS)
     except OSError as error:
         return unreadable(layout.SUMS, error)
     sums = {
-        row.path: row.sha256 for rows in target.rows.values() for row in rows if not row.same_as
+        row.path: row.sha256
+        for rows in target.rows.values()
+        for row in needed_files(rows, target.part.held)
     }
     sums[layout.FILES] = target.manifest["files"]["sha256"]
     receipts = [target.receipt(shard) for shard in range(target.manifest["counts"]["shards"])]
+    card = [*layout.CARD, *({layout.PART} & target.present)]
     said = parse_sums(data)
-    hints = dict.fromkeys(receipts, "") | dict.fromkeys(layout.CARD, f"; {CARD_HINT}")
     others = [
         Problem(path, f"its sha256 is {found[path]}, {layout.SUMS} says {said[path]}{hint}")
-        for path, hint in hints.items()
-        if found.get(path) and said.get(path, found[path]) != found[path]
+        for paths, hint in ((receipts, ""), (card, f"; {CARD_HINT}"))
+        for path in paths
+        if path in found and said.get(path, found[path]) != found[path]
     ]
-    return checked(layout.SUMS, data, sums_messages(data, sums, list(hints)), others)
+    return checked(layout.SUMS, data, sums_messages(data, sums, [*receipts, *card]), others)
 
 
 def _total_problems(target: CheckedSet, totals: _Totals) -> list[Problem]:

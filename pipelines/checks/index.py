@@ -25,7 +25,7 @@ from pipelines.checks.records import (
     file_row,
     unreadable,
 )
-from pipelines.errors import named
+from pipelines.errors import InputError, listed, named
 from pipelines.storage import Root, read_file
 
 _SUM = re.compile("([0-9a-f]{64})  (.+)")
@@ -81,6 +81,30 @@ def check_files_table(root: Root, manifest: Manifest) -> tuple[list[FileRow] | N
     rows = [file_row(row) for row in table.to_pylist()]
     messages += [*_layout_messages(manifest, rows), *_same_as_messages(rows)]
     return rows, checked(layout.FILES, data, messages)
+
+
+def read_index(root: Root) -> tuple[Manifest, list[FileRow]]:
+    """Return the manifest and the rows of the files table of a set that may be anybody's.
+
+    Raises:
+        InputError: there is no finished set, or its index is damaged.
+    """
+    try:
+        read_file(root, layout.MANIFEST)
+    except FileNotFoundError as error:
+        missing = f"{root.url!r} is not a finished set: it has no {layout.MANIFEST}"
+        raise InputError(missing) from error
+    except OSError as error:
+        raise InputError(f"reading {root.child(layout.MANIFEST)!r}: {error}") from error
+    manifest, first = check_manifest(root)
+    rows, problems = None, list(first.problems)
+    if manifest is not None:
+        rows, second = check_files_table(root, manifest)
+        problems += second.problems
+    if manifest is None or rows is None or problems:
+        lines = [f"{problem.path}: {problem.message}" for problem in problems]
+        raise InputError(f"the index of {root.url!r} is damaged:\n{listed(lines)}")
+    return manifest, rows
 
 
 def _layout_messages(manifest: Manifest, rows: Sequence[FileRow]) -> Iterator[str]:
@@ -188,15 +212,13 @@ def plan_messages(data: bytes, manifest: Manifest) -> list[str]:
 def stray_problems(present: Collection[str], named_files: Collection[str]) -> list[Problem]:
     """Return the files that are there but belong to no set.
 
-    Hidden ones at the top are git's, Hugging Face's or the like.
-
     Args:
         present: paths of all files below the root.
         named_files: paths that the set names, index included.
     """
     problems = []
     for path in present:
-        if path in named_files or path.startswith("."):
+        if path in named_files or path.startswith("."):  # As git and Hugging Face keep theirs.
             continue
         if path.split("/")[0] in layout.OF_RUNS or path.endswith(".tmp"):
             problems.append(Problem(path, "was left over by a run; delete it"))

@@ -42,11 +42,13 @@ class Part:
 
     Attributes:
         variants: their ids.
+        held: ids of all variants whose images the set holds.
         shards: their numbers.
-        is_whole: whether it is the whole set.
+        is_whole: whether it is all that the set holds.
     """
 
     variants: frozenset[str]
+    held: frozenset[str]
     shards: range
     is_whole: bool
 

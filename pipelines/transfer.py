@@ -1,0 +1,347 @@
+"""``sysnoise publish`` and ``sysnoise fetch``: a finished set, or a part of it, somewhere else.
+
+Every file is hashed where it arrives. The plan comes first, by which a copy that was broken off is
+known, and the manifest last; in between, what has arrived is kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import sys
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from manifests import layout
+from manifests.croissant import publication_of
+from manifests.layout import receipt_path, shard_name
+from manifests.part import PartError, held_variants, part_document
+from manifests.tables import parse_parquet
+from pipelines.card import write_card
+from pipelines.checks.index import parse_sums, read_index
+from pipelines.checks.records import MISSING, FileRow, Manifest, Problem, needed_files
+from pipelines.commit import commit_files, remove_file, sweep, working_folder, write_file
+from pipelines.errors import DamageError, InputError, OutputError, UsageError, listed
+from pipelines.locks import lock_shards
+from pipelines.shards import json_bytes
+from pipelines.storage import (
+    Root,
+    connect,
+    file_sizes,
+    is_local,
+    list_folder,
+    open_output,
+    reach,
+    read_file,
+)
+from transforms.methods import unknown_name
+
+_OWNER = "copy"
+_FILES_AT_ONCE = 8
+AGAIN = "run the same command again: what has arrived is kept"
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """What a copy came to.
+
+    Attributes:
+        url: of the target.
+        held: ids of the variants whose images it holds.
+        files: number of files that were asked for.
+        bytes: their length.
+        copied: number of those that were not there already.
+    """
+
+    url: str
+    held: tuple[str, ...]
+    files: int
+    bytes: int
+    copied: int
+
+    def summary(self) -> str:
+        """Return one line for the terminal."""
+        return (
+            f"{self.url}: {self.files} files, {self.bytes / 1e6:.1f} MB, {self.copied} of them "
+            f"copied; it holds the images of {len(self.held)} variant(s)"
+        )
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file to be copied; ``bytes`` is None where nothing tells its length."""
+
+    path: str
+    bytes: int | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class _Index:
+    """What a set says of itself: its manifest, its files table, and the variants it holds."""
+
+    manifest: Manifest
+    rows: Sequence[FileRow]
+    held: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """A copy under way: from where, to where, through which local folder."""
+
+    source: Root
+    target: Root
+    folder: str
+    sizes: Mapping[str, int]
+
+
+def transfer(source_url: str, target_url: str, variants: Sequence[str] | None) -> Transferred:
+    """Copy a finished set; of the images, those of some variants.
+
+    What the target already holds of the same set stays.
+
+    Args:
+        source_url: of the set, path or fsspec URL.
+        target_url: a new or empty folder, or one with a copy of the set.
+        variants: ids; empty for none, so that all but the pixels is copied; None for all.
+
+    Raises:
+        InputError: there is no finished set, or it cannot be read.
+        UsageError: the set does not hold such variants.
+        OutputError: the target holds something else, or cannot be written.
+        DamageError: files arrived with other bytes than the set says, or are missing.
+    """
+    source = connect(source_url)
+    index = _read_index(source)
+    chosen = _chosen(index, source, variants)
+    target = open_output(target_url)
+    _refuse_overlap(source, target)
+    before = _held_before(target, index.manifest)
+    with lock_shards(target, None):
+        sweep(target, lambda owner: owner == _OWNER)
+        files = list(_wanted_files(source, index, chosen))
+        copied = _copy_files(source, target, files)
+        held = tuple(each for each in _ids(index.manifest) if each in {*chosen, *before})
+        _complete(source, target, index.manifest, held)
+    size = sum(file.bytes or 0 for file in files)
+    return Transferred(target.url, held, len(files), size, copied)
+
+
+def _ids(manifest: Manifest) -> list[str]:
+    return [variant["id"] for variant in manifest["variants"]]
+
+
+def _read_index(source: Root) -> _Index:
+    manifest, rows = read_index(source)
+    try:
+        return _Index(manifest, rows, held_variants(manifest, _read_part(source)))
+    except PartError as error:
+        raise InputError(f"the set {source.url!r} cannot be copied: {error}") from error
+
+
+def _read_part(root: Root) -> bytes | None:
+    try:
+        return read_file(root, layout.PART)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"reading {root.child(layout.PART)!r}: {error}") from error
+
+
+def _chosen(index: _Index, source: Root, variants: Sequence[str] | None) -> tuple[str, ...]:
+    if variants is None:
+        return index.held
+    ids = _ids(index.manifest)
+    for variant in variants:
+        if variant not in ids:
+            raise UsageError(unknown_name("variant", variant, ids))
+        if variant not in index.held:
+            raise UsageError(
+                f"{source.url!r} holds no images of {variant!r}, but those of "
+                f"{len(index.held)} variant(s):\n{listed(index.held)}"
+            )
+    return tuple(variants)
+
+
+def _refuse_overlap(source: Root, target: Root) -> None:
+    """Refuse a target that is the source, or lies in it."""
+    inside = f"{target.path}/".startswith(f"{source.path.rstrip('/')}/")
+    if inside and type(source.fs) is type(target.fs) and is_local(source):
+        raise UsageError(f"the target {target.url!r} is the set itself, or in it; give another")
+
+
+def _held_before(target: Root, manifest: Manifest) -> tuple[str, ...]:
+    """Return the variants that the target holds already of this set.
+
+    Raises:
+        OutputError: it holds something else.
+    """
+    try:
+        names = {name for name in list_folder(target, "") if not name.startswith(".")}
+        stored = _stored_json(target, layout.MANIFEST)
+        plan = _stored_json(target, layout.PLAN)
+        part = _read_part(target)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"reading the target {target.url!r}: {error}") from error
+    if stored is not None and stored.get("checksum") == manifest["checksum"]:
+        try:
+            return held_variants(manifest, part)
+        except PartError:  # It is written anew.
+            return ()
+    is_ours = plan is not None and plan.get("fingerprint") == manifest["plan"]["fingerprint"]
+    if stored is not None or (names - {layout.TEMPORARY} and not is_ours):
+        raise OutputError(
+            f"the target {target.url!r} holds another set, or other files; give another path, or "
+            "empty it first"
+        )
+    return ()
+
+
+def _stored_json(root: Root, path: str) -> Mapping[str, object] | None:
+    try:
+        document = json.loads(read_file(root, path))
+    except FileNotFoundError:
+        return None
+    return document if isinstance(document, dict) else {}
+
+
+def _wanted_files(source: Root, index: _Index, chosen: Sequence[str]) -> Iterator[_File]:
+    """Yield the files of a copy, the plan first; all but the card and the manifest."""
+    needed = needed_files(index.rows, chosen)
+    for row in sorted(needed, key=lambda row: (row.path != layout.PLAN, row.path)):
+        yield _File(row.path, row.bytes, row.sha256)
+    table = index.manifest["files"]
+    yield _File(layout.FILES, table["bytes"], table["sha256"])
+    try:
+        sums = parse_sums(read_file(source, layout.SUMS))
+    except OSError as error:
+        raise InputError(f"reading {source.child(layout.SUMS)!r}: {error}") from error
+    shards = index.manifest["counts"]["shards"]
+    receipts = [receipt_path(shard_name(shard, shards)) for shard in range(shards)]
+    missing = [path for path in receipts if path not in sums]
+    if missing:
+        raise InputError(
+            f"{source.child(layout.SUMS)!r} lacks {len(missing)} receipt(s):\n{listed(missing)}"
+        )
+    yield from (_File(path, None, sums[path]) for path in receipts)
+
+
+def _copy_files(source: Root, target: Root, files: Sequence[_File]) -> int:
+    """Copy the files that the target lacks or has with other bytes; return how many those are."""
+    size = sum(file.bytes or 0 for file in files)
+    sizes = file_sizes(target)
+    problems, copied = [], 0
+    bar = tqdm(total=size, unit="B", unit_scale=True, file=sys.stderr, disable=None)
+    with working_folder(target, _OWNER) as folder, ThreadPoolExecutor(_FILES_AT_ONCE) as pool, bar:
+        bring = functools.partial(_bring, _Copy(source, target, folder, sizes))
+        first = [bring(files[0])]
+        for file, result in zip(files, (*first, *pool.map(bring, files[1:])), strict=True):
+            bar.update(file.bytes or 0)
+            if isinstance(result, Problem):
+                problems.append(f"{result.path}: {result.message}")
+            copied += result is True
+    if problems:
+        raise DamageError(
+            f"{len(problems)} of {len(files)} files did not arrive from {source.url!r}:\n"
+            f"{listed(problems)}\n{AGAIN}; if it stays so, the set there is damaged"
+        )
+    return copied
+
+
+def _bring(copy: _Copy, file: _File) -> Problem | bool:
+    """Copy a file, if it is not there with its bytes; say whether it was copied."""
+    if _is_there(copy, file):
+        return False
+    local = _local_name(copy)
+    try:
+        _download(copy.source, file.path, local)
+    except FileNotFoundError:
+        return Problem(file.path, MISSING)
+    except OSError as error:
+        raise InputError(f"reading {copy.source.child(file.path)!r}: {error}; {AGAIN}") from error
+    message = _mismatch(_sha256_of(local), file)
+    if message is None:
+        commit_files([(local, file.path)], copy.target)
+        message = None if is_local(copy.target) else _read_back(copy, file)
+    return True if message is None else Problem(file.path, message)
+
+
+def _is_there(copy: _Copy, file: _File) -> bool:
+    """Whether the target has a file with its bytes."""
+    found = copy.sizes.get(file.path)
+    if found is None or file.bytes not in (None, found):
+        return False
+    try:
+        return _sha256_at(copy, file.path) == file.sha256
+    except OSError:  # It is brought anew, which tells what is wrong with the target.
+        return False
+
+
+def _read_back(copy: _Copy, file: _File) -> str | None:
+    """Say what is wrong with an uploaded file, if anything is; then it is removed."""
+    try:
+        message = _mismatch(_sha256_at(copy, file.path), file)
+    except OSError as error:  # S3 compares a sum of its own.
+        message = f"arrived, but cannot be read back: {error}"
+    if message is not None:
+        remove_file(copy.target, file.path)
+    return message
+
+
+def _mismatch(sha256: str, file: _File) -> str | None:
+    if sha256 == file.sha256:
+        return None
+    return f"arrived with the sha256 {sha256}, expected {file.sha256}"
+
+
+def _local_name(copy: _Copy) -> str:
+    return os.path.join(copy.folder, uuid.uuid4().hex)
+
+
+def _download(root: Root, path: str, local: str) -> None:
+    """Copy a file of a set to a local one, and sync that; raises OSError."""
+    remote = root.join(path)
+    reach(root, "reading", path, lambda: root.fs.get_file(remote, local))
+    with open(local, "rb") as opened:
+        os.fsync(opened.fileno())
+
+
+def _sha256_at(copy: _Copy, path: str) -> str:
+    """Return the sha256 of a file of the target; a remote one is read back whole."""
+    if is_local(copy.target):
+        return _sha256_of(copy.target.join(path))
+    local = _local_name(copy)
+    _download(copy.target, path, local)
+    try:
+        return _sha256_of(local)
+    finally:
+        os.unlink(local)
+
+
+def _sha256_of(path: str) -> str:
+    with open(path, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _complete(source: Root, target: Root, manifest: Manifest, held: Sequence[str]) -> None:
+    """Write the card of the copy, what it holds, and the manifest last."""
+    try:
+        publication = publication_of(read_file(source, layout.CROISSANT))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"reading {source.child(layout.CROISSANT)!r}: {error}; 'sysnoise card' makes it anew"
+        ) from error
+    remove_file(target, layout.MANIFEST)
+    if len(held) == len(manifest["variants"]):
+        remove_file(target, layout.PART)
+    else:
+        write_file(target, layout.PART, json_bytes(part_document(manifest, held)))
+    files = parse_parquet(read_file(target, layout.FILES))
+    write_card(target, manifest, files, held, publication)
+    write_file(target, layout.MANIFEST, json_bytes(manifest))

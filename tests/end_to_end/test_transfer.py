@@ -1,0 +1,318 @@
+"""Publishing a set and fetching it: whole, in parts, broken off, damaged on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from tests.end_to_end.commands import command
+from tests.end_to_end.disturbed import Started, wait_for
+from tests.end_to_end.reading import manifest, samples_table, tree
+from tests.servers import FLIPPED, Fault, Server, flipped, http_server, s3_objects
+
+PILLOW = "pillow/pillow-bilinear/rgb"
+FFMPEG = "ffmpeg/pillow-bilinear/rgb"
+CARD_AND_SUMS = {"README.md", "croissant.json", "SHA256SUMS"}
+SHARD = f"variants/{FFMPEG}/val-00003-of-00006.tar"
+
+
+@pytest.fixture
+def served(small_set: Path) -> Iterator[Server]:
+    """The small set on the web."""
+    with http_server(small_set) as server:
+        yield server
+
+
+def of_variant(files: dict[str, str], variant_id: str) -> dict[str, str]:
+    return {path: each for path, each in files.items() if path.startswith(f"variants/{variant_id}")}
+
+
+def without(files: dict[str, str], paths: set[str]) -> dict[str, str]:
+    return {path: each for path, each in files.items() if path not in paths}
+
+
+def assert_sums_are_clean(folder: Path) -> None:
+    subprocess.run(["sha256sum", "-c", "--strict", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
+    lines = (folder / "SHA256SUMS").read_text("utf-8").splitlines()
+    assert {line[66:] for line in lines} == tree(folder).keys() - {"SHA256SUMS", "manifest.json"}
+
+
+def test_a_published_set_equals_the_set(small_set: Path, tmp_path: Path) -> None:
+    target = tmp_path / "published"
+    done = command("publish", str(small_set), str(target))
+    assert done.code == 0, done.error
+    files = tree(small_set)
+    assert tree(target) == files
+    assert not (target / "_temporary").exists()
+    copied = len(files.keys() - {"SHA256SUMS", "manifest.json", *CARD_AND_SUMS, "grid.yaml"})
+    assert done.out.startswith(f"{target}: {copied} files, ")
+    assert f"{copied} of them copied" in done.out
+    again = command("publish", str(small_set), str(target))
+    assert again.code == 0
+    assert "0 of them copied" in again.out
+    assert tree(target) == files
+
+
+def test_a_set_goes_to_s3_and_comes_back(small_set: Path, s3: Server, tmp_path: Path) -> None:
+    done = command("publish", str(small_set), "s3://bucket/published")
+    assert done.code == 0, done.error
+    stored = {path: hashlib.sha256(data) for path, data in s3_objects(s3, "published").items()}
+    assert {path: digest.hexdigest() for path, digest in stored.items()} == tree(small_set)
+    assert s3.seen("^PUT")[-1].endswith("/published/manifest.json")
+    done = command("fetch", "s3://bucket/published", str(tmp_path / "fetched"))
+    assert done.code == 0, done.error
+    assert tree(tmp_path / "fetched") == tree(small_set)
+
+
+def test_a_set_goes_to_memory(small_set: Path) -> None:
+    done = command("publish", str(small_set), "memory://published")
+    assert done.code == 0, done.error
+    memory = fsspec.filesystem("memory")
+    found = {path.removeprefix("/published/"): memory.cat_file(path) for path in memory.find("/")}
+    digests = {path: hashlib.sha256(data).hexdigest() for path, data in found.items()}
+    assert tree(small_set).items() <= digests.items()
+
+
+def test_one_variant_is_fetched_and_another_added(
+    served: Server, small_set: Path, tmp_path: Path
+) -> None:
+    whole, target = tree(small_set), tmp_path / "fetched"
+    done = command("fetch", served.url, str(target), f"--variant={FFMPEG}")
+    assert done.code == 0, done.error
+    part = tree(target)
+    assert served.seen(f"GET /variants/{PILLOW}") == []
+    lacking = {*of_variant(whole, PILLOW)}
+    assert without(part, CARD_AND_SUMS | {"part.json"}) == without(whole, lacking | CARD_AND_SUMS)
+    document = json.loads((target / "part.json").read_text("utf-8"))
+    assert document == {"manifest": manifest(small_set)["checksum"], "variants": [FFMPEG]}
+    assert_sums_are_clean(target)
+    assert "ffmpeg__pillow-bilinear__rgb" in (target / "README.md").read_text("utf-8")
+    assert command("verify", "--pixels", str(target)).code == 0
+    # The part is published on, but what it does not hold cannot be.
+    refused = command("publish", str(target), str(tmp_path / "x"), f"--variant={PILLOW}")
+    assert refused.code == 2
+    assert f"{str(target)!r} holds no images of {PILLOW!r}" in refused.error
+    assert command("publish", str(target), str(tmp_path / "again")).code == 0
+    assert tree(tmp_path / "again") == part
+    # The other variant makes the copy whole.
+    served.requests.clear()
+    done = command("fetch", served.url, str(target), f"--variant={PILLOW}")
+    assert done.code == 0, done.error
+    assert served.seen(f"GET /variants/{FFMPEG}") == []
+    assert tree(target) == whole
+
+
+def test_a_variant_that_is_stored_as_another_comes_with_its_bytes(
+    imagenet_source: Path, tmp_path: Path
+) -> None:
+    """OpenCV decodes these photographs as Pillow does, so that only Pillow's files are stored."""
+    (tmp_path / "grid.yaml").write_text(
+        "decoders: [pillow, opencv]\nresizes: [pillow-bilinear]\ncolors: [rgb]\n"
+        "geometry: shorter256-crop224\n",
+        "utf-8",
+    )
+    done = command(
+        *("generate", "imagenet", f"--images={imagenet_source / 'images'}", "--limit=4"),
+        *(f"--label-file={imagenet_source / 'val.txt'}", f"--grid={tmp_path / 'grid.yaml'}"),
+        *(f"--output={tmp_path / 'set'}", "--skip-duplicates", "--workers=1"),
+    )
+    assert done.code == 0, done.error
+    opencv = "opencv/pillow-bilinear/rgb"
+    assert of_variant(tree(tmp_path / "set"), opencv) == {}
+    target = tmp_path / "opencv"
+    done = command("publish", str(tmp_path / "set"), str(target), f"--variant={opencv}")
+    assert done.code == 0, done.error
+    assert of_variant(tree(target), PILLOW) == of_variant(tree(tmp_path / "set"), PILLOW)
+    assert command("verify", "--pixels", str(target)).code == 0
+    assert_sums_are_clean(target)
+
+
+def test_a_killed_fetch_goes_on_where_it_was(
+    served: Server, small_set: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "fetched"
+    served.seconds = 0.1
+    started = Started("fetch", served.url, str(target))
+    wait_for(lambda: len(list(target.glob("variants/**/*.tar"))) > 1)
+    started.kill_all()
+    assert started.end().code == -9
+    served.seconds = 0.0
+    arrived = tree(target)
+    assert "manifest.json" not in arrived
+    finished = {path: each for path, each in arrived.items() if not path.startswith("_temporary")}
+    assert finished.items() < tree(small_set).items()  # What is visible is whole.
+    report = command("verify", str(target))
+    assert report.code == 1
+    assert "manifest.json: missing: this is not a finished set" in report.out
+    served.requests.clear()
+    done = command("fetch", served.url, str(target))
+    assert done.code == 0, done.error
+    assert tree(target) == tree(small_set)
+    assert [path for path in finished if served.seen(f"GET /{path}$")] == []
+
+
+@pytest.mark.parametrize("path", [SHARD, "receipts/00002-of-00006.json", "samples/00001"])
+def test_a_bit_flipped_on_the_way_down_is_caught_and_named(
+    path: str, served: Server, small_set: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "fetched"
+    served.faults.append(Fault(f"GET /{path}", FLIPPED))
+    failed = command("fetch", served.url, str(target))
+    assert failed.code == 1
+    files = tree(small_set)
+    (name,) = (each for each in files if each.startswith(path))
+    damaged = hashlib.sha256(flipped((small_set / name).read_bytes())).hexdigest()
+    assert f"  {name}: arrived with the sha256 {damaged}, expected {files[name]}\n" in failed.error
+    assert "run the same command again: what has arrived is kept" in failed.error
+    assert tree(target).items() < files.items()
+    assert not {name, "manifest.json"} & tree(target).keys()
+    served.faults.clear()
+    assert command("fetch", served.url, str(target)).code == 0
+    assert tree(target) == files
+
+
+def test_a_bit_flipped_on_the_way_up_is_caught_and_named(small_set: Path, s3: Server) -> None:
+    s3.faults.append(Fault(f"PUT .*{SHARD}", FLIPPED))
+    failed = command("publish", str(small_set), "s3://bucket/flipped")
+    assert failed.code == 1
+    assert f"  {SHARD}: arrived, but cannot be read back: Expected checksum " in failed.error
+    assert not {SHARD, "manifest.json"} & s3_objects(s3, "flipped").keys()
+    s3.faults.clear()
+    assert command("publish", str(small_set), "s3://bucket/flipped").code == 0
+    assert s3_objects(s3, "flipped").keys() == tree(small_set).keys()
+
+
+def test_a_damaged_copy_is_mended(small_set: Path, tmp_path: Path) -> None:
+    target = tmp_path / "copy"
+    assert command("publish", str(small_set), str(target)).code == 0
+    shard = target / SHARD
+    shard.write_bytes(flipped(shard.read_bytes()))
+    done = command("publish", str(small_set), str(target))
+    assert done.code == 0, done.error
+    assert "1 of them copied" in done.out
+    assert tree(target) == tree(small_set)
+
+
+def test_a_damaged_set_is_not_published(small_set: Path, tmp_path: Path) -> None:
+    damaged = shutil.copytree(small_set, tmp_path / "damaged")
+    shard = damaged / SHARD
+    shard.write_bytes(flipped(shard.read_bytes()))
+    failed = command("publish", str(damaged), str(tmp_path / "published"))
+    assert failed.code == 1
+    assert SHARD in failed.out
+    assert failed.error.endswith("nothing was published\n")
+    assert not (tmp_path / "published").exists()
+    # Its sound variant can be.
+    done = command("publish", str(damaged), str(tmp_path / "part"), f"--variant={PILLOW}")
+    assert done.code == 0, done.error
+    assert command("verify", str(tmp_path / "part")).code == 0
+
+
+def test_targets_that_hold_something_else_are_refused(
+    small_set: Path, coco_set: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "todo.txt").write_text("mine", "utf-8")
+    shutil.copytree(coco_set, tmp_path / "coco")
+    shutil.copytree(coco_set, tmp_path / "begun")
+    (tmp_path / "begun" / "manifest.json").unlink()
+    for name in ("notes", "coco", "begun"):
+        before = tree(tmp_path / name)
+        failed = command("publish", str(small_set), str(tmp_path / name))
+        assert failed.code == 1
+        assert "holds another set, or other files; give another path" in failed.error
+        assert tree(tmp_path / name) == before
+    for inside in (small_set, small_set / "copy"):
+        failed = command("publish", str(small_set), str(inside))
+        assert failed.code == 2
+        assert "is the set itself, or in it" in failed.error
+
+
+def test_a_target_may_hold_hidden_files(small_set: Path, tmp_path: Path) -> None:
+    target = tmp_path / "repository"
+    target.mkdir()
+    (target / ".gitattributes").write_text("*.tar filter=lfs\n", "utf-8")
+    assert command("publish", str(small_set), str(target)).code == 0
+    assert command("verify", str(target)).code == 0
+
+
+def test_unknown_variants_and_sets_are_refused(small_set: Path, tmp_path: Path) -> None:
+    target = str(tmp_path / "copy")
+    unknown = command("fetch", str(small_set), target, "--variant=pillow/none/rgb")
+    assert unknown.code == 2
+    assert "pillow/none/rgb" in unknown.error
+    assert FFMPEG in unknown.error
+    nothing = command("fetch", str(tmp_path), target)
+    assert nothing.code == 1
+    assert f"{str(tmp_path)!r} is not a finished set: it has no manifest.json" in nothing.error
+    both = command("publish", str(small_set), target, "--recipe-only", f"--variant={PILLOW}")
+    assert both.code == 2
+    assert not Path(target).exists()
+
+
+def test_a_set_with_an_edited_index_is_not_fetched(small_set: Path, tmp_path: Path) -> None:
+    for path in ("manifest.json", "files.parquet"):
+        edited = shutil.copytree(small_set, tmp_path / path.partition(".")[0])
+        (edited / path).write_bytes(flipped((edited / path).read_bytes()))
+        failed = command("fetch", str(edited), str(tmp_path / "copy"))
+        assert failed.code == 1
+        assert f"  {path}: " in failed.error
+        assert not (tmp_path / "copy").exists()
+
+
+def test_a_recipe_is_made_again_and_proven_elsewhere(
+    small_set: Path, imagenet_source: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "recipe"
+    done = command("publish", str(small_set), str(recipe), "--recipe-only")
+    assert done.code == 0, done.error
+    assert of_variant(tree(recipe), "") == {}
+    assert_sums_are_clean(recipe)
+    assert command("verify", str(recipe)).code == 0
+    # A stranger has the recipe and the photographs.
+    images = shutil.copytree(imagenet_source / "images", tmp_path / "elsewhere" / "photographs")
+    labels = shutil.copy(imagenet_source / "val.txt", tmp_path / "elsewhere")
+    again = tmp_path / "elsewhere" / "set"
+    done = command(
+        *("generate", "imagenet", f"--images={images}", f"--label-file={labels}"),
+        *(f"--grid={recipe / 'grid.yaml'}", "--samples-per-shard=3", f"--output={again}"),
+    )
+    assert done.code == 0, done.error
+    proven = command("verify", "--pixels", str(again), f"--recipe={recipe}")
+    assert proven.code == 0, proven.out
+    assert tree(again) == tree(small_set)
+    assert samples_table(again) == samples_table(recipe)
+
+
+def test_a_set_that_differs_from_its_recipe_is_told(
+    small_set: Path, imagenet_source: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "recipe"
+    assert command("publish", str(small_set), str(recipe), "--recipe-only").code == 0
+    images = shutil.copytree(imagenet_source / "images", tmp_path / "images")
+    first = min(images.iterdir())
+    first.write_bytes(max(images.iterdir()).read_bytes())
+    again = tmp_path / "set"
+    done = command(
+        *("generate", "imagenet", f"--images={images}", f"--grid={recipe / 'grid.yaml'}"),
+        *(f"--label-file={imagenet_source / 'val.txt'}", "--samples-per-shard=3"),
+        f"--output={again}",
+    )
+    assert done.code == 0, done.error
+    assert command("verify", str(again)).code == 0
+    told = command("verify", str(again), f"--recipe={recipe}")
+    assert told.code == 1
+    others = {path for path, each in tree(again).items() if tree(small_set).get(path) != each}
+    named = {line.partition(": ")[0] for line in told.out.splitlines() if "the recipe" in line}
+    assert named == others - CARD_AND_SUMS - {"manifest.json", "files.parquet"} - {
+        path for path in others if path.startswith("receipts/")
+    }
+    assert f"variants/{PILLOW}/val-00000-of-00006.tar" in named
+    assert f"variants/{PILLOW}/val-00001-of-00006.tar" not in named
