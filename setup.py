@@ -50,6 +50,7 @@ setup(
         "dev": [
             "datasets>=4,<6",
             "hypothesis>=6.100,<7",
+            "mlcroissant>=1.1.1,<2",
             "moto[server]>=5,<6",
             "mypy>=2.4,<3",
             "pytest>=9,<10",
