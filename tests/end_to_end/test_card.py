@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -426,3 +427,19 @@ def test_a_missing_citation_file_is_refused(coco_set: Path) -> None:
     outcome = command("card", str(coco_set), "--citation=nowhere.bib")
     assert outcome.code == 1
     assert "the citation file 'nowhere.bib' does not exist" in outcome.error
+
+
+def test_the_examples_of_the_card_run(case: Case, tmp_path: Path) -> None:
+    text = (case.folder / "README.md").read_text("utf-8").replace("PATH", str(case.folder))
+    blocks = [each.partition("```")[0] for each in text.split("```python\n")[1:]]
+    assert len(blocks) == 3
+    for block in blocks:
+        program = f"{block}\nassert {'dataset' if 'dataset =' in block else 'sample'}\n"
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "HF_HOME": str(tmp_path / "hub")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
