@@ -26,6 +26,7 @@ from manifests.layout import (
     FILES,
     MANIFEST,
     PART,
+    REJECTS,
     ShardFormat,
     leaves_set,
     samples_path,
@@ -256,6 +257,11 @@ class FinishedSet:
         """Return columns of a shard's table of samples, a row a sample, rejects included."""
         path = samples_path(shard_name(shard, self.shards))
         rows: list[dict[str, Any]] = parse_parquet(self._read(path), columns).to_pylist()
+        return rows
+
+    def rejects(self, columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Return columns of the table of rejects, a row a sample that was left out."""
+        rows: list[dict[str, Any]] = parse_parquet(self._read(REJECTS), columns).to_pylist()
         return rows
 
     def images(self, variant: str, shard: int) -> Iterator[tuple[str, bytes]]:
