@@ -51,6 +51,7 @@ setup(
         "dev": [
             "datasets>=4,<6",
             "hypothesis>=6.100,<7",
+            "mlcroissant>=1.1.1,<2",
             "moto[server]>=5,<6",
             "mypy>=2.4,<3",
             "playwright>=1.50,<2",
