@@ -7,8 +7,11 @@ Python run, grids are loaded. What is not run is in :data:`NOT_RUN`, with the re
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,11 +22,17 @@ from manifests import load_grid
 from pipelines.cli import main
 from pipelines.photographs import write_coco, write_imagenet
 from tests.end_to_end.commands import command
+from tests.end_to_end.reading import manifest as read_manifest
 from tests.pages import LANGUAGES, PAGES, PROGRAMS, ROOT, Block, blocks, commands, inline_commands
 from tests.servers import Server, s3_client
 
 CLUSTERS = "docs/clusters.md"
-READING = "docs/reading.md"
+ADDING = "docs/add-a-decoder.md"
+OWN_TESTS = {
+    ADDING: "test_a_decoder_is_added_as_the_page_says",
+    "docs/reading.md": "tests/end_to_end/test_reading.py, which has the frameworks",
+}
+"""Pages whose Python blocks are tested elsewhere."""
 NOT_RUN = {
     "make": "targets are looked up in the Makefile; CI runs them",
     "pip": "extras are looked up in setup.py; CI installs them",
@@ -35,7 +44,7 @@ NOT_RUN = {
     "mvn": "make test-cluster fetches Flink so",
     "sbatch": "needs Slurm",
 }
-RUN = [page for page in PAGES if page != CLUSTERS and blocks(page)]
+RUN = [page for page in PAGES if page not in (ADDING, CLUSTERS) and blocks(page)]
 
 
 def test_every_block_has_a_language() -> None:
@@ -84,9 +93,11 @@ def test_page_runs(page: str, laid_out: Path) -> None:
         place = f"{page}:{block.line}"
         for words in called.get(block.line, []):
             _call(place, words)
-        if block.language == "python" and page != READING:
+        if block.language == "python" and page not in OWN_TESTS:
             exec(compile(block.text, place, "exec"), names)
         _write(block, laid_out)
+        if block.language == "yaml":
+            load_grid("grid.yaml")
 
 
 def _call(place: str, words: list[str]) -> None:
@@ -102,7 +113,6 @@ def _write(block: Block, folder: Path) -> None:
     """Put what the page shows into the file that its commands name."""
     if block.language == "yaml":
         (folder / "grid.yaml").write_text(block.text, "utf-8")
-        load_grid(str(folder / "grid.yaml"))
     if block.language == "bibtex":
         (folder / "set.bib").write_text(block.text, "utf-8")
 
@@ -145,3 +155,40 @@ def test_commands_for_clusters_name_options_that_exist(capsys: pytest.CaptureFix
         images = away[2].removeprefix("--images=")
         assert capsys.readouterr().err == f"sysnoise: {images!r} does not exist\n"
     assert {words[0] for words in called} - {"sysnoise"} <= NOT_RUN.keys()
+
+
+def test_a_decoder_is_added_as_the_page_says(laid_out: Path) -> None:
+    """The page applied to a copy of the code: its own test, then its commands."""
+    function, line, test = (each.text for each in blocks(ADDING) if each.language == "python")
+    assert len((function + line).splitlines()) < 30
+    code = laid_out / "code"
+    for package in ("transforms", "manifests", "pipelines"):
+        shutil.copytree(ROOT / package, code / package)
+    decoders = code / "transforms" / "decoders.py"
+    begin = "DECODERS = registry(\n    (\n"
+    before, _, after = decoders.read_text("utf-8").partition(begin)
+    decoders.write_text(f"{before}{function}\n\n{begin}{line}{after}", "utf-8")
+    _write(next(each for each in blocks(ADDING) if each.language == "yaml"), laid_out)
+    photograph = next((laid_out / "val").iterdir())
+    name = test.split("(")[0].removeprefix("def ")
+    check = f"{IMPORTS}\n{test}\n{name}(open({str(photograph)!r}, 'rb').read())\n"
+    _run_in(code, "-c", check)
+    for words in (words for each in commands(ADDING).values() for words in each):
+        _run_in(code, "-m", "pipelines.cli", *words[1:])
+    variants = read_manifest(laid_out / "gray")["variants"]
+    assert [each["decoder"]["name"] for each in variants] == ["pillow", "opencv-gray"]
+    assert variants[1]["difference"]["mean"] > 1
+
+
+IMPORTS = """
+import cv2
+import numpy as np
+from transforms.decoders import decode"""
+
+
+def _run_in(code: Path, *arguments: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(code)}
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
