@@ -1,7 +1,7 @@
 """The catalogue of noise: what every method does, and pictures of what it changes.
 
-``python -m benchmarks.catalogue`` (``make catalogue``) measures all methods, extras included, on the
-shipped photographs, and writes ``docs/catalogue.md`` and ``docs/catalogue/``.
+``python -m benchmarks.catalogue`` (``make catalogue``) measures all methods, extras included, on
+the shipped photographs, and writes ``docs/catalogue.md`` and ``docs/catalogue/``.
 """
 
 from __future__ import annotations
@@ -52,10 +52,9 @@ VARIATIONS = {
     "pillow-nearest": "The pixel under the center of the output pixel.",
     "pillow-box": "The mean of the pixels that the output pixel covers.",
     "pillow-bilinear": "A triangle of 1 pixel on each side, times the reduction.",
-    "pillow-hamming": "A sinc of 1 pixel on each side, times the reduction, under a Hamming window: "
-    "sharper than bilinear at the same cost.",
+    "pillow-hamming": "A sinc of 1 pixel on each side, times the reduction, Hamming-windowed.",
     "pillow-bicubic": "A cubic (a = -0.5) of 2 pixels on each side, times the reduction.",
-    "pillow-lanczos": "A sinc of 3 pixels on each side, times the reduction, under a Lanczos window.",
+    "pillow-lanczos": "A sinc of 3 pixels on each side, times the reduction, Lanczos-windowed.",
     "opencv-nearest": "The pixel at `floor(x * reduction)`, left of and above the center.",
     "opencv-linear": "Between the 2 x 2 nearest pixels, whatever the reduction: it aliases.",
     "opencv-area": "The mean over the area that the output pixel covers; linear where it enlarges.",
@@ -66,7 +65,7 @@ VARIATIONS = {
     "ffmpeg-bilinear": "A triangle of 1 pixel on each side, times the reduction.",
     "ffmpeg-bicubic": "A cubic of 2 pixels on each side, times the reduction.",
     "ffmpeg-area": "The mean over the area that the output pixel covers.",
-    "ffmpeg-lanczos": "A sinc of 3 pixels on each side, times the reduction, under a Lanczos window.",
+    "ffmpeg-lanczos": "A sinc of 3 pixels on each side, times the reduction, Lanczos-windowed.",
     "dali-triangular": "A triangle of 1 pixel on each side, times the reduction: DALI's default.",
     "dali-linear": "Between the 2 x 2 nearest pixels, whatever the reduction: it aliases.",
     "jpeglib-6b": "libjpeg 6b, from which the others descend.",
@@ -80,18 +79,19 @@ VARIATIONS = {
 
 INTRODUCTION = f"""# Catalogue of noise
 
-What every method of the registries does, where it comes from, and what it changes. `make catalogue`
-writes this page from the docstrings in `transforms/`, and from measurements with the versions below.
+What every method of the registries does, where it comes from, and what it changes.
+`make catalogue` writes this page from the docstrings in `transforms/`, and from measurements with
+the versions below.
 
-**Pictures** show a part of `astronaut`, encoded by Pillow as 4:2:0 JPEG of quality 90: on the left what
-the method gives, on the right its difference from the baseline, {AMPLIFIED} times as large, around gray.
-The pictures of geometries show all of `coffee`. They have {COLORS_OF_PICTURES} colors each, to be small.
-`astronaut` is NASA's, in the public domain; `coffee` is by Rachel Michetti, CC0; both come with
-scikit-image.
+**Pictures** show a part of `astronaut`, encoded by Pillow as 4:2:0 JPEG of quality 90: on the left
+what the method gives, on the right its difference from the baseline, {AMPLIFIED} times as large,
+around gray. Those of geometries show `coffee`. Each is reduced to {COLORS_OF_PICTURES} colors, to be
+small. `astronaut` is NASA's, in the public domain; `coffee` is by Rachel Michetti, CC0; both come
+with scikit-image.
 
 **Figures** are mean / maximum absolute difference from the baseline, of 255 levels, over the six
-photographs that scikit-image and scikit-learn ship, as JPEGs of quality 90. [Methods beyond the common
-wheels](methods.md) tells how they relate to each other.
+photographs that scikit-image and scikit-learn ship, as JPEGs of quality 90.
+[Methods beyond the common wheels](methods.md) tells how some of them relate to each other.
 """
 
 SECTIONS = {
@@ -102,12 +102,12 @@ Against `pillow`, on 4:4:4, 4:2:2 and 4:2:0 JPEGs. All ignore the orientation in
 """,
     "resize": f"""## Resizes
 
-Against `pillow-bilinear`, on 4:2:0 JPEGs decoded by Pillow, to a shorter side of {SHORTER_SIDE} pixels.
+Against `pillow-bilinear`, on 4:2:0 JPEGs decoded by Pillow, to a shorter side of {SHORTER_SIDE}
+pixels.
 """,
     "color": """## Colors
 
-Against `rgb`, on 4:2:0 JPEGs decoded by Pillow, without a resize. Conversions that name a matrix are
-linear, in integers, and rounded once, half up.
+Against `rgb`, on 4:2:0 JPEGs decoded by Pillow, without a resize.
 """,
     "geometry": """## Geometries
 
