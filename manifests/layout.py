@@ -54,6 +54,12 @@ def shard_name(shard: int, shards: int) -> str:
     return f"{shard:0{width}d}-of-{shards:0{width}d}"
 
 
+def leaves_set(path: str) -> bool:
+    """Whether a path that a set names could lead out of its root."""
+    parts = path.split("/")
+    return bool({"", ".", ".."} & {*parts}) or "\\" in path or ":" in path
+
+
 def variant_slug(variant_id: str) -> str:
     """``decoder__resize__color``, the name of a variant where a slash cannot stand."""
     return variant_id.replace("/", "__")

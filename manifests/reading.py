@@ -1,37 +1,123 @@
-"""Reading a finished set: its manifest, its samples and the images of a variant.
+"""Reading a finished set: its manifest, its samples and the images of its variants.
 
-Loads neither Beam nor the codecs that made the set; PNG and WebP are decoded with Pillow.
+Loads neither Beam nor the codecs that made the set; PNG and WebP are decoded with Pillow. Remote
+files are read through fsspec as they are: for long jobs, ``sysnoise fetch`` brings a checked copy.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import json
 import posixpath
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from itertools import zip_longest
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 import fsspec
-import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
+import pyarrow.compute as pc
 from fsspec.core import url_to_fs
 
-from manifests.layout import FILES, MANIFEST, ShardFormat, samples_path, shard_name, variant_path
+from manifests.layout import (
+    FILES,
+    MANIFEST,
+    PART,
+    REJECTS,
+    ShardFormat,
+    leaves_set,
+    samples_path,
+    shard_name,
+)
+from manifests.part import PartError, held_variants
 from manifests.schema import validate_manifest
-from manifests.tables import parse_parquet
-from transforms.arrays import Pixels
+from manifests.stored import StoredSample, decode_stored, stored_images, stored_samples
+from manifests.tables import FILES_SCHEMA, SampleStatus, parse_parquet
+from transforms.arrays import Pixels, pixel_digest
+
+Item = TypeVar("Item", covariant=True)
+
+
+class Parse(Protocol[Item]):
+    """Reads a shard file, as :mod:`manifests.stored` has it."""
+
+    def __call__(
+        self, opened: BinaryIO, shard_format: ShardFormat, image_format: str
+    ) -> Iterator[Item]:
+        """Yield what the file holds."""
 
 
 class SetError(Exception):
-    """A folder that is not a finished set, or one that lacks what its manifest names."""
+    """A folder that is not a finished set, or one that is not what its manifest says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What all variants of a sample have in common.
+
+    Attributes:
+        key: of the sample.
+        label: of ImageNet, 0-based in wnid order.
+        image_id: of COCO.
+        targets: COCO's objects in the pixels of the image: ``bbox`` as x, y, width, height. Their
+            ``segmentation`` is COCO's own in tars, and run-length text of pycocotools in Parquet.
+        geometry: how the source image became this one: sizes, crop, padding, ``scale_x`` and
+            ``scale_y``.
+        geometry_exif: the same for the variants of decoders that apply the EXIF orientation, where
+            the grid has such.
+    """
+
+    key: str
+    label: int | None
+    image_id: int | None
+    targets: Sequence[Mapping[str, Any]] | None
+    geometry: Mapping[str, Any]
+    geometry_exif: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(Described):
+    """A sample of one variant.
+
+    Attributes:
+        image: uint8, shape (H, W, 3), RGB; it may be read-only.
+    """
+
+    image: Pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedSample(Described):
+    """A sample of several variants side by side.
+
+    Attributes:
+        images: by id of the variant; where the stored bytes are the same, so is the array.
+    """
+
+    images: Mapping[str, Pixels]
+
+
+@dataclass(frozen=True)
+class ShardFile:
+    """A file of a variant, as the files table names it.
+
+    Attributes:
+        path: where its bytes are, relative to the root; another variant's for a duplicate.
+        bytes: its length.
+        sha256: in hexadecimal.
+    """
+
+    path: str
+    bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True)
 class FinishedSet:
-    """A finished set.
+    """A finished set, or a copy of some of its variants.
 
     Attributes:
         url: of its root.
@@ -56,9 +142,116 @@ class FinishedSet:
         return {variant["id"]: variant for variant in self.manifest["variants"]}
 
     @property
+    def baseline(self) -> str:
+        """Id of the variant that noise is measured against."""
+        return str(self.manifest["grid"]["baseline"])
+
+    @property
     def image_format(self) -> str:
         """The format of the stored images: ``png``, ``webp``, ``jxl`` or ``npy``."""
         return str(self.manifest["image_format"]["name"])
+
+    @property
+    def shard_format(self) -> ShardFormat:
+        """The format of the shards that are read: the first, where the set has both."""
+        return ShardFormat(self.manifest["formats"][0])
+
+    @functools.cached_property
+    def held(self) -> tuple[str, ...]:
+        """Ids of the variants whose images are at hand, in grid order.
+
+        Raises:
+            SetError: ``part.json`` is damaged.
+        """
+        try:
+            part = self.fs.cat_file(posixpath.join(self.path, PART))
+        except FileNotFoundError:
+            part = None
+        try:
+            return held_variants(self.manifest, part)
+        except PartError as error:
+            raise SetError(f"{self.url!r}: {error}") from error
+
+    def iterate(self, variant: str, shards: Iterable[int] | None = None) -> Iterator[Sample]:
+        """Yield the samples of a variant, in stored order.
+
+        Args:
+            variant: id or slug.
+            shards: numbers of shards; None for all.
+
+        Raises:
+            SetError: the set does not hold the variant, or a file is missing or damaged.
+        """
+        for shard in self._chosen(shards):
+            file = self.shard_file(variant, shard)
+            for stored in self._read_shard(file, stored_samples):
+                yield Sample(image=self._decoded(file, stored), **_description(stored))
+
+    def paired(
+        self, variants: Sequence[str], shards: Iterable[int] | None = None
+    ) -> Iterator[PairedSample]:
+        """Yield each sample with its images of several variants.
+
+        Args:
+            variants: ids or slugs; at least one.
+            shards: numbers of shards; None for all.
+
+        Raises:
+            SetError: as :meth:`iterate`, or the variants do not hold the same samples.
+        """
+        ids = [self._variant_id(variant) for variant in variants]
+        for shard in self._chosen(shards):
+            files = [self.shard_file(each, shard) for each in ids]
+            streams = (self._read_shard(file, stored_samples) for file in files)
+            for row in zip_longest(*streams):
+                keys = [stored and stored.key for stored in row]
+                if len(set(keys)) != 1:
+                    found = dict(zip((file.path for file in files), keys, strict=True))
+                    raise SetError(
+                        f"reading {self.url!r} in pairs: the variants hold other samples at one "
+                        f"place of shard {shard}: {found}; 'sysnoise verify' finds the damage"
+                    )
+                yield self._pair(ids, files, row)
+
+    def _pair(
+        self, ids: Sequence[str], files: Sequence[ShardFile], row: Sequence[StoredSample]
+    ) -> PairedSample:
+        decoded: dict[bytes, Pixels] = {}
+        for file, stored in zip(files, row, strict=True):
+            if stored.image not in decoded:
+                decoded[stored.image] = self._decoded(file, stored)
+        images = {each: decoded[stored.image] for each, stored in zip(ids, row, strict=True)}
+        return PairedSample(images=images, **_description(row[0]))
+
+    def check_shard(self, variant: str, shard: int) -> None:
+        """Read a shard of a variant whole and compare it with what the set says.
+
+        Args:
+            variant: id or slug.
+            shard: its number.
+
+        Raises:
+            SetError: its length, sha256, samples, their order or their pixels are others.
+        """
+        file = self.shard_file(variant, shard)
+        data = self._read(file.path)
+        sha256 = hashlib.sha256(data).hexdigest()
+        if (len(data), sha256) != (file.bytes, file.sha256):
+            raise self._damaged(
+                file,
+                f"it has {len(data)} bytes with the sha256 {sha256}, expected {file.bytes} with "
+                f"{file.sha256}",
+            )
+        slug = self.variants[self._variant_id(variant)]["slug"]
+        rows = self.samples(shard, ["key", "status", slug])
+        expected = {row["key"]: row[slug] for row in rows if row["status"] == SampleStatus.OK.value}
+        samples = list(self._parsed(file, io.BytesIO(data), stored_samples))
+        keys = [stored.key for stored in samples]
+        if keys != list(expected):
+            raise self._damaged(file, f"it holds the samples {keys}, expected {list(expected)}")
+        for stored in samples:
+            if pixel_digest(self._decoded(file, stored)) != expected[stored.key]:
+                raise self._damaged(file, f"{stored.key!r} has other pixels than its digest says")
 
     def samples(self, shard: int, columns: Sequence[str]) -> list[dict[str, Any]]:
         """Return columns of a shard's table of samples, a row a sample, rejects included."""
@@ -66,37 +259,123 @@ class FinishedSet:
         rows: list[dict[str, Any]] = parse_parquet(self._read(path), columns).to_pylist()
         return rows
 
-    def images(self, variant_id: str, shard: int) -> Iterator[tuple[str, bytes]]:
+    def rejects(self, columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Return columns of the table of rejects, a row a sample that was left out."""
+        rows: list[dict[str, Any]] = parse_parquet(self._read(REJECTS), columns).to_pylist()
+        return rows
+
+    def images(self, variant: str, shard: int) -> Iterator[tuple[str, bytes]]:
         """Yield key and encoded image of each sample of a shard, in stored order.
 
-        A file that was left out as a duplicate is read where its bytes are.
+        Raises:
+            SetError: as :meth:`iterate`.
+        """
+        return self._read_shard(self.shard_file(variant, shard), stored_images)
+
+    def shard_file(self, variant: str, shard: int) -> ShardFile:
+        """Return the file that holds a shard of a variant.
+
+        A file that was left out as a duplicate is where its bytes are.
 
         Raises:
-            SetError: the set has no such file, or it is not at hand.
+            SetError: the set has no such variant or shard, or does not hold its images.
         """
-        shard_format = ShardFormat(self.manifest["formats"][0])
-        split = self.manifest["dataset"]["split"]
-        name = shard_name(shard, self.shards)
-        path = variant_path(variant_id, split, name, shard_format)
-        if path not in self._same_as:
-            raise SetError(f"{self.url!r} has no file {path!r}")
-        stored = self._same_as[path] or path
+        variant_id = self._variant_id(variant)
+        if variant_id not in self.held:
+            raise SetError(
+                f"{self.url!r} is a copy without the images of {variant_id!r}; it holds those of "
+                f"{', '.join(self.held) or 'no variant'}"
+            )
+        if variant_id not in self._known_files:
+            self._known_files[variant_id] = self._files_of(variant_id)
         try:
-            with self.fs.open(posixpath.join(self.path, stored), "rb") as opened:
-                yield from stored_images(opened, shard_format, self.image_format)
-        except FileNotFoundError as error:
-            raise SetError(f"{self.url!r} lacks {stored!r}") from error
+            return self._known_files[variant_id][shard]
+        except KeyError as error:
+            raise SetError(f"{self.url!r} has no shard {shard}, but {self.shards}") from error
 
     @functools.cached_property
-    def _same_as(self) -> dict[str, str | None]:
-        table = parse_parquet(self._read(FILES), ["path", "same_as"])
-        return {row["path"]: row["same_as"] for row in table.to_pylist()}
+    def _known_files(self) -> dict[str, dict[int, ShardFile]]:
+        return {}
+
+    def _files_of(self, variant_id: str) -> dict[int, ShardFile]:
+        """Return the files of a variant by shard; no path may leave the set."""
+        table = self._files_table
+        chosen = pc.and_(
+            pc.equal(table["variant"], variant_id),
+            pc.equal(table["format"], self.shard_format.value),
+        )
+        files = {
+            row["shard"]: ShardFile(row["same_as"] or row["path"], row["bytes"], row["sha256"])
+            for row in table.filter(chosen).to_pylist()
+        }
+        for file in files.values():
+            if leaves_set(file.path):
+                raise SetError(f"{FILES} of {self.url!r} names {file.path!r}, outside of the set")
+        return files
+
+    @functools.cached_property
+    def _files_table(self) -> pa.Table:
+        data, sha256 = self._read(FILES), self.manifest["files"]["sha256"]
+        found = hashlib.sha256(data).hexdigest()
+        if found != sha256:
+            raise SetError(
+                f"{FILES} of {self.url!r} has the sha256 {found}, expected {sha256}; fetch it again"
+            )
+        return parse_parquet(data, FILES_SCHEMA.names)
+
+    def _variant_id(self, variant: str) -> str:
+        for variant_id, described in self.variants.items():
+            if variant in (variant_id, described["slug"]):
+                return variant_id
+        raise SetError(
+            f"{self.url!r} has no variant {variant!r}; it has {', '.join(self.variants)}"
+        )
+
+    def _chosen(self, shards: Iterable[int] | None) -> Iterable[int]:
+        return range(self.shards) if shards is None else shards
+
+    def _read_shard(self, file: ShardFile, parse: Parse[Item]) -> Iterator[Item]:
+        try:
+            opened = self.fs.open(posixpath.join(self.path, file.path), "rb")
+        except FileNotFoundError as error:
+            raise SetError(f"{self.url!r} lacks {file.path!r}") from error
+        with opened:
+            yield from self._parsed(file, opened, parse)
+
+    def _parsed(self, file: ShardFile, opened: BinaryIO, parse: Parse[Item]) -> Iterator[Item]:
+        try:
+            yield from parse(opened, self.shard_format, self.image_format)
+        except (OSError, ValueError, KeyError, tarfile.TarError, pa.ArrowException) as error:
+            raise self._damaged(file, f"it cannot be read: {error}") from error
+
+    def _decoded(self, file: ShardFile, stored: StoredSample) -> Pixels:
+        try:
+            return decode_stored(stored.image, self.image_format)
+        except (OSError, ValueError, SyntaxError) as error:  # As Pillow has it.
+            raise self._damaged(file, f"the image of {stored.key!r}: {error}") from error
+
+    def _damaged(self, file: ShardFile, problem: str) -> SetError:
+        return SetError(
+            f"{file.path!r} of {self.url!r} is damaged: {problem}; fetch it again, or see "
+            "'sysnoise verify'"
+        )
 
     def _read(self, relative: str) -> bytes:
         try:
             return bytes(self.fs.cat_file(posixpath.join(self.path, relative)))
         except FileNotFoundError as error:
             raise SetError(f"{self.url!r} lacks {relative!r}") from error
+
+
+def _description(stored: StoredSample) -> dict[str, Any]:
+    """Return the fields of :class:`Described`."""
+    fields = stored.fields
+    return {
+        "key": stored.key,
+        "targets": fields.get("annotations"),
+        "geometry": fields["geometry"],
+        **{name: fields.get(name) for name in ("label", "image_id", "geometry_exif")},
+    }
 
 
 def open_set(url: str) -> FinishedSet:
@@ -119,49 +398,3 @@ def open_set(url: str) -> FinishedSet:
         raise SetError(f"reading {MANIFEST} of {url!r}: {error}") from error
     validate_manifest(manifest)
     return FinishedSet(url, fs, path, manifest)
-
-
-def stored_images(
-    opened: BinaryIO, shard_format: ShardFormat, image_format: str
-) -> Iterator[tuple[str, bytes]]:
-    """Yield key and encoded image of each sample of a shard file, in stored order.
-
-    Args:
-        opened: the file.
-        shard_format: its format.
-        image_format: of the images in it.
-    """
-    if shard_format is ShardFormat.PARQUET:
-        parquet = pq.ParquetFile(opened)
-        for group in range(parquet.num_row_groups):
-            for row in parquet.read_row_group(group, columns=["key", "image.bytes"]).to_pylist():
-                yield row["key"], row["image"]["bytes"]
-        return
-    with tarfile.open(fileobj=opened, mode="r:") as tar:
-        for member in tar:
-            key, _, extension = posixpath.basename(member.name).partition(".")
-            content = tar.extractfile(member)
-            if extension == image_format and content is not None:
-                yield key, content.read()
-
-
-def decode_stored(data: bytes, image_format: str) -> Pixels:
-    """Decode a stored image.
-
-    Args:
-        data: the bytes of the image.
-        image_format: ``png``, ``webp``, ``jxl`` (needs imagecodecs) or ``npy``.
-
-    Returns:
-        uint8, shape (H, W, 3), RGB.
-    """
-    if image_format == "npy":
-        return np.asarray(np.load(io.BytesIO(data), allow_pickle=False), np.uint8)
-    if image_format == "jxl":
-        import imagecodecs
-
-        return np.asarray(imagecodecs.jpegxl_decode(data), np.uint8)
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("RGB"))

@@ -57,6 +57,7 @@ def command_parser() -> argparse.ArgumentParser:
     _add_verify(commands)
     _add_card(commands)
     _add_transfers(commands)
+    _add_report(commands)
     return parser
 
 
@@ -309,6 +310,29 @@ def _add_transfers(commands: Any) -> None:
         help="no images: what it takes to make the set again from the source images and prove it",
     )
     _add_variants(fetch)
+
+
+def _add_report(commands: Any) -> None:
+    report = _command(commands, "report", "show a finished set on one page that needs no network")
+    report.add_argument("set", metavar="OUT", help="the set, path or fsspec URL")
+    report.add_argument("-o", "--output", required=True, metavar="FILE", help="the HTML file")
+    report.add_argument(
+        "--samples",
+        type=_positive,
+        default=16,
+        metavar="N",
+        help="in the gallery (default: %(default)s)",
+    )
+    report.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="in the gallery, at most 12; may be given again (default: those that differ most)",
+    )
+    report.add_argument(
+        "--png-dir", metavar="DIR", help="also write the plots there, as PNG files (extra: report)"
+    )
 
 
 def _add_variants(parser: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -276,6 +277,30 @@ def _fetch(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
     print(transfer(arguments.set, arguments.target, arguments.variant).summary())
 
 
+def _report(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    from manifests.reading import SetError
+    from pipelines.report.compose import make_report, write_plots, write_report
+
+    if arguments.png_dir:
+        _require_plots()
+    try:
+        report = make_report(arguments.set, arguments.variant, arguments.samples)
+    except SetError as error:
+        raise InputError(str(error)) from error
+    size = write_report(report, arguments.output)
+    print(f"{arguments.output}: {size / 1e6:.1f} MB")
+    if arguments.png_dir:
+        print(*write_plots(report, arguments.png_dir), sep="\n")
+
+
+def _require_plots() -> None:
+    """Refuse plots where their library, an extra, is not installed."""
+    from transforms.methods import install_line
+
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError(f"--png-dir needs matplotlib: {install_line('report')}")
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "imagenet": _generate_imagenet,
     "coco": _generate_coco,
@@ -284,6 +309,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "verify": _verify,
     "card": _card,
     "publish": _publish,
+    "report": _report,
     "fetch": _fetch,
     "grids": _grids,
     "codecs": _codecs,

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from manifests.changes import field_changes
-from manifests.reading import FinishedSet, SetError, decode_stored, open_set
+from manifests.reading import FinishedSet, SetError, open_set
+from manifests.stored import decode_stored
 from pipelines.errors import InputError, listed
 from transforms.difference import Difference, difference, identical
 

@@ -16,7 +16,7 @@ from typing import Any
 from manifests import layout
 from manifests.changes import plan_changes
 from manifests.layout import ShardFormat, variant_path
-from manifests.reading import stored_images
+from manifests.stored import stored_images
 from manifests.tables import Duplicates, SampleStatus, parse_parquet
 from pipelines.commit import remove_file, remove_folder, write_file
 from pipelines.errors import OutputError, listed

@@ -121,7 +121,7 @@ def verify(url: str, wanted: Wanted) -> Report:
         return _report(
             url, [first], [Problem(layout.PART, str(error))], NO_MORE.format(layout.PART)
         )
-    part = _part(manifest, held, wanted)
+    part = _part(url, manifest, held, wanted)
     if wanted.depth is Depth.PIXELS:
         _prepare_decoding(manifest)
     if layout.FILES not in present:
@@ -171,13 +171,13 @@ def _make_again(
     return regenerate(target, sound, regeneration.samples, regeneration.images)
 
 
-def _part(manifest: Manifest, held: Sequence[str], wanted: Wanted) -> Part:
+def _part(url: str, manifest: Manifest, held: Sequence[str], wanted: Wanted) -> Part:
     ids = [variant["id"] for variant in manifest["variants"]]
     for variant in wanted.variants:
         if variant not in ids:
             raise UsageError(unknown_name("variant", variant, ids))
         if variant not in held:
-            raise UsageError(f"the set holds no images of {variant!r}, as {layout.PART} says")
+            raise UsageError(f"{url!r} holds no images of {variant!r}, as {layout.PART} says")
     count = manifest["counts"]["shards"]
     shards = wanted.shards.resolve(count) if wanted.shards else range(count)
     variants = frozenset(wanted.variants or held)

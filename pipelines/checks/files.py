@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.layout import ShardFormat
-from manifests.reading import decode_stored
+from manifests.stored import decode_stored
 from pipelines.checks.records import Checked, FileRow, Holders, Problem, unreadable
 from pipelines.errors import named
 from pipelines.storage import Root, open_file

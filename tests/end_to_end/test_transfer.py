@@ -13,6 +13,7 @@ import fsspec
 import pytest
 
 from tests.end_to_end.commands import command
+from tests.end_to_end.damage import flip_bit
 from tests.end_to_end.disturbed import Started, wait_for
 from tests.end_to_end.reading import manifest, samples_table, tree
 from tests.servers import FLIPPED, Fault, Server, flipped, http_server, s3_objects
@@ -192,8 +193,7 @@ def test_a_bit_flipped_on_the_way_up_is_caught_and_named(small_set: Path, s3: Se
 def test_a_damaged_copy_is_mended(small_set: Path, tmp_path: Path) -> None:
     target = tmp_path / "copy"
     assert command("publish", str(small_set), str(target)).code == 0
-    shard = target / SHARD
-    shard.write_bytes(flipped(shard.read_bytes()))
+    flip_bit(target / SHARD)
     done = command("publish", str(small_set), str(target))
     assert done.code == 0, done.error
     assert "1 of them copied" in done.out
@@ -202,8 +202,7 @@ def test_a_damaged_copy_is_mended(small_set: Path, tmp_path: Path) -> None:
 
 def test_a_damaged_set_is_not_published(small_set: Path, tmp_path: Path) -> None:
     damaged = shutil.copytree(small_set, tmp_path / "damaged")
-    shard = damaged / SHARD
-    shard.write_bytes(flipped(shard.read_bytes()))
+    flip_bit(damaged / SHARD)
     failed = command("publish", str(damaged), str(tmp_path / "published"))
     assert failed.code == 1
     assert SHARD in failed.out
@@ -260,7 +259,7 @@ def test_unknown_variants_and_sets_are_refused(small_set: Path, tmp_path: Path) 
 def test_a_set_with_an_edited_index_is_not_fetched(small_set: Path, tmp_path: Path) -> None:
     for path in ("manifest.json", "files.parquet"):
         edited = shutil.copytree(small_set, tmp_path / path.partition(".")[0])
-        (edited / path).write_bytes(flipped((edited / path).read_bytes()))
+        flip_bit(edited / path)
         failed = command("fetch", str(edited), str(tmp_path / "copy"))
         assert failed.code == 1
         assert f"  {path}: " in failed.error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from manifests.reading import decode_stored
+from manifests.stored import decode_stored
 from transforms.arrays import Pixels
 from transforms.encoders import ENCODERS, encode
 

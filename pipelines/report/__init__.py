@@ -1,0 +1,1 @@
+"""``sysnoise report``: a finished set as one page."""

@@ -1,0 +1,71 @@
+"""From a set to its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from manifests.reading import FinishedSet, open_set
+from pipelines.commit import write_file
+from pipelines.errors import UsageError
+from pipelines.report.collect import read_tables
+from pipelines.report.gallery import MAX_VARIANTS, chosen_variants, make_gallery
+from pipelines.report.page import Report, render_page
+from pipelines.storage import open_output
+from transforms.methods import unknown_name
+
+SAMPLES = 16
+
+
+def make_report(url: str, variants: Sequence[str], samples: int) -> Report:
+    """Read what the report of a set shows.
+
+    Args:
+        url: of the set, path or fsspec URL.
+        variants: ids of the gallery's variants; empty for those that differ most.
+        samples: number of the gallery's samples.
+
+    Raises:
+        UsageError: the set does not hold such variants, or there are more than 12.
+        SetError: it is no finished set, or a file is missing or damaged.
+    """
+    found = open_set(url)
+    _check_variants(found, variants)
+    tables = read_tables(found)
+    chosen = list(variants) or chosen_variants(found, tables.groups)
+    gallery = make_gallery(found, chosen, samples) if chosen else None
+    return Report(found, tables, gallery)
+
+
+def _check_variants(found: FinishedSet, variants: Sequence[str]) -> None:
+    if len(variants) > MAX_VARIANTS:
+        raise UsageError(f"the gallery shows at most {MAX_VARIANTS} variants, not {len(variants)}")
+    for variant in variants:
+        if variant not in found.held:
+            raise UsageError(unknown_name("variant", variant, found.held))
+
+
+def write_report(report: Report, path: str) -> int:
+    """Write the page, whole or not at all, and return its length in bytes.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    folder, _, name = path.rpartition("/")
+    data = render_page(report).encode()
+    write_file(open_output(folder or "."), name, data)
+    return len(data)
+
+
+def write_plots(report: Report, folder: str) -> list[str]:
+    """Write the plots as PNG files, and return their paths.
+
+    Raises:
+        OutputError: one cannot be written.
+    """
+    from pipelines.report.plots import draw_plots
+
+    root = open_output(folder)
+    files = draw_plots(report)
+    for name, data in files.items():
+        write_file(root, name, data)
+    return [root.child(name) for name in files]

@@ -1,0 +1,162 @@
+"""The gallery of the report: small crops of some samples in some variants, each stored once."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from manifests.reading import FinishedSet
+from manifests.stored import decode_stored
+from manifests.tables import SampleStatus
+from pipelines.report.collect import AXES, changed_axes
+from transforms.arrays import Pixels
+
+SIDE = 96
+"""Pixels: the largest width and height of a crop."""
+MAX_VARIANTS = 12
+SHARDS = 4
+"""From which samples are taken at most, so that few files are read."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A sample of the gallery.
+
+    Attributes:
+        key: of the sample.
+        title: label or image id, as text.
+        pictures: number of the picture of each variant, in the order of the gallery's variants.
+    """
+
+    key: str
+    title: str
+    pictures: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Crops of some samples in some variants.
+
+    Attributes:
+        variants: ids.
+        samples: in key order.
+        pictures: distinct crops as PNG files.
+    """
+
+    variants: Sequence[str]
+    samples: Sequence[Shown]
+    pictures: Sequence[bytes]
+
+
+@dataclass
+class _Pictures:
+    """Distinct crops, numbered as they come."""
+
+    files: list[bytes] = field(default_factory=list)
+    numbers: dict[bytes, int] = field(default_factory=dict)
+
+    def add(self, pixels: Pixels) -> int:
+        digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
+        if digest not in self.numbers:
+            self.numbers[digest] = len(self.files)
+            self.files.append(_png(pixels))
+        return self.numbers[digest]
+
+
+def make_gallery(found: FinishedSet, variants: Sequence[str], count: int) -> Gallery:
+    """Read the crops.
+
+    Args:
+        found: the set.
+        variants: ids, all held.
+        count: number of samples.
+
+    Raises:
+        SetError: a file is missing or damaged.
+    """
+    pictures = _Pictures()
+    samples = []
+    for shard, rows in _chosen_samples(found, count).items():
+        keys = [row["key"] for row in rows]
+        crops = [_crops(found, variant, shard, keys) for variant in variants]
+        for row in rows:
+            numbers = [pictures.add(each[row["key"]]) for each in crops]
+            samples.append(Shown(row["key"], _title(row), numbers))
+    return Gallery(variants, samples, pictures.files)
+
+
+def chosen_variants(found: FinishedSet, groups: Sequence[Sequence[str]]) -> list[str]:
+    """Return the variants that a gallery shows by itself.
+
+    The baseline, then by turns of each axis the variants that differ from it in that axis alone,
+    those with the largest mean difference first, then all others in this order. Of variants with
+    the same pixels, only the first is shown.
+    """
+    variants = found.variants
+    baseline = variants[found.baseline]
+    ordered = sorted(found.held, key=lambda each: -(variants[each]["difference"]["mean"] or 0))
+    axes = {each: changed_axes(variants[each], baseline) for each in ordered}
+    turns = zip_longest(*([each for each in ordered if axes[each] == (axis,)] for axis in AXES))
+    first = {*found.held} & {found.baseline}
+    same = {each: group[0] for group in groups for each in group}
+    shown: dict[str, str] = {}
+    for each in (*first, *filter(None, chain(*turns)), *ordered):
+        shown.setdefault(same.get(each, each), each)
+    return list(shown.values())[:MAX_VARIANTS]
+
+
+def spread(length: int, count: int) -> list[int]:
+    """Return up to ``count`` positions, evenly spread over a sequence."""
+    return [each * length // min(count, length) for each in range(min(count, length))]
+
+
+def central_crop(pixels: Pixels) -> Pixels:
+    """Return the middle of an image: up to 96 x 96 pixels, uint8, shape (H, W, 3)."""
+    top, left = (max(0, (side - SIDE) // 2) for side in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[top : top + SIDE, left : left + SIDE])
+
+
+def _chosen_samples(found: FinishedSet, count: int) -> dict[int, list[dict[str, Any]]]:
+    """Return rows of the samples table by shard: spread over shards, and in each over its keys."""
+    described = ("image_id",) if found.manifest["dataset"]["kind"] == "coco" else _LABEL
+    shards = spread(found.shards, SHARDS)
+    by_shard = {}
+    for index, shard in enumerate(shards):
+        rows = found.samples(shard, ["key", "status", *described])
+        accepted = [row for row in rows if row["status"] == SampleStatus.OK.value]
+        share = count * (index + 1) // len(shards) - count * index // len(shards)
+        by_shard[shard] = [accepted[place] for place in spread(len(accepted), share)]
+    return by_shard
+
+
+_LABEL = ("label", "wnid", "class_name")
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    if "image_id" in row:
+        return f"image {row['image_id']}"
+    known = [str(row[name]) for name in _LABEL if row[name] is not None]
+    return f"label {' '.join(known)}"
+
+
+def _crops(found: FinishedSet, variant: str, shard: int, keys: Sequence[str]) -> dict[str, Pixels]:
+    wanted, crops = {*keys}, {}
+    for key, data in found.images(variant, shard):
+        if key in wanted:
+            crops[key] = central_crop(decode_stored(data, found.image_format))
+        if len(crops) == len(wanted):
+            break
+    return crops
+
+
+def _png(pixels: Pixels) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -1,0 +1,124 @@
+"use strict";
+
+// Tables: a click on a heading sorts by its column, another click turns the order round.
+for (const table of document.querySelectorAll("table.sortable")) {
+  const headings = [...table.tHead.rows[0].cells];
+  headings.forEach((heading, column) => {
+    heading.querySelector("button").addEventListener("click", () => {
+      const order = heading.getAttribute("aria-sort") === "descending" ? "ascending" : "descending";
+      headings.forEach((other) => other.removeAttribute("aria-sort"));
+      heading.setAttribute("aria-sort", order);
+      const value = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent;
+      const rows = [...table.tBodies[0].rows].sort((one, other) => {
+        const [a, b] = [value(one), value(other)];
+        const difference = a === "" || b === "" ? (a === "") - (b === "") : compare(a, b);
+        return a === "" || b === "" || order === "ascending" ? difference : -difference;
+      });
+      table.tBodies[0].append(...rows);
+    });
+  });
+}
+
+function compare(a, b) {
+  return Number.isNaN(Number(a)) ? a.localeCompare(b, "en") : Number(a) - Number(b);
+}
+
+// Gallery.
+const gallery = JSON.parse(document.getElementById("gallery-data")?.textContent ?? "null");
+if (gallery) {
+  const element = (id) => document.getElementById(id);
+  const decoded = new Map();
+
+  // The pixels as they are stored: no color space is converted, and no alpha is multiplied.
+  const pixels = async (picture) => {
+    if (!decoded.has(picture)) {
+      const bytes = Uint8Array.from(atob(gallery.pictures[picture]), (each) => each.charCodeAt(0));
+      const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }), {
+        colorSpaceConversion: "none",
+        premultiplyAlpha: "none",
+      });
+      const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d", {
+        willReadFrequently: true,
+      });
+      context.drawImage(bitmap, 0, 0);
+      decoded.set(picture, context.getImageData(0, 0, bitmap.width, bitmap.height));
+    }
+    return decoded.get(picture);
+  };
+
+  const paint = (id, image, label) => {
+    const canvas = element(id);
+    [canvas.width, canvas.height] = [image.width, image.height];
+    canvas.getContext("2d").putImageData(image, 0, 0);
+    canvas.setAttribute("aria-label", label);
+  };
+
+  const show = async () => {
+    const sample = gallery.samples[element("sample").value];
+    const [first, second] = ["first", "second"].map((id) => Number(element(id).value));
+    const factor = Number(element("factor").value);
+    const [a, b] = await Promise.all([first, second].map((each) => pixels(sample.pictures[each])));
+    const difference = new ImageData(a.width, a.height);
+    const counts = [0, 1, 2].map(() => new Array(256).fill(0));
+    let [sum, maximum] = [0, 0];
+    for (let index = 0; index < a.data.length; index += 4) {
+      for (let channel = 0; channel < 3; channel += 1) {
+        const value = Math.abs(a.data[index + channel] - b.data[index + channel]);
+        difference.data[index + channel] = Math.min(255, value * factor);
+        counts[channel][value] += 1;
+        sum += value;
+        maximum = Math.max(maximum, value);
+      }
+      difference.data[index + 3] = 255;
+    }
+    const [one, other] = [gallery.variants[first], gallery.variants[second]];
+    paint("first-picture", a, `${sample.key} in ${one}`);
+    paint("second-picture", b, `${sample.key} in ${other}`);
+    paint("difference-picture", difference, `Difference times ${factor} of ${one} and ${other}`);
+    element("first-caption").textContent = one;
+    element("second-caption").textContent = other;
+    element("difference-caption").textContent = `difference × ${factor}`;
+    const mean = (sum / (a.width * a.height * 3)).toFixed(4);
+    element("difference-text").textContent =
+      `${sample.key}, ${sample.title}, middle ${a.width} × ${a.height} pixels: ` +
+      `mean difference ${mean}, largest ${maximum}.`;
+    drawHistogram(element("histogram"), counts, maximum);
+    element("gallery-view").dataset.shown = `${sample.key} ${first} ${second} ${factor}`;
+    element("histogram").dataset.counts = JSON.stringify(counts);
+  };
+
+  for (const id of ["sample", "first", "second", "factor"]) {
+    element(id).addEventListener("change", show);
+  }
+  show();
+}
+
+// Counts on a logarithmic scale, a group of three bars a difference.
+function drawHistogram(canvas, counts, maximum) {
+  const context = canvas.getContext("2d");
+  const { width, height } = canvas;
+  const [left, bottom] = [48, height - 28];
+  const last = Math.max(8, maximum);
+  const top = Math.log10(1 + Math.max(...counts.flat()));
+  const step = (width - left - 8) / (last + 1);
+  context.clearRect(0, 0, width, height);
+  context.font = "14px sans-serif";
+  context.fillStyle = "#55606d";
+  context.textAlign = "center";
+  for (let value = 0; value <= last; value += Math.ceil((last + 1) / 16)) {
+    context.fillText(String(value), left + (value + 0.5) * step, height - 8);
+  }
+  context.textAlign = "right";
+  for (let exponent = 0; Math.log10(1 + 10 ** exponent) <= top; exponent += 1) {
+    const y = bottom - (Math.log10(1 + 10 ** exponent) / top) * (bottom - 12);
+    context.fillText((10 ** exponent).toLocaleString("en"), left - 6, y + 5);
+  }
+  ["#b3261e", "#1e7b34", "#0b5394"].forEach((color, channel) => {
+    context.fillStyle = color;
+    counts[channel].slice(0, last + 1).forEach((count, value) => {
+      const size = top ? (Math.log10(1 + count) / top) * (bottom - 12) : 0;
+      const bar = Math.max(1, (step - 2) / 3);
+      context.fillRect(left + value * step + channel * bar, bottom - size, bar, size);
+    });
+  });
+}

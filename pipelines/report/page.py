@@ -1,0 +1,383 @@
+"""The report as one HTML page that needs no network: sections, rendered by a function each."""
+
+from __future__ import annotations
+
+import base64
+import html
+import importlib.resources
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from manifests.reading import FinishedSet
+from pipelines.report.collect import AXES, Tables, changed_axes
+from pipelines.report.gallery import SIDE, Gallery
+
+STATISTICS = ("mean", "maximum", "psnr", "changed_share", "identical_share")
+HEADINGS = {
+    "mean": "mean",
+    "maximum": "max",
+    "psnr": "PSNR (dB)",
+    "changed_share": "changed pixels (%)",
+    "identical_share": "identical images (%)",
+}
+FACTORS = (1, 4, 8, 16, 32)
+FACTOR = 8
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the page shows.
+
+    Attributes:
+        found: the set.
+        tables: what its tables add up to.
+        gallery: crops; None where no image is at hand.
+    """
+
+    found: FinishedSet
+    tables: Tables
+    gallery: Gallery | None
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page: its anchor, heading, and function that renders the rest."""
+
+    anchor: str
+    heading: str
+    render: Callable[[Report], str]
+
+
+def render_page(report: Report) -> str:
+    """Return the page; the same report gives the same text."""
+    title = html.escape(page_title(report.found))
+    links = "".join(f'<li><a href="#{each.anchor}">{each.heading}</a></li>' for each in SECTIONS)
+    sections = "".join(
+        f'<section id="{each.anchor}" aria-labelledby="{each.anchor}-heading">'
+        f'<h2 id="{each.anchor}-heading">{each.heading}</h2>{each.render(report)}</section>\n'
+        for each in SECTIONS
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<title>{title}</title>\n<link rel="icon" href="data:,">\n'
+        f"<style>\n{_asset('page.css')}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n"
+        f"{_facts(report.found)}\n</header>\n"
+        f'<nav aria-label="Sections"><ul>{links}</ul></nav>\n<main>\n{sections}</main>\n'
+        f"<script>\n{_asset('page.js')}</script>\n</body>\n</html>\n"
+    )
+
+
+def page_title(found: FinishedSet) -> str:
+    """Return the heading of the page."""
+    names = {"imagenet": "ImageNet", "coco": "COCO"}
+    dataset = found.manifest["dataset"]
+    return f"SysNoise {names[dataset['kind']]} {dataset['split']}"
+
+
+def _asset(name: str) -> str:
+    return (importlib.resources.files("pipelines.report") / name).read_text("utf-8")
+
+
+def _facts(found: FinishedSet) -> str:
+    counts, grid = found.manifest["counts"], found.manifest["grid"]
+    size = ", ".join(f"{name} {value}" for name, value in grid["geometry"].items())
+    facts = {
+        "samples": f"{counts['samples']:,}",
+        "variants": f"{counts['variants']:,}",
+        "rejects": f"{counts['rejects']:,}",
+        "shards": f"{counts['shards']:,}",
+        "size": f"{counts['bytes'] / 1e6:,.1f} MB",
+        "grid": grid["name"],
+        "geometry": size,
+        "baseline": found.baseline,
+    }
+    items = "".join(
+        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
+        for name, value in facts.items()
+    )
+    return f'<dl class="facts">{items}</dl>'
+
+
+def table(
+    caption: str,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    attributes: str = 'class="sortable"',
+) -> str:
+    """Return a table in a box of its own that scrolls; the cells are HTML, the rest is text."""
+    is_sortable = "sortable" in attributes
+    heads = "".join(_heading(each, is_sortable) for each in headings)
+    body = "".join(f"<tr{_row_class(row[0])}>{''.join(row)}</tr>\n" for row in rows)
+    name = html.escape(caption)
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{name}"><table {attributes}>'
+        f"<caption>{name}</caption><thead><tr>{heads}</tr></thead>"
+        f"<tbody>\n{body}</tbody></table></div>\n"
+    )
+
+
+def _heading(text: str, is_sortable: bool) -> str:
+    name = html.escape(text)
+    if not is_sortable:
+        return f'<th scope="col">{name}</th>'
+    return f'<th scope="col"><button type="button">{name}</button></th>'
+
+
+def _row_class(first: str) -> str:
+    return ' class="baseline"' if "data-baseline" in first else ""
+
+
+def _name_cell(text: str, marks: str = "") -> str:
+    return f'<th scope="row"{marks}><code>{html.escape(text)}</code></th>'
+
+
+def _cell(text: object, kind: str = "") -> str:
+    return f"<td{kind}>{html.escape(str(text))}</td>"
+
+
+def _text_cell(text: object) -> str:
+    return _cell(text, ' class="text"')
+
+
+def statistic(difference: Mapping[str, Any], name: str) -> float | None:
+    """Return a statistic in the unit of its heading; None where it has no value."""
+    value = difference[name]
+    if value is None:
+        return None
+    return float(value) * 100 if name.endswith("_share") else float(value)
+
+
+def statistic_text(difference: Mapping[str, Any], name: str) -> str:
+    """Return a statistic as text."""
+    value = statistic(difference, name)
+    if value is None:
+        return "-"
+    return f"{value:.{_DECIMALS[name]}f}"
+
+
+_DECIMALS = {"mean": 4, "maximum": 0, "psnr": 2, "changed_share": 2, "identical_share": 1}
+
+
+def _statistic_cells(difference: Mapping[str, Any]) -> list[str]:
+    cells = []
+    for name in STATISTICS:
+        value = statistic(difference, name)
+        data = ' data-value=""' if value is None else f' data-value="{value!r}"'
+        cells.append(_cell(statistic_text(difference, name), data))
+    return cells
+
+
+def _noise(report: Report) -> str:
+    manifest = report.found.manifest
+    axes = [
+        [_name_cell(axis), _cell(each["variants"]), _cell(each["images"]), *_statistic_cells(each)]
+        for axis, each in ((axis, manifest["noise"][axis]) for axis in AXES)
+    ]
+    variants = report.found.variants
+    rows = []
+    for variant_id, variant in variants.items():
+        marks = " data-baseline" if variant_id == report.found.baseline else ""
+        changed = changed_axes(variant, variants[report.found.baseline])
+        rows.append(
+            [
+                _name_cell(variant_id, marks),
+                _text_cell(", ".join(changed) or "baseline"),
+                *_statistic_cells(variant["difference"]),
+            ]
+        )
+    headings = [HEADINGS[name] for name in STATISTICS]
+    return (
+        "<p>Differences from the baseline in levels of 0 to 255, over all samples but fallbacks: "
+        "mean and largest absolute difference of a value, PSNR of the pooled squared error, share "
+        "of pixels in which any channel differs, share of images without any difference.</p>\n"
+        + table("By axis, pooled", ["axis", "variants", "images", *headings], axes)
+        + table("By variant", ["variant", "differs in", *headings], rows)
+    )
+
+
+def _heat_map(report: Report) -> str:
+    variants = report.found.variants
+    levels = {name: _levels(variants, name) for name in STATISTICS}
+    rows = [
+        [
+            _name_cell(variant_id),
+            *(
+                _cell(
+                    statistic_text(variant["difference"], name),
+                    f' class="heat" style="--level: {levels[name][variant_id]:.3f}"',
+                )
+                for name in STATISTICS
+            ),
+        ]
+        for variant_id, variant in variants.items()
+    ]
+    headings = ["variant", *(HEADINGS[name] for name in STATISTICS)]
+    return (
+        "<p>The darker, the more noise; each column has its own scale, from its least to its most "
+        "noisy variant.</p>\n" + table("Variants by statistics", headings, rows, 'class="heat-map"')
+    )
+
+
+def _levels(variants: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, float]:
+    return noise_levels(
+        {each: statistic(v["difference"], name) for each, v in variants.items()}, name
+    )
+
+
+def noise_levels(values: Mapping[str, float | None], name: str) -> dict[str, float]:
+    """Return how noisy each variant is by a statistic, 0 the least and 1 the most of all.
+
+    Of PSNR and of identical images, less is more noise; a variant without a value has none.
+    """
+    sign = -1 if name in ("psnr", "identical_share") else 1
+    known = {each: sign * value for each, value in values.items() if value is not None}
+    low, high = min(known.values(), default=0), max(known.values(), default=0)
+    scale = high - low or 1
+    return {each: (known[each] - low) / scale if each in known else 0.0 for each in values}
+
+
+def _groups(report: Report) -> str:
+    if not report.tables.groups:
+        return "<p>No two variants have the same pixels on every sample.</p>\n"
+    items = "".join(
+        f"<li>{', '.join(f'<code>{html.escape(each)}</code>' for each in group)}</li>\n"
+        for group in report.tables.groups
+    )
+    return (
+        "<p>The variants of a group have the same pixels on every sample, by their digests.</p>\n"
+        f"<ul>\n{items}</ul>\n"
+    )
+
+
+def _gallery(report: Report) -> str:
+    gallery = report.gallery
+    if gallery is None:
+        return (
+            '<p class="note">This copy holds no images, so that there is nothing to see here. '
+            "<code>sysnoise fetch</code> brings variants of a published set.</p>\n"
+        )
+    if len(gallery.variants) < 2:
+        note = '<p class="note">Only one variant is at hand, so that there is no difference.</p>\n'
+    else:
+        note = ""
+    data = {
+        "variants": gallery.variants,
+        "samples": [vars(sample) for sample in gallery.samples],
+        "pictures": [base64.b64encode(each).decode("ascii") for each in gallery.pictures],
+    }
+    samples = _options(f"{each.key} ({each.title})" for each in gallery.samples)
+    last = len(gallery.variants) - 1
+    return (
+        f"{note}<p>The middle of {len(gallery.samples)} samples, up to {SIDE} x {SIDE} pixels, in "
+        f"{len(gallery.variants)} variants. The pictures are lossless, and the difference is that "
+        "of the pixels shown. Samples are spread evenly over some shards and their keys; variants "
+        "that nobody chose are those with the largest mean difference, by turns of each axis.</p>\n"
+        "<noscript><p>The gallery needs JavaScript.</p></noscript>\n"
+        '<div class="controls">\n'
+        f"{_select('sample', 'Sample', samples)}"
+        f"{_select('first', 'First variant', _options(gallery.variants))}"
+        f"{_select('second', 'Second variant', _options(gallery.variants, min(1, last)))}"
+        f"{_select('factor', 'Difference times', _options(FACTORS, FACTORS.index(FACTOR), True))}"
+        '</div>\n<div id="gallery-view">\n<div class="pictures">\n'
+        f"{_figure('first')}{_figure('second')}{_figure('difference')}</div>\n"
+        '<p id="difference-text" aria-live="polite"></p>\n'
+        '<figure class="histogram"><canvas id="histogram" width="640" height="240" role="img" '
+        'aria-label="Histogram of the differences: number of values, red, green and blue"></canvas>'
+        "<figcaption>number of values (logarithmic) by absolute difference: red, green and blue"
+        "</figcaption></figure>\n</div>\n"
+        f'<script type="application/json" id="gallery-data">{script_json(data)}</script>\n'
+    )
+
+
+def script_json(data: object) -> str:
+    """Return JSON that can stand in a script element: no text of it ends that or opens another."""
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _options(texts: Iterable[object], chosen: int = 0, is_value: bool = False) -> str:
+    return "".join(
+        f'<option value="{text if is_value else index}"{" selected" if index == chosen else ""}>'
+        f"{html.escape(str(text))}</option>"
+        for index, text in enumerate(texts)
+    )
+
+
+def _select(name: str, label: str, options: str) -> str:
+    return f'<label>{label}<select id="{name}">{options}</select></label>\n'
+
+
+def _figure(name: str) -> str:
+    return (
+        f'<figure><canvas id="{name}-picture" width="{SIDE}" height="{SIDE}" role="img"></canvas>'
+        f'<figcaption id="{name}-caption"></figcaption></figure>\n'
+    )
+
+
+def _rejects(report: Report) -> str:
+    rejects, fallbacks = report.tables.rejects, report.tables.fallbacks
+    parts = []
+    if rejects:
+        rows = [[_name_cell(reason), _cell(count)] for reason, count in rejects.items()]
+        parts.append(table("Samples left out of all variants", ["reason", "samples"], rows))
+    else:
+        parts.append("<p>No sample was left out.</p>\n")
+    if fallbacks:
+        rows = [[_name_cell(decoder), _cell(count)] for decoder, count in fallbacks.items()]
+        caption = "Samples for which a decoder took the baseline's pixels"
+        parts.append(table(caption, ["decoder", "samples"], rows))
+    else:
+        parts.append("<p>No decoder took the baseline's pixels for any sample.</p>\n")
+    return "".join(parts)
+
+
+def _environment(report: Report) -> str:
+    manifest = report.found.manifest
+    environment = manifest["environment"]
+    methods: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for variant in manifest["variants"]:
+        for axis in AXES:
+            methods.setdefault((axis, variant[axis]["name"]), variant[axis])
+    methods["image format", manifest["image_format"]["name"]] = manifest["image_format"]
+    rows = [
+        [
+            _name_cell(name),
+            _text_cell(kind),
+            _text_cell(f"{method['library']} {method['build']['version']}"),
+            _text_cell(_pairs(method["build"], "version")),
+            _text_cell(_pairs(method["options"])),
+        ]
+        for (kind, name), method in methods.items()
+    ]
+    packages = [[_name_cell(name), _text_cell(v)] for name, v in environment["packages"].items()]
+    about = {
+        "generator": f"{manifest['generator']['name']} {manifest['generator']['version']}",
+        "Python": environment["python"],
+        "system": " ".join(environment["os"].values()),
+        "CPU": environment["cpu"]["architecture"],
+        "CPU features": ", ".join(environment["cpu"]["features"]),
+        "manifest": manifest["checksum"],
+    }
+    machine = [[_name_cell(name), _text_cell(value)] for name, value in about.items()]
+    headings = ["method", "kind", "library", "build", "options"]
+    return (
+        table("Methods and the builds that made them", headings, rows)
+        + table("Packages", ["package", "version"], packages)
+        + table("Machine", ["what", "value"], machine, 'class="machine"')
+    )
+
+
+def _pairs(values: Mapping[str, Any], *left_out: str) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in values.items() if name not in left_out)
+
+
+SECTIONS = (
+    Section("noise", "Noise", _noise),
+    Section("heat-map", "Heat map", _heat_map),
+    Section("identical", "Identical variants", _groups),
+    Section("gallery", "Gallery", _gallery),
+    Section("rejects", "Rejects and fallbacks", _rejects),
+    Section("environment", "How it was made", _environment),
+)

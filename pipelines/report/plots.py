@@ -1,0 +1,105 @@
+"""The plots of the report as PNG files, with matplotlib, which is an extra."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from pipelines.report.gallery import Gallery
+from pipelines.report.page import (
+    HEADINGS,
+    STATISTICS,
+    Report,
+    noise_levels,
+    statistic,
+    statistic_text,
+)
+from transforms.arrays import Pixels
+
+_ROW = 0.28
+"""Inches a variant."""
+SHEET_SAMPLES = 4
+FACTOR = 8
+
+
+def draw_plots(report: Report) -> dict[str, bytes]:
+    """Return the plots, PNG files by name: noise, heat map and, of images at hand, the gallery."""
+    files = {"noise.png": _noise(report), "heat-map.png": _heat_map(report)}
+    if report.gallery is not None:
+        files["gallery.png"] = _sheet(report.gallery)
+    return files
+
+
+def _noise(report: Report) -> bytes:
+    """Bars: the mean absolute difference of each variant from the baseline."""
+    variants = report.found.variants
+    means = [variant["difference"]["mean"] or 0 for variant in variants.values()]
+    figure = Figure(figsize=(9, 1.2 + _ROW * len(variants)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.barh(list(variants), means, color="#0b5394")
+    axes.invert_yaxis()
+    axes.set_xlabel("mean absolute difference from the baseline, in levels of 0 to 255")
+    axes.spines[["top", "right"]].set_visible(False)
+    return _png(figure)
+
+
+def _heat_map(report: Report) -> bytes:
+    """Variants by statistics; each column has its own scale."""
+    variants = report.found.variants
+    figure = Figure(figsize=(9, 1.2 + _ROW * len(variants)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(_levels(variants), cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
+    axes.set_xticks(range(len(STATISTICS)), [HEADINGS[name] for name in STATISTICS])
+    axes.set_yticks(range(len(variants)), list(variants))
+    for row, variant in enumerate(variants.values()):
+        for column, name in enumerate(STATISTICS):
+            text = statistic_text(variant["difference"], name)
+            axes.text(column, row, text, ha="center", va="center", fontsize=8)
+    return _png(figure)
+
+
+def _levels(variants: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> np.ndarray:
+    columns = []
+    for name in STATISTICS:
+        values = {
+            each: statistic(variant["difference"], name) for each, variant in variants.items()
+        }
+        columns.append(list(noise_levels(values, name).values()))
+    return np.array(columns).T
+
+
+def _sheet(gallery: Gallery) -> bytes:
+    """A row a variant: crops of some samples, each beside its difference from the first row."""
+    samples = gallery.samples[:SHEET_SAMPLES]
+    rows, columns = len(gallery.variants), 2 * len(samples)
+    figure = Figure(figsize=(2.6 + 1.1 * columns, 0.6 + 1.15 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for row, variant in enumerate(gallery.variants):
+        grid[row, 0].set_ylabel(variant.replace("/", "\n"), rotation=0, ha="right", va="center")
+        for index, sample in enumerate(samples):
+            first, pixels = (_decoded(gallery.pictures[sample.pictures[each]]) for each in (0, row))
+            change = np.minimum(255, np.abs(pixels.astype(int) - first) * FACTOR).astype(np.uint8)
+            for column, image in ((2 * index, pixels), (2 * index + 1, change)):
+                grid[row, column].imshow(image, interpolation="nearest")
+                grid[row, column].set(xticks=[], yticks=[])
+            if row == 0:
+                grid[0, 2 * index].set_title(sample.key, fontsize=8)
+                grid[0, 2 * index + 1].set_title(f"difference x {FACTOR}", fontsize=8)
+    return _png(figure)
+
+
+def _decoded(picture: bytes) -> Pixels:
+    with Image.open(io.BytesIO(picture)) as image:
+        return np.asarray(image)
+
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    with mpl.rc_context({"font.size": 9}):
+        figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()

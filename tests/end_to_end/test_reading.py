@@ -1,0 +1,265 @@
+"""The reading API gives what other readers give, and refuses what is not as the set says."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pytest
+
+from manifests import SetError, open_set
+from manifests.layout import ShardFormat
+from manifests.stored import stored_images, stored_samples
+from pipelines.photographs import IMAGENET_LABELS
+from tests.end_to_end.commands import command
+from tests.end_to_end.damage import Rows, edit_json, edit_parquet, flip_bit, reseal, sign, truncate
+from tests.end_to_end.reading import (
+    decode_image,
+    read_tars,
+    samples_table,
+    shards,
+)
+from tests.servers import http_server
+
+PILLOW = "pillow/pillow-bilinear/rgb"
+FFMPEG = "ffmpeg/pillow-bilinear/rgb"
+NEAREST = "pillow/pillow-nearest/rgb"
+
+
+def test_a_variant_gives_the_images_and_labels_of_its_tars(imagenet_set: Path) -> None:
+    found = open_set(str(imagenet_set))
+    extension = imagenet_set.name.split("-")[1]
+    assert found.held == tuple(found.variants)
+    assert found.baseline == PILLOW
+    for variant_id, described in found.variants.items():
+        members = read_tars(imagenet_set, variant_id)
+        samples = list(found.iterate(described["slug"]))
+        assert [sample.key for sample in samples] == list(members)
+        for sample in samples:
+            expected = members[sample.key]
+            np.testing.assert_array_equal(sample.image, decode_image(expected[extension]))
+            assert sample.image.dtype == np.uint8
+            assert sample.label == int(expected["cls"])
+            assert sample.geometry == json.loads(expected["json"])["geometry"]
+            assert (sample.image_id, sample.targets, sample.geometry_exif) == (None, None, None)
+
+
+def test_coco_gives_image_ids_and_objects(coco_set: Path) -> None:
+    document = json.loads(
+        (coco_set / "annotations" / "instances_demo.rescaled.json").read_text("utf-8")
+    )
+    samples = list(open_set(str(coco_set)).iterate(NEAREST))
+    members = read_tars(coco_set, NEAREST)
+    assert [sample.key for sample in samples] == list(members)
+    for sample in samples:
+        np.testing.assert_array_equal(sample.image, decode_image(members[sample.key]["png"]))
+        objects = [each for each in document["annotations"] if each["image_id"] == sample.image_id]
+        assert sample.targets == objects
+        assert sample.label is None
+
+
+def parquet_set(source: Path, output: Path, *others: str) -> Path:
+    (output.parent / "grid.yaml").write_text(
+        "decoders: [pillow, opencv, ffmpeg]\nresizes: [pillow-bilinear]\ncolors: [rgb]\n"
+        "geometry: shorter256-crop224\n",
+        "utf-8",
+    )
+    done = command(
+        *("generate", "imagenet", f"--images={source / 'images'}", "--samples-per-shard=3"),
+        *(f"--label-file={source / 'val.txt'}", f"--grid={output.parent / 'grid.yaml'}"),
+        *(f"--output={output}", "--format=parquet", "--limit=6", "--workers=1", *others),
+    )
+    assert done.code == 0, done.error
+    return output
+
+
+@pytest.mark.parametrize("image_format", ["png", "npy", "jxl"])
+def test_parquet_shards_and_other_image_formats_are_read(
+    image_format: str, imagenet_set: Path, imagenet_source: Path, tmp_path: Path
+) -> None:
+    output = parquet_set(imagenet_source, tmp_path / "set", f"--image-format={image_format}")
+    extension = imagenet_set.name.split("-")[1]
+    for variant_id in (PILLOW, FFMPEG):
+        members = read_tars(imagenet_set, variant_id)
+        samples = list(open_set(str(output)).iterate(variant_id))
+        assert [sample.key for sample in samples] == list(members)[:6]
+        for sample in samples:
+            expected = decode_image(members[sample.key][extension])
+            np.testing.assert_array_equal(sample.image, expected)
+            assert sample.label == IMAGENET_LABELS[sample.key.split("_")[0]]
+
+
+def test_duplicates_are_read_where_their_bytes_are(imagenet_source: Path, tmp_path: Path) -> None:
+    output = parquet_set(imagenet_source, tmp_path / "set", "--skip-duplicates")
+    opencv = "opencv/pillow-bilinear/rgb"
+    assert shards(output, opencv, "parquet") == []
+    found = open_set(str(output))
+    assert found.shard_file(opencv, 1) == found.shard_file(PILLOW, 1)
+    for pair in found.paired([PILLOW, opencv, FFMPEG]):
+        assert pair.images[opencv] is pair.images[PILLOW]
+        assert not np.array_equal(pair.images[FFMPEG], pair.images[PILLOW])
+    found.check_shard(opencv, 0)
+
+
+def test_pairs_hold_what_each_variant_holds(imagenet_set: Path) -> None:
+    found = open_set(str(imagenet_set))
+    pairs = list(found.paired([FFMPEG, PILLOW], shards=[1, 3]))
+    singles = {each: list(found.iterate(each, shards=[1, 3])) for each in (FFMPEG, PILLOW)}
+    assert len(pairs) == 5 + 3
+    for pair, *samples in zip(pairs, *singles.values(), strict=True):
+        for variant_id, sample in zip(singles, samples, strict=True):
+            assert (pair.key, pair.label, pair.geometry) == (
+                *(sample.key, sample.label, sample.geometry),
+            )
+            np.testing.assert_array_equal(pair.images[variant_id], sample.image)
+
+
+def test_sets_are_read_from_the_web_and_from_memory(small_set: Path) -> None:
+    expected = [
+        (sample.key, sample.image.sum()) for sample in open_set(str(small_set)).iterate(FFMPEG)
+    ]
+    fsspec.filesystem("memory").put(f"{small_set}/", "/read/", recursive=True)
+    with http_server(small_set) as server:
+        for url in (server.url, "memory://read"):
+            found = open_set(url)
+            samples = found.iterate(FFMPEG)
+            assert [(sample.key, sample.image.sum()) for sample in samples] == expected
+            found.check_shard(FFMPEG, 5)
+
+
+READING = """
+import importlib.abc, sys
+
+HIDDEN = {"apache_beam", "cv2", "av", "simplejpeg", "isal", "pycocotools", "imagecodecs"}
+
+class Hide(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in HIDDEN:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Hide())
+from manifests import open_set
+found = open_set(sys.argv[1])
+count = sum(sample.image.shape == (224, 224, 3) for sample in found.iterate(sys.argv[2]))
+pairs = sum(len(pair.images) for pair in found.paired([sys.argv[2], found.baseline]))
+found.check_shard(sys.argv[2], 0)
+print(count, pairs, *HIDDEN & {name.split(".")[0] for name in sys.modules})
+"""
+
+
+def test_a_set_is_read_where_nothing_is_that_made_it(small_set: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", READING, str(small_set), FFMPEG],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("18 36\n", "")
+
+
+@pytest.fixture
+def copy(small_set: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(small_set, tmp_path / "copy")
+
+
+def shard_of(folder: Path, variant_id: str, shard: int = 2) -> Path:
+    return folder / "variants" / variant_id / f"val-{shard:05d}-of-00006.tar"
+
+
+@pytest.mark.parametrize("damage", [flip_bit, truncate])
+def test_a_damaged_shard_is_refused(damage: Callable[[Path], None], copy: Path) -> None:
+    damage(shard_of(copy, FFMPEG))
+    found = open_set(str(copy))
+    found.check_shard(FFMPEG, 1)
+    with pytest.raises(SetError, match=r"ffmpeg/.*/val-00002-of-00006.tar.* is damaged: it has"):
+        found.check_shard(FFMPEG, 2)
+
+
+def test_shards_of_other_samples_are_refused_though_all_sums_agree(copy: Path) -> None:
+    shutil.copy(shard_of(copy, FFMPEG, 3), shard_of(copy, FFMPEG))
+    reseal(copy)
+    found = open_set(str(copy))
+    with pytest.raises(SetError, match="is damaged: it holds the samples"):
+        found.check_shard(FFMPEG, 2)
+    with pytest.raises(SetError, match="the variants hold other samples at one place of shard 2"):
+        list(found.paired([PILLOW, FFMPEG]))
+
+
+def test_other_pixels_are_refused_though_all_sums_agree(copy: Path) -> None:
+    shutil.copy(shard_of(copy, PILLOW), shard_of(copy, FFMPEG))
+    reseal(copy)
+    with pytest.raises(SetError, match="has other pixels than its digest says"):
+        open_set(str(copy)).check_shard(FFMPEG, 2)
+
+
+@pytest.mark.parametrize(
+    "place", ["../secret.tar", "/etc/passwd", "variants/../../x", "file:///x", "a\\..\\b", "a//b"]
+)
+def test_paths_that_leave_the_set_are_refused(place: str, copy: Path) -> None:
+    def lead_out(rows: Rows) -> Rows:
+        return [row | ({"same_as": place} if row["variant"] == FFMPEG else {}) for row in rows]
+
+    def adopt(document: dict[str, Any]) -> None:
+        data = (copy / "files.parquet").read_bytes()
+        document["files"] = {
+            "path": "files.parquet",
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+        sign(document)
+
+    edit_parquet(copy / "files.parquet", lead_out)
+    edit_json(copy / "manifest.json", adopt)
+    with pytest.raises(SetError, match=r"names '.*', outside of the set"):
+        next(open_set(str(copy)).iterate(FFMPEG))
+
+
+def test_another_files_table_is_refused(copy: Path) -> None:
+    flip_bit(copy / "files.parquet")
+    with pytest.raises(SetError, match=r"files.parquet of .* has the sha256"):
+        next(open_set(str(copy)).iterate(FFMPEG))
+
+
+@pytest.mark.parametrize("name", ["../x.png", "a/b.png", "/etc/x.png", "a\\b.png"])
+def test_members_that_lead_out_of_a_tar_are_refused(name: str) -> None:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo(name))
+    for parse in (stored_samples, stored_images):
+        file.seek(0)
+        with pytest.raises(ValueError, match="is no file of a sample"):
+            list(parse(file, ShardFormat.WEBDATASET, "png"))
+
+
+def test_what_a_copy_does_not_hold_is_refused(small_set: Path, tmp_path: Path) -> None:
+    assert (
+        command("publish", str(small_set), str(tmp_path / "part"), f"--variant={FFMPEG}").code == 0
+    )
+    found = open_set(str(tmp_path / "part"))
+    assert found.held == (FFMPEG,)
+    assert len(list(found.iterate(FFMPEG))) == len(samples_table(small_set))
+    with pytest.raises(SetError, match=f"a copy without the images of '{PILLOW}'"):
+        next(found.iterate(PILLOW))
+
+
+def test_unknown_variants_shards_and_missing_files_are_named(copy: Path) -> None:
+    found = open_set(str(copy))
+    with pytest.raises(SetError, match=f"no variant 'x/y/z'; it has {PILLOW}, {FFMPEG}"):
+        next(found.iterate("x/y/z"))
+    with pytest.raises(SetError, match="no shard 6, but 6"):
+        next(found.iterate(FFMPEG, shards=[6]))
+    shard_of(copy, FFMPEG).unlink()
+    with pytest.raises(SetError, match=r"lacks 'variants/ffmpeg/.*/val-00002-of-00006.tar'"):
+        next(found.iterate(FFMPEG, shards=[2]))
+    with pytest.raises(SetError, match=r"is not a finished set: it has no manifest.json"):
+        open_set(str(copy / "variants"))
