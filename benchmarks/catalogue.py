@@ -85,9 +85,9 @@ the versions below.
 
 **Pictures** show a part of `astronaut`, encoded by Pillow as 4:2:0 JPEG of quality 90: on the left
 what the method gives, on the right its difference from the baseline, {AMPLIFIED} times as large,
-around gray. Those of geometries show `coffee`. Each is reduced to {COLORS_OF_PICTURES} colors, to be
-small. `astronaut` is NASA's, in the public domain; `coffee` is by Rachel Michetti, CC0; both come
-with scikit-image.
+around gray. Those of geometries show `coffee`. Each is reduced to {COLORS_OF_PICTURES} colors, to
+be small. `astronaut` is NASA's, in the public domain; `coffee` is by Rachel Michetti, CC0; both
+come with scikit-image.
 
 **Figures** are mean / maximum absolute difference from the baseline, of 255 levels, over the six
 photographs that scikit-image and scikit-learn ship, as JPEGs of quality 90.
