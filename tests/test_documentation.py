@@ -98,6 +98,8 @@ def test_page_runs(page: str, laid_out: Path) -> None:
         _write(block, laid_out)
         if block.language == "yaml":
             load_grid("grid.yaml")
+    if page in STATED:
+        STATED[page](names, laid_out)
 
 
 def _call(place: str, words: list[str]) -> None:
@@ -157,17 +159,36 @@ def test_commands_for_clusters_name_options_that_exist(capsys: pytest.CaptureFix
     assert {words[0] for words in called} - {"sysnoise"} <= NOT_RUN.keys()
 
 
+def _readme_holds(names: dict[str, Any], folder: Path) -> None:
+    assert names["sample"]["png"].shape == (224, 224, 3)
+    assert names["dataset"].num_rows == 18
+    assert names["pixels"].shape == (224, 224, 3)
+
+
+def _tutorial_holds(names: dict[str, Any], folder: Path) -> None:
+    stated = names["noisy"].variants["ffmpeg/pillow-bilinear/rgb"]["difference"]["mean"]
+    assert names["mean"] == pytest.approx(stated)
+    assert read_manifest(folder / "noise") == read_manifest(folder / "again")
+    assert len(read_manifest(folder / "noise")["variants"]) == 6
+    assert (folder / "report.html").exists()
+
+
+STATED = {"README.md": _readme_holds, "docs/tutorial.md": _tutorial_holds}
+"""Checks of what a page says of its Python, by page."""
+
+
 def test_a_decoder_is_added_as_the_page_says(laid_out: Path) -> None:
     """The page applied to a copy of the code: its own test, then its commands."""
-    function, line, test = (each.text for each in blocks(ADDING) if each.language == "python")
-    assert len((function + line).splitlines()) < 30
+    function, listed, test = (each.text for each in blocks(ADDING) if each.language == "python")
+    assert len((function + listed).splitlines()) < 30
+    line = next(line for line in listed.splitlines() if "Decoder(" in line)
     code = laid_out / "code"
     for package in ("transforms", "manifests", "pipelines"):
         shutil.copytree(ROOT / package, code / package)
     decoders = code / "transforms" / "decoders.py"
     begin = "DECODERS = registry(\n    (\n"
     before, _, after = decoders.read_text("utf-8").partition(begin)
-    decoders.write_text(f"{before}{function}\n\n{begin}{line}{after}", "utf-8")
+    decoders.write_text(f"{before}{function}\n\n{begin}{line}\n{after}", "utf-8")
     _write(next(each for each in blocks(ADDING) if each.language == "yaml"), laid_out)
     photograph = next((laid_out / "val").iterdir())
     name = test.split("(")[0].removeprefix("def ")
@@ -192,3 +213,21 @@ def _run_in(code: Path, *arguments: str) -> None:
         [sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    """To files that are there, and to headings that they have."""
+    text = (ROOT / page).read_text("utf-8")
+    for target in re.findall(r"\]\((?!\w+://)([^)\s]+)\)", text):
+        file, _, heading = target.partition("#")
+        path = (ROOT / page).parent / file if file else ROOT / page
+        assert path.exists(), f"{page}: {target}"
+        if heading:
+            assert heading in _anchors(path), f"{page}: {target}"
+
+
+def _anchors(path: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
