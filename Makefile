@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-extras test-slow test-cluster bench bench-scale golden golden-extras catalogue lint style clean
+.PHONY: help demo test test-extras test-slow test-browser test-cluster bench bench-scale golden golden-extras catalogue lint style clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -20,6 +20,9 @@ test-extras: .venv/extras ## run the tests of the extras jpeglib and dali
 
 test-slow: .venv/dev ## run the slow tests, which take root: killed runs, full disks, mutated files, ...
 	$(BIN)/python -m pytest -m slow
+
+test-browser: .venv/dev ## run the tests in a browser, which must be installed: Chromium
+	$(BIN)/python -m pytest -m browser
 
 test-cluster: .venv/dev .venv/bin/prism .venv/flink/done ## run the tests on clusters, which they start: Go, Java 17, Maven
 	$(BIN)/python -m pytest -m cluster

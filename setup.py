@@ -18,7 +18,7 @@ setup(
     package_data={
         "transforms": ["py.typed"],
         "manifests": ["py.typed", "*.json", "grids/*.yaml"],
-        "pipelines": ["py.typed"],
+        "pipelines": ["py.typed", "report/page.*"],
     },
     entry_points={"console_scripts": ["sysnoise = pipelines.cli:main"]},
     install_requires=[
@@ -46,12 +46,15 @@ setup(
         "gs": ["gcsfs>=2024.6"],
         "http": ["fsspec[http]>=2024.6"],
         "demo": ["scikit-image>=0.25,<1", "scikit-learn>=1.6,<2"],
+        "report": ["matplotlib>=3.9,<4"],
         "bench": ["imageio-ffmpeg>=0.6,<1", "matplotlib>=3.9,<4"],
         "dev": [
             "datasets>=4,<6",
             "hypothesis>=6.100,<7",
+            "mlcroissant>=1.1.1,<2",
             "moto[server]>=5,<6",
             "mypy>=2.4,<3",
+            "playwright>=1.50,<2",
             "pytest>=9,<10",
             "ruff>=0.17,<0.18",
             "s3fs>=2024.6",

@@ -126,9 +126,17 @@ def _loading(held: HeldSet) -> Blocks:
     if place:
         yield "With `webdataset`:"
         yield _code("python", *_webdataset_lines(held, place))
+    yield "With the package `sysnoise`, which follows `same_as` and refuses damaged shards:"
+    yield _code(
+        "python",
+        "from manifests import open_set",
+        "",
+        f'for sample in open_set("PATH").iterate("{held.variants[-1]["id"]}"):',
+        "    sample.key, sample.image",
+    )
     yield (
         "`croissant.json` describes the set for `mlcroissant`: the record set `samples` and, of "
-        "Parquet shards, one a variant. The package `sysnoise` reads the set without either."
+        "Parquet shards, one a variant."
     )
     yield (
         "`samples/*.parquet` has a row a sample: its source, its geometry, what became of it in "

@@ -91,7 +91,7 @@ def publication_of(data: bytes) -> Publication:
             version=document["version"],
             url=document.get("url"),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not the description of a set: {error!r}") from error
 
 

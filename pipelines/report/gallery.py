@@ -124,15 +124,18 @@ def central_crop(pixels: Pixels) -> Pixels:
 
 
 def _chosen_samples(found: FinishedSet, count: int) -> dict[int, list[dict[str, Any]]]:
-    """Return rows of the samples table by shard: spread over shards, and in each over its keys."""
+    """Return rows of the samples table by shard, evenly spread over all accepted ones of some."""
     described = ("image_id",) if found.manifest["dataset"]["kind"] == "coco" else _LABEL
-    shards = spread(found.shards, SHARDS)
-    by_shard = {}
-    for index, shard in enumerate(shards):
-        rows = found.samples(shard, ["key", "status", *described])
-        accepted = [row for row in rows if row["status"] == SampleStatus.OK.value]
-        share = count * (index + 1) // len(shards) - count * index // len(shards)
-        by_shard[shard] = [accepted[place] for place in spread(len(accepted), share)]
+    accepted = [
+        (shard, row)
+        for shard in spread(found.shards, SHARDS)
+        for row in found.samples(shard, ["key", "status", *described])
+        if row["status"] == SampleStatus.OK.value
+    ]
+    by_shard: dict[int, list[dict[str, Any]]] = {}
+    for place in spread(len(accepted), count):
+        shard, row = accepted[place]
+        by_shard.setdefault(shard, []).append(row)
     return by_shard
 
 

@@ -121,9 +121,13 @@ def table(
 
 def _heading(text: str, is_sortable: bool) -> str:
     name = html.escape(text)
-    if not is_sortable:
-        return f'<th scope="col">{name}</th>'
-    return f'<th scope="col"><button type="button">{name}</button></th>'
+    kind = ' class="text"' if text in _TEXTS else ""
+    button = f'<button type="button">{name}</button>' if is_sortable else name
+    return f'<th scope="col"{kind}>{button}</th>'
+
+
+_TEXTS = ("differs in", "kind", "library", "options", "version", "build", "value")
+"""Headings of columns that hold texts."""
 
 
 def _row_class(first: str) -> str:
@@ -269,7 +273,9 @@ def _gallery(report: Report) -> str:
         "pictures": [base64.b64encode(each).decode("ascii") for each in gallery.pictures],
     }
     samples = _options(f"{each.key} ({each.title})" for each in gallery.samples)
-    last = len(gallery.variants) - 1
+    first = _options(gallery.variants)
+    second = _options(gallery.variants, min(1, len(gallery.variants) - 1))
+    factors = _options(FACTORS, FACTORS.index(FACTOR), FACTORS)
     return (
         f"{note}<p>The middle of {len(gallery.samples)} samples, up to {SIDE} x {SIDE} pixels, in "
         f"{len(gallery.variants)} variants. The pictures are lossless, and the difference is that "
@@ -278,9 +284,8 @@ def _gallery(report: Report) -> str:
         "<noscript><p>The gallery needs JavaScript.</p></noscript>\n"
         '<div class="controls">\n'
         f"{_select('sample', 'Sample', samples)}"
-        f"{_select('first', 'First variant', _options(gallery.variants))}"
-        f"{_select('second', 'Second variant', _options(gallery.variants, min(1, last)))}"
-        f"{_select('factor', 'Difference times', _options(FACTORS, FACTORS.index(FACTOR), True))}"
+        f"{_select('first', 'First variant', first)}{_select('second', 'Second variant', second)}"
+        f"{_select('factor', 'Difference times', factors)}"
         '</div>\n<div id="gallery-view">\n<div class="pictures">\n'
         f"{_figure('first')}{_figure('second')}{_figure('difference')}</div>\n"
         '<p id="difference-text" aria-live="polite"></p>\n'
@@ -297,9 +302,10 @@ def script_json(data: object) -> str:
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _options(texts: Iterable[object], chosen: int = 0, is_value: bool = False) -> str:
+def _options(texts: Iterable[object], chosen: int = 0, values: Sequence[int] | None = None) -> str:
     return "".join(
-        f'<option value="{text if is_value else index}"{" selected" if index == chosen else ""}>'
+        f'<option value="{values[index] if values else index}"'
+        f"{' selected' if index == chosen else ''}>"
         f"{html.escape(str(text))}</option>"
         for index, text in enumerate(texts)
     )
@@ -346,10 +352,13 @@ def _environment(report: Report) -> str:
             _name_cell(name),
             _text_cell(kind),
             _text_cell(f"{method['library']} {method['build']['version']}"),
-            _text_cell(_pairs(method["build"], "version")),
             _text_cell(_pairs(method["options"])),
         ]
         for (kind, name), method in methods.items()
+    ]
+    libraries = [
+        [_name_cell(name), _text_cell(build["version"]), _text_cell(_pairs(build, "version"))]
+        for name, build in environment["libraries"].items()
     ]
     packages = [[_name_cell(name), _text_cell(v)] for name, v in environment["packages"].items()]
     about = {
@@ -361,16 +370,20 @@ def _environment(report: Report) -> str:
         "manifest": manifest["checksum"],
     }
     machine = [[_name_cell(name), _text_cell(value)] for name, value in about.items()]
-    headings = ["method", "kind", "library", "build", "options"]
     return (
-        table("Methods and the builds that made them", headings, rows)
+        table("Methods", ["method", "kind", "library", "options"], rows)
+        + table("Libraries", ["library", "version", "build"], libraries, 'class="libraries"')
         + table("Packages", ["package", "version"], packages)
         + table("Machine", ["what", "value"], machine, 'class="machine"')
     )
 
 
 def _pairs(values: Mapping[str, Any], *left_out: str) -> str:
-    return ", ".join(f"{name}: {value}" for name, value in values.items() if name not in left_out)
+    return "; ".join(
+        f"{name} {' '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in values.items()
+        if name not in left_out
+    )
 
 
 SECTIONS = (

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pipelines.report.gallery import Gallery
+from pipelines.report.gallery import Gallery, spread
 from pipelines.report.page import (
     HEADINGS,
     STATISTICS,
@@ -75,7 +75,7 @@ def _levels(variants: Mapping[str, Mapping[str, Mapping[str, float | None]]]) ->
 
 def _sheet(gallery: Gallery) -> bytes:
     """A row a variant: crops of some samples, each beside its difference from the first row."""
-    samples = gallery.samples[:SHEET_SAMPLES]
+    samples = [gallery.samples[each] for each in spread(len(gallery.samples), SHEET_SAMPLES)]
     rows, columns = len(gallery.variants), 2 * len(samples)
     figure = Figure(figsize=(2.6 + 1.1 * columns, 0.6 + 1.15 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)

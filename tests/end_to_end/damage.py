@@ -82,7 +82,8 @@ def reseal(folder: Path) -> None:
     by_path = {row["path"]: row for row in rows}
     for path in (folder / "receipts").iterdir():
         edit_json(path, lambda receipt: _fit_receipt(receipt, by_path))
-    for path in (folder / "files.parquet", *(folder / "receipts").iterdir()):
+    card = (folder / name for name in ("README.md", "croissant.json", "grid.yaml"))
+    for path in (*card, folder / "files.parquet", *(folder / "receipts").iterdir()):
         sums[path.relative_to(folder).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
     lines = "".join(f"{sums[path]}  {path}\n" for path in sorted(sums))
     (folder / "SHA256SUMS").write_text(lines, "utf-8")

@@ -43,7 +43,7 @@ def test_a_shard_that_does_not_fit(options: Options, small_set: Path, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "path", ["sources.parquet", "rejects.parquet", "files.parquet", "manifest.json"]
+    "path", ["sources.parquet", "rejects.parquet", "files.parquet", "croissant.json"]
 )
 def test_a_small_file_that_does_not_fit(
     path: str, options: Options, small_set: Path, tmp_path: Path

@@ -116,6 +116,9 @@ def test_damaged_shards_are_made_again_and_no_others(
         ("rejects.parquet", cut),
         ("sources.parquet", Path.unlink),
         ("sources.parquet", cut),
+        ("README.md", Path.unlink),
+        ("croissant.json", Path.unlink),
+        ("grid.yaml", Path.unlink),
     ],
 )
 def test_files_that_no_shard_owns_are_written_again(

@@ -46,6 +46,7 @@ DUPLICATE = "variants/opencv/pillow-bilinear/rgb/val-00001-of-00003.tar"
 PARQUET = "variants/ffmpeg/pillow-bilinear/rgb/val-00001-of-00003.parquet"
 SAMPLES = "samples/00000-of-00003.parquet"
 RECEIPT = "receipts/00001-of-00003.json"
+CARD = ("README.md", "croissant.json", "grid.yaml")
 MANIFEST, FILES, SUMS, PLAN = "manifest.json", "files.parquet", "SHA256SUMS", "plan.json"
 
 Document = dict[str, Any]
@@ -276,6 +277,27 @@ INDEX = [
         "files table without a column",
         lambda f: drop_column(f / FILES, "same_as"),
         {FILES: "cannot be read"},
+    ),
+    *(
+        Damage(
+            f"missing {path}",
+            lambda f, path=path: (f / path).unlink(),  # type: ignore[misc]
+            {path: "missing; 'sysnoise card' makes it anew"},
+        )
+        for path in CARD
+    ),
+    *(
+        Damage(
+            f"edited {path}",
+            lambda f, path=path: (f / path).write_bytes(b"# mine"),  # type: ignore[misc]
+            {path: "SHA256SUMS says"},
+        )
+        for path in CARD
+    ),
+    Damage(
+        "sums without the card",
+        lambda f: edit_text(f / SUMS, "grid.yaml", "grid.yml"),
+        {SUMS: "lacks: 'grid.yaml'"},
     ),
     Damage("missing sums", lambda f: (f / SUMS).unlink(), {SUMS: "missing"}),
     Damage("a sum left out", drop_sum, {SUMS: f"lacks: '{TAR}'"}),

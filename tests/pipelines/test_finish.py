@@ -141,13 +141,14 @@ def test_tables_and_sums_are_of_the_files(kind: str, request: pytest.FixtureRequ
     table = pq.read_table(output / "files.parquet").to_pylist()
     assert [row["path"] for row in table] == sorted(row["path"] for row in table)
     receipts = {path for path in found if path.startswith("receipts/")}
-    unlisted = {"files.parquet", "SHA256SUMS", "manifest.json", *receipts}
+    summed = {"README.md", "croissant.json", "grid.yaml", "files.parquet", *receipts}
+    unlisted = {"SHA256SUMS", "manifest.json", *summed}
     assert {row["path"]: row["sha256"] for row in table} == {
         path: sha256 for path, sha256 in found.items() if path not in unlisted
     }
     assert all(row["bytes"] == (output / row["path"]).stat().st_size for row in table)
-    lines = [f"{sha}  {path}\n" for path, sha in found.items() if path not in unlisted | receipts]
-    lines += [f"{found[path]}  {path}\n" for path in {*receipts, "files.parquet"}]
+    lines = [f"{sha}  {path}\n" for path, sha in found.items() if path not in unlisted]
+    lines += [f"{found[path]}  {path}\n" for path in summed]
     sums = (output / "SHA256SUMS").read_text("utf-8")
     assert sums == "".join(sorted(lines, key=lambda line: line[66:]))
 

@@ -1,0 +1,231 @@
+"""The report in a real browser: what it shows is what the set holds, by mouse and by keyboard."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import report
+from tests.end_to_end.commands import command
+from tests.end_to_end.damage import edit_json, sign
+from tests.end_to_end.reading import decode_image, manifest, read_tars
+from transforms.arrays import Pixels
+
+PILLOW = "pillow/pillow-bilinear/rgb"
+VIEW = "#gallery-view[data-shown]"
+
+
+def drawn(page: Page, name: str) -> Pixels:
+    """Return the pixels of a canvas as the browser writes them to a PNG file."""
+    url = page.evaluate("id => document.getElementById(id).toDataURL()", f"{name}-picture")
+    return decode_image(base64.b64decode(str(url).removeprefix("data:image/png;base64,")))
+
+
+def middle(pixels: Pixels) -> Pixels:
+    top, left = (max(0, (side - 96) // 2) for side in pixels.shape[:2])
+    return pixels[top : top + 96, left : left + 96]
+
+
+def choose(page: Page, name: str, label: str) -> None:
+    page.select_option(f"#{name}", label=label)
+
+
+def shown(page: Page) -> str:
+    return str(page.get_attribute("#gallery-view", "data-shown"))
+
+
+def assert_gallery_is_exact(page: Page, folder: Path, extension: str) -> None:
+    """Compare all pictures with crops made straight from the tars, over samples and variants."""
+    names = page.eval_on_selector_all("#first option", "all => all.map(each => each.textContent)")
+    keys = page.eval_on_selector_all("#sample option", "all => all.map(each => each.textContent)")
+    stored = {name: read_tars(folder, name) for name in names}
+    for index, label in enumerate(keys):
+        key = label.split(" ")[0]
+        one, other = names[index % len(names)], names[(index * 5 + 1) % len(names)]
+        factor = (1, 4, 8, 16, 32)[index % 5]
+        for name, value in (("sample", label), ("first", one), ("second", other)):
+            choose(page, name, value)
+        choose(page, "factor", str(factor))
+        page.wait_for_selector(
+            f'#gallery-view[data-shown="{key} {names.index(one)} {names.index(other)} {factor}"]'
+        )
+        first, second = (
+            middle(decode_image(stored[each][key][extension])) for each in (one, other)
+        )
+        change = np.abs(first.astype(int) - second)
+        np.testing.assert_array_equal(drawn(page, "first"), first)
+        np.testing.assert_array_equal(drawn(page, "second"), second)
+        np.testing.assert_array_equal(drawn(page, "difference"), np.minimum(255, change * factor))
+        counts = json.loads(str(page.get_attribute("#histogram", "data-counts")))
+        for channel in range(3):
+            expected = np.bincount(change[..., channel].ravel(), minlength=256)
+            np.testing.assert_array_equal(counts[channel], expected)
+        text = page.inner_text("#difference-text")
+        assert f"mean difference {change.mean():.4f}, largest {change.max()}." in text
+        assert page.inner_text("#first-caption") == one
+        assert page.inner_text("#second-caption") == other
+
+
+def test_the_gallery_is_exact(page: Page, imagenet_report: str, imagenet_set: Path) -> None:
+    page.goto(imagenet_report)
+    page.wait_for_selector(VIEW)
+    assert page.locator("#sample option").count() == 16
+    assert page.locator("#first option").count() == 12
+    assert_gallery_is_exact(page, imagenet_set, imagenet_set.name.split("-")[1])
+
+
+def test_the_gallery_shows_coco(page: Page, coco_set: Path, tmp_path: Path) -> None:
+    page.goto(report(coco_set, tmp_path / "coco.html", "--samples=5"))
+    page.wait_for_selector(VIEW)
+    assert page.locator("#sample option").count() == 5
+    assert "image " in page.inner_text("#difference-text")
+    assert_gallery_is_exact(page, coco_set, "png")
+
+
+def test_the_gallery_shows_images_smaller_than_its_crops(
+    page: Page, imagenet_source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "grid.yaml").write_text(
+        "decoders: [pillow, ffmpeg]\nresizes: [pillow-bilinear]\ncolors: [rgb]\n"
+        "geometry: {rule: shorter-side, size: 80, crop: 80}\n",
+        "utf-8",
+    )
+    done = command(
+        *("generate", "imagenet", f"--images={imagenet_source / 'images'}", "--limit=4"),
+        *(f"--label-file={imagenet_source / 'val.txt'}", f"--grid={tmp_path / 'grid.yaml'}"),
+        *(f"--output={tmp_path / 'set'}", "--workers=1"),
+    )
+    assert done.code == 0, done.error
+    page.goto(report(tmp_path / "set", tmp_path / "small.html"))
+    page.wait_for_selector(VIEW)
+    assert drawn(page, "first").shape[0] == 80
+    assert_gallery_is_exact(page, tmp_path / "set", "png")
+
+
+def column(page: Page, heading: str) -> Any:
+    """Return the cells of a column of the table by variant, as shown."""
+    return page.evaluate(
+        """heading => {
+            const table = [...document.querySelectorAll("table")]
+                .find(each => each.caption.textContent === "By variant");
+            const texts = [...table.tHead.rows[0].cells].map(each => each.textContent);
+            const index = texts.indexOf(heading);
+            return [...table.tBodies[0].rows].map(row => row.cells[index].textContent);
+        }""",
+        heading,
+    )
+
+
+def heading(page: Page, name: str) -> str:
+    return f'table:has(caption:text-is("By variant")) th button:text-is("{name}")'
+
+
+@pytest.mark.parametrize("way", ["mouse", "keyboard"])
+def test_tables_are_sorted(way: str, page: Page, imagenet_report: str, imagenet_set: Path) -> None:
+    page.goto(imagenet_report)
+    variants = {each["id"]: each["difference"] for each in manifest(imagenet_set)["variants"]}
+    assert column(page, "variant") == list(variants)
+
+    def press(name: str) -> None:
+        if way == "mouse":
+            page.click(heading(page, name))
+        else:
+            page.focus(heading(page, name))
+            page.keyboard.press("Enter")
+
+    press("mean")
+    means = [f"{each['mean']:.4f}" for each in variants.values()]
+    assert column(page, "mean") == sorted(means, key=float, reverse=True)
+    assert page.locator('th[aria-sort="descending"]').inner_text().startswith("mean")
+    press("mean")
+    assert column(page, "mean") == sorted(means, key=float)
+    press("PSNR (dB)")
+    known = sorted((each["psnr"] for each in variants.values() if each["psnr"]), reverse=True)
+    absent = len(variants) - len(known)
+    assert column(page, "PSNR (dB)") == [f"{each:.2f}" for each in known] + ["-"] * absent
+    press("variant")
+    press("variant")
+    assert column(page, "variant") == sorted(variants)
+
+
+def test_the_gallery_is_used_by_keyboard_alone(page: Page, imagenet_report: str) -> None:
+    page.goto(imagenet_report)
+    page.wait_for_selector(VIEW)
+    for name in ("sample", "first", "second", "factor"):
+        for _ in range(200):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.id") == name:
+                break
+        assert page.evaluate("document.activeElement.id") == name
+        assert page.evaluate("document.activeElement.matches(':focus-visible')")
+        before = shown(page)
+        page.keyboard.press("ArrowDown")
+        page.wait_for_function(
+            "before => document.getElementById('gallery-view').dataset.shown !== before", arg=before
+        )
+
+
+def test_a_phone_needs_no_scrolling_sideways(page: Page, imagenet_report: str) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(imagenet_report)
+    page.wait_for_selector(VIEW)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    box = page.locator("#difference-picture").bounding_box()
+    assert box is not None
+    assert box["width"] > 100
+
+
+def test_print_shows_all_sections_without_controls(page: Page, imagenet_report: str) -> None:
+    page.goto(imagenet_report)
+    page.wait_for_selector(VIEW)
+    page.emulate_media(media="print")
+    for section in page.locator("section").all():
+        assert section.is_visible()
+    assert not page.locator(".controls").is_visible()
+    assert not page.locator("nav").is_visible()
+    assert page.locator("#first-picture").is_visible()
+    assert page.pdf().count(b"/Type /Page\n") >= 2
+
+
+def test_names_do_not_run_as_script(page: Page, imagenet_set: Path, tmp_path: Path) -> None:
+    evil = shutil.copytree(imagenet_set, tmp_path / "evil")
+    attack = "</script><img src=x onerror='document.title=\"run\"'>"
+
+    def rename(document: dict[str, object]) -> None:
+        grid, dataset = document["grid"], document["dataset"]
+        assert isinstance(grid, dict)
+        assert isinstance(dataset, dict)
+        grid["name"] = attack
+        sign(document)
+
+    edit_json(evil / "manifest.json", rename)
+    page.goto(report(evil, tmp_path / "evil.html"))
+    page.wait_for_selector(VIEW)
+    assert page.title() == "SysNoise ImageNet val"
+    assert attack in page.inner_text("dl.facts")
+
+
+def test_a_recipe_has_tables_but_no_gallery(page: Page, imagenet_set: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe"
+    assert command("publish", str(imagenet_set), str(recipe), "--recipe-only").code == 0
+    page.goto(report(recipe, tmp_path / "recipe.html"))
+    assert "This copy holds no images" in page.inner_text("#gallery")
+    assert len(column(page, "variant")) == 17
+    page.click(heading(page, "mean"))
+    assert column(page, "variant")[0] == "pillow/opencv-nearest/rgb"
+
+
+def test_one_variant_is_compared_with_itself(
+    page: Page, imagenet_set: Path, tmp_path: Path
+) -> None:
+    page.goto(report(imagenet_set, tmp_path / "one.html", f"--variant={PILLOW}"))
+    page.wait_for_selector(VIEW)
+    assert "Only one variant" in page.inner_text("#gallery")
+    assert "mean difference 0.0000, largest 0." in page.inner_text("#difference-text")

@@ -1,0 +1,94 @@
+"""The report through the command: one file, the same bytes every time; plots; refusals."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from manifests import open_set
+from pipelines.report.collect import read_tables
+from tests.end_to_end.commands import command
+from tests.end_to_end.reading import manifest, samples_table
+from tests.odd_files.runs import Run
+from tests.servers import http_server
+
+FFMPEG = "ffmpeg/pillow-bilinear/rgb"
+
+
+def test_the_page_is_one_small_file_and_always_the_same(imagenet_set: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(imagenet_set, tmp_path / "moved")
+    with http_server(imagenet_set) as server:
+        for url, name in ((str(imagenet_set), "a"), (str(moved), "b"), (server.url, "c")):
+            done = command("report", url, "-o", str(tmp_path / f"{name}.html"))
+            assert done.code == 0, done.error
+    pages = [(tmp_path / f"{name}.html").read_bytes() for name in "abc"]
+    assert pages[0] == pages[1] == pages[2]
+    assert len(pages[0]) < 8 * 2**20
+    text = pages[0].decode()
+    # It loads nothing: no address but namespaces and anchors, no other file.
+    assert re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', text) == []
+    assert "@import" not in text
+    assert "url(" not in text
+    for variant in manifest(imagenet_set)["variants"]:
+        assert f"<code>{variant['id']}</code>" in text
+        assert f"{variant['difference']['mean']:.4f}" in text
+
+
+def test_plots_are_png_files(imagenet_set: Path, tmp_path: Path) -> None:
+    done = command(
+        "report", str(imagenet_set), f"--output={tmp_path / 'r.html'}", f"--png-dir={tmp_path}/png"
+    )
+    assert done.code == 0, done.error
+    for name in ("noise", "heat-map", "gallery"):
+        path = tmp_path / "png" / f"{name}.png"
+        assert str(path) in done.out
+        with Image.open(path) as image:
+            assert image.format == "PNG"
+            values = np.asarray(image.convert("L"))
+            assert values.min() < 100 < values.max()
+
+
+def test_plots_need_their_extra(
+    imagenet_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    done = command("report", str(imagenet_set), f"-o={tmp_path / 'r.html'}", "--png-dir=png")
+    assert done.code == 2
+    assert "--png-dir needs matplotlib: pip install 'sysnoise[report]'" in done.error
+
+
+def test_what_cannot_be_shown_is_named(imagenet_set: Path, tmp_path: Path) -> None:
+    output = f"--output={tmp_path / 'r.html'}"
+    nothing = command("report", str(tmp_path), output)
+    assert nothing.code == 1
+    assert "is not a finished set: it has no manifest.json" in nothing.error
+    unknown = command("report", str(imagenet_set), output, "--variant=ffmpeg/none/rgb")
+    assert unknown.code == 2
+    assert "unknown variant 'ffmpeg/none/rgb'" in unknown.error
+    many = [f"--variant={each['id']}" for each in manifest(imagenet_set)["variants"][:13]]
+    too_many = command("report", str(imagenet_set), output, *many)
+    assert too_many.code == 2
+    assert "at most 12 variants, not 13" in too_many.error
+    damaged = shutil.copytree(imagenet_set, tmp_path / "damaged")
+    next((damaged / "variants" / FFMPEG).glob("*.tar")).unlink()
+    lacking = command("report", str(damaged), output)
+    assert lacking.code == 1
+    assert f"lacks 'variants/{FFMPEG}/" in lacking.error
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_rejects_and_fallbacks_are_counted(imagenet_run: Run) -> None:
+    tables = read_tables(open_set(str(imagenet_run.output)))
+    rows = samples_table(imagenet_run.output)
+    accepted = [row for row in rows if row["status"] == "ok"]
+    for decoder, count in tables.fallbacks.items():
+        assert count == sum(row["decoders"][decoder] == "fallback" for row in accepted)
+    assert sum(tables.rejects.values()) == len(rows) - len(accepted)
+    assert tables.rejects["decode-failed"] > 0
+    assert sum(tables.fallbacks.values()) > 0

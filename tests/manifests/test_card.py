@@ -1,0 +1,97 @@
+"""The front matter of the card, for every license and size."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from manifests.card import readme
+from manifests.held import HeldSet
+from manifests.publication import Publication
+from manifests.tables import FILES_SCHEMA
+
+NOISE = {
+    "mean": None,
+    "maximum": 0,
+    "psnr": None,
+    "changed_share": None,
+    "identical_share": None,
+    "variants": 0,
+}
+
+
+def front_matter(publication: Publication, samples: int = 5) -> dict[str, object]:
+    """Return the front matter of a set without pixels, whose statistics are all empty."""
+    manifest = {
+        "generator": {"name": "sysnoise", "version": "1"},
+        "dataset": {"kind": "coco", "split": "val2017"},
+        "counts": {"samples": samples, "sources": samples, "rejects": 0, "variants": 1},
+        "grid": {
+            "name": "own",
+            "baseline": "a/b/c",
+            "geometry": {"rule": "native"},
+            "seed": 0,
+            "combine": "product",
+            "color_stage": "before-resize",
+        },
+        "image_format": {"name": "png"},
+        "formats": ["parquet"],
+        "environment": {
+            "os": {"system": "Linux", "libc": "glibc"},
+            "cpu": {"architecture": "x86_64", "features": []},
+            "python": "CPython",
+            "packages": {},
+        },
+        "noise": {"decoder": NOISE},
+        "variants": [],
+    }
+    method = {"name": "m", "library": "l", "build": {"version": "1"}, "options": {}}
+    plan = {
+        "dataset": "coco",
+        "split": "val2017",
+        "samples": samples,
+        "samples_per_shard": 16,
+        "formats": ["parquet"],
+        "image_format": "png",
+        "unsupported": "fallback",
+        "duplicates": "store",
+        "max_pixels": 5,
+        "identities": {
+            **{axis: {"m": method} for axis in ("decoders", "resizes", "colors")},
+            "encoder": method,
+        },
+    }
+    text = readme(HeldSet(manifest, plan, FILES_SCHEMA.empty_table(), ()), publication)
+    _, front, body = text.split("---\n", 2)
+    assert "--max-pixels 5" in body
+    return dict(yaml.safe_load(front))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (None, ("other", "coco-terms", "https://cocodataset.org/#termsofuse")),
+        ("CC-BY-4.0", ("cc-by-4.0", None, None)),
+        ("Apache-2.0", ("apache-2.0", None, None)),
+        ("MS-RL", ("other", "ms-rl", "https://spdx.org/licenses/MS-RL.html")),
+        ("https://example.org/l", ("other", "custom", "https://example.org/l")),
+    ],
+)
+def test_licenses(given: str | None, told: tuple[str | None, ...]) -> None:
+    front = front_matter(Publication(license=given))
+    assert tuple(map(front.get, ("license", "license_name", "license_link"))) == told
+
+
+@pytest.mark.parametrize(
+    ("samples", "category"),
+    [
+        (999, "n<1K"),
+        (1000, "1K<n<10K"),
+        (50_000, "10K<n<100K"),
+        (1_281_167, "1M<n<10M"),
+        (10**12 - 1, "100B<n<1T"),
+        (10**12, "n>1T"),
+    ],
+)
+def test_size_categories(samples: int, category: str) -> None:
+    assert front_matter(Publication(), samples)["size_categories"] == [category]
