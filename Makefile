@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-extras test-slow test-browser test-cluster bench bench-scale golden golden-extras lint style clean
+.PHONY: help demo test test-extras test-slow test-browser test-cluster bench bench-scale golden golden-extras catalogue lint style clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,6 +39,9 @@ golden: .venv/dev ## record the pixels that the libraries at hand give, in tests
 
 golden-extras: .venv/extras ## the same for the extras jpeglib and dali
 	$(BIN)/python -m pytest tests/golden --rewrite -m extras
+
+catalogue: .venv/extras ## write docs/catalogue.md and its pictures, extras included
+	$(BIN)/python -m benchmarks.catalogue
 
 lint: .venv/dev ## check style and types
 	$(BIN)/ruff check

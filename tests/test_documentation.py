@@ -1,39 +1,233 @@
-"""The commands of docs/clusters.md are ones that the shell, the command and Beam understand."""
+"""Every command and every example of the documentation does what its page says.
+
+A page is read from top to bottom, in a folder where the files lie that it names: ``sysnoise`` and
+Python run, grids are loaded. What is not run is in :data:`NOT_RUN`, with the reason.
+"""
 
 from __future__ import annotations
 
+import ast
+import os
 import re
+import shutil
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from manifests import load_grid
 from pipelines.cli import main
+from pipelines.photographs import write_coco, write_imagenet
+from tests.end_to_end.commands import command
+from tests.end_to_end.reading import manifest as read_manifest
+from tests.pages import LANGUAGES, PAGES, PROGRAMS, ROOT, Block, blocks, commands, inline_commands
+from tests.servers import Server, s3_client
 
-PAGE = (Path(__file__).parent.parent / "docs" / "clusters.md").read_text("utf-8")
-SHELL = r"""
-sysnoise() { printf '%s\0' "$@"; printf '\n'; }
-dask() { :; }
-go() { :; }
-java() { :; }
-mvn() { :; }
-sbatch() { :; }
-SLURM_ARRAY_TASK_ID=24 SLURM_CPUS_PER_TASK=8
-"""
+CLUSTERS = "docs/clusters.md"
+ADDING = "docs/add-a-decoder.md"
+OWN_TESTS = {
+    ADDING: "test_a_decoder_is_added_as_the_page_says",
+    "docs/reading.md": "tests/end_to_end/test_reading.py, which has the frameworks",
+}
+"""Pages whose Python blocks are tested elsewhere."""
+NOT_RUN = {
+    "make": "targets are looked up in the Makefile; CI runs them",
+    "pip": "extras are looked up in setup.py; CI installs them",
+    "git": "clones this repository",
+    "dask": "needs a cluster; make test-cluster starts one",
+    "docker": "the image is built elsewhere",
+    "go": "make test-cluster installs Prism so",
+    "java": "make test-cluster starts Flink so",
+    "mvn": "make test-cluster fetches Flink so",
+    "sbatch": "needs Slurm",
+}
+RUN = [page for page in PAGES if page not in (ADDING, CLUSTERS) and blocks(page)]
 
 
-def generate_commands() -> list[list[str]]:
-    """Return the arguments of each ``sysnoise generate``, as the shell splits them."""
-    blocks = re.findall(r"^```\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    script = "\n".join([SHELL, *blocks]).replace("s3://", "/no/").replace("gs://", "/no/")
-    done = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, check=True)
-    return [line.split("\0")[:-1] for line in done.stdout.splitlines()]
+def test_every_block_has_a_language() -> None:
+    untagged = [
+        (page, block.line)
+        for page in PAGES
+        for block in blocks(page)
+        if block.language not in LANGUAGES
+    ]
+    assert untagged == []
 
 
-def test_every_command_names_options_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = generate_commands()
-    assert len(commands) == 7
-    for command in commands:
-        assert main(command) == 1, command
-        images = command[2].removeprefix("--images=")
+def test_text_holds_no_commands() -> None:
+    texts = [block.text for page in PAGES for block in blocks(page) if block.language == "text"]
+    assert texts
+    assert [text for text in texts if text.split()[0] in PROGRAMS] == []
+
+
+@pytest.fixture
+def laid_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: Server) -> Path:
+    """A folder with the sources that the pages name, as the current one."""
+    write_imagenet(tmp_path / "imagenet")
+    (tmp_path / "imagenet" / "images").rename(tmp_path / "val")
+    (tmp_path / "imagenet" / "val.txt").rename(tmp_path / "val.txt")
+    write_coco(tmp_path / "made")
+    (tmp_path / "made" / "instances_demo.json").rename(tmp_path / "instances_val2017.json")
+    with zipfile.ZipFile(tmp_path / "val2017.zip", "w") as archive:
+        for path in (tmp_path / "made" / "images").iterdir():
+            archive.write(path, f"val2017/{path.name}")
+    client = s3_client(s3)
+    for bucket in ("imagenet", "noise"):
+        client.create_bucket(Bucket=bucket)
+    shutil.make_archive(str(tmp_path / "packed"), "tar", tmp_path / "val")
+    client.upload_file(str(tmp_path / "packed.tar"), "imagenet", "val.tar")
+    client.upload_file(str(tmp_path / "val.txt"), "imagenet", "val.txt")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_page_runs(page: str, laid_out: Path) -> None:
+    called = commands(page)
+    names: dict[str, Any] = {"jpeg_bytes": next((laid_out / "val").iterdir()).read_bytes()}
+    for block in blocks(page):
+        place = f"{page}:{block.line}"
+        for words in called.get(block.line, []):
+            _call(place, words)
+        if block.language == "python" and page not in OWN_TESTS:
+            exec(compile(block.text, place, "exec"), names)
+        _write(block, laid_out)
+        if block.language == "yaml":
+            load_grid("grid.yaml")
+    if page in STATED:
+        STATED[page](names, laid_out)
+
+
+def _call(place: str, words: list[str]) -> None:
+    if words[0] != "sysnoise":
+        assert words[0] in NOT_RUN, f"{place}: say in NOT_RUN why {words[0]!r} is not run"
+        _look_up(place, words)
+        return
+    done = command(*words[1:])
+    assert done.code == 0, f"{place}: {words}: {done.error}"
+
+
+def _write(block: Block, folder: Path) -> None:
+    """Put what the page shows into the file that its commands name."""
+    if block.language == "yaml":
+        (folder / "grid.yaml").write_text(block.text, "utf-8")
+    if block.language == "bibtex":
+        (folder / "set.bib").write_text(block.text, "utf-8")
+
+
+def _look_up(place: str, words: list[str]) -> None:
+    if words[0] == "make":
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+        assert {word for word in words[1:] if "=" not in word} <= set(targets), place
+    if words[:2] == ["pip", "install"]:
+        for extra in re.findall(r"^'?(?:\.|sysnoise)\[([\w,]+)\]'?$", "\n".join(words), re.M):
+            assert set(extra.split(",")) <= _extras(), place
+
+
+def _extras() -> set[str]:
+    """The extras of setup.py, which is read and not run."""
+    for node in ast.walk(ast.parse((ROOT / "setup.py").read_text("utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg == "extras_require":
+            return set(ast.literal_eval(node.value))
+    raise AssertionError("setup.py has no extras")
+
+
+def test_commands_in_the_text_exist() -> None:
+    found = {(page, *words[:2]): words for page, words in inline_commands()}
+    assert found
+    for (page, program, first), words in found.items():
+        if program == "sysnoise":
+            assert command(first, "--help").code == 0, (page, words)
+        else:
+            _look_up(page, words)
+
+
+def test_commands_for_clusters_name_options_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are read, up to the images, which are not there."""
+    called = [words for each in commands(CLUSTERS).values() for words in each]
+    generating = [words for words in called if words[:2] == ["sysnoise", "generate"]]
+    assert len(generating) == 7
+    for _, *words in generating:
+        away = [re.sub("(s3|gs)://", "/no/", word) for word in words]
+        assert main(away) == 1, words
+        images = away[2].removeprefix("--images=")
         assert capsys.readouterr().err == f"sysnoise: {images!r} does not exist\n"
+    assert {words[0] for words in called} - {"sysnoise"} <= NOT_RUN.keys()
+
+
+def _readme_holds(names: dict[str, Any], folder: Path) -> None:
+    assert names["sample"]["png"].shape == (224, 224, 3)
+    assert names["dataset"].num_rows == 18
+    assert names["pixels"].shape == (224, 224, 3)
+
+
+def _tutorial_holds(names: dict[str, Any], folder: Path) -> None:
+    stated = names["noisy"].variants["ffmpeg/pillow-bilinear/rgb"]["difference"]["mean"]
+    assert names["mean"] == pytest.approx(stated)
+    assert read_manifest(folder / "noise") == read_manifest(folder / "again")
+    assert len(read_manifest(folder / "noise")["variants"]) == 6
+    assert (folder / "report.html").exists()
+
+
+STATED = {"README.md": _readme_holds, "docs/tutorial.md": _tutorial_holds}
+"""Checks of what a page says of its Python, by page."""
+
+
+def test_a_decoder_is_added_as_the_page_says(laid_out: Path) -> None:
+    """The page applied to a copy of the code: its own test, then its commands."""
+    function, listed, test = (each.text for each in blocks(ADDING) if each.language == "python")
+    assert len((function + listed).splitlines()) < 30
+    line = next(line for line in listed.splitlines() if "Decoder(" in line)
+    code = laid_out / "code"
+    for package in ("transforms", "manifests", "pipelines"):
+        shutil.copytree(ROOT / package, code / package)
+    decoders = code / "transforms" / "decoders.py"
+    begin = "DECODERS = registry(\n    (\n"
+    before, _, after = decoders.read_text("utf-8").partition(begin)
+    decoders.write_text(f"{before}{function}\n\n{begin}{line}\n{after}", "utf-8")
+    _write(next(each for each in blocks(ADDING) if each.language == "yaml"), laid_out)
+    photograph = next((laid_out / "val").iterdir())
+    name = test.split("(")[0].removeprefix("def ")
+    check = f"{IMPORTS}\n{test}\n{name}(open({str(photograph)!r}, 'rb').read())\n"
+    _run_in(code, "-c", check)
+    for words in (words for each in commands(ADDING).values() for words in each):
+        _run_in(code, "-m", "pipelines.cli", *words[1:])
+    variants = read_manifest(laid_out / "gray")["variants"]
+    assert [each["decoder"]["name"] for each in variants] == ["pillow", "opencv-gray"]
+    assert variants[1]["difference"]["mean"] > 1
+
+
+IMPORTS = """
+import cv2
+import numpy as np
+from transforms.decoders import decode"""
+
+
+def _run_in(code: Path, *arguments: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(code)}
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    """To files that are there, and to headings that they have."""
+    text = (ROOT / page).read_text("utf-8")
+    for target in re.findall(r"\]\((?!\w+://)([^)\s]+)\)", text):
+        file, _, heading = target.partition("#")
+        path = (ROOT / page).parent / file if file else ROOT / page
+        assert path.exists(), f"{page}: {target}"
+        if heading:
+            assert heading in _anchors(path), f"{page}: {target}"
+
+
+def _anchors(path: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

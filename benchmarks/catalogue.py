@@ -1,0 +1,293 @@
+"""The catalogue of noise: what every method does, and pictures of what it changes.
+
+``python -m benchmarks.catalogue`` (``make catalogue``) measures all methods, extras included, on
+the shipped photographs, and writes ``docs/catalogue.md`` and ``docs/catalogue/``.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.report import table
+from pipelines.photographs import SUBSAMPLINGS, jpeg_bytes, photographs
+from transforms.arrays import Pixels
+from transforms.builds import library_build
+from transforms.colors import COLORS, convert
+from transforms.decoders import DECODERS, decode
+from transforms.difference import Difference, difference
+from transforms.geometry import PRESETS, Geometry, geometry_document, render
+from transforms.grid import BASELINE
+from transforms.methods import Method, is_available
+from transforms.resizers import RESIZES, resize, resize_each
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE, PICTURES = DOCS / "catalogue.md", DOCS / "catalogue"
+FIGURES = PICTURES / "figures.json"
+AXES: Mapping[str, Mapping[str, Method[Any]]] = {
+    "decoder": DECODERS,
+    "resize": RESIZES,
+    "color": COLORS,
+}
+SHORTER_SIDE = 256
+AMPLIFIED = 8
+CROP = (slice(322, 418), slice(118, 214))
+"""Rows and columns of ``astronaut`` that the pictures show; of the resized one, half of them."""
+CROP_RESIZED = (slice(138, 234), slice(10, 106))
+COLORS_OF_PICTURES = 128
+GEOMETRY_SIDE = 160
+
+Results = Mapping[str, Any]
+
+VARIATIONS = {
+    "pillow-nearest": "The pixel under the center of the output pixel.",
+    "pillow-box": "The mean of the pixels that the output pixel covers.",
+    "pillow-bilinear": "A triangle of 1 pixel on each side, times the reduction.",
+    "pillow-hamming": "A sinc of 1 pixel on each side, times the reduction, Hamming-windowed.",
+    "pillow-bicubic": "A cubic (a = -0.5) of 2 pixels on each side, times the reduction.",
+    "pillow-lanczos": "A sinc of 3 pixels on each side, times the reduction, Lanczos-windowed.",
+    "opencv-nearest": "The pixel at `floor(x * reduction)`, left of and above the center.",
+    "opencv-linear": "Between the 2 x 2 nearest pixels, whatever the reduction: it aliases.",
+    "opencv-area": "The mean over the area that the output pixel covers; linear where it enlarges.",
+    "opencv-cubic": "A cubic (a = -0.75) over 4 x 4 pixels, whatever the reduction: it aliases.",
+    "opencv-lanczos4": "A Lanczos window over 8 x 8 pixels, whatever the reduction: it aliases.",
+    "opencv-nearest-exact": "The pixel under the center of the output pixel, in integers.",
+    "opencv-linear-exact": "As `opencv-linear`, in fixed point that is the same on every CPU.",
+    "ffmpeg-bilinear": "A triangle of 1 pixel on each side, times the reduction.",
+    "ffmpeg-bicubic": "A cubic of 2 pixels on each side, times the reduction.",
+    "ffmpeg-area": "The mean over the area that the output pixel covers.",
+    "ffmpeg-lanczos": "A sinc of 3 pixels on each side, times the reduction, Lanczos-windowed.",
+    "dali-triangular": "A triangle of 1 pixel on each side, times the reduction: DALI's default.",
+    "dali-linear": "Between the 2 x 2 nearest pixels, whatever the reduction: it aliases.",
+    "jpeglib-6b": "libjpeg 6b, from which the others descend.",
+    "jpeglib-7": "libjpeg 7, which upsamples chroma inside the DCT.",
+    "jpeglib-8d": "libjpeg 8d, which upsamples chroma inside the DCT.",
+    "jpeglib-9e": "libjpeg 9e, which upsamples chroma inside the DCT.",
+    "jpeglib-mozjpeg4": "mozjpeg 4.0.3.",
+    "jpeglib-turbo2": "libjpeg-turbo 2.1.0, without SIMD.",
+}
+"""What sets methods apart that share a function."""
+
+INTRODUCTION = f"""# Catalogue of noise
+
+What every method of the registries does, where it comes from, and what it changes.
+`make catalogue` writes this page from the docstrings in `transforms/`, and from measurements with
+the versions below.
+
+**Pictures** show a part of `astronaut`, encoded by Pillow as 4:2:0 JPEG of quality 90: on the left
+what the method gives, on the right its difference from the baseline, {AMPLIFIED} times as large,
+around gray. Those of geometries show `coffee`. Each is reduced to {COLORS_OF_PICTURES} colors, to
+be small. `astronaut` is NASA's, in the public domain; `coffee` is by Rachel Michetti, CC0; both
+come with scikit-image.
+
+**Figures** are mean / maximum absolute difference from the baseline, of 255 levels, over the six
+photographs that scikit-image and scikit-learn ship, as JPEGs of quality 90.
+[Methods beyond the common wheels](methods.md) tells how some of them relate to each other.
+"""
+
+SECTIONS = {
+    "decoder": """## Decoders
+
+Against `pillow`, on 4:4:4, 4:2:2 and 4:2:0 JPEGs. All ignore the orientation in EXIF, but for
+`opencv-exif`. What becomes of other files is in [odd files](odd-files.md).
+""",
+    "resize": f"""## Resizes
+
+Against `pillow-bilinear`, on 4:2:0 JPEGs decoded by Pillow, to a shorter side of {SHORTER_SIDE}
+pixels.
+""",
+    "color": """## Colors
+
+Against `rgb`, on 4:2:0 JPEGs decoded by Pillow, without a resize.
+""",
+    "geometry": """## Geometries
+
+A grid names one of these, or a rule with parameters of its own.
+""",
+}
+
+
+def main() -> None:
+    """Measure all methods and write page, figures and pictures."""
+    absent = {
+        str(method.extra)
+        for methods in AXES.values()
+        for method in methods.values()
+        if not is_available(method)
+    }
+    if absent:
+        sys.exit(
+            f"the catalogue needs the extras {', '.join(sorted(absent))}; see 'make catalogue'"
+        )
+    results = {
+        "builds": {library: library_build(library) for library in sorted(_libraries())},
+        "figures": {axis: {name: measured(axis, name) for name in AXES[axis]} for axis in AXES},
+    }
+    PICTURES.mkdir(exist_ok=True)
+    for name, picture in pictures():
+        picture.quantize(COLORS_OF_PICTURES, dither=Image.Dither.NONE).save(
+            PICTURES / f"{name}.png", optimize=True
+        )
+    FIGURES.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    PAGE.write_text(format_page(results), "utf-8")
+
+
+def _libraries() -> set[str]:
+    return {method.library for methods in AXES.values() for method in methods.values()}
+
+
+@functools.cache
+def _jpegs(subsampling: str) -> Mapping[str, bytes]:
+    return {name: jpeg_bytes(pixels, subsampling) for name, pixels in photographs().items()}
+
+
+def _decoded(data: bytes) -> Pixels:
+    return decode(BASELINE.decoder, data)
+
+
+def _resized(name: str, pixels: Pixels) -> Pixels:
+    height, width = pixels.shape[:2]
+    factor = SHORTER_SIDE / min(height, width)
+    return resize(name, pixels, (int(width * factor), int(height * factor)))
+
+
+def _made(axis: str, name: str) -> tuple[Callable[[bytes], Pixels], Callable[[bytes], Pixels]]:
+    """Return what a method makes of a JPEG, and what the baseline's makes of it."""
+    if axis == "decoder":
+        return functools.partial(decode, name), _decoded
+    if axis == "color":
+        return (lambda data: convert(name, _decoded(data))), _decoded
+    if name == "none":
+        return _decoded, _decoded
+    return (
+        lambda data: _resized(name, _decoded(data)),
+        lambda data: _resized(BASELINE.resize, _decoded(data)),
+    )
+
+
+def measured(axis: str, name: str) -> dict[str, list[float]]:
+    """Return mean and maximum difference by chroma subsampling; nothing for resize ``none``."""
+    if name == "none":
+        return {}
+    make, make_baseline = _made(axis, name)
+    figures = {}
+    for subsampling in SUBSAMPLINGS if axis == "decoder" else ("420",):
+        total = Difference()
+        for data in _jpegs(subsampling).values():
+            total += difference(make(data), make_baseline(data))
+        figures[subsampling] = [round(total.mean or 0.0, 3), total.maximum]
+    return figures
+
+
+def pictures() -> Iterator[tuple[str, Image.Image]]:
+    """Yield name and picture of every method and geometry."""
+    data = _jpegs("420")["astronaut"]
+    for axis, methods in AXES.items():
+        for name in methods:
+            make, make_baseline = _made(axis, name)
+            crop = CROP_RESIZED if axis == "resize" and name != "none" else CROP
+            shown, baseline = make(data)[crop], make_baseline(data)[crop]
+            amplified = 128 + AMPLIFIED * (shown.astype(np.int32) - baseline)
+            pair = np.hstack([shown, np.clip(amplified, 0, 255).astype(np.uint8)])
+            yield f"{axis}-{name}", Image.fromarray(pair)
+    coffee = photographs()["coffee"]
+    for name, geometry in PRESETS.items():
+        placement = geometry.place(coffee.shape[1], coffee.shape[0], 0, "coffee")
+        names = ["none"] if name == "native" else [BASELINE.resize]
+        (shown,) = render(coffee, placement, functools.partial(resize_each, names))
+        picture = Image.fromarray(shown)
+        factor = GEOMETRY_SIDE / max(picture.size)
+        size = round(picture.width * factor), round(picture.height * factor)
+        yield f"geometry-{name}", picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def format_page(results: Results) -> str:
+    """Return the page as Markdown."""
+    parts = [INTRODUCTION, _versions(results["builds"])]
+    for axis, methods in AXES.items():
+        parts.append(SECTIONS[axis])
+        for name, method in methods.items():
+            parts.append(_entry(axis, method, results["figures"][axis][name]))
+    parts.append(SECTIONS["geometry"])
+    parts += [_geometry_entry(name, geometry) for name, geometry in PRESETS.items()]
+    return "\n".join(parts)
+
+
+def _versions(builds: Mapping[str, Mapping[str, Any]]) -> str:
+    hidden = ("version", "cpu_features", "png", "zlib_ng", "libwebp")
+    rows = []
+    for library, build in builds.items():
+        codecs = (f"{name} {value}" for name, value in build.items() if name not in hidden)
+        rows.append([library, build["version"], ", ".join(codecs)])
+    return "**Versions:**\n" + table(["library", "version", "inside"], rows)
+
+
+def _entry(axis: str, method: Method[Any], figures: Mapping[str, list[float]]) -> str:
+    facts = [f"`{name}`: {value}" for name, value in method.options.items()]
+    lines = [f"library {method.library}"]
+    if method.extra:
+        lines.append(f"extra `{method.extra}`")
+    if method.aliases:
+        lines.append("also called " + ", ".join(f"`{alias}`" for alias in method.aliases))
+    listed = "; ".join([*lines, *facts])
+    return _joined(axis, method.name, description(method), listed, _figures_text(figures))
+
+
+def _figures_text(figures: Mapping[str, list[float]]) -> str:
+    """Say the figures, or that nothing differs."""
+    if not figures:
+        return ""
+    shown = [
+        f"{':'.join(name)}: " + (f"{mean:.3f} / {maximum:.0f}" if maximum else "equal")
+        for name, (mean, maximum) in figures.items()
+    ]
+    return "Difference " + ", ".join(shown) + "."
+
+
+def _geometry_entry(name: str, geometry: Geometry) -> str:
+    parameters = ", ".join(f"`{key}`: {each}" for key, each in geometry_document(geometry).items())
+    return _joined("geometry", name, _paragraphs(type(geometry)), parameters, "")
+
+
+def _joined(axis: str, name: str, text: str, facts: str, figures: str) -> str:
+    picture = f"![{axis} {name}](catalogue/{axis}-{name}.png)"
+    parts = [f"### `{name}`", picture, text, figures, f"{facts[0].upper()}{facts[1:]}."]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def description(method: Method[Any]) -> str:
+    """Return what a method does, from its docstring; of a shared function in short."""
+    function: Any = method.function
+    while isinstance(function, functools.partial):
+        function = function.keywords.get("function", function.func)
+    text = _paragraphs(function)
+    if method.name not in VARIATIONS:
+        return text
+    summary, *others = text.split("\n\n")
+    sources = [paragraph for paragraph in others if paragraph.startswith("Source:")]
+    return "\n\n".join([VARIATIONS[method.name], summary, *sources])
+
+
+def _paragraphs(documented: object) -> str:
+    """Return the docstring up to its sections, as Markdown."""
+    text = re.split(r"\n\n(?:Args|Returns|Raises|Attributes):", inspect.getdoc(documented) or "")[0]
+    return re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text.replace("``", "`"))
+
+
+def picture_names() -> list[str]:
+    """Return the names of all pictures, in the order of the page."""
+    methods = [f"{axis}-{name}" for axis, registry in AXES.items() for name in registry]
+    return [*methods, *(f"geometry-{name}" for name in PRESETS)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""docs/format.md names every file and field of a set, and no other."""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from manifests import open_set
+from manifests.part import part_document
+from manifests.schema import manifest_schema
+from manifests.tables import (
+    ANNOTATIONS,
+    DIFFERENCE,
+    FILES_SCHEMA,
+    GEOMETRY,
+    DatasetKind,
+    RejectReason,
+    rejects_schema,
+    samples_schema,
+)
+from pipelines.readers.sources import SOURCES_SCHEMA
+from pipelines.writers.parquet import shard_schema
+from tests.end_to_end.reading import manifest, tree
+from tests.odd_files.page import table, with_tables
+from tests.pages import ROOT, blocks
+
+PAGE = ROOT / "docs" / "format.md"
+SLUG = "SLUG"
+KINDS = tuple(DatasetKind)
+JSON_TYPES = {str: "string", int: "number", float: "number", list: "array", dict: "object"}
+
+
+def fields(name: str) -> dict[str, str]:
+    """The names and types that a table of the page has."""
+    marked = PAGE.read_text("utf-8").partition(f"<!-- fields: {name} -->\n\n")[2]
+    rows = re.findall(r"^\| `(\S+)` \| (\S+) \|", marked.split("\n\n")[0], re.MULTILINE)
+    assert len(rows) == len(marked.split("\n\n")[0].splitlines()) - 2
+    return dict(rows)
+
+
+def arrow_fields(*sources: pa.Schema | pa.StructType) -> dict[str, str]:
+    """The names and types of schemas together; nested types by their kind."""
+    found: dict[str, str] = {}
+    for source in sources:
+        for field in source:
+            kinds = {"struct": pa.types.is_struct, "list": pa.types.is_list}
+            kind = next((k for k, holds in kinds.items() if holds(field.type)), str(field.type))
+            assert found.setdefault(field.name, kind) == kind
+    return found
+
+
+def json_fields(*documents: dict[str, Any]) -> dict[str, str]:
+    return {name: JSON_TYPES[type(value)] for each in documents for name, value in each.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "sources"),
+    [
+        ("files", [FILES_SCHEMA]),
+        ("sources", [SOURCES_SCHEMA]),
+        ("geometry", [GEOMETRY]),
+        ("difference", [DIFFERENCE]),
+        ("objects", [ANNOTATIONS.value_type]),
+        ("rejects", [rejects_schema(["pillow"])]),
+        ("samples", [samples_schema(kind, ["pillow"], [SLUG], True) for kind in KINDS]),
+        ("parquet", [shard_schema(kind, "png", True) for kind in KINDS]),
+    ],
+)
+def test_tables_have_the_columns_of_the_schemas(name: str, sources: list[pa.Schema]) -> None:
+    assert fields(name) == arrow_fields(*sources)
+
+
+def test_reasons_are_all_there() -> None:
+    row = re.search(r"^\| `reason` .*$", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert row is not None
+    assert {f"`{reason.value}`" for reason in RejectReason} <= set(re.findall(r"`[^`]+`", row[0]))
+
+
+def test_json_files_have_the_fields_of_the_page(imagenet_set: Path, coco_set: Path) -> None:
+    sets = (imagenet_set, coco_set)
+    assert fields("plan") == json_fields(*(_first(each, "plan.json") for each in sets))
+    assert fields("receipt") == json_fields(*(_first(each, "receipts/*") for each in sets))
+    assert fields("part") == json_fields(part_document(manifest(coco_set), []))
+    for path in (coco_set / "annotations").iterdir():
+        assert fields("annotations") == json_fields(json.loads(path.read_text("utf-8")))
+
+
+def _first(folder: Path, pattern: str) -> dict[str, Any]:
+    return dict(json.loads(sorted(folder.glob(pattern))[0].read_text("utf-8")))
+
+
+def test_members_of_tars_are_those_of_the_page(imagenet_set: Path, coco_set: Path) -> None:
+    found: dict[str, str] = {}
+    extensions = set()
+    for path in (*imagenet_set.rglob("*.tar"), *coco_set.rglob("*.tar")):
+        with tarfile.open(path) as tar:
+            for member in tar:
+                extension = member.name.partition(".")[2]
+                extensions.add(extension)
+                if extension == "json":
+                    found |= json_fields(json.load(tar.extractfile(member)))  # type: ignore[arg-type]
+    assert extensions - {"png", "webp"} == {"cls", "json"}
+    on_page = fields("json")
+    assert found.items() <= on_page.items()
+    assert on_page.keys() - found.keys() <= {"wnid", "class_name", "geometry_exif"}
+
+
+def test_files_are_those_of_the_page(imagenet_set: Path, coco_set: Path) -> None:
+    marked = PAGE.read_text("utf-8").partition("<!-- files -->\n\n")[2].split("\n\n")[0]
+    named = re.findall(r"^\| `(\S+)` \|", marked, re.MULTILINE)
+    patterns = [re.sub("SHARD|SPLIT|DECODER|RESIZE|COLOR", "[^/]+", path) for path in named]
+    unused = {*named} - {"part.json"}
+    for path in (path for each in (imagenet_set, coco_set) for path in tree(each)):
+        fitting = [
+            name
+            for name, pattern in zip(named, patterns, strict=True)
+            if re.fullmatch(pattern, path)
+        ]
+        assert len(fitting) == 1, (path, fitting)
+        unused -= set(fitting)
+    assert unused == set()
+
+
+def rows(schema: dict[str, Any], prefix: str = "") -> Iterator[list[str]]:
+    """Yield path, type and description of all fields below a node of the schema."""
+    for name, node in schema.get("properties", {}).items():
+        path = f"{prefix}{name}"
+        assert node.get("description"), f"{path} of the manifest has no description"
+        yield [f"`{path}`", kind(node), node["description"].replace("|", "\\|")]
+        yield from rows(node, f"{path}.")
+        yield from rows(node.get("items", {}), f"{path}[].")
+
+
+def kind(node: dict[str, Any]) -> str:
+    """Return a node's type, values or definition."""
+    if "$ref" in node:
+        return str(node["$ref"].rpartition("/")[2].replace("_", " "))
+    if "const" in node:
+        return f"`{json.dumps(node['const'])}`"
+    if "enum" in node:
+        return " or ".join(f"`{value}`" for value in node["enum"])
+    types = node["type"] if isinstance(node["type"], list) else [node["type"]]
+    if types == ["array"]:
+        return f"array of {kind(node['items'])}"
+    return " or ".join(types)
+
+
+def test_manifest_is_described_as_in_its_schema(rewrite: bool) -> None:
+    schema = manifest_schema()
+    header = ["field", "type", "meaning"]
+    nodes = {"manifest": schema}
+    nodes |= {name: schema["$defs"][name] for name in ("method", "axis_noise")}
+    tables = {name: table(header, list(rows(node))) for name, node in nodes.items()}
+    page = PAGE.read_text("utf-8")
+    if rewrite:
+        PAGE.write_text(with_tables(page, tables), "utf-8")
+    else:
+        assert page == with_tables(page, tables), "rewrite docs/format.md with --rewrite"
+
+
+def test_manifests_have_every_field_of_the_page(imagenet_set: Path, coco_set: Path) -> None:
+    """But for those of one kind of dataset, which the other lacks."""
+    schema = manifest_schema()
+    for folder in (imagenet_set, coco_set):
+        document = manifest(folder)
+        assert document.keys() == schema["properties"].keys()
+        missing = schema["properties"]["dataset"]["properties"].keys() - document["dataset"].keys()
+        assert missing <= {"classes", "categories"}
+
+
+def test_digest_of_the_page_is_that_of_the_tables(coco_set: Path) -> None:
+    names: dict[str, Any] = {}
+    exec(blocks("docs/format.md")[0].text, names)
+    opened = open_set(str(coco_set))
+    row = pq.read_table(sorted((coco_set / "samples").iterdir())[0]).to_pylist()[0]
+    sample = next(iter(opened.iterate(opened.baseline)))
+    slug = opened.variants[opened.baseline]["slug"]
+    assert names["pixel_digest"](sample.image) == row[slug]
