@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-extras test-slow test-browser test-cluster bench bench-scale golden golden-extras catalogue lint style clean
+.PHONY: help demo test test-extras test-slow test-browser test-readers test-cluster bench bench-scale golden golden-extras catalogue lint style clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -23,6 +23,9 @@ test-slow: .venv/dev ## run the slow tests, which take root: killed runs, full d
 
 test-browser: .venv/dev ## run the tests in a browser, which must be installed: Chromium
 	$(BIN)/python -m pytest -m browser
+
+test-readers: .venv-readers/done ## run the examples of docs/reading.md, PyTorch and TensorFlow too: 5 GB
+	.venv-readers/bin/python -m pytest tests/readers --noconftest -m ""
 
 test-cluster: .venv/dev .venv/bin/prism .venv/flink/done ## run the tests on clusters, which they start: Go, Java 17, Maven
 	$(BIN)/python -m pytest -m cluster
@@ -53,7 +56,7 @@ style: .venv/dev ## rewrite the code in the project's style
 	$(BIN)/ruff format
 
 clean: ## remove the environment, caches and the demo's output
-	rm -rf .venv .venv-bench demo bench bench-scale build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-bench .venv-readers demo bench bench-scale build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 .venv/demo: setup.py pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -83,4 +86,15 @@ clean: ## remove the environment, caches and the demo's output
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --upgrade pip
 	.venv-bench/bin/python -m pip install --quiet --editable '.[demo,bench]'
+	touch $@
+
+# The environment of a reader: of this project's dependencies, only those that reading needs.
+.venv-readers/done: setup.py pyproject.toml .venv/demo
+	rm -rf .venv-readers
+	$(PYTHON) -m venv .venv-readers
+	.venv-readers/bin/python -m pip install --quiet --upgrade pip
+	.venv-readers/bin/python -m pip install --quiet --no-deps --editable .
+	.venv-readers/bin/python -m pip install --quiet fsspec jsonschema numpy pillow pyarrow pytest \
+	    datasets duckdb pycocotools tensorflow-cpu torch webdataset
+	$(BIN)/sysnoise demo --output .venv-readers/made/demo
 	touch $@

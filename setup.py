@@ -50,6 +50,7 @@ setup(
         "bench": ["imageio-ffmpeg>=0.6,<1", "matplotlib>=3.9,<4"],
         "dev": [
             "datasets>=4,<6",
+            "duckdb>=1.2,<3",
             "hypothesis>=6.100,<7",
             "mlcroissant>=1.1.1,<2",
             "moto[server]>=5,<6",

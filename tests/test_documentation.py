@@ -30,7 +30,7 @@ CLUSTERS = "docs/clusters.md"
 ADDING = "docs/add-a-decoder.md"
 OWN_TESTS = {
     ADDING: "test_a_decoder_is_added_as_the_page_says",
-    "docs/reading.md": "tests/end_to_end/test_reading.py, which has the frameworks",
+    "docs/reading.md": "tests/readers/test_reading_page.py, which has the frameworks",
 }
 """Pages whose Python blocks are tested elsewhere."""
 NOT_RUN = {

@@ -7,14 +7,16 @@ import io
 import json
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
 from transforms.arrays import Pixels
-from transforms.grid import Grid
+
+if TYPE_CHECKING:
+    from transforms.grid import Grid
 
 Members = dict[str, dict[str, bytes]]
 
