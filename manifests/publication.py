@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from manifests.tables import DatasetKind
-
 FIRST_VERSION = "1.0.0"
 SPDX_LICENSES = "https://spdx.org/licenses/"
 
@@ -69,14 +67,14 @@ class Dataset:
 
 
 DATASETS = {
-    DatasetKind.IMAGENET: Dataset(
+    "imagenet": Dataset(
         title="ImageNet",
         home="https://www.image-net.org/",
         terms="https://www.image-net.org/download",
         citation=_IMAGENET,
         task="image-classification",
     ),
-    DatasetKind.COCO: Dataset(
+    "coco": Dataset(
         title="COCO",
         home="https://cocodataset.org/",
         terms="https://cocodataset.org/#termsofuse",
@@ -84,6 +82,7 @@ DATASETS = {
         task="object-detection",
     ),
 }
+"""By the value of :class:`manifests.tables.DatasetKind`, which would load Arrow."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ class Publication:
 
 def dataset_of(manifest: Mapping[str, Any]) -> Dataset:
     """Return the dataset that a set was made of."""
-    return DATASETS[DatasetKind(manifest["dataset"]["kind"])]
+    return DATASETS[manifest["dataset"]["kind"]]
 
 
 def license_url(publication: Publication, dataset: Dataset) -> str:

@@ -279,9 +279,11 @@ def _fetch(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
 
 def _report(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
     from manifests.reading import SetError
-    from pipelines.report.compose import make_report, write_plots, write_report
+    from pipelines.report.compose import make_report, refuse_inside, write_plots, write_report
 
+    refuse_inside(arguments.set, arguments.output)
     if arguments.png_dir:
+        refuse_inside(arguments.set, arguments.png_dir)
         _require_plots()
     try:
         report = make_report(arguments.set, arguments.variant, arguments.samples)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from manifests.reading import FinishedSet, open_set
 from pipelines.commit import write_file
@@ -34,6 +35,16 @@ def make_report(url: str, variants: Sequence[str], samples: int) -> Report:
     chosen = list(variants) or chosen_variants(found, tables.groups)
     gallery = make_gallery(found, chosen, samples) if chosen else None
     return Report(found, tables, gallery)
+
+
+def refuse_inside(url: str, path: str) -> None:
+    """Refuse a file or folder inside a local set, which has a place for none but its own.
+
+    Raises:
+        UsageError: it lies there.
+    """
+    if "://" not in url and Path(path).resolve().is_relative_to(Path(url).resolve()):
+        raise UsageError(f"{path!r} lies in the set {url!r}; give a place outside of it")
 
 
 def _check_variants(found: FinishedSet, variants: Sequence[str]) -> None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from manifests.reading import FinishedSet
 from manifests.stored import decode_stored
 from manifests.tables import SampleStatus
 from pipelines.report.collect import AXES, changed_axes
-from transforms.arrays import Pixels
+from transforms.arrays import Pixels, pixel_digest
 
 SIDE = 96
 """Pixels: the largest width and height of a crop."""
@@ -32,11 +29,13 @@ class Shown:
     Attributes:
         key: of the sample.
         title: label or image id, as text.
-        pictures: number of the picture of each variant, in the order of the gallery's variants.
+        sizes: width and height of the whole image in each of the gallery's variants, as text.
+        pictures: number of the picture in each of them.
     """
 
     key: str
     title: str
+    sizes: Sequence[str]
     pictures: Sequence[int]
 
 
@@ -47,26 +46,26 @@ class Gallery:
     Attributes:
         variants: ids.
         samples: in key order.
-        pictures: distinct crops as PNG files.
+        pictures: distinct crops: uint8, shape (H, W, 3), RGB.
     """
 
     variants: Sequence[str]
     samples: Sequence[Shown]
-    pictures: Sequence[bytes]
+    pictures: Sequence[Pixels]
 
 
 @dataclass
 class _Pictures:
     """Distinct crops, numbered as they come."""
 
-    files: list[bytes] = field(default_factory=list)
+    crops: list[Pixels] = field(default_factory=list)
     numbers: dict[bytes, int] = field(default_factory=dict)
 
     def add(self, pixels: Pixels) -> int:
-        digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
+        digest = pixel_digest(pixels)
         if digest not in self.numbers:
-            self.numbers[digest] = len(self.files)
-            self.files.append(_png(pixels))
+            self.numbers[digest] = len(self.crops)
+            self.crops.append(pixels)
         return self.numbers[digest]
 
 
@@ -85,11 +84,13 @@ def make_gallery(found: FinishedSet, variants: Sequence[str], count: int) -> Gal
     samples = []
     for shard, rows in _chosen_samples(found, count).items():
         keys = [row["key"] for row in rows]
-        crops = [_crops(found, variant, shard, keys) for variant in variants]
+        images = [_images(found, variant, shard, keys) for variant in variants]
         for row in rows:
-            numbers = [pictures.add(each[row["key"]]) for each in crops]
-            samples.append(Shown(row["key"], _title(row), numbers))
-    return Gallery(variants, samples, pictures.files)
+            mine = [each[row["key"]] for each in images]
+            numbers = [pictures.add(central_crop(each)) for each in mine]
+            sizes = [f"{each.shape[1]} x {each.shape[0]}" for each in mine]
+            samples.append(Shown(row["key"], _title(row), sizes, numbers))
+    return Gallery(variants, samples, pictures.crops)
 
 
 def chosen_variants(found: FinishedSet, groups: Sequence[Sequence[str]]) -> list[str]:
@@ -149,17 +150,11 @@ def _title(row: Mapping[str, Any]) -> str:
     return f"label {' '.join(known)}"
 
 
-def _crops(found: FinishedSet, variant: str, shard: int, keys: Sequence[str]) -> dict[str, Pixels]:
-    wanted, crops = {*keys}, {}
+def _images(found: FinishedSet, variant: str, shard: int, keys: Sequence[str]) -> dict[str, Pixels]:
+    wanted, images = {*keys}, {}
     for key, data in found.images(variant, shard):
         if key in wanted:
-            crops[key] = central_crop(decode_stored(data, found.image_format))
-        if len(crops) == len(wanted):
+            images[key] = decode_stored(data, found.image_format)
+        if len(images) == len(wanted):
             break
-    return crops
-
-
-def _png(pixels: Pixels) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", optimize=True)
-    return file.getvalue()
+    return images

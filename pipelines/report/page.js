@@ -29,19 +29,19 @@ if (gallery) {
   const element = (id) => document.getElementById(id);
   const decoded = new Map();
 
-  // The pixels as they are stored: no color space is converted, and no alpha is multiplied.
+  // Stored as deflated RGB bytes: neither an image decoder nor a canvas can change them.
   const pixels = async (picture) => {
     if (!decoded.has(picture)) {
-      const bytes = Uint8Array.from(atob(gallery.pictures[picture]), (each) => each.charCodeAt(0));
-      const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }), {
-        colorSpaceConversion: "none",
-        premultiplyAlpha: "none",
-      });
-      const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d", {
-        willReadFrequently: true,
-      });
-      context.drawImage(bitmap, 0, 0);
-      decoded.set(picture, context.getImageData(0, 0, bitmap.width, bitmap.height));
+      const { width, height, data } = gallery.pictures[picture];
+      const deflated = Uint8Array.from(atob(data), (each) => each.charCodeAt(0));
+      const stream = new Blob([deflated]).stream().pipeThrough(new DecompressionStream("deflate"));
+      const rgb = new Uint8Array(await new Response(stream).arrayBuffer());
+      const image = new ImageData(width, height);
+      for (let index = 0; index < width * height; index += 1) {
+        image.data.set(rgb.subarray(3 * index, 3 * index + 3), 4 * index);
+        image.data[4 * index + 3] = 255;
+      }
+      decoded.set(picture, image);
     }
     return decoded.get(picture);
   };
@@ -58,6 +58,20 @@ if (gallery) {
     const [first, second] = ["first", "second"].map((id) => Number(element(id).value));
     const factor = Number(element("factor").value);
     const [a, b] = await Promise.all([first, second].map((each) => pixels(sample.pictures[each])));
+    const [one, other] = [gallery.variants[first], gallery.variants[second]];
+    paint("first-picture", a, `${sample.key} in ${one}`);
+    paint("second-picture", b, `${sample.key} in ${other}`);
+    element("first-caption").textContent = one;
+    element("second-caption").textContent = other;
+    element("gallery-view").dataset.shown = `${sample.key} ${first} ${second} ${factor}`;
+    const isComparable = sample.sizes[first] === sample.sizes[second];
+    for (const id of ["difference-figure", "histogram-figure"]) element(id).hidden = !isComparable;
+    if (!isComparable) {
+      element("difference-text").textContent =
+        `${sample.key} has ${sample.sizes[first]} pixels in the first variant and ` +
+        `${sample.sizes[second]} in the second: there is no difference to show.`;
+      return;
+    }
     const difference = new ImageData(a.width, a.height);
     const counts = [0, 1, 2].map(() => new Array(256).fill(0));
     let [sum, maximum] = [0, 0];
@@ -71,19 +85,13 @@ if (gallery) {
       }
       difference.data[index + 3] = 255;
     }
-    const [one, other] = [gallery.variants[first], gallery.variants[second]];
-    paint("first-picture", a, `${sample.key} in ${one}`);
-    paint("second-picture", b, `${sample.key} in ${other}`);
     paint("difference-picture", difference, `Difference times ${factor} of ${one} and ${other}`);
-    element("first-caption").textContent = one;
-    element("second-caption").textContent = other;
     element("difference-caption").textContent = `difference × ${factor}`;
     const mean = (sum / (a.width * a.height * 3)).toFixed(4);
     element("difference-text").textContent =
       `${sample.key}, ${sample.title}, middle ${a.width} × ${a.height} pixels: ` +
       `mean difference ${mean}, largest ${maximum}.`;
     drawHistogram(element("histogram"), counts, maximum);
-    element("gallery-view").dataset.shown = `${sample.key} ${first} ${second} ${factor}`;
     element("histogram").dataset.counts = JSON.stringify(counts);
   };
 

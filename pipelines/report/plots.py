@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
 from pipelines.report.gallery import Gallery, spread
 from pipelines.report.page import (
@@ -19,7 +18,6 @@ from pipelines.report.page import (
     statistic,
     statistic_text,
 )
-from transforms.arrays import Pixels
 
 _ROW = 0.28
 """Inches a variant."""
@@ -82,7 +80,7 @@ def _sheet(gallery: Gallery) -> bytes:
     for row, variant in enumerate(gallery.variants):
         grid[row, 0].set_ylabel(variant.replace("/", "\n"), rotation=0, ha="right", va="center")
         for index, sample in enumerate(samples):
-            first, pixels = (_decoded(gallery.pictures[sample.pictures[each]]) for each in (0, row))
+            first, pixels = (gallery.pictures[sample.pictures[each]] for each in (0, row))
             change = np.minimum(255, np.abs(pixels.astype(int) - first) * FACTOR).astype(np.uint8)
             for column, image in ((2 * index, pixels), (2 * index + 1, change)):
                 grid[row, column].imshow(image, interpolation="nearest")
@@ -91,11 +89,6 @@ def _sheet(gallery: Gallery) -> bytes:
                 grid[0, 2 * index].set_title(sample.key, fontsize=8)
                 grid[0, 2 * index + 1].set_title(f"difference x {FACTOR}", fontsize=8)
     return _png(figure)
-
-
-def _decoded(picture: bytes) -> Pixels:
-    with Image.open(io.BytesIO(picture)) as image:
-        return np.asarray(image)
 
 
 def _png(figure: Figure) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page
 
 from tests.browser.conftest import report
@@ -220,6 +221,33 @@ def test_a_recipe_has_tables_but_no_gallery(page: Page, imagenet_set: Path, tmp_
     assert len(column(page, "variant")) == 17
     page.click(heading(page, "mean"))
     assert column(page, "variant")[0] == "pillow/opencv-nearest/rgb"
+
+
+def test_images_of_other_sizes_have_no_difference(
+    page: Page, imagenet_source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "images").mkdir()
+    with Image.open(min((imagenet_source / "images").glob("coffee*"))) as photograph:
+        exif = Image.Exif()
+        exif[0x0112] = 6  # Turned by a quarter.
+        photograph.save(tmp_path / "images" / "turned.JPEG", exif=exif)
+    (tmp_path / "val.txt").write_text("turned.JPEG 0\n", "utf-8")
+    (tmp_path / "grid.yaml").write_text(
+        "decoders: [pillow, opencv-exif]\nresizes: [none]\ncolors: [rgb]\ngeometry: native\n"
+        "baseline: pillow/none/rgb\n",
+        "utf-8",
+    )
+    done = command(
+        *("generate", "imagenet", f"--images={tmp_path / 'images'}", "--workers=1"),
+        *(f"--label-file={tmp_path / 'val.txt'}", f"--grid={tmp_path / 'grid.yaml'}"),
+        f"--output={tmp_path / 'set'}",
+    )
+    assert done.code == 0, done.error
+    page.goto(report(tmp_path / "set", tmp_path / "turned.html"))
+    page.wait_for_selector(VIEW)
+    assert "there is no difference to show" in page.inner_text("#difference-text")
+    assert not page.locator("#difference-picture").is_visible()
+    assert not page.locator("#histogram").is_visible()
 
 
 def test_one_variant_is_compared_with_itself(

@@ -65,7 +65,8 @@ def test_plots_need_their_extra(
 
 def test_what_cannot_be_shown_is_named(imagenet_set: Path, tmp_path: Path) -> None:
     output = f"--output={tmp_path / 'r.html'}"
-    nothing = command("report", str(tmp_path), output)
+    (tmp_path / "empty").mkdir()
+    nothing = command("report", str(tmp_path / "empty"), output)
     assert nothing.code == 1
     assert "is not a finished set: it has no manifest.json" in nothing.error
     unknown = command("report", str(imagenet_set), output, "--variant=ffmpeg/none/rgb")
@@ -81,6 +82,9 @@ def test_what_cannot_be_shown_is_named(imagenet_set: Path, tmp_path: Path) -> No
     assert lacking.code == 1
     assert f"lacks 'variants/{FFMPEG}/" in lacking.error
     assert not (tmp_path / "r.html").exists()
+    inside = command("report", str(imagenet_set), f"--output={imagenet_set / 'r.html'}")
+    assert inside.code == 2
+    assert "lies in the set" in inside.error
 
 
 def test_rejects_and_fallbacks_are_counted(imagenet_run: Run) -> None:
