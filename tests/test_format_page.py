@@ -31,6 +31,7 @@ from pipelines.writers.parquet import shard_schema
 from tests.end_to_end.reading import manifest, tree
 from tests.odd_files.page import table, with_tables
 from tests.pages import ROOT, blocks
+from transforms.encoders import ENCODERS
 
 PAGE = ROOT / "docs" / "format.md"
 SLUG = "SLUG"
@@ -107,7 +108,10 @@ def test_members_of_tars_are_those_of_the_page(imagenet_set: Path, coco_set: Pat
                 extensions.add(extension)
                 if extension == "json":
                     found |= json_fields(json.load(tar.extractfile(member)))  # type: ignore[arg-type]
-    assert extensions - {"png", "webp"} == {"cls", "json"}
+    marked = PAGE.read_text("utf-8").partition("<!-- members -->\n\n")[2].split("\n\n")[0]
+    named = set(re.findall(r"^\| `KEY\.(\w+)` \|", marked, re.MULTILINE))
+    assert {"FORMAT" if each in ENCODERS else each for each in extensions} == named
+    assert all(f"`{name}`" in marked for name in ENCODERS)
     on_page = fields("json")
     assert found.items() <= on_page.items()
     assert on_page.keys() - found.keys() <= {"wnid", "class_name", "geometry_exif"}
@@ -127,6 +131,15 @@ def test_files_are_those_of_the_page(imagenet_set: Path, coco_set: Path) -> None
         assert len(fitting) == 1, (path, fitting)
         unused -= set(fitting)
     assert unused == set()
+
+
+def test_files_table_names_what_the_page_says(imagenet_set: Path, coco_set: Path) -> None:
+    unnamed = {"manifest.json", "files.parquet", "SHA256SUMS"}
+    unnamed |= {"README.md", "croissant.json", "grid.yaml", "part.json"}
+    for folder in (imagenet_set, coco_set):
+        paths = pq.read_table(folder / "files.parquet")["path"].to_pylist()
+        stored = {path for path in tree(folder) if not path.startswith("receipts/")}
+        assert paths == sorted(stored - unnamed)
 
 
 def rows(schema: dict[str, Any], prefix: str = "") -> Iterator[list[str]]:
