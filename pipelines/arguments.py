@@ -91,6 +91,7 @@ def _add_generate(commands: Any) -> None:
     )
     imagenet.add_argument(
         "--split",
+        type=_split,
         default="val",
         help="name of the split, for file names; of sources named by split, those that are read "
         "(default: %(default)s)",
@@ -100,7 +101,9 @@ def _add_generate(commands: Any) -> None:
     coco = _command(datasets, "coco", "generate a set of COCO")
     coco.add_argument("--images", required=True, metavar="PATH", help="folder or .zip file")
     coco.add_argument("--annotations", required=True, metavar="PATH", help="instances_*.json")
-    coco.add_argument("--split", help="default: what follows instances_ in the file's name")
+    coco.add_argument(
+        "--split", type=_split, help="default: what follows instances_ in the file's name"
+    )
     _add_generate_options(coco)
 
 
@@ -342,6 +345,12 @@ def _add_variants(parser: Any) -> None:
         metavar="ID",
         help="only the images of this variant, decoder/resize/color; may be given again",
     )
+
+
+def _split(text: str) -> str:
+    if not text or {"/", "\\"} & {*text}:
+        raise argparse.ArgumentTypeError(f"expected a name for files, found {text!r}")
+    return text
 
 
 def _positive(text: str) -> int:

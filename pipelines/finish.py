@@ -26,7 +26,7 @@ from manifests.tables import (
     rejects_schema,
 )
 from pipelines.card import write_card
-from pipelines.commit import new_file, remove_folder, sweep, write_file
+from pipelines.commit import new_file, remove_file, remove_folder, sweep, write_file
 from pipelines.errors import OutputError, ShardError, listed
 from pipelines.locks import lock_shards
 from pipelines.readers.sources import BATCH_ROWS
@@ -105,6 +105,7 @@ def finish(plan: Plan, output: Root) -> dict[str, Any]:
     )
     manifest = build_manifest(plan.document(), plan.grid, contents)
     variants = [variant.id for variant in plan.grid.variants]
+    remove_file(output, layout.PART)  # What was a copy of a part has become whole.
     write_card(output, manifest, files, variants, Publication(), receipts.sums)
     sweep(output, lambda owner: True)
     for folder in (layout.FAILURES, layout.STRIKES, layout.EARLIER):

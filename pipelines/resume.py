@@ -34,6 +34,7 @@ _OWN_FILES = (
     layout.MANIFEST,
     layout.SUMS,
     *layout.CARD,
+    layout.PART,
     layout.FILES,
     layout.REJECTS,
     layout.SOURCES,
@@ -237,7 +238,7 @@ def finished_manifest(output: Root) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     sizes = file_sizes(output)
-    if not {layout.SUMS, *layout.CARD} <= sizes.keys():
+    if layout.PART in sizes or not {layout.SUMS, *layout.CARD} <= sizes.keys():
         return None
     own = table.filter(pc.is_null(table["shard"])).to_pylist()
     return manifest if all(sizes.get(row["path"]) == row["bytes"] for row in own) else None

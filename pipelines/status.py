@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from manifests.layout import MANIFEST, PLAN, RECEIPTS, STRIKES, receipt_path, shard_name
+from manifests.layout import MANIFEST, PART, PLAN, RECEIPTS, STRIKES, receipt_path, shard_name
 from pipelines.errors import InputError
 from pipelines.storage import (
     Root,
@@ -56,6 +56,7 @@ def describe_status(url: str) -> Document:
 
     Returns:
         ``output``, ``dataset``, ``split``, ``grid`` (its name) and ``variants`` (their number).
+        ``held``: number of variants whose images are there, once the set is finished.
         ``finished``: whether the manifest is there.
         ``shards``: ``all``, ``done`` and ``missing``, as pairs of first and last number.
         ``samples``: ``all`` and ``done``, rejects included.
@@ -78,6 +79,7 @@ def describe_status(url: str) -> Document:
         **{name: plan[name] for name in ("dataset", "split")},
         "grid": plan["grid"]["name"],
         "variants": _variant_count(plan["grid"]),
+        "held": _held_count(output, plan["grid"]),
         "finished": exists(output, MANIFEST),
         "shards": {"all": plan["shards"], "done": len(receipts), "missing": _ranges(missing)},
         "samples": {"all": plan["samples"], "done": done},
@@ -111,6 +113,13 @@ def _variant_count(grid: Mapping[str, Any]) -> int:
     if grid["combine"] == "one-factor":
         return 1 + sum(count - 1 for count in counts)
     return math.prod(counts)
+
+
+def _held_count(output: Root, grid: Mapping[str, Any]) -> int:
+    try:
+        return len(_read_json(output, PART)["variants"])
+    except FileNotFoundError:
+        return _variant_count(grid)
 
 
 def _read_receipts(plan: Mapping[str, Any], output: Root) -> list[_Receipt]:
@@ -183,7 +192,7 @@ def format_status(document: Document) -> str:
         "fallbacks": _counts_text(document["fallbacks"]),
         "struck": f"workers died on {struck} sample(s)" if struck else "",
         "stored": tqdm.format_sizeof(document["bytes"], "B"),
-        "manifest": "written: the set is finished" if document["finished"] else "not yet",
+        "manifest": _manifest_text(document),
         "time left": _time_text(left),
     }
     return "\n".join(
@@ -193,6 +202,14 @@ def format_status(document: Document) -> str:
             *(f"{label:<11}{text or 'none'}" for label, text in lines.items()),
         ]
     )
+
+
+def _manifest_text(document: Document) -> str:
+    if not document["finished"]:
+        return "not yet"
+    if document["held"] == document["variants"]:
+        return "written: the set is finished"
+    return f"written: a copy with the images of {document['held']} variant(s)"
 
 
 def _time_text(seconds: float | None) -> str:

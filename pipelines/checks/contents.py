@@ -251,7 +251,7 @@ def _check_sums(target: CheckedSet, found: Mapping[str, str]) -> Checked:
         Problem(path, f"its sha256 is {found[path]}, {layout.SUMS} says {said[path]}{hint}")
         for paths, hint in ((receipts, ""), (card, f"; {CARD_HINT}"))
         for path in paths
-        if path in found and said.get(path, found[path]) != found[path]
+        if found.get(path) and said.get(path, found[path]) != found[path]
     ]
     return checked(layout.SUMS, data, sums_messages(data, sums, [*receipts, *card]), others)
 

@@ -290,6 +290,24 @@ def test_a_recipe_is_made_again_and_proven_elsewhere(
     assert samples_table(again) == samples_table(recipe)
 
 
+def test_a_recipe_is_filled_where_it_is(
+    small_set: Path, imagenet_source: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "recipe"
+    assert command("publish", str(small_set), str(recipe), "--recipe-only").code == 0
+    shown = command("status", str(recipe)).out
+    assert "manifest   written: a copy with the images of 0 variant(s)\n" in shown
+    images = f"--images={imagenet_source / 'images'}"
+    sampled = command("verify", str(recipe), "--regenerate=4", images)
+    assert sampled.code == 0, sampled.out
+    done = command(
+        *("generate", "imagenet", images, f"--label-file={imagenet_source / 'val.txt'}"),
+        *(f"--grid={recipe / 'grid.yaml'}", "--samples-per-shard=3", f"--output={recipe}"),
+    )
+    assert done.code == 0, done.error
+    assert tree(recipe) == tree(small_set)
+
+
 def test_a_set_that_differs_from_its_recipe_is_told(
     small_set: Path, imagenet_source: Path, tmp_path: Path
 ) -> None:

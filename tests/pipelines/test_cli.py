@@ -78,3 +78,12 @@ def test_bad_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixt
         code = exit_.code
     assert code == 2
     assert capsys.readouterr().err
+
+
+@pytest.mark.parametrize("split", ["a/b", "..\\up", ""])
+def test_splits_that_are_no_names_are_refused(
+    split: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["generate", "imagenet", "--images=x", "--output=y", "--grid=z", f"--split={split}"])
+    assert f"expected a name for files, found {split!r}" in capsys.readouterr().err

@@ -91,6 +91,7 @@ def test_all_shards_done(whole: Path) -> None:
         "split": "val",
         "grid": "test",
         "variants": 3,
+        "held": 3,
         "finished": False,
         "shards": {"all": 7, "done": 7, "missing": []},
         "samples": {"all": 20, "done": 20},
