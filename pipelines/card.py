@@ -26,7 +26,7 @@ from pipelines.errors import OutputError
 from pipelines.locks import lock_shards
 from pipelines.readers.sources import BATCH_ROWS
 from pipelines.shards import json_bytes
-from pipelines.storage import Root, exists, open_output, read_file, read_side_by_side
+from pipelines.storage import Root, exists, open_output, read_file, read_if_there, read_side_by_side
 
 Manifest = Mapping[str, Any]
 
@@ -84,11 +84,7 @@ def make_card(url: str, given: Mapping[str, str | None]) -> None:
     with lock_set(output):
         manifest, files = _read_index(output)
         try:
-            part = read_file(output, layout.PART)
-        except FileNotFoundError:
-            part = None
-        try:
-            held = held_variants(manifest, part)
+            held = held_variants(manifest, read_if_there(output, layout.PART))
         except PartError as error:
             raise OutputError(f"reading the set {url!r}: {error}") from error
         known = _stored_publication(output)

@@ -37,7 +37,15 @@ from pipelines.resume import (
     refuse_foreign_output,
 )
 from pipelines.shards import Plan, json_bytes, load_plan
-from pipelines.storage import Root, file_sizes, open_file, open_output, read_file, read_side_by_side
+from pipelines.storage import (
+    Root,
+    file_sizes,
+    open_file,
+    open_output,
+    read_file,
+    read_if_there,
+    read_side_by_side,
+)
 from pipelines.tally import Tally, noise_by_axis, noise_by_variant
 from transforms.geometry import Placement
 from transforms.targets import map_annotation
@@ -160,14 +168,8 @@ def _joined(tables: Sequence[pa.Table]) -> pa.Table:
 
 def _receipts(plan: Plan, output: Root) -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     """Yield path, bytes and content of each receipt of the plan; refuse others at the end."""
-
-    def read(path: str) -> bytes | None:
-        try:
-            return read_file(output, path)
-        except FileNotFoundError:
-            return None
-
     problems = []
+    read = functools.partial(read_if_there, output)
     paths = [layout.receipt_path(plan.shard_name(shard)) for shard in range(plan.shards)]
     for path, data in zip(paths, read_side_by_side(read, paths), strict=True):
         if data is None:

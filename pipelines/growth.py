@@ -22,7 +22,7 @@ from pipelines.commit import remove_file, remove_folder, write_file
 from pipelines.errors import OutputError, listed
 from pipelines.make_sample import Rendered
 from pipelines.shards import Plan, json_bytes, parse_receipt, plan_from_document, vouches
-from pipelines.storage import Root, list_folder, open_file, read_file
+from pipelines.storage import Root, list_folder, open_file, read_file, read_if_there
 from transforms.difference import Difference
 
 _GROWING = ("grid.decoders:", "grid.resizes:", "grid.colors:", "grid.combine:")
@@ -62,10 +62,8 @@ def growth_problems(stored: Plan, plan: Plan) -> list[str]:
 
 
 def _earlier_plan(output: Root) -> Plan | None:
-    try:
-        return plan_from_document(json.loads(read_file(output, layout.EARLIER_PLAN)))
-    except FileNotFoundError:
-        return None
+    data = read_if_there(output, layout.EARLIER_PLAN)
+    return None if data is None else plan_from_document(json.loads(data))
 
 
 def set_receipts_aside(

@@ -301,6 +301,18 @@ def read_file(root: Root, relative: str) -> bytes:
     return bytes(reach(root, "reading", relative, lambda: root.fs.cat_file(path)))
 
 
+def read_if_there(root: Root, relative: str) -> bytes | None:
+    """Return the content of a file of a set; None where there is none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        return read_file(root, relative)
+    except FileNotFoundError:
+        return None
+
+
 def read_side_by_side(read: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
     """Yield what a function reads for each item, in order.
 

@@ -39,6 +39,7 @@ from pipelines.storage import (
     open_output,
     reach,
     read_file,
+    read_if_there,
 )
 from transforms.methods import unknown_name
 
@@ -140,18 +141,10 @@ def _ids(manifest: Manifest) -> list[str]:
 def _read_index(source: Root) -> _Index:
     manifest, rows = read_index(source)
     try:
-        return _Index(manifest, rows, held_variants(manifest, _read_part(source)))
-    except PartError as error:
+        held = held_variants(manifest, read_if_there(source, layout.PART))
+    except (PartError, OSError) as error:
         raise InputError(f"the set {source.url!r} cannot be copied: {error}") from error
-
-
-def _read_part(root: Root) -> bytes | None:
-    try:
-        return read_file(root, layout.PART)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise InputError(f"reading {root.child(layout.PART)!r}: {error}") from error
+    return _Index(manifest, rows, held)
 
 
 def _chosen(index: _Index, source: Root, variants: Sequence[str] | None) -> tuple[str, ...]:
@@ -186,7 +179,7 @@ def _held_before(target: Root, manifest: Manifest) -> tuple[str, ...]:
         names = {name for name in list_folder(target, "") if not name.startswith(".")}
         stored = _stored_json(target, layout.MANIFEST)
         plan = _stored_json(target, layout.PLAN)
-        part = _read_part(target)
+        part = read_if_there(target, layout.PART)
     except (OSError, ValueError) as error:
         raise OutputError(f"reading the target {target.url!r}: {error}") from error
     if stored is not None and stored.get("checksum") == manifest["checksum"]:
@@ -204,11 +197,9 @@ def _held_before(target: Root, manifest: Manifest) -> tuple[str, ...]:
 
 
 def _stored_json(root: Root, path: str) -> Mapping[str, object] | None:
-    try:
-        document = json.loads(read_file(root, path))
-    except FileNotFoundError:
-        return None
-    return document if isinstance(document, dict) else {}
+    data = read_if_there(root, path)
+    document = None if data is None else json.loads(data)
+    return document if document is None or isinstance(document, dict) else {}
 
 
 def _wanted_files(source: Root, index: _Index, chosen: Sequence[str]) -> Iterator[_File]:

@@ -7,7 +7,7 @@ to be made again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from pipelines.checks.recipe import compare_with_recipe
 from pipelines.checks.records import MISSING, Checked, Depth, Manifest, Part, Problem
 from pipelines.errors import UsageError
 from pipelines.ranges import Range
-from pipelines.storage import Root, list_files, open_root, read_file
+from pipelines.storage import list_files, open_root, read_if_there
 from transforms.builds import is_importable
 from transforms.methods import install_line, unknown_name
 
@@ -116,7 +116,7 @@ def verify(url: str, wanted: Wanted) -> Report:
     if manifest is None:
         return _report(url, [first], [], NO_MORE.format(layout.MANIFEST))
     try:
-        held = held_variants(manifest, _part_file(root, present))
+        held = held_variants(manifest, read_if_there(root, layout.PART))
     except PartError as error:
         return _report(
             url, [first], [Problem(layout.PART, str(error))], NO_MORE.format(layout.PART)
@@ -143,10 +143,6 @@ def verify(url: str, wanted: Wanted) -> Report:
         again, more = _make_again(target, results, wanted.regeneration)
         problems, notes = problems + again, notes + more
     return _report(url, results, problems, *notes)
-
-
-def _part_file(root: Root, present: Collection[str]) -> bytes | None:
-    return read_file(root, layout.PART) if layout.PART in present else None
 
 
 def _report(

@@ -26,7 +26,7 @@ from pipelines.checks.records import (
     unreadable,
 )
 from pipelines.errors import InputError, listed, named
-from pipelines.storage import Root, read_file
+from pipelines.storage import Root, read_file, read_if_there
 
 _SUM = re.compile("([0-9a-f]{64})  (.+)")
 
@@ -90,12 +90,11 @@ def read_index(root: Root) -> tuple[Manifest, list[FileRow]]:
         InputError: there is no finished set, or its index is damaged.
     """
     try:
-        read_file(root, layout.MANIFEST)
-    except FileNotFoundError as error:
-        missing = f"{root.url!r} is not a finished set: it has no {layout.MANIFEST}"
-        raise InputError(missing) from error
+        is_missing = read_if_there(root, layout.MANIFEST) is None
     except OSError as error:
         raise InputError(f"reading {root.child(layout.MANIFEST)!r}: {error}") from error
+    if is_missing:
+        raise InputError(f"{root.url!r} is not a finished set: it has no {layout.MANIFEST}")
     manifest, first = check_manifest(root)
     rows, problems = None, list(first.problems)
     if manifest is not None:
