@@ -6,6 +6,7 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from manifests.tables import (
     GEOMETRY,
     DatasetKind,
     RejectReason,
+    SampleStatus,
     rejects_schema,
     samples_schema,
 )
-from pipelines.readers.sources import SOURCES_SCHEMA
+from pipelines.readers.sources import LONGEST_KEY, SOURCES_SCHEMA, sample_key
 from pipelines.writers.parquet import shard_schema
 from tests.end_to_end.reading import manifest, tree
 from tests.odd_files.page import table, with_tables
@@ -79,10 +81,29 @@ def test_tables_have_the_columns_of_the_schemas(name: str, sources: list[pa.Sche
     assert fields(name) == arrow_fields(*sources)
 
 
-def test_reasons_are_all_there() -> None:
-    row = re.search(r"^\| `reason` .*$", PAGE.read_text("utf-8"), re.MULTILINE)
+def values(field: str) -> set[str]:
+    """The values that the page gives a field, which is in one of its tables."""
+    row = re.search(rf"^\| `{field}` \| string \| (.*) \|$", PAGE.read_text("utf-8"), re.MULTILINE)
     assert row is not None
-    assert {f"`{reason.value}`" for reason in RejectReason} <= set(re.findall(r"`[^`]+`", row[0]))
+    return set(re.findall(r"`([^`]+)`", row[1]))
+
+
+@pytest.mark.parametrize(("field", "kind"), [("reason", RejectReason), ("status", SampleStatus)])
+def test_values_are_those_of_the_code(field: str, kind: type[Enum]) -> None:
+    assert values(field) == {each.value for each in kind}
+
+
+def test_formats_are_those_of_files(imagenet_set: Path, coco_set: Path) -> None:
+    tables = (pq.read_table(each / "files.parquet") for each in (imagenet_set, coco_set))
+    assert values("format") == {name for each in tables for name in each["format"].to_pylist()}
+
+
+def test_keys_are_made_as_the_page_says() -> None:
+    text = PAGE.read_text("utf-8")
+    examples = re.findall(r"`([^`]+)` becomes `([^`]+)`", text)
+    assert examples
+    assert {name: sample_key(name) for name, _ in examples} == dict(examples)
+    assert f"at most {LONGEST_KEY} bytes" in text
 
 
 def test_json_files_have_the_fields_of_the_page(imagenet_set: Path, coco_set: Path) -> None:
