@@ -45,11 +45,13 @@ class Gallery:
 
     Attributes:
         variants: ids.
+        shards: numbers of those that the samples are from.
         samples: in key order.
         pictures: distinct crops: uint8, shape (H, W, 3), RGB.
     """
 
     variants: Sequence[str]
+    shards: Sequence[int]
     samples: Sequence[Shown]
     pictures: Sequence[Pixels]
 
@@ -82,7 +84,8 @@ def make_gallery(found: FinishedSet, variants: Sequence[str], count: int) -> Gal
     """
     pictures = _Pictures()
     samples = []
-    for shard, rows in _chosen_samples(found, count).items():
+    chosen = _chosen_samples(found, count)
+    for shard, rows in chosen.items():
         keys = [row["key"] for row in rows]
         images = [_images(found, variant, shard, keys) for variant in variants]
         for row in rows:
@@ -90,7 +93,7 @@ def make_gallery(found: FinishedSet, variants: Sequence[str], count: int) -> Gal
             numbers = [pictures.add(central_crop(each)) for each in mine]
             sizes = [f"{each.shape[1]} x {each.shape[0]}" for each in mine]
             samples.append(Shown(row["key"], _title(row), sizes, numbers))
-    return Gallery(variants, samples, pictures.crops)
+    return Gallery(variants, list(chosen), samples, pictures.crops)
 
 
 def chosen_variants(found: FinishedSet, groups: Sequence[Sequence[str]]) -> list[str]:

@@ -53,11 +53,15 @@ if (gallery) {
     canvas.setAttribute("aria-label", label);
   };
 
+  // Pictures come when they are inflated: what was chosen before the last choice is not drawn.
+  let choice = 0;
   const show = async () => {
+    const mine = (choice += 1);
     const sample = gallery.samples[element("sample").value];
     const [first, second] = ["first", "second"].map((id) => Number(element(id).value));
     const factor = Number(element("factor").value);
     const [a, b] = await Promise.all([first, second].map((each) => pixels(sample.pictures[each])));
+    if (mine !== choice) return;
     const [one, other] = [gallery.variants[first], gallery.variants[second]];
     paint("first-picture", a, `${sample.key} in ${one}`);
     paint("second-picture", b, `${sample.key} in ${other}`);
@@ -65,7 +69,7 @@ if (gallery) {
     element("second-caption").textContent = other;
     element("gallery-view").dataset.shown = `${sample.key} ${first} ${second} ${factor}`;
     const isComparable = sample.sizes[first] === sample.sizes[second];
-    for (const id of ["difference-figure", "histogram-figure"]) element(id).hidden = !isComparable;
+    for (const id of ["difference-figure", "histogram-figure", "counts"]) element(id).hidden = !isComparable;
     if (!isComparable) {
       element("difference-text").textContent =
         `${sample.key} has ${sample.sizes[first]} pixels in the first variant and ` +
@@ -92,7 +96,7 @@ if (gallery) {
       `${sample.key}, ${sample.title}, middle ${a.width} × ${a.height} pixels: ` +
       `mean difference ${mean}, largest ${maximum}.`;
     drawHistogram(element("histogram"), counts, maximum);
-    element("histogram").dataset.counts = JSON.stringify(counts);
+    fillCounts(element("counts").querySelector("tbody"), counts, maximum);
   };
 
   for (const id of ["sample", "first", "second", "factor"]) {
@@ -101,15 +105,32 @@ if (gallery) {
   show();
 }
 
+// The numbers of the histogram, a row a difference.
+function fillCounts(body, counts, maximum) {
+  const rows = [];
+  for (let value = 0; value <= maximum; value += 1) {
+    const row = document.createElement("tr");
+    const heading = document.createElement("th");
+    heading.scope = "row";
+    heading.textContent = value;
+    row.append(heading);
+    for (const channel of counts) row.insertCell().textContent = channel[value];
+    rows.push(row);
+  }
+  body.replaceChildren(...rows);
+}
+
 // Counts on a logarithmic scale, a group of three bars a difference.
 function drawHistogram(canvas, counts, maximum) {
   const context = canvas.getContext("2d");
-  const { width, height } = canvas;
+  const ratio = window.devicePixelRatio;
+  const [width, height] = [Math.max(280, canvas.clientWidth), 240];
+  [canvas.width, canvas.height] = [width * ratio, height * ratio];
+  context.scale(ratio, ratio);
   const [left, bottom] = [48, height - 28];
   const last = Math.max(8, maximum);
   const top = Math.log10(1 + Math.max(...counts.flat()));
   const step = (width - left - 8) / (last + 1);
-  context.clearRect(0, 0, width, height);
   context.font = "14px sans-serif";
   context.fillStyle = "#55606d";
   context.textAlign = "center";

@@ -25,6 +25,7 @@ HEADINGS = {
     "changed_share": "changed pixels (%)",
     "identical_share": "identical images (%)",
 }
+CHANNELS = ("red", "green", "blue")
 FACTORS = (1, 4, 8, 16, 32)
 FACTOR = 8
 
@@ -241,13 +242,16 @@ def _levels(variants: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, f
 def noise_levels(values: Mapping[str, float | None], name: str) -> dict[str, float]:
     """Return how noisy each variant is by a statistic, 0 the least and 1 the most of all.
 
-    Of PSNR and of identical images, less is more noise; a variant without a value has none.
+    Of PSNR and of identical images, less is more noise; a variant without a value has none, and
+    where others have none, the only value is the most.
     """
     sign = -1 if name in ("psnr", "identical_share") else 1
     known = {each: sign * value for each, value in values.items() if value is not None}
     low, high = min(known.values(), default=0), max(known.values(), default=0)
-    scale = high - low or 1
-    return {each: (known[each] - low) / scale if each in known else 0.0 for each in values}
+    if low == high:
+        level = 1.0 if len(known) < len(values) else 0.0
+        return {each: level if each in known else 0.0 for each in values}
+    return {each: (known[each] - low) / (high - low) if each in known else 0.0 for each in values}
 
 
 def _groups(report: Report) -> str:
@@ -270,10 +274,6 @@ def _gallery(report: Report) -> str:
             '<p class="note">This copy holds no images, so that there is nothing to see here. '
             "<code>sysnoise fetch</code> brings variants of a published set.</p>\n"
         )
-    if len(gallery.variants) < 2:
-        note = '<p class="note">Only one variant is at hand, so that there is no difference.</p>\n'
-    else:
-        note = ""
     data = {
         "variants": gallery.variants,
         "samples": [vars(sample) for sample in gallery.samples],
@@ -281,13 +281,10 @@ def _gallery(report: Report) -> str:
     }
     samples = _options(f"{each.key} ({each.title})" for each in gallery.samples)
     first = _options(gallery.variants)
-    second = _options(gallery.variants, min(1, len(gallery.variants) - 1))
+    second = _options(gallery.variants, _noisiest(report.found, gallery.variants))
     factors = _options(FACTORS, FACTORS.index(FACTOR), FACTORS)
     return (
-        f"{note}<p>The middle of {len(gallery.samples)} samples, up to {SIDE} x {SIDE} pixels, in "
-        f"{len(gallery.variants)} variants. The pictures are lossless, and the difference is that "
-        "of the pixels shown. Samples are spread evenly over some shards and their keys; variants "
-        "that nobody chose are those with the largest mean difference, by turns of each axis.</p>\n"
+        f"{_lacking(report.found, gallery)}{_choice(gallery)}"
         "<noscript><p>The gallery needs JavaScript.</p></noscript>\n"
         '<div class="controls">\n'
         f"{_select('sample', 'Sample', samples)}"
@@ -300,9 +297,52 @@ def _gallery(report: Report) -> str:
         '<canvas id="histogram" width="640" height="240" role="img" '
         'aria-label="Histogram of the differences: number of values, red, green and blue"></canvas>'
         "<figcaption>number of values (logarithmic) by absolute difference: red, green and blue"
-        "</figcaption></figure>\n</div>\n"
+        f"</figcaption></figure>\n{_COUNTS}</div>\n"
         f'<script type="application/json" id="gallery-data">{script_json(data)}</script>\n'
     )
+
+
+def _lacking(found: FinishedSet, gallery: Gallery) -> str:
+    """Say which variants have no images here, and whether there is a pair to compare."""
+    absent = [each for each in found.variants if each not in found.held]
+    parts = []
+    if absent:
+        items = "".join(f"<li><code>{html.escape(each)}</code></li>" for each in absent)
+        parts.append(
+            f'<details id="lacking" class="note"><summary>This copy holds no images of '
+            f"{len(absent)} of {len(found.variants)} variants</summary><ul>{items}</ul></details>\n"
+        )
+    if len(gallery.variants) < 2:
+        parts.append(
+            '<p class="note">Only one variant is shown, so that there is no difference.</p>\n'
+        )
+    return "".join(parts)
+
+
+def _choice(gallery: Gallery) -> str:
+    """Say what the gallery shows, and how that was chosen."""
+    count = len(gallery.shards)
+    shards = f"shard{'s' if count > 1 else ''} {', '.join(map(str, gallery.shards))}"
+    return (
+        f"<p>The middle of {len(gallery.samples)} samples, up to {SIDE} x {SIDE} pixels, in "
+        f"{len(gallery.variants)} variants. The pictures are lossless, and the difference is that "
+        f"of the pixels shown.</p>\n<p>The samples are evenly spread, in key order, over {shards}. "
+        "Without <code>--variant</code>, the variants are the baseline and those with the largest "
+        "mean difference, by turns of each axis; of variants with the same pixels, one.</p>\n"
+    )
+
+
+def _noisiest(found: FinishedSet, variants: Sequence[str]) -> int:
+    """Return the place of the variant with the largest mean difference, the first left out."""
+    means = [found.variants[each]["difference"]["mean"] or 0 for each in variants]
+    return max(range(1, len(variants)), key=means.__getitem__, default=0)
+
+
+_COUNTS = (
+    '<details id="counts"><summary>The numbers of the histogram</summary>'
+    + table("Number of values by absolute difference", ["difference", *CHANNELS], [], "")
+    + "</details>\n"
+)
 
 
 def _stored_picture(pixels: Pixels) -> dict[str, Any]:

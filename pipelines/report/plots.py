@@ -52,7 +52,9 @@ def _heat_map(report: Report) -> bytes:
     figure = Figure(figsize=(9, 1.2 + _ROW * len(variants)), layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(_levels(variants), cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
-    axes.set_xticks(range(len(STATISTICS)), [HEADINGS[name] for name in STATISTICS])
+    axes.set_xticks(
+        range(len(STATISTICS)), [HEADINGS[name].replace(" (", "\n(") for name in STATISTICS]
+    )
     axes.set_yticks(range(len(variants)), list(variants))
     for row, variant in enumerate(variants.values()):
         for column, name in enumerate(STATISTICS):

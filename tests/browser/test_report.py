@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from transforms.arrays import Pixels
 
 PILLOW = "pillow/pillow-bilinear/rgb"
 VIEW = "#gallery-view[data-shown]"
+COUNTS = """() => [0, 1, 2, 3].map(column =>
+    [...document.querySelectorAll("#counts tbody tr")].map(row => row.cells[column].textContent))"""
 
 
 def drawn(page: Page, name: str) -> Pixels:
@@ -64,10 +65,11 @@ def assert_gallery_is_exact(page: Page, folder: Path, extension: str) -> None:
         np.testing.assert_array_equal(drawn(page, "first"), first)
         np.testing.assert_array_equal(drawn(page, "second"), second)
         np.testing.assert_array_equal(drawn(page, "difference"), np.minimum(255, change * factor))
-        counts = json.loads(str(page.get_attribute("#histogram", "data-counts")))
-        for channel in range(3):
-            expected = np.bincount(change[..., channel].ravel(), minlength=256)
-            np.testing.assert_array_equal(counts[channel], expected)
+        counts = np.array(page.evaluate(COUNTS), int)
+        expected = [
+            np.bincount(each, minlength=change.max() + 1) for each in change.reshape(-1, 3).T
+        ]
+        np.testing.assert_array_equal(counts, [range(change.max() + 1), *expected])
         text = page.inner_text("#difference-text")
         assert f"mean difference {change.mean():.4f}, largest {change.max()}." in text
         assert page.inner_text("#first-caption") == one
@@ -195,14 +197,24 @@ def test_print_shows_all_sections_without_controls(page: Page, imagenet_report: 
     assert page.pdf().count(b"/Type /Page\n") >= 2
 
 
-def test_names_do_not_run_as_script(page: Page, imagenet_set: Path, tmp_path: Path) -> None:
-    evil = shutil.copytree(imagenet_set, tmp_path / "evil")
+def test_names_do_not_run_as_script(page: Page, imagenet_source: Path, tmp_path: Path) -> None:
     attack = "</script><img src=x onerror='document.title=\"run\"'>"
+    photograph = min((imagenet_source / "images").iterdir())
+    (tmp_path / "images").mkdir()
+    shutil.copy(photograph, tmp_path / "images" / "photograph.JPEG")
+    (tmp_path / "val.txt").write_text("photograph.JPEG 0\n", "utf-8")
+    (tmp_path / "classes.txt").write_text(f"{attack}\n", "utf-8")
+    evil = tmp_path / "evil"
+    done = command(
+        *("generate", "imagenet", f"--images={tmp_path / 'images'}", "--workers=1"),
+        *(f"--label-file={tmp_path / 'val.txt'}", f"--classes={tmp_path / 'classes.txt'}"),
+        *(f"--output={evil}", "--grid=imagenet-one-factor"),
+    )
+    assert done.code == 0, done.error
 
     def rename(document: dict[str, object]) -> None:
-        grid, dataset = document["grid"], document["dataset"]
+        grid = document["grid"]
         assert isinstance(grid, dict)
-        assert isinstance(dataset, dict)
         grid["name"] = attack
         sign(document)
 
@@ -210,7 +222,10 @@ def test_names_do_not_run_as_script(page: Page, imagenet_set: Path, tmp_path: Pa
     page.goto(report(evil, tmp_path / "evil.html"))
     page.wait_for_selector(VIEW)
     assert page.title() == "SysNoise ImageNet val"
+    assert page.locator("img").count() == 0
     assert attack in page.inner_text("dl.facts")
+    assert attack in page.inner_text("#difference-text")
+    assert attack in page.inner_text("#sample")
 
 
 def test_a_recipe_has_tables_but_no_gallery(page: Page, imagenet_set: Path, tmp_path: Path) -> None:
@@ -248,6 +263,7 @@ def test_images_of_other_sizes_have_no_difference(
     assert "there is no difference to show" in page.inner_text("#difference-text")
     assert not page.locator("#difference-picture").is_visible()
     assert not page.locator("#histogram").is_visible()
+    assert not page.locator("#counts").is_visible()
 
 
 def test_one_variant_is_compared_with_itself(
@@ -257,3 +273,38 @@ def test_one_variant_is_compared_with_itself(
     page.wait_for_selector(VIEW)
     assert "Only one variant" in page.inner_text("#gallery")
     assert "mean difference 0.0000, largest 0." in page.inner_text("#difference-text")
+
+
+def test_the_last_choice_is_shown(page: Page, imagenet_report: str) -> None:
+    page.goto(imagenet_report)
+    page.wait_for_selector(VIEW)
+    before = shown(page)
+    # The first choice has pictures yet to be inflated, the second has them at hand.
+    page.evaluate(
+        """async () => {
+            const sample = document.getElementById("sample");
+            for (const value of ["9", "0"]) {
+                sample.value = value;
+                sample.dispatchEvent(new Event("change"));
+            }
+            await new Promise(resolve => setTimeout(resolve, 500));
+        }"""
+    )
+    assert shown(page) == before
+
+
+def test_a_part_says_which_variants_it_lacks(
+    page: Page, imagenet_set: Path, tmp_path: Path
+) -> None:
+    part = tmp_path / "part"
+    variants = (PILLOW, "ffmpeg/pillow-bilinear/rgb")
+    chosen = [f"--variant={each}" for each in variants]
+    assert command("publish", str(imagenet_set), str(part), *chosen).code == 0
+    page.goto(report(part, tmp_path / "part.html"))
+    page.wait_for_selector(VIEW)
+    names = page.eval_on_selector_all("#first option", "all => all.map(each => each.textContent)")
+    assert tuple(names) == variants
+    lacking = [each["id"] for each in manifest(imagenet_set)["variants"]]
+    page.click("#gallery summary:text('15 of 17 variants')")
+    listed = page.eval_on_selector_all("#lacking code", "all => all.map(each => each.textContent)")
+    assert listed == [each for each in lacking if each not in variants]
