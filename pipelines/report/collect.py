@@ -19,7 +19,8 @@ class Tables:
     """What the tables of samples and rejects add up to.
 
     Attributes:
-        groups: ids of variants that have the same pixels on every sample, of more than one.
+        groups: ids of variants that have the same pixels on every sample, of more than one; none
+            where no sample was accepted.
         fallbacks: number of samples for which a decoder took the baseline's pixels, by decoder.
         rejects: number of samples that were left out, by reason.
     """
@@ -52,6 +53,8 @@ def read_tables(found: FinishedSet) -> Tables:
     by_column: dict[bytes, list[str]] = {}
     for slug, column in columns.items():
         by_column.setdefault(column.digest(), []).append(slugs[slug])
+    # Without any accepted sample, all columns are equally empty.
+    by_column.pop(hashlib.sha256().digest(), None)
     groups = tuple(tuple(ids) for ids in by_column.values() if len(ids) > 1)
     rejects = Counter(row["reason"] for row in found.rejects(["reason"]))
     return Tables(groups, dict(sorted(fallbacks.items())), dict(sorted(rejects.items())))

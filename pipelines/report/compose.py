@@ -34,7 +34,7 @@ def make_report(url: str, variants: Sequence[str], samples: int) -> Report:
     tables = read_tables(found)
     chosen = list(variants) or chosen_variants(found, tables.groups)
     gallery = make_gallery(found, chosen, samples) if chosen else None
-    return Report(found, tables, gallery)
+    return Report(found, tables, gallery if gallery and gallery.samples else None)
 
 
 def refuse_inside(url: str, path: str) -> None:

@@ -37,7 +37,7 @@ class Report:
     Attributes:
         found: the set.
         tables: what its tables add up to.
-        gallery: crops; None where no image is at hand.
+        gallery: crops; None where no image is at hand, or no sample was accepted.
     """
 
     found: FinishedSet
@@ -270,10 +270,7 @@ def _groups(report: Report) -> str:
 def _gallery(report: Report) -> str:
     gallery = report.gallery
     if gallery is None:
-        return (
-            '<p class="note">This copy holds no images, so that there is nothing to see here. '
-            "<code>sysnoise fetch</code> brings variants of a published set.</p>\n"
-        )
+        return f'<p class="note">{_nothing(report.found)}</p>\n'
     data = {
         "variants": gallery.variants,
         "samples": [vars(sample) for sample in gallery.samples],
@@ -299,6 +296,16 @@ def _gallery(report: Report) -> str:
         "<figcaption>number of values (logarithmic) by absolute difference: red, green and blue"
         f"</figcaption></figure>\n{_COUNTS}</div>\n"
         f'<script type="application/json" id="gallery-data">{script_json(data)}</script>\n'
+    )
+
+
+def _nothing(found: FinishedSet) -> str:
+    """Say why there is no gallery."""
+    if found.held:
+        return "The samples that would be shown were left out of all variants."
+    return (
+        "This copy holds no images, so that there is nothing to see here. "
+        "<code>sysnoise fetch</code> brings variants of a published set."
     )
 
 
