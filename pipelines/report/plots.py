@@ -74,7 +74,10 @@ def _levels(variants: Mapping[str, Mapping[str, Mapping[str, float | None]]]) ->
 
 
 def _sheet(gallery: Gallery) -> bytes:
-    """A row a variant: crops of some samples, each beside its difference from the first row."""
+    """A row a variant: crops of some samples, each beside its difference from the first row.
+
+    Images of another size than that of the first row have none.
+    """
     samples = [gallery.samples[each] for each in spread(len(gallery.samples), SHEET_SAMPLES)]
     rows, columns = len(gallery.variants), 2 * len(samples)
     figure = Figure(figsize=(2.6 + 1.1 * columns, 0.6 + 1.15 * rows), layout="constrained")
@@ -83,10 +86,12 @@ def _sheet(gallery: Gallery) -> bytes:
         grid[row, 0].set_ylabel(variant.replace("/", "\n"), rotation=0, ha="right", va="center")
         for index, sample in enumerate(samples):
             first, pixels = (gallery.pictures[sample.pictures[each]] for each in (0, row))
-            change = np.minimum(255, np.abs(pixels.astype(int) - first) * FACTOR).astype(np.uint8)
-            for column, image in ((2 * index, pixels), (2 * index + 1, change)):
-                grid[row, column].imshow(image, interpolation="nearest")
-                grid[row, column].set(xticks=[], yticks=[])
+            grid[row, 2 * index].imshow(pixels, interpolation="nearest")
+            if sample.sizes[row] == sample.sizes[0]:
+                change = np.minimum(255, np.abs(pixels.astype(int) - first) * FACTOR)
+                grid[row, 2 * index + 1].imshow(change.astype(np.uint8), interpolation="nearest")
+            for axes in grid[row, 2 * index : 2 * index + 2]:
+                axes.set(xticks=[], yticks=[])
             if row == 0:
                 grid[0, 2 * index].set_title(sample.key, fontsize=8)
                 grid[0, 2 * index + 1].set_title(f"difference x {FACTOR}", fontsize=8)

@@ -96,3 +96,27 @@ def test_rejects_and_fallbacks_are_counted(imagenet_run: Run) -> None:
     assert sum(tables.rejects.values()) == len(rows) - len(accepted)
     assert tables.rejects["decode-failed"] > 0
     assert sum(tables.fallbacks.values()) > 0
+
+
+def test_plots_of_images_of_other_sizes(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # Turned by a quarter.
+    Image.new("RGB", (60, 40), "orange").save(tmp_path / "images" / "turned.JPEG", exif=exif)
+    (tmp_path / "val.txt").write_text("turned.JPEG 0\n", "utf-8")
+    (tmp_path / "grid.yaml").write_text(
+        "decoders: [pillow, opencv-exif]\nresizes: [none]\ncolors: [rgb]\ngeometry: native\n"
+        "baseline: pillow/none/rgb\n",
+        "utf-8",
+    )
+    made = command(
+        *("generate", "imagenet", f"--images={tmp_path / 'images'}", "--workers=1"),
+        *(f"--label-file={tmp_path / 'val.txt'}", f"--grid={tmp_path / 'grid.yaml'}"),
+        f"--output={tmp_path / 'set'}",
+    )
+    assert made.code == 0, made.error
+    output = f"--output={tmp_path / 'r.html'}"
+    done = command("report", str(tmp_path / "set"), output, f"--png-dir={tmp_path / 'png'}")
+    assert done.code == 0, done.error
+    with Image.open(tmp_path / "png" / "gallery.png") as image:
+        assert image.format == "PNG"
