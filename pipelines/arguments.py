@@ -10,6 +10,7 @@ from typing import Any
 
 from manifests.layout import MAX_PIXELS, ShardFormat
 from manifests.publication import FIRST_VERSION, is_url
+from pipelines.errors import AGAIN, GO_ON
 from pipelines.ranges import parse_range
 
 FORMATS = {
@@ -28,7 +29,8 @@ BEAM_HELP = (
 def command_parser() -> argparse.ArgumentParser:
     """Return the parser of the command; ``command`` is the subcommand, or the dataset to generate.
 
-    ``takes_beam_arguments`` says whether unknown arguments are for Beam.
+    ``takes_beam_arguments`` says whether unknown arguments are for Beam, ``go_on`` what to do after
+    an interruption.
     """
     parser = argparse.ArgumentParser(
         prog="sysnoise",
@@ -65,7 +67,7 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
     )
-    parser.set_defaults(command=name, takes_beam_arguments=False)
+    parser.set_defaults(command=name, takes_beam_arguments=False, go_on="")
     return parser
 
 
@@ -108,7 +110,7 @@ def _add_generate(commands: Any) -> None:
 
 
 def _add_generate_options(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(takes_beam_arguments=True)
+    parser.set_defaults(takes_beam_arguments=True, go_on=GO_ON)
     parser.epilog = BEAM_HELP
     parser.add_argument(
         "--output", required=True, metavar="PATH", help="new, empty, or one to go on with"
@@ -299,6 +301,7 @@ def _add_transfers(commands: Any) -> None:
     fetch.add_argument("set", metavar="URL", help="the set, path or fsspec URL")
     fetch.add_argument("target", metavar="DIR", help="a new folder, path or fsspec URL")
     for parser in (publish, fetch):
+        parser.set_defaults(go_on=AGAIN)
         parser.epilog = (
             "Every file is compared with its sha256 where it arrives. The same command goes on "
             "after an interruption; another variant is added to what the target holds."

@@ -13,7 +13,6 @@ from manifests.grids import grid_names, load_grid
 from manifests.schema import ManifestError
 from pipelines.arguments import FORMATS, command_parser
 from pipelines.errors import (
-    GO_ON,
     DamageError,
     InputError,
     OutputError,
@@ -44,8 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"sysnoise: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        hint = f"; {GO_ON}" if arguments.takes_beam_arguments else ""
-        print(f"sysnoise: interrupted{hint}", file=sys.stderr)
+        print("; ".join(filter(None, ("sysnoise: interrupted", arguments.go_on))), file=sys.stderr)
         return 1
     return 0
 

@@ -9,6 +9,9 @@ SHOWN = 10
 GO_ON = "run the same command again, without --overwrite: finished shards are kept"
 """The way on after a run that was broken off."""
 
+AGAIN = "run the same command again: what has arrived is kept"
+"""The same for a copy."""
+
 
 class UsageError(Exception):
     """The command line asks for something that does not exist or does not go together."""

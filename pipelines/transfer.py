@@ -27,7 +27,7 @@ from pipelines.card import write_card
 from pipelines.checks.index import parse_sums, read_index
 from pipelines.checks.records import MISSING, FileRow, Manifest, Problem, needed_files
 from pipelines.commit import commit_files, remove_file, sweep, working_folder, write_file
-from pipelines.errors import DamageError, InputError, OutputError, UsageError, listed
+from pipelines.errors import AGAIN, DamageError, InputError, OutputError, UsageError, listed
 from pipelines.locks import lock_shards
 from pipelines.shards import json_bytes
 from pipelines.storage import (
@@ -45,7 +45,6 @@ from transforms.methods import unknown_name
 
 _OWNER = "copy"
 _FILES_AT_ONCE = 8
-AGAIN = "run the same command again: what has arrived is kept"
 
 
 @dataclass(frozen=True)

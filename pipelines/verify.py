@@ -130,15 +130,16 @@ def verify(url: str, wanted: Wanted) -> Report:
     rows, second = check_files_table(root, manifest)
     if rows is None:
         return _report(url, [first, second], [], NO_MORE.format(layout.FILES))
+    problems: list[Problem] = []
+    notes: list[str] = []
+    if wanted.recipe is not None:
+        problems, notes = compare_with_recipe(manifest, rows, part, wanted.recipe)
     target = open_checked_set(root, present, manifest, rows, part, wanted.depth)
-    results, problems = check_contents(target)
+    results, found = check_contents(target)
+    problems += found
     problems += [Problem(layout.MANIFEST, text) for text in count_messages(manifest, rows)]
     problems += stray_problems(present, target.named_files())
     results = [first, second, *results]
-    notes: list[str] = []
-    if wanted.recipe is not None:
-        others, notes = compare_with_recipe(manifest, rows, part, wanted.recipe)
-        problems += others
     if wanted.regeneration is not None:
         again, more = _make_again(target, results, wanted.regeneration)
         problems, notes = problems + again, notes + more

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,15 +136,19 @@ def test_a_variant_that_is_stored_as_another_comes_with_its_bytes(
     assert_sums_are_clean(target)
 
 
-def test_a_killed_fetch_goes_on_where_it_was(
-    served: Server, small_set: Path, tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_fetch_that_is_broken_off_goes_on_where_it_was(
+    number: signal.Signals, served: Server, small_set: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "fetched"
     served.seconds = 0.1
     started = Started("fetch", served.url, str(target))
     wait_for(lambda: len(list(target.glob("variants/**/*.tar"))) > 1)
-    started.kill_all()
-    assert started.end().code == -9
+    started.kill_all(number)
+    ended = started.end()
+    assert ended.code == (-9 if number == signal.SIGKILL else 1)
+    said = "sysnoise: interrupted; run the same command again: what has arrived is kept\n"
+    assert ended.error == ("" if number == signal.SIGKILL else said)
     served.seconds = 0.0
     arrived = tree(target)
     assert "manifest.json" not in arrived
