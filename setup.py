@@ -28,6 +28,7 @@ setup(
         "isal>=1.7,<2",
         "jsonschema>=4.20,<5",
         "numpy>=2.2,<2.5",
+        "packaging>=24.2",
         "opencv-python-headless>=4.12,<6",
         "pillow>=12.1.1,<13",
         "pyarrow>=21,<26",

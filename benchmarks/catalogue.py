@@ -48,6 +48,7 @@ GEOMETRY_SIDE = 160
 
 Results = Mapping[str, Any]
 
+HALVED = "Where an even width is brought to its half or less, every second column gives the chroma."
 VARIATIONS = {
     "pillow-nearest": "The pixel under the center of the output pixel.",
     "pillow-box": "The mean of the pixels that the output pixel covers.",
@@ -57,15 +58,19 @@ VARIATIONS = {
     "pillow-lanczos": "A sinc of 3 pixels on each side, times the reduction, Lanczos-windowed.",
     "opencv-nearest": "The pixel at `floor(x * reduction)`, left of and above the center.",
     "opencv-linear": "Between the 2 x 2 nearest pixels, whatever the reduction: it aliases.",
-    "opencv-area": "The mean over the area that the output pixel covers; linear where it enlarges.",
+    "opencv-area": "The mean over the area that the output pixel covers. Where it enlarges, "
+    "interpolation with weights of its own, not those of `opencv-linear`.",
     "opencv-cubic": "A cubic (a = -0.75) over 4 x 4 pixels, whatever the reduction: it aliases.",
     "opencv-lanczos4": "A Lanczos window over 8 x 8 pixels, whatever the reduction: it aliases.",
     "opencv-nearest-exact": "The pixel under the center of the output pixel, in integers.",
     "opencv-linear-exact": "As `opencv-linear`, in fixed point that is the same on every CPU.",
-    "ffmpeg-bilinear": "A triangle of 1 pixel on each side, times the reduction.",
-    "ffmpeg-bicubic": "A cubic of 2 pixels on each side, times the reduction.",
-    "ffmpeg-area": "The mean over the area that the output pixel covers.",
-    "ffmpeg-lanczos": "A sinc of 3 pixels on each side, times the reduction, Lanczos-windowed.",
+    "ffmpeg-accurate": "As `ffmpeg`, with accurate rounding and full chroma interpolation, which "
+    "keeps libswscale in its scaler.",
+    "ffmpeg-bilinear": f"A triangle of 1 pixel on each side, times the reduction. {HALVED}",
+    "ffmpeg-bicubic": "A cubic (a = -0.6) of 2 pixels on each side, times the reduction. " + HALVED,
+    "ffmpeg-area": f"The mean over the area that the output pixel covers. {HALVED}",
+    "ffmpeg-lanczos": "A sinc of 3 pixels on each side, times the reduction, Lanczos-windowed. "
+    + HALVED,
     "dali-triangular": "A triangle of 1 pixel on each side, times the reduction: DALI's default.",
     "dali-linear": "Between the 2 x 2 nearest pixels, whatever the reduction: it aliases.",
     "jpeglib-6b": "libjpeg 6b, from which the others descend.",

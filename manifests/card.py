@@ -13,7 +13,7 @@ import yaml
 
 from manifests.card_text import card_text
 from manifests.held import HeldSet
-from manifests.layout import hub_split
+from manifests.layout import SAMPLES, hub_split
 from manifests.publication import Dataset, Publication, dataset_of, is_url, license_url
 
 # fmt: off
@@ -88,6 +88,9 @@ def _size_category(samples: int) -> str:
 def _configs(held: HeldSet) -> Iterator[dict[str, Any]]:
     shard_format = held.formats[-1]  # Parquet, if the set has it.
     split = hub_split(held.manifest["dataset"]["split"])
+    if not held.held:
+        tables = f"{SAMPLES}/*.parquet"
+        yield {"config_name": SAMPLES, "data_files": [{"split": split, "path": tables}]}
     for variant in held.variants:
         places = held.places(variant["id"], shard_format)
         path = places[0] if len(places) == 1 else places

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,13 +22,14 @@ def card_text(held: HeldSet, publication: Publication) -> str:
     blocks = (
         f"# {held.title}",
         held.summary,
+        _version(publication),
         *_part(held),
         *_words(held),
         *_loading(held),
         *_noise(held),
         *_making(held),
         *_checking(),
-        *_terms(dataset, publication),
+        *_terms(held, dataset, publication),
         *_citation(dataset, publication),
     )
     return "\n\n".join(blocks) + "\n"
@@ -102,11 +104,12 @@ def _words(held: HeldSet) -> Blocks:
         f"`{held.baseline}`. Noise is measured against it.\n"
         "* **Slug**: the name of a variant where a slash cannot stand, `decoder__resize__color`."
     )
-    yield (
+    stored = f" Images are stored lossless, as {held.manifest['image_format']['name']}."
+    text = (
         "Every variant has the same samples in the same order in the same shards, so that the "
-        "difference between two variants is the noise and nothing else. Images are stored "
-        f"lossless, as {held.manifest['image_format']['name']}."
+        "difference between two variants is the noise and nothing else."
     )
+    yield text + stored if held.held else text
 
 
 def _loading(held: HeldSet) -> Blocks:
@@ -115,7 +118,10 @@ def _loading(held: HeldSet) -> Blocks:
     slug = held.variants[-1]["slug"]
     split = hub_split(held.manifest["dataset"]["split"])
     yield "## Load"
-    yield "PATH is this folder. With Hugging Face `datasets`, a variant is a configuration:"
+    yield (
+        "PATH is this folder, or for Hugging Face `datasets` the name of the repository. There a "
+        "variant is a configuration:"
+    )
     yield _code(
         "python",
         "from datasets import load_dataset",
@@ -126,13 +132,24 @@ def _loading(held: HeldSet) -> Blocks:
     if place:
         yield "With `webdataset`:"
         yield _code("python", *_webdataset_lines(held, place))
-    yield "With the package `sysnoise`, which follows `same_as` and refuses damaged shards:"
+    yield (
+        "To measure what a model loses, run it on the baseline and on another variant: the samples "
+        "are the same, so that the difference of its metric is the noise. With the package "
+        "`sysnoise`, whose `check_shard` refuses damaged shards:"
+    )
+    first, last = held.variants[0]["id"], held.variants[-1]["id"]
+    pair = dict.fromkeys((held.baseline if held.baseline in held.held else first, last))
     yield _code(
         "python",
         "from manifests import open_set",
         "",
-        f'for sample in open_set("PATH").iterate("{held.variants[-1]["id"]}"):',
-        "    sample.key, sample.image",
+        f'for pair in open_set("PATH").paired({json.dumps(list(pair))}):',
+        "    pair.key, pair.label, pair.images  # uint8, RGB, by variant",
+    )
+    yield (
+        "Columns and members: `key`; the image; `label`, 0-based in the order of the WordNet ids "
+        "(ImageNet), or `image_id` and `annotations` in pixels of the image (COCO); `geometry`, "
+        "from the source image to this one."
     )
     yield (
         "`croissant.json` describes the set for `mlcroissant`: the record set `samples` and, of "
@@ -290,25 +307,34 @@ def _checking() -> Blocks:
     yield "## Check"
     yield _code("sh", "sha256sum --check --quiet SHA256SUMS", "sysnoise verify PATH")
     yield (
-        "The first compares every file but the manifest; the second also samples, order, counts "
-        "and, with `--pixels`, the digest of every image."
+        "The first compares every file but the manifest and the sums themselves; the second also "
+        "samples, order, counts and, with `--pixels`, the digest of every image."
     )
 
 
-def _terms(dataset: Dataset, publication: Publication) -> Blocks:
+def _terms(held: HeldSet, dataset: Dataset, publication: Publication) -> Blocks:
     yield "## Terms"
-    yield (
-        f"License: {license_url(publication, dataset)}. The images are {dataset.title}'s, whose "
-        f"own terms govern their redistribution ([terms]({dataset.terms})). Where they do not "
-        "allow it, `sysnoise publish --recipe-only` publishes the set without pixels."
+    text = (
+        f"Images that are {dataset.title}'s stay under [its own terms]({dataset.terms}), which "
+        "govern their redistribution."
     )
+    if publication.license not in (None, dataset.terms):
+        text = f"License of this set: {license_url(publication, dataset)}. {text}"
+    if held.held:
+        text += (
+            " Where they do not allow it, `sysnoise publish --recipe-only` publishes the set "
+            "without pixels."
+        )
+    yield text
+
+
+def _version(publication: Publication) -> str:
+    told = (f"Version {publication.version}", publication.date, publication.url)
+    return ", ".join(filter(None, told)) + "."
 
 
 def _citation(dataset: Dataset, publication: Publication) -> Blocks:
-    published = [publication.date, publication.url]
-    told = ", ".join(each for each in published if each)
     yield "## Citation"
-    yield f"Version {publication.version}{', ' + told if told else ''}."
     yield _code("bibtex", bibtex(publication, dataset))
 
 

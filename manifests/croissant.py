@@ -100,8 +100,9 @@ def _responsible_ai(held: HeldSet) -> Document:
     counts, title = manifest["counts"], dataset_of(manifest).title
     rejected = f"{counts['rejects']} of {counts['sources']} source images"
     return {
-        "rai:dataCollection": f"No image was collected for this set: all are {title}'s, decoded, "
-        "resized and color-converted anew by the libraries that the manifest names.",
+        "rai:dataCollection": "No image was collected for this set: all were read as "
+        f"{title}'s, decoded, resized and color-converted anew by the libraries that the manifest "
+        "names.",
         "rai:dataCollectionType": ["Secondary Data Analysis"],
         "rai:dataCollectionMissingData": f"{rejected} are left out of all variants; "
         "rejects.parquet gives the reasons.",

@@ -47,8 +47,8 @@ class HeldSet:
         counts = self.manifest["counts"]
         pixels = "" if self.held else " This copy holds no images, only what makes them again."
         return (
-            f"{counts['samples']} images of {dataset_of(self.manifest).title} "
-            f"({self.manifest['dataset']['split']}) in {counts['variants']} combinations of "
+            f"{counts['samples']} images, read as {dataset_of(self.manifest).title} "
+            f"{self.manifest['dataset']['split']}, in {counts['variants']} combinations of "
             "decoder, resize and color conversion, to measure how much a trained network loses "
             f"when a deployed system treats images differently.{pixels}"
         )

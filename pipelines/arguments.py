@@ -8,6 +8,8 @@ import importlib.metadata
 import re
 from typing import Any
 
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
 from manifests.layout import MAX_PIXELS, ShardFormat
 from manifests.publication import FIRST_VERSION, is_url
 from pipelines.errors import AGAIN, GO_ON
@@ -204,6 +206,7 @@ def _add_verify(commands: Any) -> None:
     verify.add_argument(
         "--variant",
         action="append",
+        type=_variant,
         default=[],
         metavar="ID",
         help="only this variant, decoder/resize/color; may be given again",
@@ -240,7 +243,10 @@ def _add_card(commands: Any) -> None:
     card = _command(
         commands, "card", "make README.md, croissant.json and SHA256SUMS of a finished set anew"
     )
-    card.epilog = "What is not given stays as it is."
+    card.epilog = (
+        "What is not given stays as the card says it; the defaults are those of a new set, to "
+        "which 'sysnoise generate' returns when it changes the set."
+    )
     card.add_argument("set", metavar="OUT", help="the set, path or fsspec URL")
     card.add_argument(
         "--license",
@@ -249,7 +255,9 @@ def _add_card(commands: Any) -> None:
         help="SPDX id or URL (default: the URL of the dataset's own terms)",
     )
     card.add_argument(
-        "--citation", metavar="FILE", help="BibTeX (default: the SysNoise paper and the dataset's)"
+        "--citation",
+        metavar="FILE",
+        help="BibTeX, instead of the SysNoise paper's and the dataset's",
     )
     card.add_argument(
         "--date", type=_date, metavar="YYYY-MM-DD", help="of the publication (default: none)"
@@ -266,9 +274,22 @@ def _add_card(commands: Any) -> None:
 
 
 def _license(text: str) -> str:
-    if not is_url(text) and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", text):
-        raise argparse.ArgumentTypeError(f"expected an SPDX id or a web address, found {text!r}")
-    return text
+    """Return a web address, or an SPDX id in SPDX's own spelling."""
+    if is_url(text):
+        return text
+    try:
+        if not re.fullmatch(r"[A-Za-z0-9.+-]+", text):  # An expression has no page at SPDX.
+            raise InvalidLicenseExpression(text)
+        return canonicalize_license_expression(text)
+    except InvalidLicenseExpression as error:
+        raise argparse.ArgumentTypeError(
+            f"expected an SPDX id, such as CC-BY-4.0, or a web address, found {text!r}"
+        ) from error
+
+
+def _variant(text: str) -> str:
+    """Return the id of a variant that is given by id or by slug."""
+    return text.replace("__", "/")
 
 
 def _date(text: str) -> str:
@@ -304,7 +325,8 @@ def _add_transfers(commands: Any) -> None:
         parser.set_defaults(go_on=AGAIN)
         parser.epilog = (
             "Every file is compared with its sha256 where it arrives. The same command goes on "
-            "after an interruption; another variant is added to what the target holds."
+            "after an interruption; another variant is added to what the target holds, with the "
+            "card of this set."
         )
     choice = publish.add_mutually_exclusive_group()
     _add_variants(choice)
@@ -332,6 +354,7 @@ def _add_report(commands: Any) -> None:
     report.add_argument(
         "--variant",
         action="append",
+        type=_variant,
         default=[],
         metavar="ID",
         help="in the gallery, at most 12; may be given again (default: those that differ most)",
@@ -345,8 +368,9 @@ def _add_variants(parser: Any) -> None:
     parser.add_argument(
         "--variant",
         action="append",
+        type=_variant,
         metavar="ID",
-        help="only the images of this variant, decoder/resize/color; may be given again",
+        help="only the images of this variant, by id or slug; may be given again",
     )
 
 

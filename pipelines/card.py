@@ -8,6 +8,7 @@ import functools
 import hashlib
 import heapq
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,11 +23,19 @@ from manifests.publication import Publication
 from manifests.schema import validate_manifest
 from manifests.tables import parse_parquet
 from pipelines.commit import new_file, write_file
-from pipelines.errors import OutputError
+from pipelines.errors import InputError, OutputError
 from pipelines.locks import lock_shards
 from pipelines.readers.sources import BATCH_ROWS
 from pipelines.shards import json_bytes
-from pipelines.storage import Root, exists, open_output, read_file, read_if_there, read_side_by_side
+from pipelines.storage import (
+    Root,
+    exists,
+    open_output,
+    read_file,
+    read_if_there,
+    read_side_by_side,
+    read_text,
+)
 
 Manifest = Mapping[str, Any]
 
@@ -90,6 +99,20 @@ def make_card(url: str, given: Mapping[str, str | None]) -> None:
         known = _stored_publication(output)
         changes = {name: value for name, value in given.items() if value is not None}
         write_card(output, manifest, files, held, dataclasses.replace(known, **changes))
+
+
+def read_citation(url: str) -> str:
+    """Return the content of a BibTeX file.
+
+    Raises:
+        InputError: it cannot be read, or has no entry.
+    """
+    text = read_text(url, "citation file")
+    if not re.search(r"@\w+\s*\{\s*[^,\s]+,", text):
+        raise InputError(
+            f"the citation file {url!r} has no BibTeX entry, such as @misc{{key, ...}}"
+        )
+    return text
 
 
 @contextlib.contextmanager

@@ -244,10 +244,9 @@ def _verify(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
 
 
 def _card(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
-    from pipelines.card import make_card
-    from pipelines.storage import read_text
+    from pipelines.card import make_card, read_citation
 
-    citation = arguments.citation and read_text(arguments.citation, "citation file")
+    citation = arguments.citation and read_citation(arguments.citation)
     given = {
         "license": arguments.license,
         "citation": citation,

@@ -54,6 +54,7 @@ class Transferred:
     Attributes:
         url: of the target.
         held: ids of the variants whose images it holds.
+        baseline: id of the set's baseline.
         files: number of files that were asked for.
         bytes: their length.
         copied: number of those that were not there already.
@@ -61,15 +62,18 @@ class Transferred:
 
     url: str
     held: tuple[str, ...]
+    baseline: str
     files: int
     bytes: int
     copied: int
 
     def summary(self) -> str:
         """Return one line for the terminal."""
+        lacks = self.held and self.baseline not in self.held
+        note = f", not of the baseline {self.baseline}" if lacks else ""
         return (
             f"{self.url}: {self.files} files, {self.bytes / 1e6:.1f} MB, {self.copied} of them "
-            f"copied; it holds the images of {len(self.held)} variant(s)"
+            f"copied; it holds the images of {len(self.held)} variant(s){note}"
         )
 
 
@@ -123,6 +127,11 @@ def transfer(source_url: str, target_url: str, variants: Sequence[str] | None) -
     target = open_output(target_url)
     _refuse_overlap(source, target)
     before = _held_before(target, index.manifest)
+    if before and not chosen:
+        raise UsageError(
+            f"the target {target.url!r} holds images of {len(before)} variant(s), so it cannot be "
+            "a copy without any; give another path, or empty it first"
+        )
     with lock_shards(target, None):
         sweep(target, lambda owner: owner == _OWNER)
         files = list(_wanted_files(source, index, chosen))
@@ -130,7 +139,8 @@ def transfer(source_url: str, target_url: str, variants: Sequence[str] | None) -
         held = tuple(each for each in _ids(index.manifest) if each in {*chosen, *before})
         _complete(source, target, index.manifest, held)
     size = sum(file.bytes or 0 for file in files)
-    return Transferred(target.url, held, len(files), size, copied)
+    baseline = index.manifest["grid"]["baseline"]
+    return Transferred(target.url, held, baseline, len(files), size, copied)
 
 
 def _ids(manifest: Manifest) -> list[str]:
@@ -154,9 +164,10 @@ def _chosen(index: _Index, source: Root, variants: Sequence[str] | None) -> tupl
         if variant not in ids:
             raise UsageError(unknown_name("variant", variant, ids))
         if variant not in index.held:
+            held = f"but those of {len(index.held)} variant(s):\n{listed(index.held)}"
             raise UsageError(
-                f"{source.url!r} holds no images of {variant!r}, but those of "
-                f"{len(index.held)} variant(s):\n{listed(index.held)}"
+                f"{source.url!r} holds no images of {variant!r}, "
+                f"{held if index.held else 'nor of any other variant: it is a recipe'}"
             )
     return tuple(variants)
 

@@ -23,6 +23,11 @@ function compare(a, b) {
   return Number.isNaN(Number(a)) ? a.localeCompare(b, "en") : Number(a) - Number(b);
 }
 
+// What is folded is printed, too.
+window.addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll("details")) folded.open = true;
+});
+
 // Gallery.
 const gallery = JSON.parse(document.getElementById("gallery-data")?.textContent ?? "null");
 if (gallery) {

@@ -195,6 +195,7 @@ def test_print_shows_all_sections_without_controls(page: Page, imagenet_report: 
     assert not page.locator("nav").is_visible()
     assert page.locator("#first-picture").is_visible()
     assert page.pdf().count(b"/Type /Page\n") >= 2
+    assert page.locator("#counts tbody tr").first.is_visible()  # It was folded.
 
 
 def test_names_do_not_run_as_script(page: Page, imagenet_source: Path, tmp_path: Path) -> None:

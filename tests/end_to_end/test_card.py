@@ -28,7 +28,7 @@ from pipelines.card import write_card
 from pipelines.storage import open_output
 from tests.end_to_end.commands import command
 from tests.end_to_end.damage import edit_json
-from tests.end_to_end.reading import manifest, tree
+from tests.end_to_end.reading import manifest, samples_table, tree
 from transforms.arrays import Pixels
 
 CARD = ("README.md", "croissant.json", "grid.yaml")
@@ -342,7 +342,10 @@ def test_a_copy_without_images_says_how_they_are_made(
     files = pq.read_table(recipe / "files.parquet")
     write_card(open_output(str(recipe)), manifest(recipe), files, (), Publication())
     card = DatasetCard.load(recipe / "README.md")
-    assert "configs" not in card.data.to_dict()
+    tables = datasets.load_dataset(
+        str(recipe), "samples", split="val_2.x", cache_dir=str(tmp_path / "hub")
+    )
+    assert tables["key"][:] == [row["key"] for row in samples_table(recipe)]
     document = json.loads((recipe / "croissant.json").read_text("utf-8"))
     assert [each["@id"] for each in document["recordSet"]] == ["samples"]
     program = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
@@ -373,7 +376,9 @@ def test_hidden_files_beside_a_set_are_no_strays(coco_set: Path, tmp_path: Path)
         ("--date=2026-02-30", "expected a date as YYYY-MM-DD, found '2026-02-30'"),
         ("--date=20261125", "expected a date as YYYY-MM-DD, found '20261125'"),
         ("--set-version=1.0", "expected MAJOR.MINOR.PATCH, found '1.0'"),
-        ("--license=my license", "expected an SPDX id or a web address, found 'my license'"),
+        ("--license=my license", "or a web address, found 'my license'"),
+        ("--license=Foo-1.0", "expected an SPDX id, such as CC-BY-4.0"),
+        ("--license=MIT OR Apache-2.0", "expected an SPDX id, such as CC-BY-4.0"),
         ("--url=example.org", "expected a web address, found 'example.org'"),
     ],
 )
@@ -434,7 +439,8 @@ def test_the_examples_of_the_card_run(case: Case, tmp_path: Path) -> None:
     blocks = [each.partition("```")[0] for each in text.split("```python\n")[1:]]
     assert len(blocks) == 3
     for block in blocks:
-        program = f"{block}\nassert {'dataset' if 'dataset =' in block else 'sample'}\n"
+        name = next(each for each in ("dataset =", "sample in", "pair in") if each in block)
+        program = f"{block}\nassert {name.split()[0]}\n"
         done = subprocess.run(
             [sys.executable, "-c", program],
             env={**os.environ, "HF_HOME": str(tmp_path / "hub")},
@@ -443,3 +449,10 @@ def test_the_examples_of_the_card_run(case: Case, tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_a_citation_file_without_entry_is_refused(coco_set: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("Doe, Jane (2026)\n", "utf-8")
+    refused = command("card", str(coco_set), f"--citation={tmp_path / 'notes.txt'}")
+    assert refused.code == 1
+    assert "has no BibTeX entry" in refused.error

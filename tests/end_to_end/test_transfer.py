@@ -239,6 +239,26 @@ def test_targets_that_hold_something_else_are_refused(
         assert "is the set itself, or in it" in failed.error
 
 
+def test_a_copy_with_images_does_not_become_a_recipe(small_set: Path, tmp_path: Path) -> None:
+    target = tmp_path / "published"
+    assert command("publish", str(small_set), str(target)).code == 0
+    failed = command("publish", str(small_set), str(target), "--recipe-only")
+    assert failed.code == 2
+    assert "holds images of 2 variant(s)" in failed.error
+    assert tree(target) == tree(small_set)
+
+
+def test_slugs_are_taken_and_a_missing_baseline_is_told(small_set: Path, tmp_path: Path) -> None:
+    slug = FFMPEG.replace("/", "__")
+    done = command("publish", str(small_set), str(tmp_path / "part"), f"--variant={slug}")
+    assert done.code == 0, done.error
+    assert done.out.endswith(f"1 variant(s), not of the baseline {PILLOW}\n")
+    assert command("publish", str(small_set), str(tmp_path / "recipe"), "--recipe-only").code == 0
+    refused = command("fetch", str(tmp_path / "recipe"), str(tmp_path / "x"), f"--variant={slug}")
+    assert refused.code == 2
+    assert "nor of any other variant: it is a recipe" in refused.error
+
+
 def test_a_target_may_hold_hidden_files(small_set: Path, tmp_path: Path) -> None:
     target = tmp_path / "repository"
     target.mkdir()
