@@ -14,7 +14,14 @@ import pyarrow as pa
 
 from manifests.held import HeldSet
 from manifests.layout import SAMPLES, ShardFormat
-from manifests.publication import Publication, bibtex, dataset_of, given_license, license_url
+from manifests.publication import (
+    Publication,
+    bibtex,
+    check_publication,
+    dataset_of,
+    given_license,
+    license_url,
+)
 from manifests.tables import ANNOTATIONS, GEOMETRY, DatasetKind, target_fields
 
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
@@ -84,7 +91,7 @@ def publication_of(data: bytes) -> Publication:
     """
     try:
         document = json.loads(data)
-        return Publication(
+        publication = Publication(
             license=given_license(document["license"]),
             citation=document["citeAs"],
             date=document.get("datePublished"),
@@ -93,6 +100,8 @@ def publication_of(data: bytes) -> Publication:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not the description of a set: {error!r}") from error
+    check_publication(publication)
+    return publication
 
 
 def _responsible_ai(held: HeldSet) -> Document:

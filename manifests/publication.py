@@ -104,6 +104,22 @@ class Publication:
     url: str | None = None
 
 
+def check_publication(publication: Publication) -> None:
+    """Refuse what would not stay in its place on a card.
+
+    Raises:
+        ValueError: something else than text, lines where there is one, or a fence in the citation.
+    """
+    for name, value in vars(publication).items():
+        if value is None and name != "version":
+            continue
+        is_text = isinstance(value, str)
+        if not is_text or ("```" in value if name == "citation" else value != value.strip()):
+            raise ValueError(f"the {name} cannot stand on a card: {value!r}")
+        if name != "citation" and len(value.splitlines()) != 1:
+            raise ValueError(f"the {name} cannot stand on a card: {value!r}")
+
+
 def dataset_of(manifest: Mapping[str, Any]) -> Dataset:
     """Return the dataset that a set was made of."""
     return DATASETS[manifest["dataset"]["kind"]]

@@ -50,6 +50,9 @@ class Parse(Protocol[Item]):
         """Yield what the file holds."""
 
 
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, tarfile.TarError, pa.ArrowException)
+
+
 class SetError(Exception):
     """A folder that is not a finished set, or one that is not what its manifest says."""
 
@@ -108,11 +111,13 @@ class ShardFile:
         path: where its bytes are, relative to the root; another variant's for a duplicate.
         bytes: its length.
         sha256: in hexadecimal.
+        samples: number of those in it.
     """
 
     path: str
     bytes: int
     sha256: str
+    samples: int
 
 
 @dataclass(frozen=True)
@@ -167,6 +172,8 @@ class FinishedSet:
             part = self.fs.cat_file(posixpath.join(self.path, PART))
         except FileNotFoundError:
             part = None
+        except OSError as error:
+            raise SetError(f"looking for {PART} in {self.url!r}: {error}") from error
         try:
             return held_variants(self.manifest, part)
         except PartError as error:
@@ -185,7 +192,8 @@ class FinishedSet:
         for shard in self._chosen(shards):
             file = self.shard_file(variant, shard)
             for stored in self._read_shard(file, stored_samples):
-                yield Sample(image=self._decoded(file, stored), **_description(stored))
+                image = self._decoded(file, stored.key, stored.image)
+                yield Sample(image=image, **self._described(file, stored))
 
     def paired(
         self, variants: Sequence[str], shards: Iterable[int] | None = None
@@ -200,6 +208,8 @@ class FinishedSet:
             SetError: as :meth:`iterate`, or the variants do not hold the same samples.
         """
         ids = [self._variant_id(variant) for variant in variants]
+        if not ids:
+            raise ValueError("paired() needs at least one variant")
         for shard in self._chosen(shards):
             files = [self.shard_file(each, shard) for each in ids]
             streams = (self._read_shard(file, stored_samples) for file in files)
@@ -219,9 +229,9 @@ class FinishedSet:
         decoded: dict[bytes, Pixels] = {}
         for file, stored in zip(files, row, strict=True):
             if stored.image not in decoded:
-                decoded[stored.image] = self._decoded(file, stored)
+                decoded[stored.image] = self._decoded(file, stored.key, stored.image)
         images = {each: decoded[stored.image] for each, stored in zip(ids, row, strict=True)}
-        return PairedSample(images=images, **_description(row[0]))
+        return PairedSample(images=images, **self._described(files[0], row[0]))
 
     def check_shard(self, variant: str, shard: int) -> None:
         """Read a shard of a variant whole and compare it with what the set says.
@@ -250,18 +260,25 @@ class FinishedSet:
         if keys != list(expected):
             raise self._damaged(file, f"it holds the samples {keys}, expected {list(expected)}")
         for stored in samples:
-            if pixel_digest(self._decoded(file, stored)) != expected[stored.key]:
+            pixels = self._decoded(file, stored.key, stored.image)
+            if pixel_digest(pixels) != expected[stored.key]:
                 raise self._damaged(file, f"{stored.key!r} has other pixels than its digest says")
 
     def samples(self, shard: int, columns: Sequence[str]) -> list[dict[str, Any]]:
         """Return columns of a shard's table of samples, a row a sample, rejects included."""
-        path = samples_path(shard_name(shard, self.shards))
-        rows: list[dict[str, Any]] = parse_parquet(self._read(path), columns).to_pylist()
-        return rows
+        return self._rows(samples_path(shard_name(shard, self.shards)), columns)
 
     def rejects(self, columns: Sequence[str]) -> list[dict[str, Any]]:
         """Return columns of the table of rejects, a row a sample that was left out."""
-        rows: list[dict[str, Any]] = parse_parquet(self._read(REJECTS), columns).to_pylist()
+        return self._rows(REJECTS, columns)
+
+    def _rows(self, path: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+        try:
+            rows: list[dict[str, Any]] = parse_parquet(self._read(path), columns).to_pylist()
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise SetError(
+                f"reading {', '.join(columns)} of {path!r} of {self.url!r}: {error}"
+            ) from error
         return rows
 
     def images(self, variant: str, shard: int) -> Iterator[tuple[str, bytes]]:
@@ -271,6 +288,14 @@ class FinishedSet:
             SetError: as :meth:`iterate`.
         """
         return self._read_shard(self.shard_file(variant, shard), stored_images)
+
+    def decode(self, variant: str, shard: int, key: str, data: bytes) -> Pixels:
+        """Decode an image that :meth:`images` gave: uint8, shape (H, W, 3), RGB.
+
+        Raises:
+            SetError: it is damaged.
+        """
+        return self._decoded(self.shard_file(variant, shard), key, data)
 
     def shard_file(self, variant: str, shard: int) -> ShardFile:
         """Return the file that holds a shard of a variant.
@@ -305,7 +330,9 @@ class FinishedSet:
             pc.equal(table["format"], self.shard_format.value),
         )
         files = {
-            row["shard"]: ShardFile(row["same_as"] or row["path"], row["bytes"], row["sha256"])
+            row["shard"]: ShardFile(
+                row["same_as"] or row["path"], row["bytes"], row["sha256"], row["samples"]
+            )
             for row in table.filter(chosen).to_pylist()
         }
         for file in files.values():
@@ -343,16 +370,27 @@ class FinishedSet:
             yield from self._parsed(file, opened, parse)
 
     def _parsed(self, file: ShardFile, opened: BinaryIO, parse: Parse[Item]) -> Iterator[Item]:
+        count = 0
         try:
-            yield from parse(opened, self.shard_format, self.image_format)
-        except (OSError, ValueError, KeyError, tarfile.TarError, pa.ArrowException) as error:
+            for item in parse(opened, self.shard_format, self.image_format):
+                yield item
+                count += 1
+        except _UNREADABLE as error:
             raise self._damaged(file, f"it cannot be read: {error}") from error
+        if count != file.samples:  # To tarfile, a damaged header is the end.
+            raise self._damaged(file, f"it ends after {count} samples, expected {file.samples}")
 
-    def _decoded(self, file: ShardFile, stored: StoredSample) -> Pixels:
+    def _decoded(self, file: ShardFile, key: str, data: bytes) -> Pixels:
         try:
-            return decode_stored(stored.image, self.image_format)
-        except (OSError, ValueError, SyntaxError) as error:  # As Pillow has it.
-            raise self._damaged(file, f"the image of {stored.key!r}: {error}") from error
+            return decode_stored(data, self.image_format)
+        except Exception as error:  # Codecs raise whatever they like on damaged data.
+            raise self._damaged(file, f"the image of {key!r}: {error}") from error
+
+    def _described(self, file: ShardFile, stored: StoredSample) -> dict[str, Any]:
+        try:
+            return _description(stored)
+        except (KeyError, AttributeError, TypeError) as error:
+            raise self._damaged(file, f"what it says of {stored.key!r}: {error!r}") from error
 
     def _damaged(self, file: ShardFile, problem: str) -> SetError:
         return SetError(
@@ -365,6 +403,8 @@ class FinishedSet:
             return bytes(self.fs.cat_file(posixpath.join(self.path, relative)))
         except FileNotFoundError as error:
             raise SetError(f"{self.url!r} lacks {relative!r}") from error
+        except OSError as error:
+            raise SetError(f"reading {relative!r} of {self.url!r}: {error}") from error
 
 
 def _description(stored: StoredSample) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from manifests.card import grid_yaml, readme
 from manifests.croissant import croissant, publication_of
 from manifests.held import HeldSet
 from manifests.part import PartError, held_variants
-from manifests.publication import Publication
+from manifests.publication import Publication, check_publication
 from manifests.schema import validate_manifest
 from manifests.tables import parse_parquet
 from pipelines.commit import new_file, write_file
@@ -73,7 +73,7 @@ def write_card(
     sums = {path: hashlib.sha256(data).hexdigest() for path, data in card.items()}
     sums |= _receipt_sums(output, manifest) if receipts is None else receipts
     sums[layout.FILES] = manifest["files"]["sha256"]
-    if exists(output, layout.PART):
+    if len(held) < len(manifest["variants"]):
         sums[layout.PART] = _sha256(output, layout.PART)
     _write_sums(output, held_set.stored_files(), sums)
 
@@ -98,7 +98,12 @@ def make_card(url: str, given: Mapping[str, str | None]) -> None:
             raise OutputError(f"reading the set {url!r}: {error}") from error
         known = _stored_publication(output)
         changes = {name: value for name, value in given.items() if value is not None}
-        write_card(output, manifest, files, held, dataclasses.replace(known, **changes))
+        publication = dataclasses.replace(known, **changes)
+        try:
+            check_publication(publication)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        write_card(output, manifest, files, held, publication)
 
 
 def read_citation(url: str) -> str:

@@ -117,9 +117,12 @@ def _variant_count(grid: Mapping[str, Any]) -> int:
 
 def _held_count(output: Root, grid: Mapping[str, Any]) -> int:
     try:
-        return len(_read_json(output, PART)["variants"])
+        held = _read_json(output, PART).get("variants")
     except FileNotFoundError:
         return _variant_count(grid)
+    if not isinstance(held, list):
+        raise InputError(f"reading {PART} of {output.url!r}: it names no variants")
+    return len(held)
 
 
 def _read_receipts(plan: Mapping[str, Any], output: Root) -> list[_Receipt]:

@@ -6,6 +6,7 @@ known, and the manifest last; in between, what has arrived is kept.
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import json
@@ -13,8 +14,8 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 from tqdm import tqdm
 
@@ -22,6 +23,7 @@ from manifests import layout
 from manifests.croissant import publication_of
 from manifests.layout import receipt_path, shard_name
 from manifests.part import PartError, held_variants, part_document
+from manifests.publication import Publication
 from manifests.tables import parse_parquet
 from pipelines.card import write_card
 from pipelines.checks.index import parse_sums, read_index
@@ -40,11 +42,13 @@ from pipelines.storage import (
     reach,
     read_file,
     read_if_there,
+    read_side_by_side,
 )
 from transforms.methods import unknown_name
 
 _OWNER = "copy"
-_FILES_AT_ONCE = 8
+_CARD = "'sysnoise card' makes card and sums anew"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -88,11 +92,13 @@ class _File:
 
 @dataclass(frozen=True)
 class _Index:
-    """What a set says of itself: its manifest, its files table, and the variants it holds."""
+    """What a set says of itself: manifest, files table, variants it holds, sums and publication."""
 
     manifest: Manifest
     rows: Sequence[FileRow]
     held: tuple[str, ...]
+    sums: Mapping[str, str]
+    publication: Publication
 
 
 @dataclass(frozen=True)
@@ -126,18 +132,14 @@ def transfer(source_url: str, target_url: str, variants: Sequence[str] | None) -
     chosen = _chosen(index, source, variants)
     target = open_output(target_url)
     _refuse_overlap(source, target)
-    before = _held_before(target, index.manifest)
-    if before and not chosen:
-        raise UsageError(
-            f"the target {target.url!r} holds images of {len(before)} variant(s), so it cannot be "
-            "a copy without any; give another path, or empty it first"
-        )
+    _held_before(target, index.manifest, chosen)
     with lock_shards(target, None):
+        before = _held_before(target, index.manifest, chosen)  # Another run may have ended.
         sweep(target, lambda owner: owner == _OWNER)
         files = list(_wanted_files(source, index, chosen))
         copied = _copy_files(source, target, files)
         held = tuple(each for each in _ids(index.manifest) if each in {*chosen, *before})
-        _complete(source, target, index.manifest, held)
+        _complete(target, index, held)
     size = sum(file.bytes or 0 for file in files)
     baseline = index.manifest["grid"]["baseline"]
     return Transferred(target.url, held, baseline, len(files), size, copied)
@@ -151,9 +153,20 @@ def _read_index(source: Root) -> _Index:
     manifest, rows = read_index(source)
     try:
         held = held_variants(manifest, read_if_there(source, layout.PART))
+        sums = parse_sums(read_file(source, layout.SUMS))
+        card = read_file(source, layout.CROISSANT)
     except (PartError, OSError) as error:
-        raise InputError(f"the set {source.url!r} cannot be copied: {error}") from error
-    return _Index(manifest, rows, held)
+        raise InputError(f"the set {source.url!r} cannot be copied: {error}; {_CARD}") from error
+    found, expected = hashlib.sha256(card).hexdigest(), sums.get(layout.CROISSANT)
+    if found != expected:
+        raise DamageError(
+            f"{layout.CROISSANT} of {source.url!r} arrived with the sha256 {found}, expected "
+            f"{expected}; {AGAIN}; if it stays so, the set there is damaged: {_CARD}"
+        )
+    try:
+        return _Index(manifest, rows, held, sums, publication_of(card))
+    except ValueError as error:
+        raise InputError(f"reading {source.child(layout.CROISSANT)!r}: {error}; {_CARD}") from error
 
 
 def _chosen(index: _Index, source: Root, variants: Sequence[str] | None) -> tuple[str, ...]:
@@ -175,15 +188,16 @@ def _chosen(index: _Index, source: Root, variants: Sequence[str] | None) -> tupl
 def _refuse_overlap(source: Root, target: Root) -> None:
     """Refuse a target that is the source, or lies in it."""
     inside = f"{target.path}/".startswith(f"{source.path.rstrip('/')}/")
-    if inside and type(source.fs) is type(target.fs) and is_local(source):
+    if inside and type(source.fs) is type(target.fs):
         raise UsageError(f"the target {target.url!r} is the set itself, or in it; give another")
 
 
-def _held_before(target: Root, manifest: Manifest) -> tuple[str, ...]:
+def _held_before(target: Root, manifest: Manifest, chosen: Sequence[str]) -> tuple[str, ...]:
     """Return the variants that the target holds already of this set.
 
     Raises:
         OutputError: it holds something else.
+        UsageError: it holds images, and none are chosen.
     """
     try:
         names = {name for name in list_folder(target, "") if not name.startswith(".")}
@@ -192,18 +206,24 @@ def _held_before(target: Root, manifest: Manifest) -> tuple[str, ...]:
         part = read_if_there(target, layout.PART)
     except (OSError, ValueError) as error:
         raise OutputError(f"reading the target {target.url!r}: {error}") from error
-    if stored is not None and stored.get("checksum") == manifest["checksum"]:
-        try:
-            return held_variants(manifest, part)
-        except PartError:  # It is written anew.
-            return ()
-    is_ours = plan is not None and plan.get("fingerprint") == manifest["plan"]["fingerprint"]
-    if stored is not None or (names - {layout.TEMPORARY} and not is_ours):
+    is_set = stored is not None and stored.get("checksum") == manifest["checksum"]
+    is_begun = plan is not None and plan.get("fingerprint") == manifest["plan"]["fingerprint"]
+    if not is_set and (stored is not None or (names - {layout.TEMPORARY} and not is_begun)):
         raise OutputError(
             f"the target {target.url!r} holds another set, or other files; give another path, or "
             "empty it first"
         )
-    return ()
+    try:
+        # A copy that was broken off while it was completed has part.json, but no manifest.
+        before = held_variants(manifest, part) if is_set or part is not None else ()
+    except PartError:  # It is written anew.
+        before = ()
+    if before and not chosen:
+        raise UsageError(
+            f"the target {target.url!r} holds images of {len(before)} variant(s), so it cannot be "
+            "a copy without any; give another path, or empty it first"
+        )
+    return before
 
 
 def _stored_json(root: Root, path: str) -> Mapping[str, object] | None:
@@ -219,18 +239,14 @@ def _wanted_files(source: Root, index: _Index, chosen: Sequence[str]) -> Iterato
         yield _File(row.path, row.bytes, row.sha256)
     table = index.manifest["files"]
     yield _File(layout.FILES, table["bytes"], table["sha256"])
-    try:
-        sums = parse_sums(read_file(source, layout.SUMS))
-    except OSError as error:
-        raise InputError(f"reading {source.child(layout.SUMS)!r}: {error}") from error
     shards = index.manifest["counts"]["shards"]
     receipts = [receipt_path(shard_name(shard, shards)) for shard in range(shards)]
-    missing = [path for path in receipts if path not in sums]
+    missing = [path for path in receipts if path not in index.sums]
     if missing:
         raise InputError(
             f"{source.child(layout.SUMS)!r} lacks {len(missing)} receipt(s):\n{listed(missing)}"
         )
-    yield from (_File(path, None, sums[path]) for path in receipts)
+    yield from (_File(path, None, index.sums[path]) for path in receipts)
 
 
 def _copy_files(source: Root, target: Root, files: Sequence[_File]) -> int:
@@ -239,10 +255,10 @@ def _copy_files(source: Root, target: Root, files: Sequence[_File]) -> int:
     sizes = file_sizes(target)
     problems, copied = [], 0
     bar = tqdm(total=size, unit="B", unit_scale=True, file=sys.stderr, disable=None)
-    with working_folder(target, _OWNER) as folder, ThreadPoolExecutor(_FILES_AT_ONCE) as pool, bar:
+    with working_folder(target, _OWNER) as folder, bar:
         bring = functools.partial(_bring, _Copy(source, target, folder, sizes))
-        first = [bring(files[0])]
-        for file, result in zip(files, (*first, *pool.map(bring, files[1:])), strict=True):
+        results = chain([bring(files[0])], read_side_by_side(bring, files[1:]))
+        for file, result in zip(files, results, strict=True):
             bar.update(file.bytes or 0)
             if isinstance(result, Problem):
                 problems.append(f"{result.path}: {result.message}")
@@ -265,12 +281,22 @@ def _bring(copy: _Copy, file: _File) -> Problem | bool:
     except FileNotFoundError:
         return Problem(file.path, MISSING)
     except OSError as error:
+        if error.errno in _FULL:
+            raise _unwritable(copy, file, error) from error
         raise InputError(f"reading {copy.source.child(file.path)!r}: {error}; {AGAIN}") from error
     message = _mismatch(_sha256_of(local), file)
     if message is None:
-        commit_files([(local, file.path)], copy.target)
+        try:
+            commit_files([(local, file.path)], copy.target)
+        except OSError as error:
+            raise _unwritable(copy, file, error) from error
         message = None if is_local(copy.target) else _read_back(copy, file)
     return True if message is None else Problem(file.path, message)
+
+
+def _unwritable(copy: _Copy, file: _File, error: OSError) -> OutputError:
+    place = copy.target.child(file.path)
+    return OutputError(f"writing {place!r}: {error.strerror or error}; mend that and {AGAIN}")
 
 
 def _is_there(copy: _Copy, file: _File) -> bool:
@@ -330,19 +356,17 @@ def _sha256_of(path: str) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _complete(source: Root, target: Root, manifest: Manifest, held: Sequence[str]) -> None:
-    """Write the card of the copy, what it holds, and the manifest last."""
-    try:
-        publication = publication_of(read_file(source, layout.CROISSANT))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"reading {source.child(layout.CROISSANT)!r}: {error}; 'sysnoise card' makes it anew"
-        ) from error
+def _complete(target: Root, index: _Index, held: Sequence[str]) -> None:
+    """Write the card of the copy, what it holds, and the manifest.
+
+    ``part.json`` comes first, so that a run that is broken off here is no loss to the next one; of
+    a copy that has become whole, it goes when all is written.
+    """
+    manifest = index.manifest
+    write_file(target, layout.PART, json_bytes(part_document(manifest, held)))
     remove_file(target, layout.MANIFEST)
+    files = parse_parquet(read_file(target, layout.FILES))
+    write_card(target, manifest, files, held, index.publication)
+    write_file(target, layout.MANIFEST, json_bytes(manifest))
     if len(held) == len(manifest["variants"]):
         remove_file(target, layout.PART)
-    else:
-        write_file(target, layout.PART, json_bytes(part_document(manifest, held)))
-    files = parse_parquet(read_file(target, layout.FILES))
-    write_card(target, manifest, files, held, publication)
-    write_file(target, layout.MANIFEST, json_bytes(manifest))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pipelines.errors import UsageError
 from pipelines.report.collect import read_tables
 from pipelines.report.gallery import MAX_VARIANTS, chosen_variants, make_gallery
 from pipelines.report.page import Report, render_page
-from pipelines.storage import open_output
+from pipelines.storage import connect, is_local, open_output
 from transforms.methods import unknown_name
 
 SAMPLES = 16
@@ -43,7 +44,10 @@ def refuse_inside(url: str, path: str) -> None:
     Raises:
         UsageError: it lies there.
     """
-    if "://" not in url and Path(path).resolve().is_relative_to(Path(url).resolve()):
+    found, place = connect(url), connect(path)
+    if not is_local(found) or not is_local(place):
+        return
+    if Path(place.path).resolve().is_relative_to(Path(found.path).resolve()):
         raise UsageError(f"{path!r} lies in the set {url!r}; give a place outside of it")
 
 
@@ -61,7 +65,7 @@ def write_report(report: Report, path: str) -> int:
     Raises:
         OutputError: it cannot be written.
     """
-    folder, _, name = path.rpartition("/")
+    folder, name = posixpath.split(path)
     data = render_page(report).encode()
     write_file(open_output(folder or "."), name, data)
     return len(data)

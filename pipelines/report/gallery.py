@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from manifests.reading import FinishedSet
-from manifests.stored import decode_stored
 from manifests.tables import SampleStatus
 from pipelines.report.collect import AXES, changed_axes
 from transforms.arrays import Pixels, pixel_digest
@@ -157,7 +156,7 @@ def _images(found: FinishedSet, variant: str, shard: int, keys: Sequence[str]) -
     wanted, images = {*keys}, {}
     for key, data in found.images(variant, shard):
         if key in wanted:
-            images[key] = decode_stored(data, found.image_format)
+            images[key] = found.decode(variant, shard, key, data)
         if len(images) == len(wanted):
             break
     return images

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from manifests.publication import dataset_of
 from manifests.reading import FinishedSet
 from pipelines.report.collect import AXES, Tables, changed_axes
 from pipelines.report.gallery import SIDE, Gallery
@@ -80,9 +81,7 @@ def render_page(report: Report) -> str:
 
 def page_title(found: FinishedSet) -> str:
     """Return the heading of the page."""
-    names = {"imagenet": "ImageNet", "coco": "COCO"}
-    dataset = found.manifest["dataset"]
-    return f"SysNoise {names[dataset['kind']]} {dataset['split']}"
+    return f"SysNoise {dataset_of(found.manifest).title} {found.manifest['dataset']['split']}"
 
 
 def _asset(name: str) -> str:
@@ -262,7 +261,8 @@ def _groups(report: Report) -> str:
         for group in report.tables.groups
     )
     return (
-        "<p>The variants of a group have the same pixels on every sample, by their digests.</p>\n"
+        "<p>The variants of a group have the same pixels on every sample, by their digests; images "
+        "for which a decoder took the baseline's pixels count as they are stored.</p>\n"
         f"<ul>\n{items}</ul>\n"
     )
 

@@ -23,6 +23,7 @@ from huggingface_hub import DatasetCard
 from PIL import Image
 
 from manifests import load_grid
+from manifests.part import part_document
 from manifests.publication import Publication
 from pipelines.card import write_card
 from pipelines.storage import open_output
@@ -340,6 +341,8 @@ def test_a_copy_without_images_says_how_they_are_made(
     recipe = shutil.copytree(skipped, tmp_path / "recipe")
     shutil.rmtree(recipe / "variants")
     files = pq.read_table(recipe / "files.parquet")
+    part = part_document(manifest(recipe), ())
+    (recipe / "part.json").write_text(json.dumps(part), "utf-8")
     write_card(open_output(str(recipe)), manifest(recipe), files, (), Publication())
     card = DatasetCard.load(recipe / "README.md")
     tables = datasets.load_dataset(

@@ -22,7 +22,16 @@ from manifests.layout import ShardFormat
 from manifests.stored import stored_images, stored_samples
 from pipelines.photographs import IMAGENET_LABELS
 from tests.end_to_end.commands import command
-from tests.end_to_end.damage import Rows, edit_json, edit_parquet, flip_bit, reseal, sign, truncate
+from tests.end_to_end.damage import (
+    Rows,
+    edit_json,
+    edit_parquet,
+    edit_tar,
+    flip_bit,
+    reseal,
+    sign,
+    truncate,
+)
 from tests.end_to_end.reading import (
     decode_image,
     read_tars,
@@ -183,6 +192,49 @@ def test_a_damaged_shard_is_refused(damage: Callable[[Path], None], copy: Path) 
     found.check_shard(FFMPEG, 1)
     with pytest.raises(SetError, match=r"ffmpeg/.*/val-00002-of-00006.tar.* is damaged: it has"):
         found.check_shard(FFMPEG, 2)
+
+
+def cut_at_a_member(path: Path) -> None:
+    with tarfile.open(path) as tar:
+        third = tar.getmembers()[3]
+    path.write_bytes(path.read_bytes()[: third.offset])
+
+
+def break_a_header(path: Path) -> None:
+    with tarfile.open(path) as tar:
+        third = tar.getmembers()[3]
+    data = bytearray(path.read_bytes())
+    data[third.offset + 5] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [cut_at_a_member, break_a_header])
+def test_a_shard_that_ends_early_is_refused(damage: Callable[[Path], None], copy: Path) -> None:
+    """As tarfile takes a damaged header for the end."""
+    damage(shard_of(copy, FFMPEG))
+    found = open_set(str(copy))
+    ends = "is damaged: it ends after 1 samples, expected 3"
+    with pytest.raises(SetError, match=ends):
+        list(found.iterate(FFMPEG))
+    with pytest.raises(SetError, match=ends):
+        list(found.images(FFMPEG, 2))
+    with pytest.raises(SetError, match=r"is damaged|other samples at one place"):
+        list(found.paired([PILLOW, FFMPEG]))
+
+
+def test_damaged_tables_and_images_are_refused(copy: Path) -> None:
+    truncate(copy / "samples" / "00002-of-00006.parquet")
+    found = open_set(str(copy))
+    with pytest.raises(SetError, match=r"reading key of 'samples/00002-of-00006.parquet'"):
+        found.samples(2, ["key"])
+    with pytest.raises(SetError, match=r"reading nothing of 'samples/00001-of-00006.parquet'"):
+        found.samples(1, ["nothing"])
+    path = shard_of(copy, FFMPEG)
+    edit_tar(path, lambda members: [(name, data[:400]) for name, data in members])
+    with pytest.raises(SetError, match=r"is damaged: "):
+        list(found.iterate(FFMPEG, shards=[2]))
+    with pytest.raises(ValueError, match="at least one variant"):
+        list(found.paired([]))
 
 
 def test_shards_of_other_samples_are_refused_though_all_sums_agree(copy: Path) -> None:

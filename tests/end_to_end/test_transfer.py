@@ -13,6 +13,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from manifests import layout, open_set
+from pipelines import transfer
 from tests.end_to_end.commands import command
 from tests.end_to_end.damage import flip_bit
 from tests.end_to_end.disturbed import Started, wait_for
@@ -193,6 +195,45 @@ def test_a_bit_flipped_on_the_way_up_is_caught_and_named(small_set: Path, s3: Se
     s3.faults.clear()
     assert command("publish", str(small_set), "s3://bucket/flipped").code == 0
     assert s3_objects(s3, "flipped").keys() == tree(small_set).keys()
+
+
+def test_a_changed_card_is_caught_and_named(served: Server, tmp_path: Path) -> None:
+    served.faults.append(Fault("GET /croissant.json", FLIPPED))
+    failed = command("fetch", served.url, str(tmp_path / "fetched"))
+    assert failed.code == 1
+    assert "croissant.json" in failed.error
+    assert not (tmp_path / "fetched").exists()
+
+
+@pytest.mark.parametrize("broken", ["write_card", "write_file"])
+def test_a_copy_broken_off_while_it_is_completed_forgets_nothing(
+    broken: str, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "copy"
+    assert command("publish", str(small_set), str(target), f"--variant={PILLOW}").code == 0
+
+    def stop(*arguments: object) -> None:
+        if broken == "write_card" or layout.MANIFEST in arguments:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transfer, broken, stop)
+        assert command("publish", str(small_set), str(target), f"--variant={FFMPEG}").code == 1
+    done = command("publish", str(small_set), str(target), f"--variant={FFMPEG}")
+    assert done.code == 0, done.error
+    assert command("verify", str(target)).code == 0
+    held = open_set(str(target)).held
+    # Where part.json could not be written, the copy holds what it held before, and what was asked.
+    assert held == (PILLOW, FFMPEG)
+
+
+def test_a_target_that_cannot_be_written_is_named(small_set: Path, tmp_path: Path) -> None:
+    target = tmp_path / "copy"
+    assert command("publish", str(small_set), str(target), "--recipe-only").code == 0
+    (target / SHARD).mkdir(parents=True)
+    failed = command("publish", str(small_set), str(target), f"--variant={FFMPEG}")
+    assert failed.code == 1
+    assert f"writing '{target}/{SHARD}': Is a directory; mend that and run the same" in failed.error
 
 
 def test_a_damaged_copy_is_mended(small_set: Path, tmp_path: Path) -> None:
