@@ -24,7 +24,7 @@ test-slow: .venv/dev ## run the slow tests, which take root: killed runs, full d
 test-browser: .venv/dev ## run the tests in a browser, which must be installed: Chromium
 	$(BIN)/python -m pytest -m browser
 
-test-readers: .venv-readers/done ## run the examples of docs/reading.md, PyTorch and TensorFlow too: 5 GB
+test-readers: .venv-readers/done ## run the examples of docs/reading.md, PyTorch and TensorFlow too: 8 GB
 	.venv-readers/bin/python -m pytest tests/readers --noconftest -m ""
 
 test-cluster: .venv/dev .venv/bin/prism .venv/flink/done ## run the tests on clusters, which they start: Go, Java 17, Maven

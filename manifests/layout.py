@@ -55,9 +55,11 @@ def shard_name(shard: int, shards: int) -> str:
 
 
 def leaves_set(path: str) -> bool:
-    """Whether a path that a set names could lead out of its root."""
-    parts = path.split("/")
-    return bool({"", ".", ".."} & {*parts}) or "\\" in path or ":" in path
+    """Whether a path that a set names could lead out of its root.
+
+    Clients of the web take ``%2e%2e`` for ``..`` (RFC 3986, 6.2.2), so no path may be encoded.
+    """
+    return not {"", ".", ".."}.isdisjoint(path.split("/")) or not set("\\:%").isdisjoint(path)
 
 
 def variant_slug(variant_id: str) -> str:

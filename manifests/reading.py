@@ -37,7 +37,9 @@ from manifests.schema import validate_manifest
 from manifests.stored import StoredSample, decode_stored, stored_images, stored_samples
 from manifests.tables import FILES_SCHEMA, SampleStatus, parse_parquet
 from transforms.arrays import Pixels, pixel_digest
+from transforms.errors import plain_message
 
+_NOT_FOUND = 404
 Item = TypeVar("Item", covariant=True)
 
 
@@ -50,11 +52,12 @@ class Parse(Protocol[Item]):
         """Yield what the file holds."""
 
 
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, tarfile.TarError, pa.ArrowException)
-
-
 class SetError(Exception):
     """A folder that is not a finished set, or one that is not what its manifest says."""
+
+
+class NotHeldError(SetError):
+    """A file that is not at hand: the copy is without it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,19 +108,19 @@ class PairedSample(Described):
 
 @dataclass(frozen=True)
 class ShardFile:
-    """A file of a variant, as the files table names it.
+    """A file of a shard, as the files table names it.
 
     Attributes:
         path: where its bytes are, relative to the root; another variant's for a duplicate.
+        samples: number of those it holds.
         bytes: its length.
         sha256: in hexadecimal.
-        samples: number of those in it.
     """
 
     path: str
+    samples: int
     bytes: int
     sha256: str
-    samples: int
 
 
 @dataclass(frozen=True)
@@ -169,11 +172,9 @@ class FinishedSet:
             SetError: ``part.json`` is damaged.
         """
         try:
-            part = self.fs.cat_file(posixpath.join(self.path, PART))
+            part = _read_file(self.fs, self.path, PART, self.url)
         except FileNotFoundError:
             part = None
-        except OSError as error:
-            raise SetError(f"looking for {PART} in {self.url!r}: {error}") from error
         try:
             return held_variants(self.manifest, part)
         except PartError as error:
@@ -192,8 +193,9 @@ class FinishedSet:
         for shard in self._chosen(shards):
             file = self.shard_file(variant, shard)
             for stored in self._read_shard(file, stored_samples):
-                image = self._decoded(file, stored.key, stored.image)
-                yield Sample(image=image, **self._described(file, stored))
+                yield Sample(
+                    image=self._decoded(file, stored.key, stored.image), **_description(stored)
+                )
 
     def paired(
         self, variants: Sequence[str], shards: Iterable[int] | None = None
@@ -231,7 +233,7 @@ class FinishedSet:
             if stored.image not in decoded:
                 decoded[stored.image] = self._decoded(file, stored.key, stored.image)
         images = {each: decoded[stored.image] for each, stored in zip(ids, row, strict=True)}
-        return PairedSample(images=images, **self._described(files[0], row[0]))
+        return PairedSample(images=images, **_description(row[0]))
 
     def check_shard(self, variant: str, shard: int) -> None:
         """Read a shard of a variant whole and compare it with what the set says.
@@ -244,14 +246,7 @@ class FinishedSet:
             SetError: its length, sha256, samples, their order or their pixels are others.
         """
         file = self.shard_file(variant, shard)
-        data = self._read(file.path)
-        sha256 = hashlib.sha256(data).hexdigest()
-        if (len(data), sha256) != (file.bytes, file.sha256):
-            raise self._damaged(
-                file,
-                f"it has {len(data)} bytes with the sha256 {sha256}, expected {file.bytes} with "
-                f"{file.sha256}",
-            )
+        data = self._read_whole(file)
         slug = self.variants[self._variant_id(variant)]["slug"]
         rows = self.samples(shard, ["key", "status", slug])
         expected = {row["key"]: row[slug] for row in rows if row["status"] == SampleStatus.OK.value}
@@ -265,21 +260,21 @@ class FinishedSet:
                 raise self._damaged(file, f"{stored.key!r} has other pixels than its digest says")
 
     def samples(self, shard: int, columns: Sequence[str]) -> list[dict[str, Any]]:
-        """Return columns of a shard's table of samples, a row a sample, rejects included."""
+        """Return columns of a shard's table of samples, a row a sample, rejects included.
+
+        Raises:
+            SetError: the set has no such shard, or its table is missing or damaged.
+            KeyError: the table has no such column.
+        """
         return self._rows(samples_path(shard_name(shard, self.shards)), columns)
 
     def rejects(self, columns: Sequence[str]) -> list[dict[str, Any]]:
-        """Return columns of the table of rejects, a row a sample that was left out."""
-        return self._rows(REJECTS, columns)
+        """Return columns of the table of rejects, a row a sample that was left out.
 
-    def _rows(self, path: str, columns: Sequence[str]) -> list[dict[str, Any]]:
-        try:
-            rows: list[dict[str, Any]] = parse_parquet(self._read(path), columns).to_pylist()
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise SetError(
-                f"reading {', '.join(columns)} of {path!r} of {self.url!r}: {error}"
-            ) from error
-        return rows
+        Raises:
+            SetError, KeyError: as :meth:`samples`.
+        """
+        return self._rows(REJECTS, columns)
 
     def images(self, variant: str, shard: int) -> Iterator[tuple[str, bytes]]:
         """Yield key and encoded image of each sample of a shard, in stored order.
@@ -307,7 +302,7 @@ class FinishedSet:
         """
         variant_id = self._variant_id(variant)
         if variant_id not in self.held:
-            raise SetError(
+            raise NotHeldError(
                 f"{self.url!r} is a copy without the images of {variant_id!r}; it holds those of "
                 f"{', '.join(self.held) or 'no variant'}"
             )
@@ -329,26 +324,30 @@ class FinishedSet:
             pc.equal(table["variant"], variant_id),
             pc.equal(table["format"], self.shard_format.value),
         )
-        files = {
-            row["shard"]: ShardFile(
-                row["same_as"] or row["path"], row["bytes"], row["sha256"], row["samples"]
-            )
-            for row in table.filter(chosen).to_pylist()
-        }
-        for file in files.values():
-            if leaves_set(file.path):
-                raise SetError(f"{FILES} of {self.url!r} names {file.path!r}, outside of the set")
-        return files
+        rows = table.filter(chosen).to_pylist()
+        return {row["shard"]: self._file_of(row) for row in rows}
+
+    def _file_of(self, row: Mapping[str, Any]) -> ShardFile:
+        path = row["same_as"] or row["path"]
+        if leaves_set(path):
+            raise SetError(f"{FILES} of {self.url!r} names {path!r}, outside of the set")
+        return ShardFile(path, row["samples"], row["bytes"], row["sha256"])
+
+    def _rows(self, path: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Return columns of a table that the files table names, after a look at its sha256."""
+        table = self._files_table
+        named = table.filter(pc.equal(table["path"], path)).to_pylist()
+        if not named:
+            raise SetError(f"{self.url!r} has no file {path!r}")
+        data = self._read_whole(self._file_of(named[0]))
+        rows: list[dict[str, Any]] = parse_parquet(data, columns).to_pylist()
+        return rows
 
     @functools.cached_property
     def _files_table(self) -> pa.Table:
-        data, sha256 = self._read(FILES), self.manifest["files"]["sha256"]
-        found = hashlib.sha256(data).hexdigest()
-        if found != sha256:
-            raise SetError(
-                f"{FILES} of {self.url!r} has the sha256 {found}, expected {sha256}; fetch it again"
-            )
-        return parse_parquet(data, FILES_SCHEMA.names)
+        named = self.manifest["files"]
+        file = ShardFile(FILES, 0, named["bytes"], named["sha256"])
+        return parse_parquet(self._read_whole(file), FILES_SCHEMA.names)
 
     def _variant_id(self, variant: str) -> str:
         for variant_id, described in self.variants.items():
@@ -365,32 +364,36 @@ class FinishedSet:
         try:
             opened = self.fs.open(posixpath.join(self.path, file.path), "rb")
         except FileNotFoundError as error:
-            raise SetError(f"{self.url!r} lacks {file.path!r}") from error
+            raise self._missing(file.path, error) from error
+        except Exception as error:
+            raise _unread(file.path, self.url, error) from error
+        count = 0
         with opened:
-            yield from self._parsed(file, opened, parse)
+            for item in self._parsed(file, opened, parse):
+                count += 1
+                yield item
+        if count != file.samples:  # A tar with a damaged header just seems to end there.
+            raise self._damaged(file, f"it holds {count} samples, expected {file.samples}")
 
     def _parsed(self, file: ShardFile, opened: BinaryIO, parse: Parse[Item]) -> Iterator[Item]:
-        count = 0
         try:
-            for item in parse(opened, self.shard_format, self.image_format):
-                yield item
-                count += 1
-        except _UNREADABLE as error:
-            raise self._damaged(file, f"it cannot be read: {error}") from error
-        if count != file.samples:  # To tarfile, a damaged header is the end.
-            raise self._damaged(file, f"it ends after {count} samples, expected {file.samples}")
+            yield from parse(opened, self.shard_format, self.image_format)
+        except (ValueError, KeyError, tarfile.TarError, pa.ArrowException) as error:
+            raise self._damaged(file, f"it cannot be read: {plain_message(error)}") from error
+        except Exception as error:
+            raise _unread(file.path, self.url, error) from error
 
     def _decoded(self, file: ShardFile, key: str, data: bytes) -> Pixels:
         try:
             return decode_stored(data, self.image_format)
+        except ImportError as error:
+            raise SetError(
+                f"reading {self.url!r}: its images are {self.image_format}, which needs a library "
+                f"that is not installed: {error}"
+            ) from error
         except Exception as error:  # Codecs raise whatever they like on damaged data.
-            raise self._damaged(file, f"the image of {key!r}: {error}") from error
-
-    def _described(self, file: ShardFile, stored: StoredSample) -> dict[str, Any]:
-        try:
-            return _description(stored)
-        except (KeyError, AttributeError, TypeError) as error:
-            raise self._damaged(file, f"what it says of {stored.key!r}: {error!r}") from error
+            problem = f"the image of {key!r} cannot be decoded: {plain_message(error)}"
+            raise self._damaged(file, problem) from error
 
     def _damaged(self, file: ShardFile, problem: str) -> SetError:
         return SetError(
@@ -398,13 +401,27 @@ class FinishedSet:
             "'sysnoise verify'"
         )
 
-    def _read(self, relative: str) -> bytes:
+    def _missing(self, path: str, error: FileNotFoundError) -> SetError:
+        """Of any failure fsspec says so, where the file is on the web; its cause tells."""
+        cause = error.__cause__
+        if isinstance(cause, Exception) and getattr(cause, "status", _NOT_FOUND) != _NOT_FOUND:
+            return _unread(path, self.url, cause)
+        return NotHeldError(f"{self.url!r} lacks {path!r}")
+
+    def _read_whole(self, file: ShardFile) -> bytes:
+        """Return the content of a file, which has the length and the sha256 that it must have."""
         try:
-            return bytes(self.fs.cat_file(posixpath.join(self.path, relative)))
+            data = _read_file(self.fs, self.path, file.path, self.url)
         except FileNotFoundError as error:
-            raise SetError(f"{self.url!r} lacks {relative!r}") from error
-        except OSError as error:
-            raise SetError(f"reading {relative!r} of {self.url!r}: {error}") from error
+            raise self._missing(file.path, error) from error
+        sha256 = hashlib.sha256(data).hexdigest()
+        if (len(data), sha256) != (file.bytes, file.sha256):
+            raise self._damaged(
+                file,
+                f"it has {len(data)} bytes with the sha256 {sha256}, expected {file.bytes} with "
+                f"{file.sha256}",
+            )
+        return data
 
 
 def _description(stored: StoredSample) -> dict[str, Any]:
@@ -416,6 +433,26 @@ def _description(stored: StoredSample) -> dict[str, Any]:
         "geometry": fields["geometry"],
         **{name: fields.get(name) for name in ("label", "image_id", "geometry_exif")},
     }
+
+
+def _read_file(fs: fsspec.AbstractFileSystem, root: str, path: str, url: str) -> bytes:
+    """Return the content of a file of a set.
+
+    Raises:
+        FileNotFoundError: there is none.
+        SetError: it cannot be read.
+    """
+    try:
+        return bytes(fs.cat_file(posixpath.join(root, path)))
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise _unread(path, url, error) from error
+
+
+def _unread(path: str, url: str, error: Exception) -> SetError:
+    """Return the error of a file system, which is often of its library's own kind."""
+    return SetError(f"reading {path!r} of {url!r}: {plain_message(error)}; try again")
 
 
 def open_set(url: str) -> FinishedSet:
@@ -430,8 +467,7 @@ def open_set(url: str) -> FinishedSet:
     """
     try:
         fs, path = url_to_fs(url)
-        data = fs.cat_file(posixpath.join(path, MANIFEST))
-        manifest = json.loads(data)
+        manifest = json.loads(_read_file(fs, path, MANIFEST, url))
     except FileNotFoundError as error:
         raise SetError(f"{url!r} is not a finished set: it has no {MANIFEST}") from error
     except (OSError, ValueError, ImportError) as error:

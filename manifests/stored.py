@@ -54,7 +54,10 @@ def stored_samples(
         contents = {extension: data for _, extension, data in members}
         if not {"json", image_format} <= contents.keys():
             raise ValueError(f"sample {key!r} has members {sorted(contents)}, no {image_format}")
-        yield StoredSample(key, contents[image_format], json.loads(contents["json"]))
+        fields = json.loads(contents["json"])
+        if not isinstance(fields, dict) or "geometry" not in fields:
+            raise ValueError(f"the JSON of {key!r} is not that of a sample")
+        yield StoredSample(key, contents[image_format], fields)
 
 
 def stored_images(

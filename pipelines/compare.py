@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from manifests.changes import field_changes
-from manifests.reading import FinishedSet, SetError, open_set
-from manifests.stored import decode_stored
+from manifests.reading import FinishedSet, NotHeldError, open_set
 from pipelines.errors import InputError, listed
 from transforms.difference import Difference, difference, identical
 
@@ -41,7 +40,7 @@ def compare(first_url: str, second_url: str) -> Comparison:
     """Compare two finished sets.
 
     Raises:
-        SetError: one is not a finished set, or lacks a table.
+        SetError: one is not a finished set, or lacks a table, or a file of it is damaged.
         InputError: they do not hold the same samples in the same geometry, or share no variant.
     """
     first, second = open_set(first_url), open_set(second_url)
@@ -138,7 +137,7 @@ def _compare_shard(
         if changed:
             try:
                 yield from list(_compare_images(first, second, shard, variant_id, changed))
-            except SetError:  # One set has no pixels at hand; the digests have told the change.
+            except NotHeldError:  # One set has no pixels at hand; the digests have told the change.
                 yield variant_id, Difference(images=len(changed))
 
 
@@ -148,8 +147,8 @@ def _compare_images(
     pairs = zip(first.images(variant_id, shard), second.images(variant_id, shard), strict=True)
     for (key, one), (_, other) in pairs:
         if key in keys:
-            pixels = decode_stored(other, second.image_format)
-            yield variant_id, difference(pixels, decode_stored(one, first.image_format))
+            pixels = second.decode(variant_id, shard, key, other)
+            yield variant_id, difference(pixels, first.decode(variant_id, shard, key, one))
 
 
 def _identity_changes(

@@ -6,9 +6,11 @@ import hashlib
 import io
 import json
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,16 @@ from typing import Any
 import fsspec
 import numpy as np
 import pytest
+from PIL import Image
 
 from manifests import SetError, open_set
 from manifests.layout import ShardFormat
+from manifests.reading import NotHeldError
 from manifests.stored import stored_images, stored_samples
 from pipelines.photographs import IMAGENET_LABELS
 from tests.end_to_end.commands import command
 from tests.end_to_end.damage import (
+    Members,
     Rows,
     edit_json,
     edit_parquet,
@@ -38,7 +43,7 @@ from tests.end_to_end.reading import (
     samples_table,
     shards,
 )
-from tests.servers import http_server
+from tests.servers import Fault, http_server
 
 PILLOW = "pillow/pillow-bilinear/rgb"
 FFMPEG = "ffmpeg/pillow-bilinear/rgb"
@@ -194,47 +199,113 @@ def test_a_damaged_shard_is_refused(damage: Callable[[Path], None], copy: Path) 
         found.check_shard(FFMPEG, 2)
 
 
-def cut_at_a_member(path: Path) -> None:
+def cut_after_a_sample(path: Path) -> None:
     with tarfile.open(path) as tar:
-        third = tar.getmembers()[3]
-    path.write_bytes(path.read_bytes()[: third.offset])
+        starts = [member.offset for member in tar if member.name.endswith(".cls")]
+    path.write_bytes(path.read_bytes()[: starts[1]])
 
 
-def break_a_header(path: Path) -> None:
+def flip_header_bit(path: Path) -> None:
     with tarfile.open(path) as tar:
-        third = tar.getmembers()[3]
+        start = [member.offset for member in tar if member.name.endswith(".cls")][1]
     data = bytearray(path.read_bytes())
-    data[third.offset + 5] ^= 1
+    data[start] ^= 1
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("damage", [cut_at_a_member, break_a_header])
-def test_a_shard_that_ends_early_is_refused(damage: Callable[[Path], None], copy: Path) -> None:
-    """As tarfile takes a damaged header for the end."""
+@pytest.mark.parametrize("damage", [cut_after_a_sample, flip_header_bit])
+def test_a_tar_that_seems_to_end_early_is_refused_by_every_reader(
+    damage: Callable[[Path], None], copy: Path
+) -> None:
     damage(shard_of(copy, FFMPEG))
     found = open_set(str(copy))
-    ends = "is damaged: it ends after 1 samples, expected 3"
-    with pytest.raises(SetError, match=ends):
-        list(found.iterate(FFMPEG))
-    with pytest.raises(SetError, match=ends):
-        list(found.images(FFMPEG, 2))
-    with pytest.raises(SetError, match=r"is damaged|other samples at one place"):
-        list(found.paired([PILLOW, FFMPEG]))
+    for read in (
+        found.iterate(FFMPEG, [2]),
+        found.paired([FFMPEG], [2]),
+        found.images(FFMPEG, 2),
+    ):
+        with pytest.raises(SetError, match="is damaged: it holds 1 samples, expected 3"):
+            list(read)
 
 
-def test_damaged_tables_and_images_are_refused(copy: Path) -> None:
-    truncate(copy / "samples" / "00002-of-00006.parquet")
-    found = open_set(str(copy))
-    with pytest.raises(SetError, match=r"reading key of 'samples/00002-of-00006.parquet'"):
-        found.samples(2, ["key"])
-    with pytest.raises(SetError, match=r"reading nothing of 'samples/00001-of-00006.parquet'"):
-        found.samples(1, ["nothing"])
-    path = shard_of(copy, FFMPEG)
-    edit_tar(path, lambda members: [(name, data[:400]) for name, data in members])
-    with pytest.raises(SetError, match=r"is damaged: "):
-        list(found.iterate(FFMPEG, shards=[2]))
+def replaced(extension: str, data: bytes) -> Callable[[Members], Members]:
+    return lambda members: [
+        (name, data if name.endswith(extension) else content) for name, content in members
+    ]
+
+
+def huge_png() -> bytes:
+    """A PNG that says to be 60,000 x 60,000 pixels."""
+    file = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(file, "png")
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    data = file.getvalue()
+    return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+
+
+@pytest.mark.parametrize(
+    ("extension", "data", "message"),
+    [
+        (".json", b"[]", "it cannot be read: the JSON of '.*' is not"),
+        (".json", b'{"key": "x"}', "it cannot be read: the JSON of '.*' is not"),
+        (".json", b"{", "it cannot be read"),
+        (".png", b"no image", "the image of '.*' cannot be decoded"),
+        (".png", huge_png(), "the image of '.*' cannot be decoded: Image size"),
+    ],
+    ids=["list", "no-geometry", "no-json", "no-image", "huge"],
+)
+def test_odd_members_are_told_with_their_file(
+    extension: str, data: bytes, message: str, copy: Path
+) -> None:
+    edit_tar(shard_of(copy, FFMPEG), replaced(extension, data))
+    with pytest.raises(
+        SetError, match=f"00002-of-00006.tar' of .* is damaged: {message}"
+    ) as caught:
+        list(open_set(str(copy)).iterate(FFMPEG))
+    assert caught.value.__cause__ is not None
+
+
+def test_another_table_of_samples_is_refused(copy: Path) -> None:
+    edit_parquet(copy / "samples" / "00002-of-00006.parquet", lambda rows: rows[::-1])
+    with pytest.raises(
+        SetError, match=r"'samples/00002-of-00006.parquet' of .* is damaged: it has"
+    ):
+        open_set(str(copy)).check_shard(FFMPEG, 2)
+
+
+@pytest.mark.parametrize(
+    ("request_pattern", "status"),
+    [
+        ("/manifest.json", 503),
+        ("/files.parquet", 503),
+        ("/part.json", 503),
+        (f"{FFMPEG}/val-00002", 503),
+        (f"GET .*{FFMPEG}/val-00002", 0),
+    ],
+)
+def test_failures_of_a_server_are_told_with_the_file(
+    request_pattern: str, status: int, small_set: Path
+) -> None:
+    with http_server(small_set) as server:
+        server.faults.append(Fault(request_pattern, status))
+        with pytest.raises(SetError, match=rf"reading '.*' of '{server.url}': ") as caught:
+            list(open_set(server.url).iterate(FFMPEG))
+    assert not isinstance(caught.value, NotHeldError)
+    assert caught.value.__cause__ is not None
+
+
+def test_images_without_their_library_are_told(
+    imagenet_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = parquet_set(imagenet_source, tmp_path / "set", "--image-format=jxl")
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(SetError, match="its images are jxl, which needs a library that is not"):
+        next(open_set(str(output)).iterate(FFMPEG))
+
+
+def test_pairs_need_a_variant(copy: Path) -> None:
     with pytest.raises(ValueError, match="at least one variant"):
-        list(found.paired([]))
+        list(open_set(str(copy)).paired([]))
 
 
 def test_shards_of_other_samples_are_refused_though_all_sums_agree(copy: Path) -> None:
@@ -255,7 +326,11 @@ def test_other_pixels_are_refused_though_all_sums_agree(copy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["../secret.tar", "/etc/passwd", "variants/../../x", "file:///x", "a\\..\\b", "a//b"]
+    "place",
+    [
+        *("../secret.tar", "/etc/passwd", "variants/../../x", "file:///x", "a\\..\\b", "a//b"),
+        *("%2e%2e/secret.tar", "variants/.%2E/x"),
+    ],
 )
 def test_paths_that_leave_the_set_are_refused(place: str, copy: Path) -> None:
     def lead_out(rows: Rows) -> Rows:
@@ -278,7 +353,7 @@ def test_paths_that_leave_the_set_are_refused(place: str, copy: Path) -> None:
 
 def test_another_files_table_is_refused(copy: Path) -> None:
     flip_bit(copy / "files.parquet")
-    with pytest.raises(SetError, match=r"files.parquet of .* has the sha256"):
+    with pytest.raises(SetError, match=r"'files.parquet' of .* is damaged: it has"):
         next(open_set(str(copy)).iterate(FFMPEG))
 
 

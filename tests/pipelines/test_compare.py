@@ -17,7 +17,8 @@ from PIL import Image
 
 from pipelines.cli import main
 from pipelines.compare import compare
-from tests.end_to_end.reading import decode_image, digest, read_tars
+from tests.end_to_end.damage import reseal, truncate
+from tests.end_to_end.reading import decode_image, digest, read_tars, shards
 
 CHANGED = "pillow/pillow-nearest/rgb"
 
@@ -36,6 +37,7 @@ def changed_set(tmp_path_factory: pytest.TempPathFactory, coco_set: Path) -> Pat
     rows[0][CHANGED.replace("/", "__")] = digest(decode_image(brighter))
     pq.write_table(pa.Table.from_pylist(rows, table.schema), samples)
     edit_manifest(folder, lambda text: text.replace('"NEAREST"', '"NEAREST (patched)"'))
+    reseal(folder)
     return folder
 
 
@@ -125,6 +127,16 @@ def test_without_pixels_the_digests_tell(
     printed = capsys.readouterr().out
     assert "pillow/pillow-nearest/rgb     94.4%  pixels not at hand" in printed
     assert "1 other variant(s) are identical" in printed
+
+
+def test_damage_is_not_taken_for_pixels_that_are_not_at_hand(
+    coco_set: Path, changed_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(changed_set, tmp_path / "set")
+    first, *_ = shards(folder, CHANGED, "tar")
+    truncate(first)
+    assert main(["compare", str(coco_set), str(folder)]) == 1
+    assert f"'{first.relative_to(folder)}' of '{folder}' is damaged" in capsys.readouterr().err
 
 
 def test_other_shards_are_refused(
