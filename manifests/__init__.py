@@ -18,19 +18,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from manifests.errors import SetError as SetError
     from manifests.grids import grid_names as grid_names
     from manifests.grids import load_grid as load_grid
     from manifests.reading import FinishedSet as FinishedSet
-    from manifests.reading import PairedSample as PairedSample
-    from manifests.reading import Sample as Sample
-    from manifests.reading import SetError as SetError
     from manifests.reading import open_set as open_set
+    from manifests.records import PairedSample as PairedSample
+    from manifests.records import Sample as Sample
 
 _MODULES = {
     "FinishedSet": "manifests.reading",
-    "PairedSample": "manifests.reading",
-    "Sample": "manifests.reading",
-    "SetError": "manifests.reading",
+    "PairedSample": "manifests.records",
+    "Sample": "manifests.records",
+    "SetError": "manifests.errors",
     "grid_names": "manifests.grids",
     "load_grid": "manifests.grids",
     "open_set": "manifests.reading",

@@ -22,6 +22,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fsspec.core import url_to_fs
 
+from manifests.checksums import manifest_checksum
+from manifests.errors import NotHeldError, SetError
 from manifests.layout import (
     FILES,
     MANIFEST,
@@ -33,6 +35,7 @@ from manifests.layout import (
     shard_name,
 )
 from manifests.part import PartError, held_variants
+from manifests.records import PairedSample, Sample, ShardFile
 from manifests.schema import validate_manifest
 from manifests.stored import StoredSample, decode_stored, stored_images, stored_samples
 from manifests.tables import FILES_SCHEMA, SampleStatus, parse_parquet
@@ -50,77 +53,6 @@ class Parse(Protocol[Item]):
         self, opened: BinaryIO, shard_format: ShardFormat, image_format: str
     ) -> Iterator[Item]:
         """Yield what the file holds."""
-
-
-class SetError(Exception):
-    """A folder that is not a finished set, or one that is not what its manifest says."""
-
-
-class NotHeldError(SetError):
-    """A file that is not at hand: the copy is without it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Described:
-    """What all variants of a sample have in common.
-
-    Attributes:
-        key: of the sample.
-        label: of ImageNet, 0-based in wnid order.
-        image_id: of COCO.
-        targets: COCO's objects in the pixels of the image: ``bbox`` as x, y, width, height. Their
-            ``segmentation`` is COCO's own in tars, and run-length text of pycocotools in Parquet.
-        geometry: how the source image became this one: sizes, crop, padding, ``scale_x`` and
-            ``scale_y``.
-        geometry_exif: the same for the variants of decoders that apply the EXIF orientation, where
-            the grid has such.
-    """
-
-    key: str
-    label: int | None
-    image_id: int | None
-    targets: Sequence[Mapping[str, Any]] | None
-    geometry: Mapping[str, Any]
-    geometry_exif: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample(Described):
-    """A sample of one variant.
-
-    Attributes:
-        image: uint8, shape (H, W, 3), RGB; it may be read-only.
-    """
-
-    image: Pixels
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairedSample(Described):
-    """A sample of several variants side by side.
-
-    Attributes:
-        images: by id of the variant; where the stored bytes are the same, so is the array.
-    """
-
-    images: Mapping[str, Pixels]
-
-
-@dataclass(frozen=True)
-class ShardFile:
-    """A file of a shard, as the files table names it.
-
-    Attributes:
-        path: where its bytes are, relative to the root; another variant's for a duplicate.
-        samples: number of those it holds.
-        bytes: its length.
-        sha256: in hexadecimal.
-    """
-
-    path: str
-    samples: int
-    bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -462,7 +394,7 @@ def open_set(url: str) -> FinishedSet:
         url: its root, path or fsspec URL.
 
     Raises:
-        SetError: no manifest, or one that cannot be read.
+        SetError: no manifest, or one that cannot be read or was edited.
         ManifestError: a manifest that does not follow the schema.
     """
     try:
@@ -473,4 +405,10 @@ def open_set(url: str) -> FinishedSet:
     except (OSError, ValueError, ImportError) as error:
         raise SetError(f"reading {MANIFEST} of {url!r}: {error}") from error
     validate_manifest(manifest)
+    stated, found = manifest["checksum"], manifest_checksum(manifest)
+    if stated != found:
+        raise SetError(
+            f"{MANIFEST} of {url!r} was edited: its checksum is {stated}, that of its content is "
+            f"{found}; fetch it again"
+        )
     return FinishedSet(url, fs, path, manifest)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from manifests.errors import SetError
 from manifests.grids import grid_names, load_grid
 from manifests.schema import ManifestError
 from pipelines.arguments import FORMATS, command_parser
@@ -39,13 +40,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UsageError, GridError) as error:
         print(f"sysnoise: {error}", file=sys.stderr)
         return 2
-    except (DamageError, InputError, OutputError, ShardError, ManifestError, OSError) as error:
+    except _FAILURES as error:
         print(f"sysnoise: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("; ".join(filter(None, ("sysnoise: interrupted", arguments.go_on))), file=sys.stderr)
         return 1
     return 0
+
+
+_FAILURES = (
+    *(DamageError, InputError, OutputError, ShardError),
+    *(ManifestError, SetError, OSError),
+)
+"""What the user can mend; anything else is a defect of the command and keeps its traceback."""
 
 
 def _generate_imagenet(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
@@ -189,14 +197,9 @@ def _grids(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
 
 
 def _compare(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
-    from manifests.reading import SetError
     from pipelines.compare import compare, format_comparison
 
-    try:
-        result = compare(arguments.first, arguments.second)
-    except SetError as error:
-        raise InputError(str(error)) from error
-    print(format_comparison(result))
+    print(format_comparison(compare(arguments.first, arguments.second)))
 
 
 def _codecs(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
@@ -275,17 +278,13 @@ def _fetch(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
 
 
 def _report(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
-    from manifests.reading import SetError
     from pipelines.report.compose import make_report, refuse_inside, write_plots, write_report
 
     refuse_inside(arguments.set, arguments.output)
     if arguments.png_dir:
         refuse_inside(arguments.set, arguments.png_dir)
         _require_plots()
-    try:
-        report = make_report(arguments.set, arguments.variant, arguments.samples)
-    except SetError as error:
-        raise InputError(str(error)) from error
+    report = make_report(arguments.set, arguments.variant, arguments.samples)
     size = write_report(report, arguments.output)
     print(f"{arguments.output}: {size / 1e6:.1f} MB")
     if arguments.png_dir:

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from manifests.changes import field_changes
-from manifests.reading import FinishedSet, NotHeldError, open_set
+from manifests.errors import NotHeldError
+from manifests.reading import FinishedSet, open_set
 from pipelines.errors import InputError, listed
 from transforms.difference import Difference, difference, identical
-
-AXES = ("decoder", "resize", "color")
+from transforms.methods import AXES
 
 
 @dataclass(frozen=True)

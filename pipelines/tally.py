@@ -13,6 +13,7 @@ from typing import Any
 from pipelines.make_sample import MadeSample
 from transforms.difference import Difference, merged
 from transforms.grid import Grid
+from transforms.methods import AXES
 
 Shared = list[Counter[int]]
 """By variant: how many of its images equal those of each earlier variant, by position."""
@@ -105,7 +106,7 @@ def noise_by_variant(grid: Grid, total: Tally) -> dict[str, dict[str, Any]]:
 def noise_by_axis(grid: Grid, total: Tally) -> dict[str, dict[str, Any]]:
     """Return for each axis the pooled difference of the variants that differ in it alone."""
     noise = {}
-    for axis in ("decoder", "resize", "color"):
+    for axis in AXES:
         members = [
             total.differences[position]
             for position, variant in enumerate(grid.variants)

@@ -13,6 +13,9 @@ from typing import Any, Generic, TypeVar
 
 from transforms.builds import is_importable, library_build
 
+AXES = ("decoder", "resize", "color")
+"""The noise axes, in the order in which they stand in a variant's id."""
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from manifests.reading import FinishedSet
 from manifests.tables import DecoderStatus, SampleStatus
-
-AXES = ("decoder", "resize", "color")
+from transforms.methods import AXES
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import numpy as np
 
 from manifests.reading import FinishedSet
 from manifests.tables import SampleStatus
-from pipelines.report.collect import AXES, changed_axes
+from pipelines.report.collect import changed_axes
 from transforms.arrays import Pixels, pixel_digest
+from transforms.methods import AXES
 
 SIDE = 96
 """Pixels: the largest width and height of a crop."""

@@ -14,9 +14,10 @@ from typing import Any
 
 from manifests.publication import dataset_of
 from manifests.reading import FinishedSet
-from pipelines.report.collect import AXES, Tables, changed_axes
+from pipelines.report.collect import Tables, changed_axes
 from pipelines.report.gallery import SIDE, Gallery
 from transforms.arrays import Pixels
+from transforms.methods import AXES
 
 STATISTICS = ("mean", "maximum", "psnr", "changed_share", "identical_share")
 HEADINGS = {

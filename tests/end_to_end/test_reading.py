@@ -21,8 +21,8 @@ import pytest
 from PIL import Image
 
 from manifests import SetError, open_set
+from manifests.errors import NotHeldError
 from manifests.layout import ShardFormat
-from manifests.reading import NotHeldError
 from manifests.stored import stored_images, stored_samples
 from pipelines.photographs import IMAGENET_LABELS
 from tests.end_to_end.commands import command
@@ -351,6 +351,12 @@ def test_paths_that_leave_the_set_are_refused(place: str, copy: Path) -> None:
     edit_json(copy / "manifest.json", adopt)
     with pytest.raises(SetError, match=r"names '.*', outside of the set"):
         next(open_set(str(copy)).iterate(FFMPEG))
+
+
+def test_an_edited_manifest_is_refused(copy: Path) -> None:
+    edit_json(copy / "manifest.json", lambda document: document["grid"].update(seed=7))
+    with pytest.raises(SetError, match=r"manifest.json of .* was edited: its checksum is"):
+        open_set(str(copy))
 
 
 def test_another_files_table_is_refused(copy: Path) -> None:

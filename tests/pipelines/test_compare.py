@@ -17,7 +17,7 @@ from PIL import Image
 
 from pipelines.cli import main
 from pipelines.compare import compare
-from tests.end_to_end.damage import reseal, truncate
+from tests.end_to_end.damage import edit_json, reseal, sign, truncate
 from tests.end_to_end.reading import decode_image, digest, read_tars, shards
 
 CHANGED = "pillow/pillow-nearest/rgb"
@@ -64,6 +64,7 @@ def replace_member(path: Path, key: str, data: bytes) -> None:
 def edit_manifest(folder: Path, edit: Callable[[str], str]) -> None:
     path = folder / "manifest.json"
     path.write_text(edit(path.read_text("utf-8")), "utf-8")
+    edit_json(path, sign)
 
 
 def test_a_set_is_identical_with_itself(coco_set: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,8 +6,9 @@ from itertools import combinations
 from pathlib import Path
 
 from manifests import open_set
-from pipelines.report.collect import AXES, changed_axes, read_tables
+from pipelines.report.collect import changed_axes, read_tables
 from tests.end_to_end.reading import samples_table
+from transforms.methods import AXES
 
 
 def test_groups_are_those_whose_digests_agree(imagenet_set: Path) -> None:
