@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests.layout import VARIANTS, ShardFormat
-from manifests.publication import dataset_of
+from manifests.publication import dataset_of, set_title
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class HeldSet:
     @property
     def title(self) -> str:
         """The name of the set."""
-        dataset = self.manifest["dataset"]
-        return f"SysNoise {dataset_of(self.manifest).title} {dataset['split']}"
+        return set_title(self.manifest)
 
     @property
     def summary(self) -> str:

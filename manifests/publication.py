@@ -125,6 +125,11 @@ def dataset_of(manifest: Mapping[str, Any]) -> Dataset:
     return DATASETS[manifest["dataset"]["kind"]]
 
 
+def set_title(manifest: Mapping[str, Any]) -> str:
+    """Return the name of a set, as its card and its report have it."""
+    return f"SysNoise {dataset_of(manifest).title} {manifest['dataset']['split']}"
+
+
 def license_url(publication: Publication, dataset: Dataset) -> str:
     """Return the URL of the license's text: SPDX's page of an id."""
     given = publication.license or dataset.terms

@@ -15,8 +15,6 @@ from pipelines.report.page import Report, render_page
 from pipelines.storage import connect, is_local, open_output
 from transforms.methods import unknown_name
 
-SAMPLES = 16
-
 
 def make_report(url: str, variants: Sequence[str], samples: int) -> Report:
     """Read what the report of a set shows.

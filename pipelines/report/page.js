@@ -74,7 +74,9 @@ if (gallery) {
     element("second-caption").textContent = other;
     element("gallery-view").dataset.shown = `${sample.key} ${first} ${second} ${factor}`;
     const isComparable = sample.sizes[first] === sample.sizes[second];
-    for (const id of ["difference-figure", "histogram-figure", "counts"]) element(id).hidden = !isComparable;
+    for (const id of ["difference-figure", "histogram-figure", "counts"]) {
+      element(id).hidden = !isComparable;
+    }
     if (!isComparable) {
       element("difference-text").textContent =
         `${sample.key} has ${sample.sizes[first]} pixels in the first variant and ` +

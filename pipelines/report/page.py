@@ -6,27 +6,35 @@ import base64
 import hashlib
 import html
 import importlib.resources
-import json
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from manifests.publication import dataset_of
+from manifests.publication import set_title
 from manifests.reading import FinishedSet
 from pipelines.report.collect import Tables, changed_axes
 from pipelines.report.gallery import SIDE, Gallery
+from pipelines.report.markup import (
+    Order,
+    cell,
+    name_cell,
+    options,
+    script_json,
+    select,
+    table,
+    text_cell,
+)
+from pipelines.report.statistics import (
+    HEADINGS,
+    STATISTICS,
+    statistic,
+    statistic_text,
+    variant_levels,
+)
 from transforms.arrays import Pixels
 from transforms.methods import AXES
 
-STATISTICS = ("mean", "maximum", "psnr", "changed_share", "identical_share")
-HEADINGS = {
-    "mean": "mean",
-    "maximum": "max",
-    "psnr": "PSNR (dB)",
-    "changed_share": "changed pixels (%)",
-    "identical_share": "identical images (%)",
-}
 CHANNELS = ("red", "green", "blue")
 FACTORS = (1, 4, 8, 16, 32)
 FACTOR = 8
@@ -58,7 +66,7 @@ class Section:
 
 def render_page(report: Report) -> str:
     """Return the page; the same report gives the same text."""
-    title = html.escape(page_title(report.found))
+    title = html.escape(set_title(report.found.manifest))
     script = f"\n{_asset('page.js')}"
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
@@ -78,11 +86,6 @@ def render_page(report: Report) -> str:
         f'<nav aria-label="Sections"><ul>{links}</ul></nav>\n<main>\n{sections}</main>\n'
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
-
-
-def page_title(found: FinishedSet) -> str:
-    """Return the heading of the page."""
-    return f"SysNoise {dataset_of(found.manifest).title} {found.manifest['dataset']['split']}"
 
 
 def _asset(name: str) -> str:
@@ -109,83 +112,19 @@ def _facts(found: FinishedSet) -> str:
     return f'<dl class="facts">{items}</dl>'
 
 
-def table(
-    caption: str,
-    headings: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    attributes: str = 'class="sortable"',
-) -> str:
-    """Return a table in a box of its own that scrolls; the cells are HTML, the rest is text."""
-    is_sortable = "sortable" in attributes
-    heads = "".join(_heading(each, is_sortable) for each in headings)
-    body = "".join(f"<tr{_row_class(row[0])}>{''.join(row)}</tr>\n" for row in rows)
-    name = html.escape(caption)
-    return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{name}"><table {attributes}>'
-        f"<caption>{name}</caption><thead><tr>{heads}</tr></thead>"
-        f"<tbody>\n{body}</tbody></table></div>\n"
-    )
-
-
-def _heading(text: str, is_sortable: bool) -> str:
-    name = html.escape(text)
-    kind = ' class="text"' if text in _TEXTS else ""
-    button = f'<button type="button">{name}</button>' if is_sortable else name
-    return f'<th scope="col"{kind}>{button}</th>'
-
-
-_TEXTS = ("differs in", "kind", "library", "options", "version", "build", "value")
-"""Headings of columns that hold texts."""
-
-
-def _row_class(first: str) -> str:
-    return ' class="baseline"' if "data-baseline" in first else ""
-
-
-def _name_cell(text: str, marks: str = "") -> str:
-    return f'<th scope="row"{marks}><code>{html.escape(text)}</code></th>'
-
-
-def _cell(text: object, kind: str = "") -> str:
-    return f"<td{kind}>{html.escape(str(text))}</td>"
-
-
-def _text_cell(text: object) -> str:
-    return _cell(text, ' class="text"')
-
-
-def statistic(difference: Mapping[str, Any], name: str) -> float | None:
-    """Return a statistic in the unit of its heading; None where it has no value."""
-    value = difference[name]
-    if value is None:
-        return None
-    return float(value) * 100 if name.endswith("_share") else float(value)
-
-
-def statistic_text(difference: Mapping[str, Any], name: str) -> str:
-    """Return a statistic as text."""
-    value = statistic(difference, name)
-    if value is None:
-        return "-"
-    return f"{value:.{_DECIMALS[name]}f}"
-
-
-_DECIMALS = {"mean": 4, "maximum": 0, "psnr": 2, "changed_share": 2, "identical_share": 1}
-
-
 def _statistic_cells(difference: Mapping[str, Any]) -> list[str]:
     cells = []
     for name in STATISTICS:
         value = statistic(difference, name)
         data = ' data-value=""' if value is None else f' data-value="{value!r}"'
-        cells.append(_cell(statistic_text(difference, name), data))
+        cells.append(cell(statistic_text(difference, name), data))
     return cells
 
 
 def _noise(report: Report) -> str:
     manifest = report.found.manifest
     axes = [
-        [_name_cell(axis), _cell(each["variants"]), _cell(each["images"]), *_statistic_cells(each)]
+        [name_cell(axis), cell(each["variants"]), cell(each["images"]), *_statistic_cells(each)]
         for axis, each in ((axis, manifest["noise"][axis]) for axis in AXES)
     ]
     variants = report.found.variants
@@ -195,8 +134,8 @@ def _noise(report: Report) -> str:
         changed = changed_axes(variant, variants[report.found.baseline])
         rows.append(
             [
-                _name_cell(variant_id, marks),
-                _text_cell(", ".join(changed) or "baseline"),
+                name_cell(variant_id, marks),
+                text_cell(", ".join(changed) or "baseline"),
                 *_statistic_cells(variant["difference"]),
             ]
         )
@@ -212,12 +151,12 @@ def _noise(report: Report) -> str:
 
 def _heat_map(report: Report) -> str:
     variants = report.found.variants
-    levels = {name: _levels(variants, name) for name in STATISTICS}
+    levels = {name: variant_levels(variants, name) for name in STATISTICS}
     rows = [
         [
-            _name_cell(variant_id),
+            name_cell(variant_id),
             *(
-                _cell(
+                cell(
                     statistic_text(variant["difference"], name),
                     f' class="heat" style="--level: {levels[name][variant_id]:.3f}"',
                 )
@@ -229,29 +168,8 @@ def _heat_map(report: Report) -> str:
     headings = ["variant", *(HEADINGS[name] for name in STATISTICS)]
     return (
         "<p>The darker, the more noise; each column has its own scale, from its least to its most "
-        "noisy variant.</p>\n" + table("Variants by statistics", headings, rows, 'class="heat-map"')
+        "noisy variant.</p>\n" + table("Variants by statistics", headings, rows, Order.FIXED)
     )
-
-
-def _levels(variants: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, float]:
-    return noise_levels(
-        {each: statistic(v["difference"], name) for each, v in variants.items()}, name
-    )
-
-
-def noise_levels(values: Mapping[str, float | None], name: str) -> dict[str, float]:
-    """Return how noisy each variant is by a statistic, 0 the least and 1 the most of all.
-
-    Of PSNR and of identical images, less is more noise; a variant without a value has none, and
-    where others have none, the only value is the most.
-    """
-    sign = -1 if name in ("psnr", "identical_share") else 1
-    known = {each: sign * value for each, value in values.items() if value is not None}
-    low, high = min(known.values(), default=0), max(known.values(), default=0)
-    if low == high:
-        level = 1.0 if len(known) < len(values) else 0.0
-        return {each: level if each in known else 0.0 for each in values}
-    return {each: (known[each] - low) / (high - low) if each in known else 0.0 for each in values}
 
 
 def _groups(report: Report) -> str:
@@ -277,17 +195,17 @@ def _gallery(report: Report) -> str:
         "samples": [vars(sample) for sample in gallery.samples],
         "pictures": [_stored_picture(each) for each in gallery.pictures],
     }
-    samples = _options(f"{each.key} ({each.title})" for each in gallery.samples)
-    first = _options(gallery.variants)
-    second = _options(gallery.variants, _noisiest(report.found, gallery.variants))
-    factors = _options(FACTORS, FACTORS.index(FACTOR), FACTORS)
+    samples = options(f"{each.key} ({each.title})" for each in gallery.samples)
+    first = options(gallery.variants)
+    second = options(gallery.variants, _noisiest(report.found, gallery.variants))
+    factors = options(FACTORS, FACTORS.index(FACTOR), FACTORS)
     return (
         f"{_lacking(report.found, gallery)}{_choice(gallery)}"
         "<noscript><p>The gallery needs JavaScript.</p></noscript>\n"
         '<div class="controls">\n'
-        f"{_select('sample', 'Sample', samples)}"
-        f"{_select('first', 'First variant', first)}{_select('second', 'Second variant', second)}"
-        f"{_select('factor', 'Difference times', factors)}"
+        f"{select('sample', 'Sample', samples)}"
+        f"{select('first', 'First variant', first)}{select('second', 'Second variant', second)}"
+        f"{select('factor', 'Difference times', factors)}"
         '</div>\n<div id="gallery-view">\n<div class="pictures">\n'
         f"{_figure('first')}{_figure('second')}{_figure('difference')}</div>\n"
         '<p id="difference-text" aria-live="polite"></p>\n'
@@ -348,7 +266,7 @@ def _noisiest(found: FinishedSet, variants: Sequence[str]) -> int:
 
 _COUNTS = (
     '<details id="counts"><summary>The numbers of the histogram</summary>'
-    + table("Number of values by absolute difference", ["difference", *CHANNELS], [], "")
+    + table("Number of values by absolute difference", ["difference", *CHANNELS], [], Order.FIXED)
     + "</details>\n"
 )
 
@@ -358,24 +276,6 @@ def _stored_picture(pixels: Pixels) -> dict[str, Any]:
     height, width, _ = pixels.shape
     data = base64.b64encode(zlib.compress(pixels.tobytes(), 9)).decode("ascii")
     return {"height": height, "width": width, "data": data}
-
-
-def script_json(data: object) -> str:
-    """Return JSON that can stand in a script element: no text of it ends that or opens another."""
-    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _options(texts: Iterable[object], chosen: int = 0, values: Sequence[int] | None = None) -> str:
-    return "".join(
-        f'<option value="{values[index] if values else index}"'
-        f"{' selected' if index == chosen else ''}>"
-        f"{html.escape(str(text))}</option>"
-        for index, text in enumerate(texts)
-    )
-
-
-def _select(name: str, label: str, options: str) -> str:
-    return f'<label>{label}<select id="{name}">{options}</select></label>\n'
 
 
 def _figure(name: str) -> str:
@@ -390,12 +290,12 @@ def _rejects(report: Report) -> str:
     rejects, fallbacks = report.tables.rejects, report.tables.fallbacks
     parts = []
     if rejects:
-        rows = [[_name_cell(reason), _cell(count)] for reason, count in rejects.items()]
+        rows = [[name_cell(reason), cell(count)] for reason, count in rejects.items()]
         parts.append(table("Samples left out of all variants", ["reason", "samples"], rows))
     else:
         parts.append("<p>No sample was left out.</p>\n")
     if fallbacks:
-        rows = [[_name_cell(decoder), _cell(count)] for decoder, count in fallbacks.items()]
+        rows = [[name_cell(decoder), cell(count)] for decoder, count in fallbacks.items()]
         caption = "Samples for which a decoder took the baseline's pixels"
         parts.append(table(caption, ["decoder", "samples"], rows))
     else:
@@ -413,18 +313,18 @@ def _environment(report: Report) -> str:
     methods["image format", manifest["image_format"]["name"]] = manifest["image_format"]
     rows = [
         [
-            _name_cell(name),
-            _text_cell(kind),
-            _text_cell(f"{method['library']} {method['build']['version']}"),
-            _text_cell(_pairs(method["options"])),
+            name_cell(name),
+            text_cell(kind),
+            text_cell(f"{method['library']} {method['build']['version']}"),
+            text_cell(_pairs(method["options"])),
         ]
         for (kind, name), method in methods.items()
     ]
     libraries = [
-        [_name_cell(name), _text_cell(build["version"]), _text_cell(_pairs(build, "version"))]
+        [name_cell(name), text_cell(build["version"]), text_cell(_pairs(build, "version"))]
         for name, build in environment["libraries"].items()
     ]
-    packages = [[_name_cell(name), _text_cell(v)] for name, v in environment["packages"].items()]
+    packages = [[name_cell(name), text_cell(v)] for name, v in environment["packages"].items()]
     about = {
         "generator": f"{manifest['generator']['name']} {manifest['generator']['version']}",
         "Python": environment["python"],
@@ -433,12 +333,12 @@ def _environment(report: Report) -> str:
         "CPU features": ", ".join(environment["cpu"]["features"]),
         "manifest": manifest["checksum"],
     }
-    machine = [[_name_cell(name), _text_cell(value)] for name, value in about.items()]
+    machine = [[name_cell(name), text_cell(value)] for name, value in about.items()]
     return (
         table("Methods", ["method", "kind", "library", "options"], rows)
-        + table("Libraries", ["library", "version", "build"], libraries, 'class="libraries"')
+        + table("Libraries", ["library", "version", "build"], libraries, Order.FIXED)
         + table("Packages", ["package", "version"], packages)
-        + table("Machine", ["what", "value"], machine, 'class="machine"')
+        + table("Machine", ["what", "value"], machine, Order.FIXED)
     )
 
 

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
 from pipelines.report.gallery import Gallery, spread
-from pipelines.report.page import (
-    HEADINGS,
-    STATISTICS,
-    Report,
-    noise_levels,
-    statistic,
-    statistic_text,
-)
+from pipelines.report.page import FACTOR, Report
+from pipelines.report.statistics import HEADINGS, STATISTICS, statistic_text, variant_levels
 
 _ROW = 0.28
 """Inches a variant."""
 SHEET_SAMPLES = 4
-FACTOR = 8
 
 
 def draw_plots(report: Report) -> dict[str, bytes]:
@@ -51,7 +43,8 @@ def _heat_map(report: Report) -> bytes:
     variants = report.found.variants
     figure = Figure(figsize=(9, 1.2 + _ROW * len(variants)), layout="constrained")
     axes = figure.add_subplot()
-    axes.imshow(_levels(variants), cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
+    levels = [list(variant_levels(variants, name).values()) for name in STATISTICS]
+    axes.imshow(np.transpose(levels), cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
     axes.set_xticks(
         range(len(STATISTICS)), [HEADINGS[name].replace(" (", "\n(") for name in STATISTICS]
     )
@@ -61,16 +54,6 @@ def _heat_map(report: Report) -> bytes:
             text = statistic_text(variant["difference"], name)
             axes.text(column, row, text, ha="center", va="center", fontsize=8)
     return _png(figure)
-
-
-def _levels(variants: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> np.ndarray:
-    columns = []
-    for name in STATISTICS:
-        values = {
-            each: statistic(variant["difference"], name) for each, variant in variants.items()
-        }
-        columns.append(list(noise_levels(values, name).values()))
-    return np.array(columns).T
 
 
 def _sheet(gallery: Gallery) -> bytes:
