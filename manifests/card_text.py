@@ -211,7 +211,7 @@ def _noise(held: HeldSet) -> Blocks:
     )
     groups = identical_groups(manifest)
     if groups:
-        yield "Variants whose images are all identical:"
+        yield "Variants whose images are all identical, as far as each decoder's own:"
         yield "\n".join("* " + ", ".join(f"`{each}`" for each in group) for group in groups)
     yield (
         f"{counts['rejects']} of {counts['sources']} source images could not be used and are left "

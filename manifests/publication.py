@@ -113,11 +113,17 @@ def check_publication(publication: Publication) -> None:
     for name, value in vars(publication).items():
         if value is None and name != "version":
             continue
-        is_text = isinstance(value, str)
-        if not is_text or ("```" in value if name == "citation" else value != value.strip()):
+        fits = isinstance(value, str) and (_is_unfenced if name == "citation" else _is_line)(value)
+        if not fits:
             raise ValueError(f"the {name} cannot stand on a card: {value!r}")
-        if name != "citation" and len(value.splitlines()) != 1:
-            raise ValueError(f"the {name} cannot stand on a card: {value!r}")
+
+
+def _is_line(text: str) -> bool:
+    return text.strip().splitlines() == [text]
+
+
+def _is_unfenced(text: str) -> bool:
+    return "```" not in text
 
 
 def dataset_of(manifest: Mapping[str, Any]) -> Dataset:

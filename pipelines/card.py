@@ -20,8 +20,8 @@ from manifests.croissant import croissant, publication_of
 from manifests.held import HeldSet
 from manifests.part import PartError, held_variants
 from manifests.publication import Publication, check_publication
-from manifests.schema import validate_manifest
 from manifests.tables import parse_parquet
+from pipelines.checks.index import plan_messages, read_index
 from pipelines.commit import new_file, write_file
 from pipelines.errors import InputError, OutputError
 from pipelines.locks import lock_shards
@@ -87,15 +87,19 @@ def make_card(url: str, given: Mapping[str, str | None]) -> None:
             not given, or None, stays as ``croissant.json`` says it.
 
     Raises:
-        OutputError: no finished set, one whose index is damaged, or a run is working on it.
+        OutputError: no finished set, one whose plan is damaged, or a run is working on it.
+        InputError: its index is damaged, or something given cannot stand on a card.
     """
     output = open_output(url)
     with lock_set(output):
-        manifest, files = _read_index(output)
+        manifest, _ = read_index(output)
         try:
             held = held_variants(manifest, read_if_there(output, layout.PART))
-        except PartError as error:
+            problems = plan_messages(read_file(output, layout.PLAN), manifest)
+        except (PartError, OSError) as error:
             raise OutputError(f"reading the set {url!r}: {error}") from error
+        if problems:
+            raise OutputError(f"{layout.PLAN} of {url!r} {'; '.join(problems)}")
         known = _stored_publication(output)
         changes = {name: value for name, value in given.items() if value is not None}
         publication = dataclasses.replace(known, **changes)
@@ -103,6 +107,7 @@ def make_card(url: str, given: Mapping[str, str | None]) -> None:
             check_publication(publication)
         except ValueError as error:
             raise InputError(str(error)) from error
+        files = parse_parquet(read_file(output, layout.FILES))
         write_card(output, manifest, files, held, publication)
 
 
@@ -136,22 +141,6 @@ def lock_set(output: Root) -> Iterator[None]:
 def _refuse_unfinished(output: Root) -> None:
     if not exists(output, layout.MANIFEST):
         raise OutputError(f"{output.url!r} is not a finished set: it has no {layout.MANIFEST}")
-
-
-def _read_index(output: Root) -> tuple[Manifest, pa.Table]:
-    """Read manifest and files table, and refuse them where they are not what they say."""
-    try:
-        manifest = json.loads(read_file(output, layout.MANIFEST))
-        validate_manifest(manifest)
-        data = read_file(output, layout.FILES)
-    except (ValueError, OSError) as error:
-        raise OutputError(f"reading the set {output.url!r}: {error}") from error
-    if hashlib.sha256(data).hexdigest() != manifest["files"]["sha256"]:
-        raise OutputError(
-            f"{layout.FILES} of {output.url!r} is not the one that {layout.MANIFEST} names; "
-            "'sysnoise verify' says more"
-        )
-    return manifest, parse_parquet(data)
 
 
 def _stored_publication(output: Root) -> Publication:

@@ -284,14 +284,17 @@ def _bring(copy: _Copy, file: _File) -> Problem | bool:
         if error.errno in _FULL:
             raise _unwritable(copy, file, error) from error
         raise InputError(f"reading {copy.source.child(file.path)!r}: {error}; {AGAIN}") from error
-    message = _mismatch(_sha256_of(local), file)
-    if message is None:
-        try:
-            commit_files([(local, file.path)], copy.target)
-        except OSError as error:
-            raise _unwritable(copy, file, error) from error
-        message = None if is_local(copy.target) else _read_back(copy, file)
+    message = _mismatch(_sha256_of(local), file) or _commit(copy, file, local)
     return True if message is None else Problem(file.path, message)
+
+
+def _commit(copy: _Copy, file: _File, local: str) -> str | None:
+    """Put a file in its place, and say what is wrong with it there, if anything is."""
+    try:
+        commit_files([(local, file.path)], copy.target)
+    except OSError as error:
+        raise _unwritable(copy, file, error) from error
+    return None if is_local(copy.target) else _read_back(copy, file)
 
 
 def _unwritable(copy: _Copy, file: _File, error: OSError) -> OutputError:

@@ -21,7 +21,7 @@ from pipelines.checks.index import (
     stray_problems,
 )
 from pipelines.checks.recipe import compare_with_recipe
-from pipelines.checks.records import MISSING, Checked, Depth, Manifest, Part, Problem
+from pipelines.checks.records import MISSING, Checked, Depth, FileRow, Manifest, Part, Problem
 from pipelines.errors import UsageError
 from pipelines.ranges import Range
 from pipelines.storage import list_files, open_root, read_if_there
@@ -130,20 +130,25 @@ def verify(url: str, wanted: Wanted) -> Report:
     rows, second = check_files_table(root, manifest)
     if rows is None:
         return _report(url, [first, second], [], NO_MORE.format(layout.FILES))
-    problems: list[Problem] = []
+    others: list[Problem] = []
     notes: list[str] = []
     if wanted.recipe is not None:
-        problems, notes = compare_with_recipe(manifest, rows, part, wanted.recipe)
+        others, notes = compare_with_recipe(manifest, rows, part, wanted.recipe)
     target = open_checked_set(root, present, manifest, rows, part, wanted.depth)
-    results, found = check_contents(target)
-    problems += found
-    problems += [Problem(layout.MANIFEST, text) for text in count_messages(manifest, rows)]
-    problems += stray_problems(present, target.named_files())
+    results, problems = _check(target, rows)
     results = [first, second, *results]
     if wanted.regeneration is not None:
         again, more = _make_again(target, results, wanted.regeneration)
-        problems, notes = problems + again, notes + more
-    return _report(url, results, problems, *notes)
+        others, notes = others + again, notes + more
+    return _report(url, results, problems + others, *notes)
+
+
+def _check(target: CheckedSet, rows: Sequence[FileRow]) -> tuple[list[Checked], list[Problem]]:
+    """Check all files of the part, the numbers of the manifest, and what belongs to no set."""
+    results, problems = check_contents(target)
+    counts = count_messages(target.manifest, rows)
+    problems += [Problem(layout.MANIFEST, text) for text in counts]
+    return results, problems + stray_problems(target.present, target.named_files())
 
 
 def _report(

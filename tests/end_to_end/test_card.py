@@ -405,6 +405,10 @@ def other_manifest(folder: Path) -> None:
     edit_json(folder / "manifest.json", lambda document: document.pop("grid"))
 
 
+def other_plan(folder: Path) -> None:
+    (folder / "plan.json").write_text("{}", "utf-8")
+
+
 def other_croissant(folder: Path) -> None:
     (folder / "croissant.json").write_text("{}", "utf-8")
 
@@ -413,11 +417,12 @@ def other_croissant(folder: Path) -> None:
     ("damage", "told"),
     [
         (unfinished, "is not a finished set: it has no manifest.json"),
-        (other_table, "files.parquet of '{}' is not the one that manifest.json names"),
-        (other_manifest, "reading the set '{}': the manifest does not follow its schema"),
+        (other_table, "the index of '{}' is damaged:\n  files.parquet: has 4 bytes, expected"),
+        (other_manifest, "index of '{}' is damaged:\n  manifest.json: does not follow its schema"),
+        (other_plan, "plan.json of '{}' is not a plan: KeyError('fingerprint')"),
         (other_croissant, "reading croissant.json of '{}': not the description of a set"),
     ],
-    ids=["unfinished", "files table", "manifest", "croissant"],
+    ids=["unfinished", "files table", "manifest", "plan", "croissant"],
 )
 def test_what_is_no_finished_set_is_refused(
     damage: Any, told: str, coco_set: Path, tmp_path: Path
