@@ -175,6 +175,16 @@ def test_the_gallery_is_used_by_keyboard_alone(page: Page, imagenet_report: str)
         )
 
 
+def test_the_baseline_stands_out(page: Page, imagenet_report: str) -> None:
+    page.goto(imagenet_report)
+    rows = page.evaluate(
+        """() => [...document.querySelectorAll("#noise tbody tr")].map(
+            row => [row.cells[0].textContent, getComputedStyle(row.cells[2]).fontWeight]
+        )"""
+    )
+    assert {name for name, weight in rows if weight == "600"} == {PILLOW}
+
+
 def test_a_phone_needs_no_scrolling_sideways(page: Page, imagenet_report: str) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     page.goto(imagenet_report)
