@@ -65,7 +65,7 @@ clean: ## remove the environment, caches and the demo's output
 	touch $@
 
 .venv/dev: setup.py pyproject.toml .venv/demo
-	$(BIN)/python -m pip install --quiet --editable '.[demo,dev,jxl,bench,dask]'
+	$(BIN)/python -m pip install --quiet --editable '.[demo,dev,jxl,bench,dask,evaluate]'
 	touch $@
 
 .venv/extras: setup.py pyproject.toml .venv/dev

@@ -26,10 +26,12 @@ from manifests.checksums import manifest_checksum
 from manifests.errors import NotHeldError, SetError
 from manifests.layout import (
     FILES,
+    GROUND_TRUTHS,
     MANIFEST,
     PART,
     REJECTS,
     ShardFormat,
+    annotations_path,
     leaves_set,
     samples_path,
     shard_name,
@@ -208,6 +210,17 @@ class FinishedSet:
         """
         return self._rows(REJECTS, columns)
 
+    def annotations(self) -> dict[str, Any]:
+        """Return COCO's ground truth in source pixels, of the images that the set holds.
+
+        Raises:
+            SetError: the set has none, or the file is missing or damaged.
+        """
+        split = self.manifest["dataset"]["split"]
+        data = self._read_listed(annotations_path(split, GROUND_TRUTHS[0]))
+        document: dict[str, Any] = json.loads(data)
+        return document
+
     def images(self, variant: str, shard: int) -> Iterator[tuple[str, bytes]]:
         """Yield key and encoded image of each sample of a shard, in stored order.
 
@@ -266,14 +279,17 @@ class FinishedSet:
         return ShardFile(path, row["samples"], row["bytes"], row["sha256"])
 
     def _rows(self, path: str, columns: Sequence[str]) -> list[dict[str, Any]]:
-        """Return columns of a table that the files table names, after a look at its sha256."""
+        data = self._read_listed(path)
+        rows: list[dict[str, Any]] = parse_parquet(data, columns).to_pylist()
+        return rows
+
+    def _read_listed(self, path: str) -> bytes:
+        """Return the content of a file that the files table names, after a look at its sha256."""
         table = self._files_table
         named = table.filter(pc.equal(table["path"], path)).to_pylist()
         if not named:
             raise SetError(f"{self.url!r} has no file {path!r}")
-        data = self._read_whole(self._file_of(named[0]))
-        rows: list[dict[str, Any]] = parse_parquet(data, columns).to_pylist()
-        return rows
+        return self._read_whole(self._file_of(named[0]))
 
     @functools.cached_property
     def _files_table(self) -> pa.Table:

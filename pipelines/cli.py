@@ -291,6 +291,33 @@ def _report(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
         print(*write_plots(report, arguments.png_dir), sep="\n")
 
 
+def _score(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    from manifests.reading import SetError
+    from pipelines.commit import write_path
+    from pipelines.report.compose import refuse_inside
+    from pipelines.scoring.compose import named_predictions, score
+    from pipelines.scoring.formats import FORMATTERS
+    from pipelines.scoring.records import Counting, Coverage
+
+    if arguments.output:
+        refuse_inside(arguments.set, arguments.output)
+    predictions = named_predictions(arguments.predictions, arguments.model)
+    coverage, counting = Coverage(arguments.coverage), Counting(arguments.counting)
+    try:
+        table = score(arguments.set, predictions, coverage, counting)
+    except SetError as error:
+        raise InputError(str(error)) from error
+    text = FORMATTERS[arguments.format](table)
+    if arguments.output:
+        write_path(arguments.output, text.encode())
+    else:
+        print(text, end="")
+    if arguments.format == "csv":
+        for row in table.rows:
+            for note in row.notes:
+                print(f"sysnoise: note: {row.model}: {note}", file=sys.stderr)
+
+
 def _require_plots() -> None:
     """Refuse plots where their library, an extra, is not installed."""
     from transforms.methods import install_line
@@ -308,6 +335,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "card": _card,
     "publish": _publish,
     "report": _report,
+    "score": _score,
     "fetch": _fetch,
     "grids": _grids,
     "codecs": _codecs,

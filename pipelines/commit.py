@@ -14,7 +14,7 @@ from pathlib import Path
 
 from manifests.layout import TEMPORARY
 from pipelines.errors import unwritable
-from pipelines.storage import Root, is_local, is_unfinished, reach
+from pipelines.storage import Root, is_local, is_unfinished, open_output, reach
 from pipelines.writers.samples import HashedFile
 
 _UPLOADS = 8
@@ -97,6 +97,16 @@ def write_file(root: Root, relative: str, data: bytes) -> None:
             reach(root, "writing", relative, lambda: root.fs.pipe_file(target, data))
     except OSError as error:
         raise unwritable(f"writing {root.child(relative)!r}", error) from error
+
+
+def write_path(url: str, data: bytes) -> None:
+    """Write a file that a user named, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    folder, name = posixpath.split(url)
+    write_file(open_output(folder or "."), name, data)
 
 
 def _write_synced(path: str, data: bytes) -> None:

@@ -17,6 +17,7 @@ from pipelines.photographs import (
     write_coco,
     write_imagenet,
 )
+from tests.scoring import GRID
 from tests.servers import Server, s3_server, s3_variables
 from transforms.arrays import Pixels
 
@@ -135,3 +136,19 @@ def coco_set(
     )
     assert done.returncode == 0, done.stderr
     return output
+
+
+@pytest.fixture(scope="session")
+def one_image_set(
+    tmp_path_factory: pytest.TempPathFactory, imagenet_source: Path, sysnoise: Command
+) -> Path:
+    """A photograph in the 48 variants of a product of axes, for :mod:`tests.scoring`."""
+    folder = tmp_path_factory.mktemp("one-image")
+    (folder / "grid.yaml").write_text(GRID, "utf-8")
+    done = sysnoise(
+        *("generate", "imagenet", "--limit=1", "--workers=1", f"--output={folder / 'set'}"),
+        f"--images={imagenet_source / 'images'}",
+        *(f"--label-file={imagenet_source / 'val.txt'}", f"--grid={folder / 'grid.yaml'}"),
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "set"

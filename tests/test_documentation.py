@@ -7,6 +7,7 @@ Python run, grids are loaded. What is not run is in :data:`NOT_RUN`, with the re
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -183,7 +184,31 @@ def _tutorial_holds(names: dict[str, Any], folder: Path) -> None:
     assert (folder / "report.html").exists()
 
 
-STATED = {"README.md": _readme_holds, "docs/tutorial.md": _tutorial_holds}
+def _scoring_holds(names: dict[str, Any], folder: Path) -> None:
+    """The evaluator covers every variant, and the table is that of its predictions."""
+    rows = [json.loads(line) for line in (folder / "mean-color.jsonl").read_text().splitlines()]
+    found = open_set("out/")
+    assert len(rows) == 18 * len(found.variants)
+    labels = {each.key: each.label for each in found.iterate(found.baseline)}
+    right = [row["class"] == labels[row["key"]] for row in rows if row["setting"] == found.baseline]
+    (model,) = json.loads((folder / "table.json").read_text("utf-8"))["models"]
+    assert model["model"] == "mean-color"
+    assert model["trained"]["top-1"] == pytest.approx(100 * np.mean(right))
+    assert np.mean(right) > 0.5
+    assert [cell["noise"] for cell in model["noises"]] == ["decode", "resize", "color"]
+    assert sum(len(cell["methods"]) for cell in model["noises"]) == len(found.variants) - 1
+    done = command("score", "coco/", "--predictions=truth/", "--format=json")
+    (detector,) = json.loads(done.out)["models"]
+    assert detector["trained"]["mAP"] == pytest.approx(100)
+    source = (ROOT / "docs/scoring.md").read_text("utf-8").split("```python\n")[1].split("```")[0]
+    assert len(source.splitlines()) <= 50
+
+
+STATED = {
+    "README.md": _readme_holds,
+    "docs/tutorial.md": _tutorial_holds,
+    "docs/scoring.md": _scoring_holds,
+}
 """Checks of what a page says of its Python, by page."""
 
 

@@ -129,6 +129,22 @@ def map_box(box: Sequence[float], placement: Placement) -> list[float]:
     return [*corner, box[2] * placement.scale_x, box[3] * placement.scale_y]
 
 
+def unmap_boxes(boxes: NDArray[np.float64], placement: Placement) -> NDArray[np.float64]:
+    """Map boxes of the output back into the source image: the inverse of :func:`map_box`.
+
+    Args:
+        boxes: x, y, width, height in output pixels, shape (boxes, 4).
+        placement: of the image.
+
+    Returns:
+        The same in source pixels.
+    """
+    scale = np.array([placement.scale_x, placement.scale_y])
+    shift = np.array([placement.crop_x - placement.pad_left, placement.crop_y - placement.pad_top])
+    corners = (boxes[:, :2] + shift) / scale + (placement.source_x, placement.source_y)
+    return np.hstack([corners, boxes[:, 2:] / scale])
+
+
 def map_keypoints(keypoints: Sequence[float], placement: Placement) -> list[float]:
     """Map ``x, y, visibility, ...``; points of visibility 0 are not labeled and stay at 0, 0."""
     mapped: list[float] = []

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 
 from manifests.reading import FinishedSet, open_set
-from pipelines.commit import write_file
+from pipelines.commit import write_file, write_path
 from pipelines.errors import UsageError
 from pipelines.report.collect import read_tables
 from pipelines.report.gallery import MAX_VARIANTS, chosen_variants, make_gallery
@@ -63,9 +62,8 @@ def write_report(report: Report, path: str) -> int:
     Raises:
         OutputError: it cannot be written.
     """
-    folder, name = posixpath.split(path)
     data = render_page(report).encode()
-    write_file(open_output(folder or "."), name, data)
+    write_path(path, data)
     return len(data)
 
 

@@ -398,3 +398,16 @@ def test_unknown_variants_shards_and_missing_files_are_named(copy: Path) -> None
         next(found.iterate(FFMPEG, shards=[2]))
     with pytest.raises(SetError, match=r"is not a finished set: it has no manifest.json"):
         open_set(str(copy / "variants"))
+
+
+def test_annotations_are_the_original_ground_truth(
+    coco_set: Path, imagenet_set: Path, tmp_path: Path
+) -> None:
+    (path,) = (coco_set / "annotations").glob("*.original.json")
+    assert open_set(str(coco_set)).annotations() == json.loads(path.read_text("utf-8"))
+    with pytest.raises(SetError, match="has no file 'annotations/"):
+        open_set(str(imagenet_set)).annotations()
+    damaged = shutil.copytree(coco_set, tmp_path / "damaged")
+    flip_bit(damaged / "annotations" / path.name)
+    with pytest.raises(SetError, match="is damaged"):
+        open_set(str(damaged)).annotations()

@@ -19,8 +19,10 @@ from transforms.targets import (
     annotation_problems,
     decode_rle,
     map_annotation,
+    map_box,
     map_rle,
     rle_string,
+    unmap_boxes,
 )
 
 Mask = NDArray[np.uint8]
@@ -240,3 +242,19 @@ def test_whole_run_lengths_are_not_malformed() -> None:
     whole = {"size": [2, 2], "counts": "04"}
     assert decode_rle(whole).all()
     assert annotation_problems(annotation(segmentation=whole), 2, 2) == []
+
+
+@pytest.mark.parametrize("name", PLACEMENTS)
+def test_boxes_are_mapped_back(name: str) -> None:
+    placement = PLACEMENTS[name]
+    boxes = np.random.default_rng(0).normal(20, 30, (9, 4))
+    mapped = np.array([map_box(box.tolist(), placement) for box in boxes])
+    assert unmap_boxes(mapped, placement) == pytest.approx(boxes, abs=1e-9)
+
+
+def test_boxes_of_a_crop_are_mapped_back_to_their_region() -> None:
+    placement = PRESETS["random-resized-crop224"].place(640, 480, 0, "key")
+    (box,) = unmap_boxes(np.array([[0.0, 0.0, 224.0, 224.0]]), placement).tolist()
+    region = [placement.source_x, placement.source_y]
+    region += [placement.region_width, placement.region_height]
+    assert box == pytest.approx(region)

@@ -1,0 +1,136 @@
+"""Settings: an image variant, plus any noises of the model, plus any after it.
+
+A setting is written ``decoder/resize/color+noise+noise``, such as
+``pillow/pillow-bilinear/rgb+int8+box-offset-1``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from manifests.layout import variant_slug
+from manifests.tables import DatasetKind
+from transforms.methods import unknown_name
+
+
+class Noise(Enum):
+    """A column of the paper's tables (arXiv 2307.00280, tables 2 and 3), in their order."""
+
+    DECODE = "decode"
+    RESIZE = "resize"
+    COLOR = "color"
+    FP16 = "fp16"
+    INT8 = "int8"
+    CEIL_MODE = "ceil mode"
+    UPSAMPLE = "upsample"
+    POST_PROCESSING = "post-processing"
+
+
+IMAGE_NOISES = (Noise.DECODE, Noise.RESIZE, Noise.COLOR)
+"""Those that lie in the stored pixels: the parts of a variant's id."""
+
+METHODS: Mapping[Noise, tuple[str, ...]] = {
+    Noise.FP16: ("fp16",),
+    Noise.INT8: ("int8",),
+    Noise.CEIL_MODE: ("ceil-mode",),
+    Noise.UPSAMPLE: ("upsample-bilinear", "upsample-nearest"),
+    Noise.POST_PROCESSING: ("box-offset-1",),
+}
+"""Methods of the other noises. A name may go on, as in ``int8-symmetric-per-channel``."""
+
+_OF_DETECTION = (Noise.UPSAMPLE, Noise.POST_PROCESSING)
+
+
+def noises_of(kind: DatasetKind) -> tuple[Noise, ...]:
+    """Return the noises that a dataset's task knows, in the order of the columns."""
+    detects = kind is DatasetKind.COCO
+    return tuple(noise for noise in Noise if detects or noise not in _OF_DETECTION)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a model was run on, and how.
+
+    Attributes:
+        variant: id of the image variant.
+        methods: of the noises in and after the model, in the order of the columns.
+    """
+
+    variant: str
+    methods: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """``decoder/resize/color+noise+noise``."""
+        return "+".join((self.variant, *self.methods))
+
+    @property
+    def slug(self) -> str:
+        """``decoder__resize__color+noise+noise``, where a slash cannot stand."""
+        return "+".join((variant_slug(self.variant), *self.methods))
+
+    def method(self, noise: Noise) -> str | None:
+        """Return the setting's method of a noise; None where the model is as it was trained."""
+        if noise in IMAGE_NOISES:
+            return self.variant.split("/")[IMAGE_NOISES.index(noise)]
+        return next((each for each in self.methods if _noise_of(each) is noise), None)
+
+    def with_method(self, noise: Noise, method: str) -> Setting:
+        """Return the setting with another method of a noise."""
+        if noise in IMAGE_NOISES:
+            parts = self.variant.split("/")
+            parts[IMAGE_NOISES.index(noise)] = method
+            return Setting("/".join(parts), self.methods)
+        others = (each for each in self.methods if _noise_of(each) is not noise)
+        return Setting(self.variant, _in_order((*others, method)))
+
+    def changes(self, baseline: Setting) -> tuple[Noise, ...]:
+        """Return the noises in which the setting differs from the baseline."""
+        return tuple(each for each in Noise if self.method(each) != baseline.method(each))
+
+
+def parse_setting(text: str, variants: Sequence[str], noises: Sequence[Noise]) -> Setting:
+    """Read a setting.
+
+    Args:
+        text: with the variant's id or slug; noises in any order.
+        variants: ids of the variants that there are.
+        noises: those that the task knows.
+
+    Raises:
+        ValueError: an unknown variant or noise, or two methods of one noise.
+    """
+    name, *methods = text.split("+")
+    ids = {variant_slug(variant): variant for variant in variants}
+    variant = ids.get(variant_slug(name))
+    if variant is None:
+        raise ValueError(unknown_name("variant", name, variants))
+    found = [_known(method, noises) for method in methods]
+    for noise in noises:
+        same = [method for method, each in zip(methods, found, strict=True) if each is noise]
+        if len(same) > 1:
+            raise ValueError(f"{' and '.join(same)} are both methods of {noise.value}; give one")
+    return Setting(variant, _in_order(methods))
+
+
+def _known(method: str, noises: Sequence[Noise]) -> Noise:
+    noise = _noise_of(method)
+    if noise is None or noise not in noises:
+        valid = [name for each in noises for name in METHODS.get(each, ())]
+        raise ValueError(unknown_name("noise", method, valid))
+    return noise
+
+
+def _noise_of(method: str) -> Noise | None:
+    """Return the noise that a method outside of the image belongs to."""
+    for noise, names in METHODS.items():
+        if any(re.fullmatch(rf"{re.escape(name)}(-[A-Za-z0-9._-]+)?", method) for name in names):
+            return noise
+    return None
+
+
+def _in_order(methods: Sequence[str]) -> tuple[str, ...]:
+    return tuple(each for noise in METHODS for each in methods if _noise_of(each) is noise)

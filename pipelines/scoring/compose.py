@@ -1,0 +1,195 @@
+"""From a set and predictions to the table."""
+
+from __future__ import annotations
+
+import importlib.util
+import posixpath
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from manifests.reading import FinishedSet, open_set
+from manifests.settings import IMAGE_NOISES, Noise, Setting, noises_of
+from manifests.tables import DatasetKind
+from pipelines.errors import UsageError
+from pipelines.report.collect import read_tables
+from pipelines.scoring.classification import METRICS as CLASS_METRICS
+from pipelines.scoring.classification import read_labels, score_classes
+from pipelines.scoring.records import Counting, Coverage, Scored
+from pipelines.scoring.table import Row, build_row
+from transforms.methods import install_line
+from transforms.metrics import sample_deviation
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """A model in all methods of an axis.
+
+    Attributes:
+        model: its name.
+        metrics: in percent, by method; None where there are no predictions.
+        mean, deviation: of them, the deviation of a sample (n - 1); None where one is missing.
+    """
+
+    model: str
+    metrics: tuple[float | None, ...]
+    mean: float | None
+    deviation: float | None
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Models, by how they were trained, and methods of an axis, with which they are tested.
+
+    Source: tables 7 and 8 of the paper.
+
+    Attributes:
+        noise: the axis.
+        methods: the baseline's, then the others that count.
+        rows: of the models.
+    """
+
+    noise: Noise
+    methods: tuple[str, ...]
+    rows: tuple[MatrixRow, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What scoring gives.
+
+    Attributes:
+        kind: of the dataset.
+        split: of the dataset.
+        baseline: id of the baseline setting.
+        images: number of images that the set holds.
+        metrics: names of the metrics, the table's own first.
+        noises: the columns between the trained metric and ``combined``.
+        counting: which methods count.
+        rows: a model each.
+        matrices: of the axes, where there are several models.
+    """
+
+    kind: DatasetKind
+    split: str
+    baseline: str
+    images: int
+    metrics: tuple[str, ...]
+    noises: tuple[Noise, ...]
+    counting: Counting
+    rows: tuple[Row, ...]
+    matrices: tuple[Matrix, ...]
+
+
+def named_predictions(places: Sequence[str], models: Sequence[str]) -> dict[str, str]:
+    """Return the predictions by the names of their models.
+
+    Args:
+        places: paths or fsspec URLs of the predictions.
+        models: names, in the same order; none for the names of the files or folders.
+
+    Raises:
+        UsageError: there are fewer or more names than predictions, or equal ones.
+    """
+    if models and len(models) != len(places):
+        raise UsageError(
+            f"found {len(models)} --model for {len(places)} --predictions; give one for each, or "
+            "none"
+        )
+    stems = [posixpath.basename(place.rstrip("/")).partition(".")[0] for place in places]
+    names = list(models) or stems
+    if len({*names}) < len(names):
+        raise UsageError(
+            f"the models are called {', '.join(map(repr, names))}; give each its own --model"
+        )
+    return dict(zip(names, places, strict=True))
+
+
+def score(
+    url: str, predictions: Mapping[str, str], coverage: Coverage, counting: Counting
+) -> Table:
+    """Score the predictions of models over a finished set.
+
+    Args:
+        url: of the set, path or fsspec URL.
+        predictions: path or fsspec URL of each model's, by the model's name.
+        coverage: which images are scored.
+        counting: which methods count.
+
+    Raises:
+        SetError: it is no finished set, or a file is missing or damaged.
+        InputError: predictions cannot be read, or are not of this set.
+        UsageError: a library is missing.
+    """
+    found = open_set(url)
+    kind = DatasetKind(found.manifest["dataset"]["kind"])
+    metrics, score_model = _TASKS[kind](found)
+    groups = read_tables(found).groups
+    variants = tuple(found.variants)
+    rows = tuple(
+        build_row(model, score_model(place, coverage), variants, found.baseline, groups, counting)
+        for model, place in predictions.items()
+    )
+    return Table(
+        kind=kind,
+        split=found.manifest["dataset"]["split"],
+        baseline=found.baseline,
+        images=found.manifest["counts"]["samples"],
+        metrics=metrics,
+        noises=noises_of(kind),
+        counting=counting,
+        rows=rows,
+        matrices=tuple(_matrices(rows, found.baseline, variants)) if len(rows) > 1 else (),
+    )
+
+
+Task = tuple[tuple[str, ...], Callable[[str, Coverage], Scored]]
+"""Names of the metrics, and the function that scores the predictions at a URL."""
+
+
+def _classification(found: FinishedSet) -> Task:
+    labels = read_labels(found)
+    return CLASS_METRICS, lambda url, coverage: score_classes(found, labels, url, coverage)
+
+
+def _detection(found: FinishedSet) -> Task:
+    if importlib.util.find_spec("faster_coco_eval") is None:
+        raise UsageError(f"COCO's metrics need faster-coco-eval: {install_line('evaluate')}")
+    from pipelines.scoring.detection import METRICS, read_ground_truth, score_boxes
+
+    truth = read_ground_truth(found)
+    return METRICS, lambda url, coverage: score_boxes(found, truth, url, coverage)
+
+
+_TASKS: Mapping[DatasetKind, Callable[[FinishedSet], Task]] = {
+    DatasetKind.IMAGENET: _classification,
+    DatasetKind.COCO: _detection,
+}
+
+
+def _matrices(rows: Sequence[Row], baseline: str, variants: Sequence[str]) -> Iterator[Matrix]:
+    """Yield the matrix of each axis that a model has more than the baseline's method of."""
+    trained = Setting(baseline)
+    for noise in IMAGE_NOISES:
+        cells = [row.cell(noise) for row in rows]
+        counted = {each.method for cell in cells if cell for each in cell.counted}
+        others = [
+            method
+            for variant in map(Setting, variants)
+            if variant.changes(trained) == (noise,) and (method := variant.method(noise)) in counted
+        ]
+        if others:
+            methods = (str(trained.method(noise)), *map(str, others))
+            lines = tuple(_matrix_row(row, noise, methods) for row in rows)
+            yield Matrix(noise, methods, lines)
+
+
+def _matrix_row(row: Row, noise: Noise, methods: Sequence[str]) -> MatrixRow:
+    cell = row.cell(noise)
+    known = {methods[0]: next(iter(row.trained.values()))}
+    for each in cell.methods if cell else ():
+        known[each.method] = next(iter(each.score.metrics.values()))
+    metrics = tuple(known.get(method) for method in methods)
+    values = [value for value in metrics if value is not None]
+    if len(values) < len(metrics):
+        return MatrixRow(row.model, metrics, None, None)
+    return MatrixRow(row.model, metrics, sum(values) / len(values), sample_deviation(values))

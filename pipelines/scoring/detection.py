@@ -1,0 +1,231 @@
+"""Scoring boxes: COCO's average precision on the original ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from manifests.reading import FinishedSet
+from manifests.settings import Setting
+from manifests.tables import SampleStatus, placement_of
+from pipelines.errors import InputError, named
+from pipelines.scoring.files import grouped, refuse, setting_parser
+from pipelines.scoring.matching import Objects, category_matches
+from pipelines.scoring.records import Coverage, Figures, Scored
+from pipelines.scoring.result_files import Detections, read_results
+from transforms.average_precision import mean_average_precision
+from transforms.geometry import Placement
+from transforms.metrics import Replicates, resamples
+from transforms.targets import unmap_boxes
+
+METRICS = ("mAP", "AP50", "AP75", "AP-small", "AP-medium", "AP-large")
+_THEIR_NAMES = ("AP_all", "AP_50", "AP_75", "AP_small", "AP_medium", "AP_large")
+_CELLS = 2**22
+"""Detections times resamples that are held at a time."""
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """The original ground truth of the images that a set holds.
+
+    Attributes:
+        placements: of each image by its id, in the order of the ids.
+        document: a COCO instances document of these images, without segmentations.
+        notes: what was left out of it.
+    """
+
+    placements: Mapping[int, Placement]
+    document: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+    def only(self, image_ids: Sequence[int]) -> GroundTruth:
+        """Return that of some of the images."""
+        kept = set(image_ids)
+        document = {
+            **self.document,
+            "images": [each for each in self.document["images"] if each["id"] in kept],
+            "annotations": [
+                each for each in self.document["annotations"] if each["image_id"] in kept
+            ],
+        }
+        placements = {each: self.placements[each] for each in image_ids}
+        return GroundTruth(placements, document, self.notes)
+
+
+def read_ground_truth(found: FinishedSet) -> GroundTruth:
+    """Read the geometry of the images that a set holds, and their objects.
+
+    Raises:
+        SetError: a file is missing or damaged.
+        InputError: no object is there to be found.
+    """
+    placements: dict[int, Placement] = {}
+    for shard in range(found.shards):
+        for row in found.samples(shard, ["status", "image_id", "geometry"]):
+            if row["status"] == SampleStatus.OK.value:
+                placements[row["image_id"]] = placement_of(row["geometry"])
+    document = found.annotations()
+    of_set = [each for each in document["annotations"] if each["image_id"] in placements]
+    boxed = [each for each in of_set if "bbox" in each]
+    _refuse_without_objects(found, boxed)
+    unboxed = len(of_set) - len(boxed)
+    return GroundTruth(
+        dict(sorted(placements.items())),
+        {
+            "info": {},
+            "images": [{"id": image_id} for image_id in sorted(placements)],
+            "categories": document["categories"],
+            # Numbered anew: evaluators take the id 0 for no object.
+            "annotations": [_object(number, each) for number, each in enumerate(boxed, start=1)],
+        },
+        (f"objects without a box, which do not count: {unboxed}",) if unboxed else (),
+    )
+
+
+def _refuse_without_objects(found: FinishedSet, annotations: Sequence[Mapping[str, Any]]) -> None:
+    if all(each.get("iscrowd") for each in annotations):
+        raise InputError(
+            f"{found.url!r} cannot be scored against: the images have no object with a box"
+        )
+
+
+def _object(number: int, annotation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides matches of boxes; an area that is not given is the box's."""
+    box = annotation["bbox"]
+    return {
+        "id": number,
+        "image_id": annotation["image_id"],
+        "category_id": annotation["category_id"],
+        "bbox": box,
+        "area": annotation.get("area", box[2] * box[3]),
+        "iscrowd": annotation.get("iscrowd", 0),
+    }
+
+
+def score_boxes(found: FinishedSet, truth: GroundTruth, url: str, coverage: Coverage) -> Scored:
+    """Score a model's predictions.
+
+    Args:
+        found: the set.
+        truth: its ground truth.
+        url: of the folder of COCO results, in pixels of the stored images.
+        coverage: which images are scored.
+
+    Raises:
+        InputError: the predictions cannot be read, or are not of this set.
+    """
+    detections = _gathered(found, truth, url, coverage)
+    notes = [*truth.notes, *grouped(_remarks(truth, detections))]
+    images = list(truth.placements)
+    if coverage is Coverage.COMMON:
+        common = set.intersection(*({*each.image_ids.tolist()} for each in detections.values()))
+        images = [image_id for image_id in truth.placements if image_id in common]
+        if not images:
+            raise InputError(f"the predictions {url!r} have no image for all settings in common")
+        notes.append(f"{len(images)} of {len(truth.placements)} images are scored")
+        truth = truth.only(images)
+        _refuse_without_objects(found, truth.document["annotations"])
+    figures = {setting: _figures(truth, each) for setting, each in detections.items()}
+    return Scored(len(images), figures, tuple(notes))
+
+
+def _gathered(
+    found: FinishedSet, truth: GroundTruth, url: str, coverage: Coverage
+) -> dict[Setting, Detections]:
+    parse = setting_parser(found)
+    baseline = Setting(found.baseline)
+    detections: dict[Setting, Detections] = {}
+    problems: list[tuple[str, str]] = []
+    for text, each in read_results(url):
+        try:
+            setting = parse(text)
+        except ValueError as error:
+            problems.append((text, str(error)))
+            continue
+        foreign = sorted({*each.image_ids.tolist()} - truth.placements.keys())
+        if foreign and coverage is Coverage.WHOLE:
+            text = f"images that are not in the set ({len(foreign)}): {_ids(foreign)}"
+            problems.append((setting.id, text))
+        if setting in detections:
+            problems.append((setting.id, "two files are of this setting"))
+        detections[setting] = each
+    if baseline not in detections:
+        problems.append((baseline.id, "the baseline setting is not among the predictions"))
+    refuse(url, problems)
+    return detections
+
+
+def _remarks(
+    truth: GroundTruth, detections: Mapping[Setting, Detections]
+) -> Iterator[tuple[str, str]]:
+    """Tell of images without detections, which may be missing, and of unknown categories."""
+    categories = [each["id"] for each in truth.document["categories"]]
+    for setting, each in detections.items():
+        empty = sorted(truth.placements.keys() - {*each.image_ids.tolist()})
+        if empty:
+            yield setting.id, f"images without detections ({len(empty)}): {_ids(empty)}"
+        unknown = ~np.isin(each.category_ids, categories)
+        if unknown.any():
+            ids = _ids(np.unique(each.category_ids[unknown]).tolist())
+            text = f"detections that do not count ({unknown.sum()}), of categories not in the set"
+            yield setting.id, f"{text}: {ids}"
+
+
+def _ids(ids: Sequence[int]) -> str:
+    return named([str(each) for each in ids])
+
+
+def _figures(truth: GroundTruth, detections: Detections) -> Figures:
+    ids = np.array(list(truth.placements))
+    in_source = _in_source(truth, detections.chosen(np.isin(detections.image_ids, ids)))
+    return Figures(coco_metrics(truth.document, in_source), _replicates(truth, in_source))
+
+
+def _in_source(truth: GroundTruth, detections: Detections) -> Detections:
+    """Map boxes back into the source images, by the geometry of each."""
+    boxes = detections.boxes.copy()
+    order = np.argsort(detections.image_ids, kind="stable")
+    ids, starts = np.unique(detections.image_ids[order], return_index=True)
+    for image_id, rows in zip(ids.tolist(), np.split(order, starts)[1:], strict=True):
+        boxes[rows] = unmap_boxes(boxes[rows], truth.placements[image_id])
+    return Detections(detections.image_ids, detections.category_ids, boxes, detections.scores)
+
+
+def coco_metrics(document: Mapping[str, Any], detections: Detections) -> dict[str, float | None]:
+    """Return COCO's metrics in percent by name; None where no object is of a size.
+
+    Args:
+        document: ground truth in COCO's format, in pixels of the source images.
+        detections: in the same pixels.
+    """
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    truth = COCO(dict(document))
+    columns = (detections.image_ids, detections.category_ids, detections.boxes, detections.scores)
+    results = [
+        {"image_id": image_id, "category_id": category_id, "bbox": box, "score": score}
+        for image_id, category_id, box, score in zip(
+            *(column.tolist() for column in columns), strict=True
+        )
+    ]
+    evaluation = COCOeval_faster(
+        truth, truth.loadRes(results), "bbox", print_function=lambda *parts: None
+    )
+    evaluation.run()
+    found = evaluation.stats_as_dict
+    values = {name: found[theirs] for name, theirs in zip(METRICS, _THEIR_NAMES, strict=True)}
+    return {name: None if value < 0 else 100 * value for name, value in values.items()}
+
+
+def _replicates(truth: GroundTruth, detections: Detections) -> Replicates:
+    """Return the mAP on every resample of the images, in percent."""
+    images = list(truth.placements)
+    objects = Objects.of(truth.document, images)
+    categories = category_matches(objects, detections)
+    longest = max(len(each.scores) for each in categories)
+    size = max(1, _CELLS // max(1, longest, len(images)))
+    drawn = resamples(len(images), size)
+    return np.concatenate([100 * mean_average_precision(categories, each) for each in drawn])

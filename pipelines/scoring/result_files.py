@@ -1,0 +1,105 @@
+"""Detections in COCO's results format: a JSON file a setting, which its name says."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import InputError
+from pipelines.scoring.files import file_stem, prediction_files
+from pipelines.storage import open_text
+
+EXTENSIONS = (".json",)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector found in the images of one setting.
+
+    Attributes:
+        image_ids, category_ids: of COCO, shape (detections,).
+        boxes: x, y, width, height in pixels, shape (detections, 4).
+        scores: shape (detections,).
+    """
+
+    image_ids: NDArray[np.int64]
+    category_ids: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+    def chosen(self, rows: NDArray[Any]) -> Detections:
+        """Return some of them."""
+        return Detections(
+            self.image_ids[rows], self.category_ids[rows], self.boxes[rows], self.scores[rows]
+        )
+
+
+def read_results(url: str) -> Iterator[tuple[str, Detections]]:
+    """Yield the setting that a file's name says, as it is written there, and what the file holds.
+
+    Args:
+        url: of the file or folder, path or fsspec URL.
+
+    Raises:
+        InputError: a file cannot be read, or an entry is malformed.
+    """
+    root, names = prediction_files(url, EXTENSIONS)
+    for name in names:
+        file = root.child(name)
+        with open_text(file, "results file") as opened:
+            document = json.load(opened)
+        if not isinstance(document, list):
+            raise InputError(f"the results file {file!r}: expected a list of detections")
+        for number, entry in enumerate(document):
+            _check(file, number, entry)
+        yield file_stem(root, name), _detections(document)
+
+
+def _check(file: str, number: int, entry: Any) -> None:
+    place = f"the results file {file!r}, detection {number}"
+    if not isinstance(entry, Mapping):
+        raise InputError(f"{place}: expected an object, found {str(entry)[:80]}")
+    for name, (expected, holds) in _CHECKS.items():
+        if not holds(entry.get(name)):
+            found = str(entry[name])[:80] if name in entry else "nothing"
+            raise InputError(f"{place}, {name}: expected {expected}, found {found}")
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _is_box(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 4
+        and all(map(_is_number, value))
+        and min(value[2:]) >= 0
+    )
+
+
+_CHECKS = {
+    "image_id": ("a whole number", _is_id),
+    "category_id": ("a whole number", _is_id),
+    "bbox": ("x, y, width, height in pixels", _is_box),
+    "score": ("a finite number", _is_number),
+}
+
+
+def _detections(document: list[dict[str, Any]]) -> Detections:
+    return Detections(
+        np.array([entry["image_id"] for entry in document], np.int64),
+        np.array([entry["category_id"] for entry in document], np.int64),
+        np.array([entry["bbox"] for entry in document], np.float64).reshape(-1, 4),
+        np.array([entry["score"] for entry in document], np.float64),
+    )

@@ -1,0 +1,146 @@
+"""COCO's average precision from matches of single images, so that images can be drawn anew.
+
+What a detection of an image matches does not depend on other images. An image that is drawn k times
+counts k times in every cumulative sum, and one that is not drawn does not count, so that the
+average precision of a resample is that of a dataset with so many copies of each image. Only where
+one image has detections of the same score does the order of the copies make a difference.
+
+Source of the rules: pycocotools, ``COCOeval.evaluateImg`` and ``COCOeval.accumulate``, for boxes of
+all sizes and at most 100 detections of a category in an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+THRESHOLDS = np.linspace(0.5, 0.95, 10)
+"""Of the intersection over union."""
+RECALLS = np.linspace(0.0, 1.0, 101)
+"""At which precision is read."""
+MOST = 100
+"""Detections of a category in an image that count, the best ones."""
+
+Flags = NDArray[np.bool_]
+
+
+def match_boxes(overlaps: NDArray[np.float64], crowd: Flags) -> tuple[Flags, Flags]:
+    """Give each detection of an image and category the object that it overlaps most.
+
+    Detections choose in turn, among the objects that no earlier one took, but for crowds, which
+    any number may take. A crowd is taken only where no other object is left; its detections do not
+    count.
+
+    Args:
+        overlaps: intersection over union, shape (detections, objects), the best detection first.
+        crowd: which objects are crowds, shape (objects,).
+
+    Returns:
+        Which detections found an object, and which do not count, each of shape
+        (thresholds, detections).
+    """
+    count = len(THRESHOLDS)
+    found = np.zeros((count, len(overlaps)), bool)
+    ignored = np.zeros((count, len(overlaps)), bool)
+    taken = np.zeros((count, len(crowd)), bool)
+    needed = np.minimum(THRESHOLDS, 1 - 1e-10)[:, None]
+    levels = np.arange(count)
+    for place, overlap in enumerate(overlaps):
+        if overlap.max(initial=0) < THRESHOLDS[0]:
+            continue
+        near = (overlap >= needed) & ~taken
+        own, crowded = near & ~crowd, near & crowd
+        choice = _last_best(np.where(own, overlap, -1))
+        found[:, place] = own.any(axis=1)
+        taken[levels[found[:, place]], choice[found[:, place]]] = True
+        ignored[:, place] = ~found[:, place] & crowded.any(axis=1)
+    return found, ignored
+
+
+def _last_best(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the place of the largest value of each row, the last of equal ones."""
+    places: NDArray[np.intp] = values.shape[1] - 1 - values[:, ::-1].argmax(axis=1)
+    return places
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The detections of a category in all images.
+
+    Attributes:
+        images: number of the image of each detection, shape (detections,).
+        scores: shape (detections,).
+        found, ignored: as :func:`match_boxes` gives them, shape (thresholds, detections).
+        objects: number of objects that are no crowd, by image, shape (images,).
+    """
+
+    images: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    found: Flags
+    ignored: Flags
+    objects: NDArray[np.int64]
+
+    def sorted(self) -> Matches:
+        """Return them with the best detection first; equal ones in the order of the images."""
+        order = np.lexsort((self.images, -self.scores))
+        return Matches(
+            self.images[order],
+            self.scores[order],
+            self.found[:, order],
+            self.ignored[:, order],
+            self.objects,
+        )
+
+
+def mean_average_precision(
+    categories: Sequence[Matches], drawn: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return COCO's mAP, 0 to 1, on resamples of the images.
+
+    Args:
+        categories: sorted matches of every category.
+        drawn: how often each image counts, shape (resamples, images).
+
+    Returns:
+        Shape (resamples,); NaN where no object was drawn.
+    """
+    total = np.zeros(len(drawn))
+    known = np.zeros(len(drawn))
+    for matches in categories:
+        objects = drawn @ matches.objects
+        if objects.any():
+            total += np.where(objects > 0, _average_precision(matches, drawn, objects), 0)
+            known += objects > 0
+    mean = np.full(len(drawn), np.nan)
+    np.divide(total, known, out=mean, where=known > 0)
+    return mean
+
+
+def _average_precision(
+    matches: Matches, drawn: NDArray[np.int64], objects: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the average precision of a category, over all thresholds, on resamples.
+
+    Precision needs to be known at detections that found an object only: between two of them it
+    falls, and recall stays.
+    """
+    counts = drawn[:, matches.images]
+    counted = counts.cumsum(axis=1)
+    total = np.zeros(len(drawn))
+    for found, ignored in zip(matches.found, matches.ignored, strict=True):
+        places = np.flatnonzero(found)
+        if not len(places):
+            continue
+        hits = counts[:, places].cumsum(axis=1)
+        tried = counted[:, places]
+        if ignored.any():
+            tried = tried - (counts * ignored).cumsum(axis=1)[:, places]
+        precision = hits / np.maximum(tried, 1)
+        best_from_here = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        recall = hits / np.maximum(objects, 1)[:, None]
+        read = np.searchsorted(RECALLS, recall, side="right")
+        total += (best_from_here * np.diff(read, axis=1, prepend=0)).sum(axis=1)
+    return np.asarray(total / (len(THRESHOLDS) * len(RECALLS)), np.float64)
