@@ -292,7 +292,6 @@ def _report(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
 
 
 def _score(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
-    from manifests.reading import SetError
     from pipelines.commit import write_path
     from pipelines.report.compose import refuse_inside
     from pipelines.scoring.compose import named_predictions, score
@@ -303,10 +302,7 @@ def _score(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
         refuse_inside(arguments.set, arguments.output)
     predictions = named_predictions(arguments.predictions, arguments.model)
     coverage, counting = Coverage(arguments.coverage), Counting(arguments.counting)
-    try:
-        table = score(arguments.set, predictions, coverage, counting)
-    except SetError as error:
-        raise InputError(str(error)) from error
+    table = score(arguments.set, predictions, coverage, counting)
     text = FORMATTERS[arguments.format](table)
     if arguments.output:
         write_path(arguments.output, text.encode())
