@@ -47,7 +47,12 @@ setup(
         "gs": ["gcsfs>=2024.6"],
         "http": ["fsspec[http]>=2024.6"],
         "demo": ["scikit-image>=0.25,<1", "scikit-learn>=1.6,<2"],
-        "evaluate": ["faster-coco-eval>=1.8,<2"],
+        "evaluate": [
+            "faster-coco-eval>=1.8,<2",
+            "onnx>=1.18,<2",
+            "onnxruntime>=1.22,<2",
+            "protobuf<7",
+        ],
         "report": ["matplotlib>=3.9,<4"],
         "bench": ["imageio-ffmpeg>=0.6,<1", "matplotlib>=3.9,<4"],
         "dev": [
