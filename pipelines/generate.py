@@ -10,7 +10,6 @@ runner reports errors or metrics.
 
 from __future__ import annotations
 
-import concurrent.futures
 import json
 import logging
 import re
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from manifests import layout
@@ -28,7 +27,7 @@ from pipelines.commit import write_file
 from pipelines.errors import GO_ON, InputError, OutputError, ShardError, UsageError, listed
 from pipelines.finish import finish
 from pipelines.idle import leave_process, take_process
-from pipelines.local_run import current_run, local_run
+from pipelines.local_run import current_run
 from pipelines.locks import lock_shards
 from pipelines.progress import done_shards, show_progress
 from pipelines.ranges import Range
@@ -41,14 +40,12 @@ from pipelines.resume import (
     refuse_rival,
     sweep_shards,
 )
+from pipelines.run_beam import run_locally, run_on_engine
 from pipelines.shard_job import Failure, Job, check_open_files
 from pipelines.shards import Plan, Settings, json_bytes, make_plan
 from pipelines.storage import Root, absolute_url, exists, list_folder, open_output, read_file
 from transforms.geometry import RandomResizedCrop, ShorterSide, Squash
 from transforms.grid import Grid
-
-INTERRUPT_SECONDS = 0.2
-"""The longest time in which the command does not notice that it is interrupted."""
 
 
 @dataclass(frozen=True)
@@ -176,40 +173,15 @@ def run_pipeline(
     Raises:
         ShardError: the engine that the options name failed.
     """
-    if runner is None:
-        return _run_on_engine(job, pending, options)
-    direct = options.view_as(DirectOptions)  # A worker without a shard would only start and stop.
-    direct.direct_num_workers = min(direct.direct_num_workers, len(pending))
-    # Beam works in a thread: an interrupt within its work would put its threads at odds.
-    with local_run() as run, concurrent.futures.ThreadPoolExecutor(1) as beam_thread:
-        done = beam_thread.submit(_build, job, pending, runner, options)
-        while not concurrent.futures.wait([done], INTERRUPT_SECONDS).done:
-            pass
-    done.result()
-    return run.failures
 
+    def build(pipeline: beam.Pipeline) -> object:
+        shards = pipeline | "Shards" >> beam.Create(pending)  # shard number
+        return shards | "GenerateShard" >> beam.ParDo(GenerateShard(job))  # with error or None
 
-def _run_on_engine(job: Job, pending: Sequence[int], options: PipelineOptions) -> list[Failure]:
-    try:
-        _build(job, pending, None, options)
-    except Exception as error:  # Every engine has errors of its own.
-        first_line = str(error).strip().partition("\n")[0]
-        raise ShardError(
-            f"--runner={options.view_as(StandardOptions).runner} failed: {type(error).__name__}: "
-            f"{first_line}; {GO_ON}"
-        ) from error
+    if runner is not None:
+        return run_locally(build, len(pending), runner, options)
+    run_on_engine(build, options)
     return _read_failures(job, pending)
-
-
-def _build(
-    job: Job, pending: Sequence[int], runner: FnApiRunner | None, options: PipelineOptions
-) -> None:
-    with beam.Pipeline(runner=runner, options=options) as pipeline:
-        _ = (
-            pipeline
-            | "Shards" >> beam.Create(pending)  # shard number
-            | "GenerateShard" >> beam.ParDo(GenerateShard(job))
-        )  # (shard number, error or None)
 
 
 def _read_failures(job: Job, pending: Sequence[int]) -> list[Failure]:

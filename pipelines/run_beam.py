@@ -1,0 +1,63 @@
+"""Running a pipeline on Beam's local runner, or on the engine that the options name."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+
+from pipelines.errors import GO_ON, ShardError
+from pipelines.local_run import local_run
+from pipelines.shard_job import Failure
+
+INTERRUPT_SECONDS = 0.2
+"""The longest time in which the command does not notice that it is interrupted."""
+
+Build = Callable[[beam.Pipeline], object]
+"""Adds the steps of a pipeline."""
+
+
+def run_locally(
+    build: Build, elements: int, runner: FnApiRunner, options: PipelineOptions
+) -> list[Failure]:
+    """Run a pipeline on Beam's local runner, wait for the end, and return the failures.
+
+    Args:
+        build: adds its steps.
+        elements: number of elements that it starts from.
+        runner: Beam's local one.
+        options: Beam's.
+    """
+    direct = options.view_as(DirectOptions)  # A worker without an element would start and stop.
+    direct.direct_num_workers = min(direct.direct_num_workers, elements)
+    # Beam works in a thread: an interrupt within its work would put its threads at odds.
+    with local_run() as run, concurrent.futures.ThreadPoolExecutor(1) as beam_thread:
+        done = beam_thread.submit(_run, build, runner, options)
+        while not concurrent.futures.wait([done], INTERRUPT_SECONDS).done:
+            pass
+    done.result()
+    return run.failures
+
+
+def run_on_engine(build: Build, options: PipelineOptions) -> None:
+    """Run a pipeline on the engine that the options name, and wait for the end.
+
+    Raises:
+        ShardError: the engine failed.
+    """
+    try:
+        _run(build, None, options)
+    except Exception as error:  # Every engine has errors of its own.
+        first_line = str(error).strip().partition("\n")[0]
+        raise ShardError(
+            f"--runner={options.view_as(StandardOptions).runner} failed: {type(error).__name__}: "
+            f"{first_line}; {GO_ON}"
+        ) from error
+
+
+def _run(build: Build, runner: FnApiRunner | None, options: PipelineOptions) -> None:
+    with beam.Pipeline(runner=runner, options=options) as pipeline:
+        build(pipeline)
