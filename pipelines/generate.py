@@ -29,7 +29,7 @@ from pipelines.finish import finish
 from pipelines.idle import leave_process, take_process
 from pipelines.local_run import current_run
 from pipelines.locks import lock_shards
-from pipelines.progress import done_shards, show_progress
+from pipelines.progress import Work, pause_between_looks, show_progress
 from pipelines.ranges import Range
 from pipelines.readers.sources import SourceSet
 from pipelines.resume import (
@@ -145,13 +145,14 @@ def generate(
         pending = prepare_output(plan, source.table, output, scope.existing, shards)
         if pending:
             job = Job(absolute_url(source.root), absolute_url(output_url), plan.fingerprint)
+            work = _work(plan, output, shards)
             try:
-                with show_progress(plan, output, shards):
+                with show_progress(work):
                     failures = run_pipeline(job, pending, runner, options)
             finally:
                 if runner is not None:  # No worker is left, as one of another runner may be.
                     sweep_shards(plan, output, shards)
-            _refuse_unfinished(failures, plan, output, shards)
+            _refuse_unfinished(failures, work)
         if scope.shards is not None:
             refuse_rival(plan, source.table, output)
         if len(shards) < plan.shards:
@@ -230,21 +231,28 @@ def _refuse_unfit_split(split: str) -> None:
         )
 
 
-def _refuse_unfinished(
-    failures: Sequence[Failure], plan: Plan, output: Root, shards: range
-) -> None:
-    """Refuse to go on without some shards; one that failed and was made elsewhere is done."""
-    done = len(done_shards(plan, output, shards))
-    if done == len(shards):
+def _work(plan: Plan, output: Root, shards: range) -> Work:
+    """Return the receipts of a run; a shard that failed and was made elsewhere is done, too."""
+    return Work(
+        {layout.receipt_path(plan.shard_name(shard)): plan.shard_size(shard) for shard in shards},
+        lambda: list_folder(output, layout.RECEIPTS),
+        "shard",
+        pause_between_looks(output),
+    )
+
+
+def _refuse_unfinished(failures: Sequence[Failure], work: Work) -> None:
+    """Refuse to go on without some shards."""
+    done, shards = len(work.done()), len(work.images)
+    if done == shards:
         return
     if not failures:
         raise ShardError(
-            f"the runner ended with {done} of {len(shards)} shards done, and did not say why; "
-            f"{GO_ON}"
+            f"the runner ended with {done} of {shards} shards done, and did not say why; {GO_ON}"
         )
     messages = list(dict.fromkeys(failure.message for failure in failures))
-    if done + len(failures) < len(shards):
-        text = f"stopped with {done} of {len(shards)} shards done"
+    if done + len(failures) < shards:
+        text = f"stopped with {done} of {shards} shards done"
     else:
-        text = f"{len(failures)} of {len(shards)} shards failed"
+        text = f"{len(failures)} of {shards} shards failed"
     raise ShardError(f"{text}:\n{listed(messages)}")

@@ -1,4 +1,4 @@
-"""Progress of a run, read from the receipts, so that it is the same on every runner."""
+"""Progress of a run, read from the files that it writes, so that it is the same on every runner."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from manifests import layout
-from pipelines.shards import Plan
-from pipelines.storage import Root, is_local, list_folder
+from pipelines.storage import Root, is_local
 
 TERMINAL_SECONDS = 0.5
 REMOTE_SECONDS = 10.0
@@ -21,19 +20,48 @@ REMOTE_SECONDS = 10.0
 LOG_SECONDS = 30.0
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a run does, file by file.
+
+    Attributes:
+        images: number of images by the path of the file whose presence says that they are done.
+        present: returns the paths of files that are there; others among them do not count.
+        noun: what such a file stands for, such as ``shard``.
+        pause: seconds between looks where the progress is shown on a terminal.
+    """
+
+    images: Mapping[str, int]
+    present: Callable[[], Collection[str]]
+    noun: str
+    pause: float
+
+    def done(self) -> list[str]:
+        """Return the paths of the files that are there."""
+        present = set(self.present())
+        return [path for path in self.images if path in present]
+
+    def count(self, paths: Collection[str]) -> int:
+        """Return the number of images that files stand for."""
+        return sum(self.images[path] for path in paths)
+
+
+def pause_between_looks(output: Root) -> float:
+    """Return the seconds between two looks at an output."""
+    return TERMINAL_SECONDS if is_local(output) else REMOTE_SECONDS
+
+
 @contextlib.contextmanager
-def show_progress(plan: Plan, output: Root, shards: range) -> Iterator[None]:
-    """Show shards, images per second and time left on standard error while the body runs.
+def show_progress(work: Work) -> Iterator[None]:
+    """Show files, images per second and time left on standard error while the body runs.
 
     On a terminal that is a bar; elsewhere a plain line every half minute and one at the end.
 
     Args:
-        plan: of the run.
-        output: where the receipts are.
-        shards: those of this run; the ones that are done already do not count for the speed.
+        work: of this run; what is done already does not count for the speed.
     """
     stop = threading.Event()
-    thread = threading.Thread(target=_watch, args=(plan, output, shards, stop), daemon=True)
+    thread = threading.Thread(target=_watch, args=(work, stop), daemon=True)
     thread.start()
     try:
         yield
@@ -42,53 +70,40 @@ def show_progress(plan: Plan, output: Root, shards: range) -> Iterator[None]:
         thread.join()
 
 
-def done_shards(plan: Plan, output: Root, shards: range) -> list[int]:
-    """Return the numbers of those shards that have a receipt."""
-    receipts = set(list_folder(output, layout.RECEIPTS))
-    return [shard for shard in shards if layout.receipt_path(plan.shard_name(shard)) in receipts]
-
-
-def _watch(plan: Plan, output: Root, shards: range, stop: threading.Event) -> None:
+def _watch(work: Work, stop: threading.Event) -> None:
     watch = _watch_terminal if sys.stderr.isatty() else _watch_log
     try:
-        watch(plan, output, shards, stop)
+        watch(work, stop)
     except OSError as error:  # The run itself does not depend on it.
         logging.getLogger(__name__).warning("the progress is not shown any more: %s", error)
 
 
-def _watch_terminal(plan: Plan, output: Root, shards: range, stop: threading.Event) -> None:
-    before = _images(plan, done_shards(plan, output, shards))
-    total = _images(plan, shards)
-    pause = TERMINAL_SECONDS if is_local(output) else REMOTE_SECONDS
+def _watch_terminal(work: Work, stop: threading.Event) -> None:
+    before, total = work.count(work.done()), work.count(work.images)
     with tqdm(total=total, initial=before, unit="image", file=sys.stderr) as bar:
         while True:
-            stopped = stop.wait(pause)
-            done = done_shards(plan, output, shards)
-            bar.set_description(f"shard {len(done)}/{len(shards)}", refresh=False)
-            bar.update(_images(plan, done) - bar.n)
+            stopped = stop.wait(work.pause)
+            done = work.done()
+            bar.set_description(f"{work.noun} {len(done)}/{len(work.images)}", refresh=False)
+            bar.update(work.count(done) - bar.n)
             if stopped:
                 return
 
 
-def _watch_log(plan: Plan, output: Root, shards: range, stop: threading.Event) -> None:
+def _watch_log(work: Work, stop: threading.Event) -> None:
     start = time.monotonic()
-    before = _images(plan, done_shards(plan, output, shards))
-    total = _images(plan, shards)
+    before, total = work.count(work.done()), work.count(work.images)
     while True:
         stopped = stop.wait(LOG_SECONDS)
-        done = done_shards(plan, output, shards)
-        images = _images(plan, done)
+        done = work.done()
+        images = work.count(done)
         rate = (images - before) / (time.monotonic() - start)
         left = f"{(total - images) / rate:.0f} s left" if rate else "time left unknown"
         print(
-            f"shards {len(done)}/{len(shards)}, images {images}/{total}, "
+            f"{work.noun}s {len(done)}/{len(work.images)}, images {images}/{total}, "
             f"{rate:.1f} images/s, {left}",
             file=sys.stderr,
             flush=True,
         )
         if stopped:
             return
-
-
-def _images(plan: Plan, shards: Iterable[int]) -> int:
-    return sum(map(plan.shard_size, shards))
