@@ -1,9 +1,27 @@
-"""After a detector: from the outputs of its heads to boxes in a stored image."""
+"""After a detector: from the outputs of its head to boxes in a stored image.
+
+All arithmetic is in float64 on what the model gives. Detections are decoded, clipped to the image,
+compared with the score threshold, thinned out by non-maximum suppression, cut to the best ones, and
+mapped back into the stored image, in this order (Detectron2, ``fast_rcnn_inference``).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.geometry import Placement
+from transforms.targets import unmap_boxes
+
+Floats = NDArray[np.float64]
+
+_CHUNK = 128
+"""Boxes that non-maximum suppression compares with each other at a time."""
 
 
 class BoxOffset(Enum):
@@ -131,3 +149,231 @@ class Detector:
     score_threshold: float
     nms: Nms | None
     max_detections: int
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector finds in an image, the best first; of equal scores, in the head's order.
+
+    Attributes:
+        boxes: x, y, width, height in pixels of the stored image, shape (n, 4).
+        scores: 0 to 1, shape (n,).
+        classes: 0-based, shape (n,).
+    """
+
+    boxes: Floats
+    scores: Floats
+    classes: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Boxes in pixels of the input, in the head's format, with one class each."""
+
+    boxes: Floats
+    scores: Floats
+    classes: NDArray[np.int64]
+
+
+def offset_matters(head: YoloHead | BoxesHead, box_offset: BoxOffset) -> bool:
+    """Tell whether a convention can change anything.
+
+    Where the model itself gives corners, nothing is decoded: :attr:`BoxOffset.DECODE` is then a
+    noise that does nothing.
+
+    Args:
+        head: how the outputs hold boxes.
+        box_offset: whether the last pixel counts.
+    """
+    corners = isinstance(head, BoxesHead) and head.format is BoxFormat.XYXY
+    return box_offset is BoxOffset.ALL or (box_offset is BoxOffset.DECODE and not corners)
+
+
+def detect(
+    outputs: Mapping[str, NDArray[Any]],
+    detector: Detector,
+    placement: Placement,
+    box_offset: BoxOffset,
+) -> Detections:
+    """Find the boxes that a detector's outputs hold for one image.
+
+    However corners are computed, a box is given with ``w = x2 - x1``, as the evaluator reads it,
+    because that belongs to the training system. A size below zero, of boxes that are smaller than
+    the pixel that is taken off, is given as zero. Boxes or scores that are not a number are left
+    out.
+
+    Args:
+        outputs: the head's, by name, each without its first dimension, N.
+        detector: what becomes of them.
+        placement: where in the model's input the stored image stands.
+        box_offset: whether the last pixel counts.
+
+    Raises:
+        ValueError: the model gives a class that has no category.
+    """
+    candidates = _candidates(outputs, detector, placement)
+    formats = BoxFormat.CXCYWH if isinstance(detector.head, YoloHead) else detector.head.format
+    decoding = float(box_offset is not BoxOffset.NONE)
+    comparing = float(box_offset is BoxOffset.ALL)
+    corners = _clipped(_corners(candidates.boxes, formats, decoding), placement, comparing)
+    order = np.argsort(-candidates.scores, kind="stable")
+    order = order[~np.isnan(corners[order]).any(axis=1)]
+    if detector.nms is not None:
+        separate = detector.nms.classes is NmsClasses.SEPARATE
+        classes = candidates.classes[order] if separate else np.zeros(len(order), np.int64)
+        most = detector.max_detections
+        order = order[suppress(corners[order], classes, detector.nms.iou, most, comparing)]
+    order = order[: detector.max_detections]
+    lower, upper = corners[order, :2], corners[order, 2:]
+    boxes = unmap_boxes(np.hstack([lower, np.maximum(upper - lower, 0)]), placement)
+    return Detections(boxes, candidates.scores[order], candidates.classes[order])
+
+
+def _candidates(
+    outputs: Mapping[str, NDArray[Any]], detector: Detector, placement: Placement
+) -> _Candidates:
+    """Return all boxes with a score above the threshold, in the order of the outputs."""
+    head, threshold = detector.head, np.float64(detector.score_threshold)
+    size = np.array([placement.output_width, placement.output_height], np.float64)
+    if isinstance(head, BoxesHead):
+        return _given(outputs, head, len(detector.categories), threshold, size)
+    grids = [
+        _decode_grid(outputs[each.name], np.array(each.anchors), threshold, size)
+        for each in head.outputs
+    ]
+    return _Candidates(
+        np.concatenate([grid.boxes for grid in grids]),
+        np.concatenate([grid.scores for grid in grids]),
+        np.concatenate([grid.classes for grid in grids]),
+    )
+
+
+def _decode_grid(
+    grid: NDArray[Any], anchors: Floats, threshold: np.float64, size: Floats
+) -> _Candidates:
+    """Decode a grid: boxes as center and size.
+
+    Source: darknet, ``yolo_layer.c`` (YOLO version 3). In a grid of R x C cells, the center is
+    ``(sigmoid(t_x) + column) / C`` and ``(sigmoid(t_y) + row) / R`` of the input, the size
+    ``exp(t_w)`` and ``exp(t_h)`` times the anchor, and the score
+    ``sigmoid(objectness) * sigmoid(class)``.
+
+    Args:
+        grid: (anchors * (5 + classes)) x rows x columns.
+        anchors: width and height in pixels of the input, shape (anchors, 2).
+        threshold: scores have to exceed it.
+        size: width and height of the input.
+    """
+    rows, columns = grid.shape[1:]
+    cells = grid.reshape(len(anchors), -1, rows, columns)
+    objectness = _sigmoid(cells[:, 4])
+    # No class's score exceeds the objectness, so that most cells need no further look.
+    anchor, row, column = np.nonzero(objectness > threshold)
+    values = cells[anchor, :, row, column].astype(np.float64)
+    scores = objectness[anchor, row, column, None] * _sigmoid(values[:, 5:])
+    place, label = np.nonzero(scores > threshold)
+    cell = np.stack([column, row], axis=1)
+    centers = (_sigmoid(values[:, :2]) + cell) / (columns, rows) * size
+    with np.errstate(over="ignore"):
+        sizes = np.exp(values[:, 2:4]) * anchors[anchor]
+    return _Candidates(np.hstack([centers, sizes])[place], scores[place, label], label)
+
+
+def _given(
+    outputs: Mapping[str, NDArray[Any]],
+    head: BoxesHead,
+    categories: int,
+    threshold: np.float64,
+    size: Floats,
+) -> _Candidates:
+    """Return the boxes of a model that has decoded them, in pixels of the input."""
+    scores = outputs[head.scores]
+    if head.labels is None:
+        place, label = np.nonzero(scores > threshold)
+        chosen = scores[place, label]
+    else:
+        place = np.flatnonzero(scores > threshold)
+        chosen = scores[place]
+        label = outputs[head.labels][place].astype(np.int64)
+        foreign = label[(label < 0) | (label >= categories)]
+        if len(foreign):
+            raise ValueError(
+                f"the model gives class {foreign[0]}, and the config has {categories} categories, "
+                f"for classes from 0 to {categories - 1}"
+            )
+    boxes = outputs[head.boxes][place].astype(np.float64)
+    if head.units is BoxUnits.NORMALIZED:
+        boxes *= np.tile(size, 2)
+    return _Candidates(boxes, chosen.astype(np.float64), label)
+
+
+def _sigmoid(values: NDArray[Any]) -> Floats:
+    with np.errstate(over="ignore"):
+        return np.asarray(1 / (1 + np.exp(-values.astype(np.float64))))
+
+
+def _corners(boxes: Floats, formats: BoxFormat, last: float) -> Floats:
+    """Return left, upper, right and lower edge; ``last`` is 1 where the last pixel counts."""
+    if formats is BoxFormat.XYXY:
+        return boxes
+    lower, size = boxes[:, :2], boxes[:, 2:]
+    if formats is BoxFormat.CXCYWH:
+        return np.hstack([lower - size / 2, lower + size / 2 - last])
+    return np.hstack([lower, lower + size - last])
+
+
+def _clipped(corners: Floats, placement: Placement, last: float) -> Floats:
+    """Clip boxes to the part of the input in which the image stands."""
+    lower = np.array([placement.pad_left, placement.pad_top])
+    size = np.array([placement.resized_width, placement.resized_height])
+    return np.clip(corners, np.tile(lower, 2), np.tile(lower + size - last, 2))
+
+
+def suppress(
+    corners: Floats, classes: NDArray[np.int64], iou: float, most: int, last: float
+) -> NDArray[np.intp]:
+    """Choose boxes by greedy non-maximum suppression.
+
+    A box goes where its intersection over union with a chosen one of its class exceeds ``iou``.
+
+    Args:
+        corners: left, upper, right and lower edge, the best box first, shape (n, 4).
+        classes: of the boxes, shape (n,).
+        iou: the threshold.
+        most: number of boxes after which it ends.
+        last: 1 where the last pixel counts, so that a width is ``x2 - x1 + 1``, else 0.
+
+    Returns:
+        Places of the chosen boxes, in their order.
+    """
+    kept = np.empty(0, np.intp)
+    for start in range(0, len(corners), _CHUNK):
+        chunk = np.arange(start, min(start + _CHUNK, len(corners)))
+        chunk = chunk[~_clash(corners, classes, kept, chunk, iou, last).any(axis=0)]
+        alive = np.ones(len(chunk), bool)
+        for place, clash in enumerate(_clash(corners, classes, chunk, chunk, iou, last)):
+            if alive[place]:
+                alive[place + 1 :] &= ~clash[place + 1 :]
+        kept = np.concatenate([kept, chunk[alive]])
+        if len(kept) >= most:
+            break
+    return kept[:most]
+
+
+def _clash(
+    corners: Floats,
+    classes: NDArray[np.int64],
+    one: NDArray[np.intp],
+    other: NDArray[np.intp],
+    iou: float,
+    last: float,
+) -> NDArray[np.bool_]:
+    """Tell which boxes overlap too much with which others of their class."""
+    first, second = corners[one, None], corners[None, other]
+    sides = np.minimum(first, second)[..., 2:] - np.maximum(first, second)[..., :2] + last
+    shared = np.maximum(sides, 0).prod(axis=-1)
+    areas = np.maximum(corners[:, 2:] - corners[:, :2] + last, 0).prod(axis=1)
+    union = areas[one, None] + areas[None, other] - shared
+    same = classes[one, None] == classes[None, other]
+    # Not divided, because the union of two boxes without an area is zero.
+    return np.asarray(same & (shared > iou * union))
