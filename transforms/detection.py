@@ -20,7 +20,7 @@ from transforms.targets import unmap_boxes
 
 Floats = NDArray[np.float64]
 
-_CHUNK = 128
+_CHUNK = 64
 """Boxes that non-maximum suppression compares with each other at a time."""
 
 
@@ -185,8 +185,8 @@ def offset_matters(head: YoloHead | BoxesHead, box_offset: BoxOffset) -> bool:
         head: how the outputs hold boxes.
         box_offset: whether the last pixel counts.
     """
-    corners = isinstance(head, BoxesHead) and head.format is BoxFormat.XYXY
-    return box_offset is BoxOffset.ALL or (box_offset is BoxOffset.DECODE and not corners)
+    decodes = _format(head) is not BoxFormat.XYXY
+    return box_offset is BoxOffset.ALL or (box_offset is BoxOffset.DECODE and decodes)
 
 
 def detect(
@@ -212,21 +212,18 @@ def detect(
         ValueError: the model gives a class that has no category.
     """
     candidates = _candidates(outputs, detector, placement)
-    formats = BoxFormat.CXCYWH if isinstance(detector.head, YoloHead) else detector.head.format
     decoding = float(box_offset is not BoxOffset.NONE)
     comparing = float(box_offset is BoxOffset.ALL)
-    corners = _clipped(_corners(candidates.boxes, formats, decoding), placement, comparing)
-    order = np.argsort(-candidates.scores, kind="stable")
-    order = order[~np.isnan(corners[order]).any(axis=1)]
-    if detector.nms is not None:
-        separate = detector.nms.classes is NmsClasses.SEPARATE
-        classes = candidates.classes[order] if separate else np.zeros(len(order), np.int64)
-        most = detector.max_detections
-        order = order[suppress(corners[order], classes, detector.nms.iou, most, comparing)]
-    order = order[: detector.max_detections]
-    lower, upper = corners[order, :2], corners[order, 2:]
+    corners = _corners(candidates.boxes, _format(detector.head), decoding)
+    corners = _clipped(corners, placement, comparing)
+    chosen = _best(corners, candidates, detector, comparing)
+    lower, upper = corners[chosen, :2], corners[chosen, 2:]
     boxes = unmap_boxes(np.hstack([lower, np.maximum(upper - lower, 0)]), placement)
-    return Detections(boxes, candidates.scores[order], candidates.classes[order])
+    return Detections(boxes, candidates.scores[chosen], candidates.classes[chosen])
+
+
+def _format(head: YoloHead | BoxesHead) -> BoxFormat:
+    return head.format if isinstance(head, BoxesHead) else BoxFormat.CXCYWH
 
 
 def _candidates(
@@ -312,12 +309,12 @@ def _sigmoid(values: NDArray[Any]) -> Floats:
         return np.asarray(1 / (1 + np.exp(-values.astype(np.float64))))
 
 
-def _corners(boxes: Floats, formats: BoxFormat, last: float) -> Floats:
+def _corners(boxes: Floats, box_format: BoxFormat, last: float) -> Floats:
     """Return left, upper, right and lower edge; ``last`` is 1 where the last pixel counts."""
-    if formats is BoxFormat.XYXY:
+    if box_format is BoxFormat.XYXY:
         return boxes
     lower, size = boxes[:, :2], boxes[:, 2:]
-    if formats is BoxFormat.CXCYWH:
+    if box_format is BoxFormat.CXCYWH:
         return np.hstack([lower - size / 2, lower + size / 2 - last])
     return np.hstack([lower, lower + size - last])
 
@@ -329,12 +326,29 @@ def _clipped(corners: Floats, placement: Placement, last: float) -> Floats:
     return np.clip(corners, np.tile(lower, 2), np.tile(lower + size - last, 2))
 
 
+def _best(
+    corners: Floats, candidates: _Candidates, detector: Detector, last: float
+) -> NDArray[np.intp]:
+    """Return the places of the detections that are kept, the best first."""
+    order = np.argsort(-candidates.scores, kind="stable")
+    order = order[~np.isnan(corners[order]).any(axis=1)]
+    if detector.nms is not None:
+        classes = candidates.classes[order]
+        if detector.nms.classes is NmsClasses.TOGETHER:
+            classes = np.zeros_like(classes)
+        most = detector.max_detections
+        order = order[suppress(corners[order], classes, detector.nms.iou, most, last)]
+    return order[: detector.max_detections]
+
+
 def suppress(
     corners: Floats, classes: NDArray[np.int64], iou: float, most: int, last: float
 ) -> NDArray[np.intp]:
     """Choose boxes by greedy non-maximum suppression.
 
     A box goes where its intersection over union with a chosen one of its class exceeds ``iou``.
+    Boxes are compared in chunks, so that the work ends with the last box that is wanted; libraries
+    go through all of them, and none knows widths that count the last pixel.
 
     Args:
         corners: left, upper, right and lower edge, the best box first, shape (n, 4).
