@@ -37,6 +37,8 @@ CATEGORIES: Mapping[str, tuple[int, ...]] = {
 }
 """Ids of the classes of well-known detectors; COCO's are those of ``instances_val2017.json``."""
 
+_MAPPING = "a mapping of settings"
+
 PAD = 114
 SCORE_THRESHOLD = 0.001
 MAX_DETECTIONS = 100
@@ -149,12 +151,14 @@ class _Section:
     sees, because the file is refused.
     """
 
-    def __init__(self, value: Any, path: Path, problems: list[Problem]) -> None:
+    def __init__(
+        self, value: Any, path: Path, problems: list[Problem], expected: str = _MAPPING
+    ) -> None:
         self._path = path
         self._problems = problems
         self._values: Mapping[Any, Any] | None = value if isinstance(value, Mapping) else None
         if self._values is None:
-            self.report((), f"expected a mapping of settings, found {value!r}")
+            self.report((), f"expected {expected}, found {value!r}")
 
     def only(self, *fields: str) -> None:
         """Report keys that are none of these."""
@@ -179,23 +183,24 @@ class _Section:
                 self.report((name,), str(error))
         return cast(Value, default)
 
-    def section(self, name: str) -> _Section:
-        """Return a value as a section of its own."""
+    def section(self, name: str, expected: str = _MAPPING) -> _Section:
+        """Return a value as a section of its own; a missing one is reported once."""
         value = self.take(name, _anything)
-        found = self._values is not None and name in self._values
-        return self._inner(value, name) if found else _Section({}, self._path, [])
+        if self._values is None or name not in self._values:
+            return _Section({}, self._path, [])
+        return _Section(value, (*self._path, name), self._problems, expected)
 
     def sections(self, name: str) -> list[_Section]:
         """Return the entries of a list as sections of their own."""
-        entries = self.take(name, _entries) or ()
-        return [self._inner(entry, name, index) for index, entry in enumerate(entries)]
+        path = (*self._path, name)
+        return [
+            _Section(entry, (*path, index), self._problems)
+            for index, entry in enumerate(self.take(name, _entries) or ())
+        ]
 
     def report(self, path: Path, problem: str) -> None:
         """Collect a problem of the section or of something in it."""
         self._problems.append(((*self._path, *path), problem))
-
-    def _inner(self, value: Any, *path: str | int) -> _Section:
-        return _Section(value, (*self._path, *path), self._problems)
 
 
 def _read_config(config: _Section) -> ModelConfig:
@@ -258,7 +263,7 @@ def _read_head(head: _Section) -> YoloHead | BoxesHead:
     kind = head.take("type", _one_of(HeadType))
     if kind is HeadType.YOLO:
         head.only("type", "outputs")
-        return YoloHead(tuple(map(_read_grid, head.sections("outputs"))))
+        return _read_grids(head)
     if kind is None:
         return YoloHead(())
     head.only("type", "boxes", "scores", "labels", "format", "units")
@@ -271,15 +276,21 @@ def _read_head(head: _Section) -> YoloHead | BoxesHead:
     )
 
 
-def _read_grid(output: _Section) -> YoloOutput:
-    output.only("name", "anchors")
-    return YoloOutput(name=output.take("name", _text), anchors=output.take("anchors", _anchors))
+def _read_grids(head: _Section) -> YoloHead:
+    grids: list[YoloOutput] = []
+    for output in head.sections("outputs"):
+        output.only("name", "anchors")
+        grid = YoloOutput(output.take("name", _text), output.take("anchors", _anchors))
+        if grid.name and grid.name in (other.name for other in grids):
+            output.report(("name",), f"{grid.name!r} stands twice")
+        grids.append(grid)
+    return YoloHead(tuple(grids))
 
 
 def _read_nms(config: _Section) -> Nms | None:
     if config.raw("nms") == "none":
         return None
-    nms = config.section("nms")
+    nms = config.section("nms", f"{_MAPPING}, or none")
     nms.only("iou", "classes")
     return Nms(
         iou=nms.take("iou", _share),
@@ -373,7 +384,9 @@ def _categories(value: Any) -> tuple[int, ...]:
         return CATEGORIES[value]
     ids = _entries(value)
     if not all(isinstance(number, int) and not isinstance(number, bool) for number in ids):
-        raise ValueError(f"expected a name ({', '.join(CATEGORIES)}) or an id a class")
+        raise ValueError(
+            f"expected a name ({', '.join(CATEGORIES)}) or an id a class, found {value!r}"
+        )
     if len(set(ids)) < len(ids):
         raise ValueError("an id stands twice")
     return tuple(ids)
