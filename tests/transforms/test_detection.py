@@ -243,6 +243,11 @@ def test_of_equal_scores_the_earlier_box_is_the_better() -> None:
     for nms, expected in ((None, [4, 0, 4]), (Nms(0.5), [4, 0])):
         detections = detect(made, detector(nms=nms), whole(16, 16), BoxOffset.NONE)
         assert detections.boxes[:, 0].tolist() == expected
+    many = outputs(
+        [[x, 0, x + 1, 1] for x in range(50)], [[0.6 + x % 3 / 10, 0, 0] for x in range(50)]
+    )
+    detections = detect(many, DETECTOR, whole(64, 64), BoxOffset.NONE)
+    assert detections.boxes[:, 0].tolist() == sorted(range(50), key=lambda x: (-(x % 3), x))
 
 
 def test_suppression_starts_above_the_threshold_and_not_at_it() -> None:

@@ -246,6 +246,7 @@ def test_what_is_missing_is_told_once(text: str, messages: list[str]) -> None:
         ),
         (YOLO, "[10, 14]", "[10, 0]", "head.outputs[1].anchors: expected [width, height] in pixel"),
         (YOLO, "fine,", "coarse,", "head.outputs[1].name: 'coarse' stands twice"),
+        (YOLO, "letterbox}", "letterbox, pad: true}", "input.pad: expected a whole number from 0"),
         (YOLO, "  type: yolo\n", "", "head: 'type' is missing"),
         (YOLO, "{iou: 0.45}", "{}", "nms: 'iou' is missing"),
         (YOLO, "coco80", "[1, 2.5]", "categories: expected a name (coco80) or an id a class, foun"),

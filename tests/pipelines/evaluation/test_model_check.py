@@ -54,10 +54,15 @@ def declared(
 
 
 def convolutions(batch: int | str, size: tuple[int | str, int | str]) -> ModelProto:
-    """Two grids by strided convolutions, whose shapes the graph does not declare."""
+    """Two grids by strided convolutions, whose shapes the graph does not declare.
+
+    That of a step between is declared for another input, as in models that were given other
+    inputs after their export.
+    """
     weights = {"w16": np.ones((16, 3, 16, 16), np.float32), "w8": np.ones((8, 3, 8, 8), np.float32)}
     nodes = [
-        helper.make_node("Conv", ["image", "w16"], ["coarse"], strides=[16, 16]),
+        helper.make_node("Conv", ["image", "w16"], ["between"], strides=[16, 16]),
+        helper.make_node("Relu", ["between"], ["coarse"]),
         helper.make_node("Conv", ["image", "w8"], ["fine"], strides=[8, 8]),
     ]
     graph = helper.make_graph(
@@ -66,6 +71,7 @@ def convolutions(batch: int | str, size: tuple[int | str, int | str]) -> ModelPr
         [helper.make_tensor_value_info("image", FLOAT, [batch, 3, *size])],
         [helper.make_tensor_value_info(name, FLOAT, None) for name in ("coarse", "fine")],
         [numpy_helper.from_array(array, name) for name, array in weights.items()],
+        value_info=[helper.make_tensor_value_info("between", FLOAT, [1, 16, 9, 9])],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
@@ -202,12 +208,14 @@ def test_shapes_that_the_model_does_not_declare_are_inferred(
     assert [each.shape for each in given] == [(1, 16, 2, 4), (1, 8, 4, 8)]
 
 
-def test_grids_that_do_not_divide_the_input() -> None:
-    spec = dataclasses.replace(SPEC, height=36)
+@pytest.mark.parametrize(("height", "width"), [(36, 64), (33, 66)])
+def test_grids_that_do_not_divide_the_input(height: int, width: int) -> None:
+    spec = dataclasses.replace(SPEC, height=height, width=width)
     model = convolutions("N", ("height", "width"))
+    size = f"[{height}, {width}]"
     assert problems(dataclasses.replace(YOLO, input=spec), model, [1]) == [
-        "head.outputs[0]: a grid of 2 x 4 cells does not divide size [36, 64] into squares",
-        "head.outputs[1]: a grid of 4 x 8 cells does not divide size [36, 64] into squares",
+        f"head.outputs[0]: a grid of 2 x 4 cells does not divide size {size} into squares",
+        f"head.outputs[1]: a grid of 4 x 8 cells does not divide size {size} into squares",
     ]
 
 
