@@ -104,6 +104,38 @@ def _whole(width: int, height: int, resized: tuple[int, int], **changes: int) ->
     return Placement(**(fields | changes))
 
 
+def place_stretched(width: int, height: int, output: tuple[int, int]) -> Placement:
+    """Placement of the whole image at another width and height; the aspect is lost."""
+    return _whole(width, height, output)
+
+
+def place_letterbox(width: int, height: int, output: tuple[int, int], pad: int) -> Placement:
+    """Placement of the whole image, aspect kept, centered on a ground of gray.
+
+    Sides are rounded to the nearest pixel, and an odd remainder goes to the right and bottom.
+
+    Source: the letterbox of the YOLO family (Ultralytics ``LetterBox``, ``auto=False``).
+
+    Args:
+        width: of the image in pixels.
+        height: of the image in pixels.
+        output: width and height of the ground.
+        pad: its gray level, 0 to 255.
+    """
+    factor = min(output[0] / width, output[1] / height)
+    resized = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return _whole(
+        width,
+        height,
+        resized,
+        pad_left=(output[0] - resized[0]) // 2,
+        pad_top=(output[1] - resized[1]) // 2,
+        pad_value=pad,
+        output_width=output[0],
+        output_height=output[1],
+    )
+
+
 def _shorter_side(width: int, height: int, size: int) -> tuple[int, int]:
     """Size with the shorter side at ``size``; the longer is truncated, as torchvision does."""
     if width <= height:
@@ -260,9 +292,7 @@ class KeepRatio:
 class Letterbox:
     """The whole image, aspect kept, centered on a ``size`` x ``size`` ground of gray ``pad``.
 
-    Sides are rounded to the nearest pixel, and an odd remainder goes to the right and bottom.
-
-    Source: the letterbox of the YOLO family (Ultralytics ``LetterBox``, ``auto=False``).
+    See :func:`place_letterbox`.
     """
 
     rule: ClassVar[str] = "letterbox"
@@ -278,18 +308,7 @@ class Letterbox:
 
     def place(self, width: int, height: int, seed: int, key: str) -> Placement:
         """Return the placement for a decoded image of this size."""
-        factor = min(self.size / width, self.size / height)
-        resized = (max(1, round(width * factor)), max(1, round(height * factor)))
-        return _whole(
-            width,
-            height,
-            resized,
-            pad_left=(self.size - resized[0]) // 2,
-            pad_top=(self.size - resized[1]) // 2,
-            pad_value=self.pad,
-            output_width=self.size,
-            output_height=self.size,
-        )
+        return place_letterbox(width, height, (self.size, self.size), self.pad)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -24,10 +24,7 @@ from transforms.methods import (
     unknown_name,
 )
 from transforms.resizers import RESIZES
-
-Path = tuple[str | int, ...]
-Problem = tuple[Path, str]
-"""Where in the grid's document something is wrong, and what."""
+from transforms.yaml_file import Path, Problem, dotted_path
 
 AXES: Mapping[str, tuple[str, Mapping[str, Method[Any]]]] = {
     "decoders": ("decoder", DECODERS),
@@ -126,8 +123,7 @@ class Grid:
     def __post_init__(self) -> None:
         problems = grid_problems(self.document())
         if problems:
-            lines = (f"{dotted_path(path)}: {message}" for path, message in problems)
-            raise GridError("\n".join((f"grid {self.name!r}:", *lines)))
+            raise GridError("\n".join((f"grid {self.name!r}:", *_lines(problems))))
         for field, (kind, methods) in AXES.items():
             names = tuple(get_method(methods, kind, name).name for name in getattr(self, field))
             object.__setattr__(self, field, names)
@@ -211,7 +207,7 @@ def grid_from_document(document: Mapping[str, Any], name: str) -> Grid:
     """
     problems = grid_problems(document)
     if problems:
-        raise GridError("\n".join(f"{dotted_path(path)}: {message}" for path, message in problems))
+        raise GridError("\n".join(_lines(problems)))
     return Grid(
         name=document.get("name", name),
         decoders=tuple(document["decoders"]),
@@ -223,6 +219,10 @@ def grid_from_document(document: Mapping[str, Any], name: str) -> Grid:
         color_stage=ColorStage(document.get("color_stage", ColorStage.BEFORE_RESIZE.value)),
         seed=document.get("seed", 0),
     )
+
+
+def _lines(problems: Iterable[Problem]) -> Iterator[str]:
+    return (f"{dotted_path(path, 'grid')}: {message}" for path, message in problems)
 
 
 def grid_problems(document: Any) -> list[Problem]:
@@ -399,9 +399,3 @@ def _canonical(methods: Mapping[str, Method[Any]], name: object) -> str | None:
         return get_method(methods, "method", str(name)).name
     except ValueError:
         return None
-
-
-def dotted_path(path: Path) -> str:
-    """Return a path of the document as text: ``decoders[1]``, or ``grid`` for the whole."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".") or "grid"

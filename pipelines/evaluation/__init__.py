@@ -1,0 +1,1 @@
+"""``sysnoise evaluate``: a model run over a set, and its predictions."""

@@ -1,0 +1,392 @@
+"""What a model takes and gives, as its user writes it down: CONFIG.yaml."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar, cast
+
+import fsspec
+
+from pipelines.errors import UsageError
+from transforms.detection import (
+    BoxesHead,
+    BoxFormat,
+    BoxUnits,
+    Detector,
+    Nms,
+    NmsClasses,
+    YoloHead,
+    YoloOutput,
+)
+from transforms.methods import unknown_name
+from transforms.model_input import ChannelOrder, InputFit, InputSpec, InputType, Layout
+from transforms.yaml_file import Path, Problem, YamlError, read_yaml
+
+Value = TypeVar("Value")
+Choice = TypeVar("Choice", bound=Enum)
+Triple = tuple[float, float, float]
+
+_COCO_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+CATEGORIES: Mapping[str, tuple[int, ...]] = {
+    "coco80": tuple(number for number in range(1, 91) if number not in _COCO_GAPS),
+}
+"""Ids of the classes of well-known detectors; COCO's are those of ``instances_val2017.json``."""
+
+_MAPPING = "a mapping of settings"
+
+PAD = 114
+SCORE_THRESHOLD = 0.001
+MAX_DETECTIONS = 100
+
+
+class Task(Enum):
+    """What a model does."""
+
+    CLASSIFICATION = "classification"
+    DETECTION = "detection"
+
+
+class Background(Enum):
+    """Which of a classifier's classes is no class of the dataset."""
+
+    FIRST = "first"
+    NONE = "none"
+
+
+class HeadType(Enum):
+    """How a detector's outputs hold boxes."""
+
+    YOLO = "yolo"
+    BOXES = "boxes"
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """What becomes of a classifier's output.
+
+    Attributes:
+        output: its name, N x classes.
+        background: which class is left out; those behind it move up.
+    """
+
+    output: str
+    background: Background
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the outputs that are needed."""
+        return (self.output,)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a model takes and gives.
+
+    Attributes:
+        input: what it takes.
+        task: what becomes of its outputs.
+    """
+
+    input: InputSpec
+    task: Classifier | Detector
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the outputs that are needed."""
+        return self.task.names if isinstance(self.task, Classifier) else self.task.head.names
+
+    def document(self) -> dict[str, Any]:
+        """Return everything that decides predictions, JSON-compatible, for a fingerprint."""
+        text = json.dumps(dataclasses.asdict(self), default=lambda member: member.value)
+        return cast(dict[str, Any], json.loads(text))
+
+
+def load_config(path: str) -> ModelConfig:
+    """Read a config.
+
+    Args:
+        path: or fsspec URL of a YAML file.
+
+    Raises:
+        UsageError: no such file, or a bad one; all its problems are listed.
+    """
+    try:
+        with fsspec.open(path, "rt", encoding="utf-8") as opened:
+            text = opened.read()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"reading the config {path!r}: {error}") from error
+    return parse_config(text, path)
+
+
+def parse_config(text: str, origin: str) -> ModelConfig:
+    """Read a config.
+
+    Args:
+        text: YAML.
+        origin: where the text comes from, for the messages.
+
+    Raises:
+        UsageError: one message with all problems, each as ``origin:line:column: where: what``.
+    """
+    try:
+        file = read_yaml(text, origin)
+    except YamlError as error:
+        raise UsageError(str(error)) from error
+    problems = list(file.doubled)
+    config = _read_config(_Section(file.document, (), problems))
+    if problems:
+        raise UsageError("\n".join(file.located(problems, "config")))
+    return config
+
+
+class _Section:
+    """A mapping of the file whose values are taken one by one, while problems are collected.
+
+    What is taken with a problem is None, whatever its type says; it goes into a record that nobody
+    sees, because the file is refused.
+    """
+
+    def __init__(
+        self, value: Any, path: Path, problems: list[Problem], expected: str = _MAPPING
+    ) -> None:
+        self._path = path
+        self._problems = problems
+        self._values: Mapping[Any, Any] | None = value if isinstance(value, Mapping) else None
+        if self._values is None:
+            self.report((), f"expected {expected}, found {value!r}")
+
+    def only(self, *fields: str) -> None:
+        """Report keys that are none of these."""
+        for key in self._values or ():
+            if key not in fields:
+                self.report((str(key),), unknown_name("setting", key, fields))
+
+    def raw(self, name: str) -> Any:
+        """Return a value as it stands, or None."""
+        return None if self._values is None else self._values.get(name)
+
+    def take(self, name: str, read: Callable[[Any], Value], default: Value | None = None) -> Value:
+        """Return what ``read`` makes of a value; it raises ValueError where that is a wrong one."""
+        if self._values is None:
+            return cast(Value, None)
+        if name not in self._values and default is None:
+            self.report((), f"{name!r} is missing")
+        elif name in self._values:
+            try:
+                return read(self._values[name])
+            except ValueError as error:
+                self.report((name,), str(error))
+        return cast(Value, default)
+
+    def section(self, name: str, expected: str = _MAPPING) -> _Section:
+        """Return a value as a section of its own; a missing one is reported once."""
+        value = self.take(name, _anything)
+        if self._values is None or name not in self._values:
+            return _Section({}, self._path, [])
+        return _Section(value, (*self._path, name), self._problems, expected)
+
+    def sections(self, name: str) -> list[_Section]:
+        """Return the entries of a list as sections of their own."""
+        path = (*self._path, name)
+        return [
+            _Section(entry, (*path, index), self._problems)
+            for index, entry in enumerate(self.take(name, _entries) or ())
+        ]
+
+    def report(self, path: Path, problem: str) -> None:
+        """Collect a problem of the section or of something in it."""
+        self._problems.append(((*self._path, *path), problem))
+
+
+def _read_config(config: _Section) -> ModelConfig:
+    task = config.take("task", _one_of(Task))
+    spec = _read_input(config.section("input"))
+    if task is Task.CLASSIFICATION:
+        config.only("task", "input", "output", "background")
+        return ModelConfig(spec, _read_classifier(config))
+    if task is Task.DETECTION:
+        detector = ("head", "categories", "score_threshold", "nms", "max_detections")
+        config.only("task", "input", *detector)
+        return ModelConfig(spec, _read_detector(config))
+    return ModelConfig(spec, Classifier("", Background.NONE))
+
+
+def _read_input(section: _Section) -> InputSpec:
+    section.only("name", "size", "layout", "channels", "mean", "scale", "dtype", "fit", "pad")
+    kind = section.take("dtype", _one_of(InputType), InputType.FLOAT32)
+    fit = section.take("fit", _one_of(InputFit), InputFit.EXACT)
+    size = section.take("size", _size) or (0, 0)
+    if kind is InputType.UINT8:
+        for name in ("mean", "scale"):
+            if section.raw(name) is not None:
+                section.report((name,), "does not go with dtype uint8; leave it out")
+    if section.raw("pad") is not None and fit is not InputFit.LETTERBOX:
+        section.report(("pad",), "goes with fit letterbox only; leave it out")
+    plain = kind is InputType.UINT8
+    return InputSpec(
+        name=section.take("name", _text),
+        height=size[0],
+        width=size[1],
+        layout=section.take("layout", _one_of(Layout)),
+        channels=section.take("channels", _one_of(ChannelOrder)),
+        mean=(0, 0, 0) if plain else section.take("mean", _three_numbers),
+        scale=(1, 1, 1) if plain else section.take("scale", _three_divisors),
+        type=kind,
+        fit=fit,
+        pad=section.take("pad", _gray, PAD),
+    )
+
+
+def _read_classifier(config: _Section) -> Classifier:
+    return Classifier(
+        output=config.take("output", _text),
+        background=config.take("background", _one_of(Background), Background.NONE),
+    )
+
+
+def _read_detector(config: _Section) -> Detector:
+    return Detector(
+        head=_read_head(config.section("head")),
+        categories=config.take("categories", _categories),
+        score_threshold=config.take("score_threshold", _share, SCORE_THRESHOLD),
+        nms=_read_nms(config),
+        max_detections=config.take("max_detections", _whole_number, MAX_DETECTIONS),
+    )
+
+
+def _read_head(head: _Section) -> YoloHead | BoxesHead:
+    kind = head.take("type", _one_of(HeadType))
+    if kind is HeadType.YOLO:
+        head.only("type", "outputs")
+        return _read_grids(head)
+    if kind is None:
+        return YoloHead(())
+    head.only("type", "boxes", "scores", "labels", "format", "units")
+    return BoxesHead(
+        boxes=head.take("boxes", _text),
+        scores=head.take("scores", _text),
+        labels=head.take("labels", _text) if head.raw("labels") is not None else None,
+        format=head.take("format", _one_of(BoxFormat)),
+        units=head.take("units", _one_of(BoxUnits)),
+    )
+
+
+def _read_grids(head: _Section) -> YoloHead:
+    grids: list[YoloOutput] = []
+    for output in head.sections("outputs"):
+        output.only("name", "anchors")
+        grid = YoloOutput(output.take("name", _text), output.take("anchors", _anchors))
+        if grid.name and grid.name in (other.name for other in grids):
+            output.report(("name",), f"{grid.name!r} stands twice")
+        grids.append(grid)
+    return YoloHead(tuple(grids))
+
+
+def _read_nms(config: _Section) -> Nms | None:
+    if config.raw("nms") == "none":
+        return None
+    nms = config.section("nms", f"{_MAPPING}, or none")
+    nms.only("iou", "classes")
+    return Nms(
+        iou=nms.take("iou", _share),
+        classes=nms.take("classes", _one_of(NmsClasses), NmsClasses.SEPARATE),
+    )
+
+
+def _one_of(kind: type[Choice]) -> Callable[[Any], Choice]:
+    valid = {member.value: member for member in kind}
+
+    def read(value: Any) -> Choice:
+        if not isinstance(value, str) or value not in valid:
+            raise ValueError(unknown_name("choice", value, valid))
+        return valid[value]
+
+    return read
+
+
+def _anything(value: Any) -> Any:
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        hint = "; put it in quotes" if isinstance(value, int | float) else ""
+        raise ValueError(f"expected a text, found {value!r}{hint}")
+    return value
+
+
+def _entries(value: Any) -> list[Any]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"expected a list of at least one entry, found {value!r}")
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole_number(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"expected a whole number of at least 1, found {value!r}")
+    return value
+
+
+def _gray(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 255:
+        raise ValueError(f"expected a whole number from 0 to 255, found {value!r}")
+    return value
+
+
+def _share(value: Any) -> float:
+    if not _is_number(value) or not 0 <= value <= 1:
+        raise ValueError(f"expected a number from 0 to 1, found {value!r}")
+    return float(value)
+
+
+def _size(value: Any) -> tuple[int, int]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f"expected [height, width], found {value!r}")
+    return _whole_number(value[0]), _whole_number(value[1])
+
+
+def _three_numbers(value: Any) -> Triple:
+    numbers = value if isinstance(value, list) else [value] * 3
+    if len(numbers) != 3 or not all(map(_is_number, numbers)):
+        raise ValueError(f"expected a number, or three in the order of channels, found {value!r}")
+    return float(numbers[0]), float(numbers[1]), float(numbers[2])
+
+
+def _three_divisors(value: Any) -> Triple:
+    numbers = _three_numbers(value)
+    if 0 in numbers:
+        raise ValueError(f"levels are divided by it, so it cannot be 0, found {value!r}")
+    return numbers
+
+
+def _anchors(value: Any) -> tuple[tuple[float, float], ...]:
+    pairs = _entries(value)
+    for pair in pairs:
+        sizes = pair if isinstance(pair, list) and len(pair) == 2 else [0]
+        if not all(_is_number(number) and number > 0 for number in sizes):
+            raise ValueError(f"expected [width, height] in pixels of the input, found {pair!r}")
+    return tuple((float(width), float(height)) for width, height in pairs)
+
+
+def _categories(value: Any) -> tuple[int, ...]:
+    if isinstance(value, str):
+        if value not in CATEGORIES:
+            raise ValueError(unknown_name("categories", value, CATEGORIES))
+        return CATEGORIES[value]
+    ids = _entries(value)
+    if not all(isinstance(number, int) and not isinstance(number, bool) for number in ids):
+        raise ValueError(
+            f"expected a name ({', '.join(CATEGORIES)}) or an id a class, found {value!r}"
+        )
+    if len(set(ids)) < len(ids):
+        raise ValueError("an id stands twice")
+    return tuple(ids)

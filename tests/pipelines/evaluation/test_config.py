@@ -1,0 +1,263 @@
+"""CONFIG.yaml: what it may say, and how it is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import UsageError
+from pipelines.evaluation.config import (
+    CATEGORIES,
+    Background,
+    Classifier,
+    ModelConfig,
+    load_config,
+    parse_config,
+)
+from pipelines.photographs import COCO_CATEGORIES
+from transforms.detection import (
+    BoxesHead,
+    BoxFormat,
+    BoxUnits,
+    Detector,
+    Nms,
+    NmsClasses,
+    YoloHead,
+    YoloOutput,
+)
+from transforms.model_input import ChannelOrder, InputFit, InputSpec, InputType, Layout
+
+CLASSIFIER = """\
+task: classification
+input:
+  name: input
+  size: [224, 160]
+  layout: NCHW
+  channels: RGB
+  mean: [123.675, 116.28, 103.53]
+  scale: 127.5
+output: logits
+"""
+YOLO = """\
+task: detection
+input: {name: images, size: [416, 416], layout: NHWC, channels: BGR, dtype: uint8, fit: letterbox}
+head:
+  type: yolo
+  outputs:
+    - {name: coarse, anchors: [[81, 82], [135, 169.5]]}
+    - {name: fine, anchors: [[10, 14]]}
+categories: coco80
+nms: {iou: 0.45}
+"""
+BOXES = """\
+task: detection
+input: {name: x, size: [8, 8], layout: NCHW, channels: RGB, mean: 0, scale: 255, dtype: float16}
+head: {type: boxes, boxes: b, scores: s, labels: l, format: cxcywh, units: normalized}
+categories: [7, 3]
+score_threshold: 0.25
+nms: none
+max_detections: 300
+"""
+
+
+def error(text: str) -> str:
+    """Return the whole message with which a config is refused."""
+    with pytest.raises(UsageError) as caught:
+        parse_config(text, "my.yaml")
+    return str(caught.value)
+
+
+def test_classifier() -> None:
+    spec = InputSpec(
+        name="input",
+        height=224,
+        width=160,
+        layout=Layout.NCHW,
+        channels=ChannelOrder.RGB,
+        mean=(123.675, 116.28, 103.53),
+        scale=(127.5, 127.5, 127.5),
+        type=InputType.FLOAT32,
+        fit=InputFit.EXACT,
+        pad=114,
+    )
+    config = parse_config(CLASSIFIER, "my.yaml")
+    assert config == ModelConfig(spec, Classifier("logits", Background.NONE))
+    assert config.outputs == ("logits",)
+    with_background = parse_config(f"{CLASSIFIER}background: first\n", "my.yaml")
+    assert with_background.task == Classifier("logits", Background.FIRST)
+
+
+def test_detector_with_grids() -> None:
+    spec = InputSpec(
+        name="images",
+        height=416,
+        width=416,
+        layout=Layout.NHWC,
+        channels=ChannelOrder.BGR,
+        mean=(0, 0, 0),
+        scale=(1, 1, 1),
+        type=InputType.UINT8,
+        fit=InputFit.LETTERBOX,
+        pad=114,
+    )
+    grids = (
+        YoloOutput("coarse", ((81.0, 82.0), (135.0, 169.5))),
+        YoloOutput("fine", ((10.0, 14.0),)),
+    )
+    nms = Nms(0.45, NmsClasses.SEPARATE)
+    config = parse_config(YOLO, "my.yaml")
+    detector = Detector(YoloHead(grids), CATEGORIES["coco80"], 0.001, nms, 100)
+    assert config == ModelConfig(spec, detector)
+    assert config.outputs == ("coarse", "fine")
+
+
+def test_detector_with_boxes() -> None:
+    config = parse_config(BOXES, "my.yaml")
+    head = BoxesHead("b", "s", "l", BoxFormat.CXCYWH, BoxUnits.NORMALIZED)
+    assert config.task == Detector(head, (7, 3), 0.25, None, 300)
+    assert config.input.type is InputType.FLOAT16
+    assert config.outputs == ("b", "s", "l")
+    without_labels = parse_config(BOXES.replace("labels: l, ", ""), "my.yaml")
+    assert without_labels.outputs == ("b", "s")
+
+
+def test_ids_of_cocos_eighty_categories() -> None:
+    ids = CATEGORIES["coco80"]
+    assert len(ids) == 80
+    assert (ids[0], ids[11], ids[14], ids[79]) == (1, 13, 16, 90)
+    # Their places among the names of darknet's coco.names, from which detectors count.
+    places = {"person": 0, "boat": 8, "cat": 15, "cup": 41, "spoon": 44, "potted plant": 58}
+    assert {ids[places[name]]: name for name in places} == COCO_CATEGORIES
+
+
+def test_document_tells_configs_apart_and_is_json() -> None:
+    documents = []
+    for text in (CLASSIFIER, YOLO, BOXES):
+        config = parse_config(text, "my.yaml")
+        document = config.document()
+        assert json.loads(json.dumps(document)) == document
+        documents.append(document)
+        pad = dataclasses.replace(config, input=dataclasses.replace(config.input, pad=0))
+        documents.append(pad.document())
+    assert all(one != other for one in documents for other in documents if one is not other)
+
+
+def test_config_is_read_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.yaml"
+    path.write_text(YOLO, "utf-8")
+    assert load_config(str(path)) == parse_config(YOLO, "my.yaml")
+    path.write_text("task: [", "utf-8")
+    with pytest.raises(UsageError, match=r"model\.yaml:1:8: not valid YAML: "):
+        load_config(str(path))
+    with pytest.raises(UsageError, match=r"^reading the config '.*missing\.yaml': "):
+        load_config(str(tmp_path / "missing.yaml"))
+
+
+def test_all_problems_of_a_file_are_told_at_once_with_their_places() -> None:
+    text = """\
+# A config with many mistakes.
+task: detection
+input:
+  name: 564
+  size: [416]
+  layout: NCWH
+  mean: [1, 2]
+  scale: [1, 0, 1]
+  pad: 300
+  colour: RGB
+head:
+  type: yolo
+  outputs:
+    - {name: coarse, anchors: [[81, 82], [135]]}
+    - fine
+categories: coco
+nms: {iou: 45, classes: separate}
+max_detections: 10
+max_detections: 0
+output: logits
+"""
+    settings = "name, size, layout, channels, mean, scale, dtype, fit, pad"
+    fields = "task, input, head, categories, score_threshold, nms, max_detections"
+    assert error(text).splitlines() == [
+        "my.yaml:3:1: input: 'channels' is missing",
+        "my.yaml:4:3: input.name: expected a text, found 564; put it in quotes",
+        "my.yaml:5:3: input.size: expected [height, width], found [416]",
+        "my.yaml:6:3: input.layout: unknown choice 'NCWH' (did you mean 'NCHW'?); "
+        "valid: NCHW, NHWC",
+        "my.yaml:7:3: input.mean: expected a number, or three in the order of channels, "
+        "found [1, 2]",
+        "my.yaml:8:3: input.scale: levels are divided by it, so it cannot be 0, found [1, 0, 1]",
+        "my.yaml:9:3: input.pad: expected a whole number from 0 to 255, found 300",
+        "my.yaml:9:3: input.pad: goes with fit letterbox only; leave it out",
+        f"my.yaml:10:3: input.colour: unknown setting 'colour'; valid: {settings}",
+        "my.yaml:14:22: head.outputs[0].anchors: expected [width, height] in pixels of the input, "
+        "found [135]",
+        "my.yaml:15:7: head.outputs[1]: expected a mapping of settings, found 'fine'",
+        "my.yaml:16:1: categories: unknown categories 'coco' (did you mean 'coco80'?); "
+        "valid: coco80",
+        "my.yaml:17:7: nms.iou: expected a number from 0 to 1, found 45",
+        "my.yaml:19:1: max_detections: expected a whole number of at least 1, found 0",
+        "my.yaml:19:1: max_detections: is set twice",
+        f"my.yaml:20:1: output: unknown setting 'output'; valid: {fields}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        ("", ["1:1: config: expected a mapping of settings, found None"]),
+        ("[1]", ["1:1: config: expected a mapping of settings, found [1]"]),
+        ("task: {}", ["1:1: config: 'input' is missing", "1:1: task: unknown choice {}; valid: "]),
+        (
+            "task: detection\ninput: 7\nhead: {type: ssd}\nnms: 0.5\n",
+            [
+                "1:1: config: 'categories' is missing",
+                "2:1: input: expected a mapping of settings, found 7",
+                "3:8: head.type: unknown choice 'ssd'; valid: yolo, boxes",
+                "4:1: nms: expected a mapping of settings, or none, found 0.5",
+            ],
+        ),
+    ],
+)
+def test_what_is_missing_is_told_once(text: str, messages: list[str]) -> None:
+    lines = error(text).splitlines()
+    assert len(lines) == len(messages)
+    for line, message in zip(lines, messages, strict=True):
+        assert line.startswith(f"my.yaml:{message}")
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "message"),
+    [
+        (CLASSIFIER, "127.5", ".inf", "input.scale: expected a number, or three in the order of"),
+        (CLASSIFIER, "224", "yes", "input.size: expected a whole number of at least 1, found True"),
+        (CLASSIFIER, "logits", "''", "output: expected a text, found ''"),
+        (CLASSIFIER, "task: cl", "nms: none\ntask: cl", "nms: unknown setting 'nms'; valid: task,"),
+        (CLASSIFIER, "  scale: 127.5\n", "", "input: 'scale' is missing"),
+        (YOLO, "uint8,", "uint8, mean: 0,", "input.mean: does not go with dtype uint8; leave it"),
+        (
+            YOLO,
+            "[[10, 14]]",
+            "[]",
+            "head.outputs[1].anchors: expected a list of at least one entry",
+        ),
+        (YOLO, "[10, 14]", "[10, 0]", "head.outputs[1].anchors: expected [width, height] in pixel"),
+        (YOLO, "fine,", "coarse,", "head.outputs[1].name: 'coarse' stands twice"),
+        (YOLO, "letterbox}", "letterbox, pad: true}", "input.pad: expected a whole number from 0"),
+        (YOLO, "  type: yolo\n", "", "head: 'type' is missing"),
+        (YOLO, "{iou: 0.45}", "{}", "nms: 'iou' is missing"),
+        (YOLO, "coco80", "[1, 2.5]", "categories: expected a name (coco80) or an id a class, foun"),
+        (YOLO, "coco80", "[1, 1]", "categories: an id stands twice"),
+        (BOXES, "labels: l", "classes: l", "head.classes: unknown setting 'classes'"),
+        (BOXES, "0.25", "-1", "score_threshold: expected a number from 0 to 1, found -1"),
+        (BOXES, "cxcywh", "xyhw", "head.format: unknown choice 'xyhw' (did you mean 'xywh'?); va"),
+    ],
+)
+def test_one_problem(text: str, old: str, new: str, message: str) -> None:
+    assert text.count(old) == 1
+    found = error(text.replace(old, new))
+    assert "\n" not in found
+    assert f": {message}" in found
