@@ -1,0 +1,119 @@
+"""Upsampling inside a model with another interpolation (ONNX, operator Resize).
+
+An axis of length L becomes one of length N, scaled by s. The source coordinate of output x is
+(x + 0.5) / s - 0.5 with ``half_pixel``, x (L - 1) / (N - 1) with ``align_corners`` and x / s with
+``asymmetric``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx
+
+from transforms.errors import ModelNoiseError
+from transforms.model.graph import (
+    Shape,
+    Shapes,
+    attributes_of,
+    copy_of,
+    infer_shapes,
+    label,
+    nodes_of,
+    opset_of,
+    replace_attributes,
+)
+
+_FIRST_OPSET = 11
+"""In which Resize has a coordinate transformation."""
+
+_DEFAULTS = {
+    "mode": "nearest",
+    "coordinate_transformation_mode": "half_pixel",
+    "nearest_mode": "round_prefer_floor",
+}
+
+_REPLACED = (*_DEFAULTS, "antialias", "cubic_coeff_a", "exclude_outside", "extrapolation_value")
+"""Attributes that belong to the interpolation; the others say what is resized, and stay."""
+
+
+def interpolation(mode: str, transformation: str) -> dict[str, str]:
+    """Return the attributes of Resize for an interpolation.
+
+    Nearest takes the source pixel as frameworks do: with ``asymmetric`` rounded down, as PyTorch's
+    ``nearest`` and darknet; otherwise to the nearest with halves up, as PyTorch's ``nearest-exact``
+    and TensorFlow.
+
+    Args:
+        mode: ``linear`` or ``nearest``.
+        transformation: ``half_pixel``, ``align_corners`` or ``asymmetric``.
+    """
+    attributes = {"mode": mode, "coordinate_transformation_mode": transformation}
+    if mode == "nearest":
+        rounding = "floor" if transformation == "asymmetric" else "round_prefer_ceil"
+        attributes["nearest_mode"] = rounding
+    return attributes
+
+
+def upsample(
+    model: onnx.ModelProto, input_shape: Shape, attributes: Mapping[str, str]
+) -> onnx.ModelProto:
+    """Interpolate otherwise wherever the model enlarges height or width.
+
+    Resize nodes that shrink an axis, or change none, stay as they are.
+
+    Args:
+        model: with one input.
+        input_shape: of a batch of one.
+        attributes: see :func:`interpolation`.
+
+    Returns:
+        The changed model; the model itself where no node enlarges, or all do so already in this
+        way.
+
+    Raises:
+        ModelNoiseError: a node that enlarges something other than the last two of four axes, that
+            crops, whose shapes cannot be inferred, or of an opset before 11.
+    """
+    shapes = infer_shapes(model, input_shape)
+    changed = copy_of(model)
+    different = False
+    for node in nodes_of(changed, "Resize", "Upsample"):
+        if not _enlarges(node, shapes):
+            continue
+        _refuse_unlike(node, shapes, opset_of(model))
+        if not _is_already(node, attributes):
+            replace_attributes(node, _REPLACED, **attributes)
+            different = True
+    return changed if different else model
+
+
+def _enlarges(node: onnx.NodeProto, shapes: Shapes) -> bool:
+    if not {node.input[0], node.output[0]} <= shapes.keys():
+        raise ModelNoiseError(f"{label(node)}: the shape of its input or result cannot be inferred")
+    old, new = shapes[node.input[0]], shapes[node.output[0]]
+    return old != new and all(was <= now for was, now in zip(old, new, strict=True))
+
+
+def _refuse_unlike(node: onnx.NodeProto, shapes: Shapes, opset: int) -> None:
+    """Refuse a node that is not an upsampling of images, channels first, as of opset 11."""
+    old, new = shapes[node.input[0]], shapes[node.output[0]]
+    if len(old) != 4 or old[:2] != new[:2]:
+        raise ModelNoiseError(
+            f"{label(node)} enlarges {old} to {new}; only the last two of four axes may change"
+        )
+    if opset < _FIRST_OPSET:
+        raise ModelNoiseError(
+            f"{label(node)}: opset {opset} has no coordinate transformation; convert the model to "
+            f"opset {_FIRST_OPSET} or later with onnx.version_converter"
+        )
+    if attributes_of(node).get("coordinate_transformation_mode") == "tf_crop_and_resize":
+        raise ModelNoiseError(f"{label(node)} crops, which no other interpolation does")
+
+
+def _is_already(node: onnx.NodeProto, attributes: Mapping[str, str]) -> bool:
+    given = {**_DEFAULTS, **attributes_of(node)}
+    # The two differ only where the result has one pixel along an axis.
+    if given["coordinate_transformation_mode"] == "pytorch_half_pixel":
+        given["coordinate_transformation_mode"] = "half_pixel"
+    return all(given[name] == value for name, value in attributes.items())
