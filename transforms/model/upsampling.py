@@ -7,7 +7,9 @@ An axis of length L becomes one of length N, scaled by s. The source coordinate 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from fractions import Fraction
 
 import onnx
 
@@ -32,6 +34,20 @@ _DEFAULTS = {
     "coordinate_transformation_mode": "half_pixel",
     "nearest_mode": "round_prefer_floor",
 }
+
+_HALF = Fraction(1, 2)
+_COORDINATES: dict[str, Callable[[int, int, int], Fraction]] = {
+    "half_pixel": lambda x, length, result: (x + _HALF) * length / result - _HALF,
+    "align_corners": lambda x, length, result: Fraction(x * (length - 1), max(result - 1, 1)),
+    "asymmetric": lambda x, length, result: Fraction(x * length, result),
+}
+_ROUNDINGS: dict[str, Callable[[Fraction], int]] = {
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "round_prefer_floor": lambda coordinate: math.ceil(coordinate - _HALF),
+    "round_prefer_ceil": lambda coordinate: math.floor(coordinate + _HALF),
+}
+"""Those of ``nearest_mode``; halves go the way that the name says."""
 
 _REPLACED = (*_DEFAULTS, "antialias", "cubic_coeff_a", "exclude_outside", "extrapolation_value")
 """Attributes that belong to the interpolation; the others say what is resized, and stay."""
@@ -69,7 +85,7 @@ def upsample(
 
     Returns:
         The changed model; the model itself where no node enlarges, or all do so already in this
-        way.
+        way, or nearest by whole factors with the same source for every pixel.
 
     Raises:
         ModelNoiseError: a node that enlarges something other than the last two of four axes, that
@@ -82,7 +98,8 @@ def upsample(
         if not _enlarges(node, shapes):
             continue
         _refuse_unlike(node, shapes, opset_of(model))
-        if not _is_already(node, attributes):
+        old, new = shapes[node.input[0]], shapes[node.output[0]]
+        if not _gives_the_same(_interpolation_of(node), attributes, old[2:], new[2:]):
             replace_attributes(node, _REPLACED, **attributes)
             different = True
     return changed if different else model
@@ -111,9 +128,33 @@ def _refuse_unlike(node: onnx.NodeProto, shapes: Shapes, opset: int) -> None:
         raise ModelNoiseError(f"{label(node)} crops, which no other interpolation does")
 
 
-def _is_already(node: onnx.NodeProto, attributes: Mapping[str, str]) -> bool:
-    given = {**_DEFAULTS, **attributes_of(node)}
+def _interpolation_of(node: onnx.NodeProto) -> dict[str, str]:
+    attributes = {**_DEFAULTS, **attributes_of(node)}
     # The two differ only where the result has one pixel along an axis.
-    if given["coordinate_transformation_mode"] == "pytorch_half_pixel":
-        given["coordinate_transformation_mode"] = "half_pixel"
-    return all(given[name] == value for name, value in attributes.items())
+    if attributes["coordinate_transformation_mode"] == "pytorch_half_pixel":
+        attributes["coordinate_transformation_mode"] = "half_pixel"
+    return {name: attributes[name] for name in _DEFAULTS}
+
+
+def _gives_the_same(
+    given: Mapping[str, str], wanted: Mapping[str, str], old: Shape, new: Shape
+) -> bool:
+    """Whether two interpolations of images of one size to another are the same."""
+    if all(given[name] == value for name, value in wanted.items()):
+        return True
+    both_nearest = given["mode"] == wanted["mode"] == "nearest"
+    if not both_nearest or given["coordinate_transformation_mode"] not in _COORDINATES:
+        return False
+    return all(
+        # Where a factor is not whole, the runtime's rounding of coordinates decides.
+        result % length == 0 and _sources(given, length, result) == _sources(wanted, length, result)
+        for length, result in zip(old, new, strict=True)
+    )
+
+
+def _sources(attributes: Mapping[str, str], length: int, result: int) -> list[int]:
+    """Return the source of each pixel along an axis, interpolated by the nearest."""
+    coordinate = _COORDINATES[attributes["coordinate_transformation_mode"]]
+    rounding = _ROUNDINGS[attributes["nearest_mode"]]
+    found = [rounding(coordinate(x, length, result)) for x in range(result)]
+    return [min(max(each, 0), length - 1) for each in found]
