@@ -38,6 +38,7 @@ def half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     if not rounded:
         return model
     changed = copy_of(model)
+    changed.ir_version = max(changed.ir_version, 4)  # The first with weights that are not inputs.
     graph = changed.graph
     image = input_of(changed).name
     nodes = list(_stored_as_half(graph, rounded))
@@ -82,7 +83,7 @@ def _stored_as_half(graph: onnx.GraphProto, rounded: set[str]) -> Iterator[NodeP
             name = weight.name
             weight.CopyFrom(_half(weight, f"{name}/half"))
             yield _cast(f"{name}/half", name, TensorProto.FLOAT)
-    # Up to IR version 3, the weights are listed among the inputs.
+    # Up to IR version 3, weights are listed among the inputs.
     inputs = [each for each in graph.input if each.name not in stored]
     del graph.input[:]
     graph.input.extend(inputs)
