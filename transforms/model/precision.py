@@ -26,7 +26,7 @@ def half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     Weights are stored as float16. Input and output stay float32, with values that float16 has.
     Finite weights beyond its range become its largest value, as converters do; activations become
     infinite, as in the arithmetic. Scales of Resize, and what computes them, stay exact. Graphs
-    inside of nodes (If, Loop) stay as they are.
+    inside of nodes (If, Loop), and tensors whose type cannot be inferred, stay as they are.
 
     Args:
         model: with one input.
@@ -70,6 +70,7 @@ def _exact_tensors(model: onnx.ModelProto) -> set[str]:
     """
     exact = {name for node in nodes_of(model, "Resize", "Upsample") for name in node.input[1:]}
     for node in reversed(model.graph.node):
+        exact.discard("")  # The name of what a node leaves out.
         if node.op_type not in ("Shape", "Size") and not exact.isdisjoint(node.output):
             exact.update(node.input)
     return exact

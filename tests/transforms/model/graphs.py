@@ -21,8 +21,8 @@ NONE = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
 
 def node(kind: str, inputs: str, outputs: str, name: str = "", **attributes: Any) -> onnx.NodeProto:
     """A node with inputs and outputs separated by blanks; ``-`` for one that is left out."""
-    read = [each.replace("-", "") for each in inputs.split()]
-    return helper.make_node(kind, read, outputs.split(), name=name, **attributes)
+    read, written = ([each.replace("-", "") for each in text.split()] for text in (inputs, outputs))
+    return helper.make_node(kind, read, written, name=name, **attributes)
 
 
 def model_of(

@@ -128,6 +128,15 @@ def test_scales_of_resize_stay_exact() -> None:
     assert np.array_equal(found, half(run(model, x)[0]))
 
 
+def test_what_nodes_leave_out_is_no_scale() -> None:
+    """Resize has no region here, and Dropout no mask; neither has a name."""
+    nodes = [node("Mul", "x w", "p"), node("Dropout", "p", "d -"), node("Resize", "d - s", "y")]
+    weights = {"w": floats(0.1), "s": floats(1, 1, 2, 2)}
+    x = noise(1, 1, 4, 4)
+    (found,) = run(half_precision(model_of(nodes, [1, 1, 4, 4], weights)), x)
+    assert np.array_equal(found, (half(x) * half(floats(0.1))).repeat(2, 2).repeat(2, 3))
+
+
 @pytest.mark.parametrize("opset", [9, 10])
 def test_scales_of_old_upsampling_stay_exact(opset: int) -> None:
     kind = {9: "Upsample", 10: "Resize"}[opset]
