@@ -86,6 +86,8 @@ def ceil_mode(model: onnx.ModelProto, input_shape: Shape) -> onnx.ModelProto:
         _make_padding_explicit(pool, _input_size(pool, before))
     shapes, grown = before, list[onnx.NodeProto]()
     for pool in pools:
+        if pool.input[0] not in shapes:  # All pools before it are done, and something misfits.
+            _refuse_misfits(changed, before, shapes, grown)
         windows, size = _windows(pool), _input_size(pool, shapes)
         counts = tuple(each.ceil(length) for each, length in zip(windows, size, strict=True))
         if counts == tuple(each.floor(length) for each, length in zip(windows, size, strict=True)):
@@ -99,7 +101,7 @@ def ceil_mode(model: onnx.ModelProto, input_shape: Shape) -> onnx.ModelProto:
         grown.append(pool)
         shapes = infer_shapes(changed, input_shape)
         _check_inferred(pool, counts, shapes)
-        _refuse_misfits(changed, before, shapes, grown)
+    _refuse_misfits(changed, before, shapes, grown)
     return _declare(changed, before, shapes) if grown else model
 
 

@@ -227,6 +227,28 @@ def test_a_node_that_cannot_follow_is_named(
     assert str(caught.value) == message
 
 
+def test_branches_that_grow_alike_fit() -> None:
+    nodes = [
+        pool("x", "a"),
+        pool("x", "b", kernel_shape=[3, 3], pads=[0, 0, 1, 1]),
+        node("Concat", "a b", "c", axis=1),
+        pool("c", "y", strides=[3, 3]),
+    ]
+    x = noise(1, 2, 13, 13)
+    changed = ceil_mode(model_of(nodes, [1, 2, 13, 13]), x.shape)
+    sides = [pooled(x, (2, 2), (2, 2)), pooled(x, (3, 3), (2, 2), (0, 0, 1, 1))]
+    expected = pooled(np.concatenate(sides, 1), (2, 2), (3, 3))
+    assert expected.shape == (1, 4, 3, 3)
+    assert np.array_equal(run(changed, x)[0], expected)
+
+
+def test_a_misfit_before_another_pool_is_named() -> None:
+    nodes = [*BRANCH, node("Add", "p c", "s", "add"), pool("s", "y", "last")]
+    model = model_of(nodes, [1, 2, 7, 7], KERNEL)
+    with pytest.raises(ModelNoiseError, match=r"^Add 'add' cannot take the new shapes: "):
+        ceil_mode(model, (1, 2, 7, 7))
+
+
 def test_only_pools_before_the_node_are_named() -> None:
     nodes = [
         pool("x", "other", "beside"),
