@@ -49,8 +49,8 @@ setup(
         "demo": ["scikit-image>=0.25,<1", "scikit-learn>=1.6,<2"],
         "evaluate": [
             "faster-coco-eval>=1.8,<2",
-            "onnx>=1.18,<2",
-            "onnxruntime>=1.22,<2",
+            "onnx>=1.22,<2",
+            "onnxruntime>=1.31,<2",
             "protobuf<7",
         ],
         "report": ["matplotlib>=3.9,<4"],

@@ -12,6 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CODECS = ("PIL", "av", "cv2", "imagecodecs", "simplejpeg")
+ONNX = {"onnx", "onnxruntime"}
+ONNX_FOLDERS = ("transforms/model/", "pipelines/evaluation/")
+"""Whose modules may import ONNX; the extra ``evaluate`` brings it."""
 
 
 def imported(package: str) -> Iterator[tuple[Path, str]]:
@@ -60,7 +63,20 @@ def loaded_by(statement: str) -> set[str]:
     ],
 )
 def test_reading_loads_neither_beam_nor_codecs(statement: str) -> None:
-    assert loaded_by(statement).isdisjoint({"apache_beam", *CODECS})
+    assert loaded_by(statement).isdisjoint({"apache_beam", *CODECS, *ONNX})
+
+
+def test_only_the_evaluation_imports_onnx() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for package in ("transforms", "manifests", "pipelines")
+        for path, name in imported(package)
+        if name in ONNX
+    }
+    assert "transforms/model/noises.py" in found
+    # Where versions are read, the import stands in the functions that do.
+    found.remove("transforms/builds.py")
+    assert [path for path in found if not path.startswith(ONNX_FOLDERS)] == []
 
 
 def test_online_use_loads_no_beam() -> None:

@@ -122,6 +122,25 @@ def dali_build() -> Build:
     }
 
 
+def onnx_build() -> Build:
+    """Version of onnx."""
+    import onnx
+
+    return {"version": onnx.__version__}
+
+
+def onnxruntime_build() -> Build:
+    """Versions of ONNX Runtime and onnx, and the CPU features, which choose its kernels."""
+    import onnx
+    import onnxruntime
+
+    return {
+        "version": onnxruntime.__version__,
+        "onnx": onnx.__version__,
+        "cpu_features": list(cpu_features()),
+    }
+
+
 BUILDS: dict[str, Callable[[], Build]] = {
     "pillow": pillow_build,
     "opencv": opencv_build,
@@ -132,6 +151,8 @@ BUILDS: dict[str, Callable[[], Build]] = {
     "imagecodecs": imagecodecs_build,
     "jpeglib": jpeglib_build,
     "dali": dali_build,
+    "onnx": onnx_build,
+    "onnxruntime": onnxruntime_build,
 }
 
 IMPORT_NAMES = {
@@ -144,6 +165,8 @@ IMPORT_NAMES = {
     "imagecodecs": "imagecodecs",
     "jpeglib": "jpeglib",
     "dali": "nvidia.dali",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
 }
 """The Python module of each library of :data:`BUILDS`."""
 

@@ -1,4 +1,4 @@
-"""Errors of grids, and what libraries say in theirs; in a module that loads no codec."""
+"""Errors of grids and models, and what libraries say in theirs; in a module that loads no codec."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ class MissingExtraError(GridError):
     def __init__(self, message: str, extras: tuple[str, ...]) -> None:
         super().__init__(message)
         self.extras = extras
+
+
+class ModelNoiseError(Exception):
+    """A model that cannot be changed as asked; where a node is in the way, the message names it."""
 
 
 def plain_message(error: Exception) -> str:

@@ -37,6 +37,8 @@ PACKAGES = {
     "pyav": "av",
     "numpy": "numpy",
     "imagecodecs": "imagecodecs",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
 }
 
 

@@ -1,0 +1,118 @@
+"""What the noises ask of an ONNX graph: its nodes, their attributes, the shapes of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import onnx
+from onnx import TypeProto, helper
+
+from transforms.errors import ModelNoiseError
+
+Shape = tuple[int, ...]
+Shapes = dict[str, Shape]
+"""By the name of the tensor."""
+
+
+def copy_of(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy that shares nothing with the model."""
+    copied = onnx.ModelProto()
+    copied.CopyFrom(model)
+    return copied
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """Return the version of ONNX's own operators that the model is written in."""
+    return max(int(each.version) for each in model.opset_import if each.domain in ("", "ai.onnx"))
+
+
+def nodes_of(model: onnx.ModelProto, *types: str) -> Iterator[onnx.NodeProto]:
+    """Yield the nodes of ONNX's own operators of these types; those of the main graph, in order."""
+    for node in model.graph.node:
+        if node.op_type in types and node.domain in ("", "ai.onnx"):
+            yield node
+
+
+def label(node: onnx.NodeProto) -> str:
+    """Return the node's type and name, or its outputs where it has no name."""
+    return f"{node.op_type} {node.name!r}" if node.name else f"{node.op_type} of {_quoted(node)}"
+
+
+def _quoted(node: onnx.NodeProto) -> str:
+    return ", ".join(repr(name) for name in node.output if name)
+
+
+def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
+    """Return the attributes that the node gives, by name; texts as ``str``."""
+    values = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+    return {k: v.decode() if isinstance(v, bytes) else v for k, v in values.items()}
+
+
+def replace_attributes(node: onnx.NodeProto, removed: Iterable[str], **added: Any) -> None:
+    """Take attributes off a node and give it others, in place."""
+    gone = {*removed, *added}
+    kept = [each for each in node.attribute if each.name not in gone]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in added.items())
+
+
+def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
+    """Return the model's one input.
+
+    Raises:
+        ModelNoiseError: it has none, or several.
+    """
+    # Up to IR version 3, the weights are listed among the inputs.
+    weights = {each.name for each in model.graph.initializer}
+    inputs: list[onnx.ValueInfoProto]
+    inputs = [each for each in model.graph.input if each.name not in weights]
+    if len(inputs) != 1:
+        names = ", ".join(repr(each.name) for each in inputs) or "none"
+        raise ModelNoiseError(f"a model with one input is needed; this one's inputs: {names}")
+    return inputs[0]
+
+
+def infer_shapes(model: onnx.ModelProto, input_shape: Shape) -> Shapes:
+    """Return the shapes of all tensors that ONNX's shape inference finds.
+
+    What the model says of its own intermediate and output shapes is not believed.
+
+    Args:
+        model: with one input.
+        input_shape: stands in for those sizes of the input that the model leaves open.
+
+    Raises:
+        ModelNoiseError: the input has another number of axes.
+    """
+    fixed = copy_of(model)
+    tensor = input_of(fixed).type.tensor_type
+    if len(tensor.shape.dim) != len(input_shape):
+        raise ModelNoiseError(
+            f"input {input_of(model).name!r} has {len(tensor.shape.dim)} axes, "
+            f"but the shape {input_shape} was given"
+        )
+    for dimension, size in zip(tensor.shape.dim, input_shape, strict=True):
+        if not dimension.HasField("dim_value"):
+            dimension.dim_value = size
+    del fixed.graph.value_info[:]
+    for output in fixed.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    graph = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
+    shapes: Shapes = {each.name: tuple(each.dims) for each in graph.initializer}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        shape = _known_shape(value.type)
+        if shape is not None:
+            shapes[value.name] = shape
+    return shapes
+
+
+def _known_shape(kind: TypeProto) -> Shape | None:
+    """Return the shape of a tensor; None where a size or the number of axes is open."""
+    if not kind.tensor_type.HasField("shape"):
+        return None
+    dimensions = kind.tensor_type.shape.dim
+    if not all(each.HasField("dim_value") for each in dimensions):
+        return None
+    return tuple(each.dim_value for each in dimensions)

@@ -1,0 +1,127 @@
+"""INT8: ONNX Runtime's static post-training quantization, as QuantizeLinear and DequantizeLinear.
+
+Ranges are the smallest and largest values over the calibration (MinMax). Weights are int8 and
+symmetric, as its CPU kernels and its quantization per channel want them; activations are int8 and
+symmetric (zero point 0), or uint8 and asymmetric, which its documentation recommends for x64.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from enum import Enum
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from transforms.errors import ModelNoiseError
+from transforms.model.graph import input_of, nodes_of, opset_of
+
+Calibration = Callable[[], Iterator[NDArray[np.float32]]]
+"""Yields input tensors, one batch each; the same ones at each call."""
+
+_FIRST_OPSET = 13
+"""In which QuantizeLinear has an axis."""
+
+
+class Activations(Enum):
+    """How activations are quantized."""
+
+    SYMMETRIC = "int8, symmetric"
+    ASYMMETRIC = "uint8, asymmetric"
+
+
+class Weights(Enum):
+    """How many scales a weight has."""
+
+    PER_TENSOR = "int8, symmetric, per tensor"
+    PER_CHANNEL = "int8, symmetric, per channel"
+
+
+def quantize(
+    model: onnx.ModelProto,
+    calibration: Calibration,
+    activations: Activations,
+    weights: Weights,
+) -> onnx.ModelProto:
+    """Quantize weights and activations to eight bits; input and output stay float32.
+
+    The model is first simplified as ONNX Runtime's documentation asks (constants folded, batch
+    normalization fused into convolutions). Weights use all eight bits on every CPU (its
+    ``reduce_range`` is off), so that the result does not depend on the machine. On x64 CPUs without
+    VNNI, its fast kernels can overflow; sessions there need ``session.x64quantprecision``.
+
+    The same model, calibration and versions give the same bytes. The library works on files, for
+    which a temporary folder serves.
+
+    Args:
+        model: with one input, of opset 13 or later.
+        calibration: see :data:`Calibration`.
+        activations: how they are quantized.
+        weights: likewise.
+
+    Returns:
+        The changed model; the model itself where the library finds nothing to quantize.
+
+    Raises:
+        ModelNoiseError: the opset is older, or the calibration is empty.
+    """
+    if opset_of(model) < _FIRST_OPSET:
+        raise ModelNoiseError(
+            f"int8 needs opset {_FIRST_OPSET} or later, and the model is of opset "
+            f"{opset_of(model)}; convert it with onnx.version_converter"
+        )
+    batches = calibration()
+    first = next(batches, None)
+    if first is None:
+        raise ModelNoiseError("int8 needs calibration, and there is no sample for it")
+    reader = _Reader(input_of(model).name, itertools.chain([first], batches))
+    with tempfile.TemporaryDirectory(prefix="sysnoise-") as folder:
+        given, prepared, result = (os.path.join(folder, f"{n}.onnx") for n in "123")
+        # The library changes a model that it is given itself.
+        onnx.save(model, given)
+        quant_pre_process(given, prepared, skip_symbolic_shape=True)
+        _quantize_file(prepared, result, reader, activations, weights)
+        changed = onnx.load(result)
+    return changed if any(nodes_of(changed, "QuantizeLinear")) else model
+
+
+def _quantize_file(
+    source: str, result: str, reader: _Reader, activations: Activations, weights: Weights
+) -> None:
+    symmetric = activations is Activations.SYMMETRIC
+    quantize_static(
+        source,
+        result,
+        reader,
+        quant_format=QuantFormat.QDQ,
+        per_channel=weights is Weights.PER_CHANNEL,
+        reduce_range=False,
+        activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=CalibrationMethod.MinMax,
+        extra_options={"ActivationSymmetric": symmetric, "WeightSymmetric": True},
+    )
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    """The library's interface to a calibration."""
+
+    def __init__(self, name: str, batches: Iterator[NDArray[np.float32]]) -> None:
+        self.name = name
+        self.batches = batches
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        batch = next(self.batches, None)
+        return None if batch is None else {self.name: batch}

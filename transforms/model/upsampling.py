@@ -1,0 +1,160 @@
+"""Upsampling inside a model with another interpolation (ONNX, operator Resize).
+
+An axis of length L becomes one of length N, scaled by s. The source coordinate of output x is
+(x + 0.5) / s - 0.5 with ``half_pixel``, x (L - 1) / (N - 1) with ``align_corners`` and x / s with
+``asymmetric``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+
+import onnx
+
+from transforms.errors import ModelNoiseError
+from transforms.model.graph import (
+    Shape,
+    Shapes,
+    attributes_of,
+    copy_of,
+    infer_shapes,
+    label,
+    nodes_of,
+    opset_of,
+    replace_attributes,
+)
+
+_FIRST_OPSET = 11
+"""In which Resize has a coordinate transformation."""
+
+_DEFAULTS = {
+    "mode": "nearest",
+    "coordinate_transformation_mode": "half_pixel",
+    "nearest_mode": "round_prefer_floor",
+}
+
+_HALF = Fraction(1, 2)
+_COORDINATES: dict[str, Callable[[int, int, int], Fraction]] = {
+    "half_pixel": lambda x, length, result: (x + _HALF) * length / result - _HALF,
+    "align_corners": lambda x, length, result: Fraction(x * (length - 1), max(result - 1, 1)),
+    "asymmetric": lambda x, length, result: Fraction(x * length, result),
+}
+_ROUNDINGS: dict[str, Callable[[Fraction], int]] = {
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "round_prefer_floor": lambda coordinate: math.ceil(coordinate - _HALF),
+    "round_prefer_ceil": lambda coordinate: math.floor(coordinate + _HALF),
+}
+"""Those of ``nearest_mode``; halves go the way that the name says."""
+
+_REPLACED = (*_DEFAULTS, "antialias", "cubic_coeff_a", "exclude_outside", "extrapolation_value")
+"""Attributes that belong to the interpolation; the others say what is resized, and stay."""
+
+
+def interpolation(mode: str, transformation: str) -> dict[str, str]:
+    """Return the attributes of Resize for an interpolation.
+
+    Nearest takes the source pixel as frameworks do: with ``asymmetric`` rounded down, as PyTorch's
+    ``nearest`` and darknet; otherwise to the nearest with halves up, as PyTorch's ``nearest-exact``
+    and TensorFlow.
+
+    Args:
+        mode: ``linear`` or ``nearest``.
+        transformation: ``half_pixel``, ``align_corners`` or ``asymmetric``.
+    """
+    attributes = {"mode": mode, "coordinate_transformation_mode": transformation}
+    if mode == "nearest":
+        rounding = "floor" if transformation == "asymmetric" else "round_prefer_ceil"
+        attributes["nearest_mode"] = rounding
+    return attributes
+
+
+def upsample(
+    model: onnx.ModelProto, input_shape: Shape, attributes: Mapping[str, str]
+) -> onnx.ModelProto:
+    """Interpolate otherwise wherever the model enlarges height or width.
+
+    Resize nodes that shrink an axis, or change none, stay as they are.
+
+    Args:
+        model: with one input.
+        input_shape: of a batch of one.
+        attributes: see :func:`interpolation`.
+
+    Returns:
+        The changed model; the model itself where no node enlarges, or all do so already in this
+        way, or nearest by whole factors with the same source for every pixel.
+
+    Raises:
+        ModelNoiseError: a node that enlarges something other than the last two of four axes, that
+            crops, whose shapes cannot be inferred, or of an opset before 11.
+    """
+    shapes = infer_shapes(model, input_shape)
+    changed = copy_of(model)
+    different = False
+    for node in nodes_of(changed, "Resize", "Upsample"):
+        if not _enlarges(node, shapes):
+            continue
+        _refuse_unlike(node, shapes, opset_of(model))
+        old, new = shapes[node.input[0]], shapes[node.output[0]]
+        if not _gives_the_same(_interpolation_of(node), attributes, old[2:], new[2:]):
+            replace_attributes(node, _REPLACED, **attributes)
+            different = True
+    return changed if different else model
+
+
+def _enlarges(node: onnx.NodeProto, shapes: Shapes) -> bool:
+    if not {node.input[0], node.output[0]} <= shapes.keys():
+        raise ModelNoiseError(f"{label(node)}: the shape of its input or result cannot be inferred")
+    old, new = shapes[node.input[0]], shapes[node.output[0]]
+    return old != new and all(was <= now for was, now in zip(old, new, strict=True))
+
+
+def _refuse_unlike(node: onnx.NodeProto, shapes: Shapes, opset: int) -> None:
+    """Refuse a node that is not an upsampling of images, channels first, as of opset 11."""
+    old, new = shapes[node.input[0]], shapes[node.output[0]]
+    if len(old) != 4 or old[:2] != new[:2]:
+        raise ModelNoiseError(
+            f"{label(node)} enlarges {old} to {new}; only the last two of four axes may change"
+        )
+    if opset < _FIRST_OPSET:
+        raise ModelNoiseError(
+            f"{label(node)}: opset {opset} has no coordinate transformation; convert the model to "
+            f"opset {_FIRST_OPSET} or later with onnx.version_converter"
+        )
+    if attributes_of(node).get("coordinate_transformation_mode") == "tf_crop_and_resize":
+        raise ModelNoiseError(f"{label(node)} crops, which no other interpolation does")
+
+
+def _interpolation_of(node: onnx.NodeProto) -> dict[str, str]:
+    attributes = {**_DEFAULTS, **attributes_of(node)}
+    # The two differ only where the result has one pixel along an axis.
+    if attributes["coordinate_transformation_mode"] == "pytorch_half_pixel":
+        attributes["coordinate_transformation_mode"] = "half_pixel"
+    return {name: attributes[name] for name in _DEFAULTS}
+
+
+def _gives_the_same(
+    given: Mapping[str, str], wanted: Mapping[str, str], old: Shape, new: Shape
+) -> bool:
+    """Whether two interpolations of images of one size to another are the same."""
+    if all(given[name] == value for name, value in wanted.items()):
+        return True
+    both_nearest = given["mode"] == wanted["mode"] == "nearest"
+    if not both_nearest or given["coordinate_transformation_mode"] not in _COORDINATES:
+        return False
+    return all(
+        # Where a factor is not whole, the runtime's rounding of coordinates decides.
+        result % length == 0 and _sources(given, length, result) == _sources(wanted, length, result)
+        for length, result in zip(old, new, strict=True)
+    )
+
+
+def _sources(attributes: Mapping[str, str], length: int, result: int) -> list[int]:
+    """Return the source of each pixel along an axis, interpolated by the nearest."""
+    coordinate = _COORDINATES[attributes["coordinate_transformation_mode"]]
+    rounding = _ROUNDINGS[attributes["nearest_mode"]]
+    found = [rounding(coordinate(x, length, result)) for x in range(result)]
+    return [min(max(each, 0), length - 1) for each in found]
