@@ -35,23 +35,35 @@ def table(
 
 def _heading(text: str, order: Order) -> str:
     name = html.escape(text)
-    kind = ' class="text"' if text in _TEXTS else ""
+    kind = ' class="text"' if text in TEXTS else ""
     button = f'<button type="button">{name}</button>' if order is Order.SORTABLE else name
     return f'<th scope="col"{kind}>{button}</th>'
 
 
-_TEXTS = ("differs in", "kind", "library", "options", "version", "build", "value")
+TEXTS = (
+    *("differs in", "kind", "library", "options", "version", "build", "value"),
+    *("model", "worst of each noise", "setting"),
+)
 """Headings of columns that hold texts."""
 
 
-def name_cell(text: str, marks: str = "") -> str:
-    """Return the heading of a row; ``marks`` are attributes, as HTML with a space before them."""
-    return f'<th scope="row"{marks}><code>{html.escape(text)}</code></th>'
+def name_cell(text: str, marks: str = "", notes: Iterable[str] = ()) -> str:
+    """Return the heading of a row, with lines of notes below it.
+
+    ``marks`` are attributes, as HTML with a space before them.
+    """
+    below = "".join(f"<br>{html.escape(each)}" for each in notes)
+    return f'<th scope="row"{marks}><code>{html.escape(text)}</code>{below}</th>'
 
 
 def cell(text: object, marks: str = "") -> str:
     """Return a cell of a number; ``marks`` as of :func:`name_cell`."""
     return f"<td{marks}>{html.escape(str(text))}</td>"
+
+
+def lines_cell(lines: Iterable[str], marks: str = "") -> str:
+    """Return a cell of several lines; ``marks`` as of :func:`name_cell`."""
+    return f"<td{marks}>{'<br>'.join(map(html.escape, lines))}</td>"
 
 
 def text_cell(text: object) -> str:
