@@ -11,9 +11,9 @@ from manifests.settings import Noise
 from pipelines.scoring.formats import delta_text
 from pipelines.scoring.table import Row, Step
 
-WIDTH, HEIGHT = 360, 250
+WIDTH, HEIGHT = 360, 236
 """Of a chart, in its own units: pixels on a phone."""
-LEFT, RIGHT, TOP, BOTTOM = 40, 20, 24, 90
+LEFT, RIGHT, TOP, BOTTOM = 40, 20, 24, 78
 """Margins around the lines, in which labels stand."""
 TICKS = 5
 """Most intervals between marks on the axis of the loss."""

@@ -18,7 +18,7 @@ from transforms.arrays import Pixels
 
 IMAGES = 24
 """That are shown at most."""
-FLIPS = 192
+FLIPS = 144
 """That are shown at most, each with a picture of its own."""
 
 
@@ -103,7 +103,7 @@ def flipped_places(predicted: Mapping[str, PredictedClasses], baseline: Setting)
 def chosen_flips(
     predicted: Mapping[str, PredictedClasses], places: Places, baseline: Setting
 ) -> list[Flip]:
-    """Return the flips that are looked at: at most 192, of at most 24 images.
+    """Return the flips that are looked at: at most 144, of at most 24 images.
 
     By turns, each setting of each model adds its next one: the image that flips most often over
     all settings and models, and the first in key order of such. Once there are 24 images, no

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from manifests.errors import SetError
 from manifests.reading import FinishedSet
 from manifests.tables import SampleStatus
+from pipelines.errors import named
 from pipelines.report.collect import changed_axes
 from transforms.arrays import Pixels, pixel_digest
 from transforms.methods import AXES
@@ -174,12 +176,17 @@ def read_images(
     """Read some images of a shard, by key.
 
     Raises:
-        SetError: as of :meth:`FinishedSet.images`.
+        SetError: as of :meth:`FinishedSet.images`, or the shard lacks one.
     """
-    wanted, images = {*keys}, {}
+    wanted: set[str] = {*keys}
+    images: dict[str, Pixels] = {}
     for key, data in found.images(variant, shard):
         if key in wanted:
             images[key] = found.decode(variant, shard, key, data)
         if len(images) == len(wanted):
-            break
-    return images
+            return images
+    lacking = sorted(wanted - images.keys())
+    raise SetError(
+        f"reading {found.shard_file(variant, shard).path!r} of {found.url!r}: it lacks "
+        f"{named(lacking)}, which the table of samples has; 'sysnoise verify' finds the damage"
+    )

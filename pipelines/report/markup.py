@@ -48,12 +48,15 @@ TEXTS = (
 
 
 def name_cell(text: str, marks: str = "", notes: Iterable[str] = ()) -> str:
-    """Return the heading of a row, with lines of notes below it.
+    """Return the heading of a row, with smaller lines of notes below it.
 
     ``marks`` are attributes, as HTML with a space before them.
     """
-    below = "".join(f"<br>{html.escape(each)}" for each in notes)
-    return f'<th scope="row"{marks}><code>{html.escape(text)}</code>{below}</th>'
+    return f'<th scope="row"{marks}><code>{html.escape(text)}</code>{_below(notes)}</th>'
+
+
+def _below(lines: Iterable[str]) -> str:
+    return "".join(f"<br><small>{html.escape(each)}</small>" for each in lines)
 
 
 def cell(text: object, marks: str = "") -> str:
@@ -61,9 +64,9 @@ def cell(text: object, marks: str = "") -> str:
     return f"<td{marks}>{html.escape(str(text))}</td>"
 
 
-def lines_cell(lines: Iterable[str], marks: str = "") -> str:
-    """Return a cell of several lines; ``marks`` as of :func:`name_cell`."""
-    return f"<td{marks}>{'<br>'.join(map(html.escape, lines))}</td>"
+def lines_cell(lines: Sequence[str], marks: str = "") -> str:
+    """Return a cell of a line and smaller ones below it; ``marks`` as of :func:`name_cell`."""
+    return f"<td{marks}>{html.escape(lines[0])}{_below(lines[1:])}</td>"
 
 
 def text_cell(text: object) -> str:
