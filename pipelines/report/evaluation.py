@@ -167,10 +167,12 @@ def _flips(evaluation: Evaluation, flips: Flips) -> str:
 def _rule(flips: Flips) -> str:
     absent = "" if flips.numbers else " This copy holds no images: only the classes are shown."
     return (
-        "<p>Images whose class in a setting is another than in the baseline. By turns, each "
-        "setting of each model adds its next one: the image that flips most often over all "
-        "settings and models, and the first in key order of such; up to "
-        f"{FLIPS} flips of {IMAGES} images.</p>\n<p>The pictures are the middle of the images, up "
+        "<p>Images whose class in a setting is another than in the baseline.</p>\n"
+        f"<p>Up to {IMAGES} images are shown: one after another, the one that flips in the most "
+        "settings of all models in which none before it does, the first in key order of such, and "
+        f"anew once all settings have one. Of their flips, up to {FLIPS}: by turns each setting "
+        "adds that of the image with the fewest so far.</p>\n"
+        "<p>The pictures are the middle of the images, up "
         f"to {SIDE} x {SIDE} pixels, lossless.{absent}</p>\n"
     )
 

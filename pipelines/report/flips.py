@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +20,8 @@ FLIPS = 144
 """That are shown at most, each with a picture of its own."""
 
 
-Places = Mapping[tuple[str, Setting], NDArray[np.intp]]
-"""Places of images, in their order in the model's predictions, by model and setting."""
+Marks = NDArray[np.bool_]
+"""Which image flips in which setting, shape (settings, images)."""
 
 
 @dataclass(frozen=True)
@@ -78,79 +76,107 @@ def make_flips(found: FinishedSet, predicted: Mapping[str, PredictedClasses]) ->
         SetError: a file is missing or damaged.
     """
     baseline = Setting(found.baseline)
-    places = flipped_places(predicted, baseline)
-    chosen = chosen_flips(predicted, places, baseline)
-    counts = {pair: len(each) for pair, each in places.items()}
+    settings = ordered_settings(predicted, baseline)
+    keys = sorted({key for each in predicted.values() for key in each.keys})
+    marks = _marks(predicted, baseline, settings, keys)
+    chosen = [
+        _flip(*settings[setting], predicted, baseline, keys[image])
+        for setting, image in chosen_flips(marks, chosen_images(marks))
+    ]
+    counts = dict(zip(settings, marks.sum(axis=1).tolist(), strict=True))
     return Flips(baseline, chosen, counts, *_read_pictures(found, chosen))
 
 
-def flipped_places(predicted: Mapping[str, PredictedClasses], baseline: Setting) -> Places:
-    """Return the places of the images that flip, by model and setting.
+def ordered_settings(
+    predicted: Mapping[str, PredictedClasses], baseline: Setting
+) -> list[tuple[str, Setting]]:
+    """Return models and settings other than the baseline, in the order of their turns.
 
-    Settings that differ from the baseline in fewer noises come first, then those with the lower
-    id; of each setting, the models.
+    Settings that differ in fewer noises come first, then those with the lower id.
     """
-    settings = {each for classes in predicted.values() for each in classes.classes} - {baseline}
+    settings = {each for model in predicted.values() for each in model.classes} - {baseline}
     ordered = sorted(settings, key=lambda each: (len(each.changes(baseline)), each.id))
-    return {
-        (model, setting): np.flatnonzero(each.classes[setting] != each.classes[baseline])
+    return [
+        (model, setting)
         for setting in ordered
         for model, each in predicted.items()
         if setting in each.classes
-    }
-
-
-def chosen_flips(
-    predicted: Mapping[str, PredictedClasses], places: Places, baseline: Setting
-) -> list[Flip]:
-    """Return the flips that are looked at: at most 144, of at most 24 images.
-
-    By turns, each setting of each model adds its next one: the image that flips most often over
-    all settings and models, and the first in key order of such. Once there are 24 images, no
-    other is added.
-
-    Args:
-        predicted: classes by model.
-        places: of the flips, as of :func:`flipped_places`.
-        baseline: the setting that they are flips from.
-    """
-    totals: Counter[str] = Counter()
-    for (model, _), each in places.items():
-        totals.update(predicted[model].keys[place] for place in each.tolist())
-    queues = [
-        _ranked(model, predicted[model], setting, baseline, each, totals)
-        for (model, setting), each in places.items()
     ]
-    chosen: list[Flip] = []
-    keys: set[str] = set()
-    for flip in filter(None, chain.from_iterable(zip_longest(*queues))):
-        if flip.key in keys or len(keys) < IMAGES:
-            keys.add(flip.key)
-            chosen.append(flip)
-        if len(chosen) == FLIPS:
+
+
+def _marks(
+    predicted: Mapping[str, PredictedClasses],
+    baseline: Setting,
+    settings: Sequence[tuple[str, Setting]],
+    keys: Sequence[str],
+) -> Marks:
+    places = {key: place for place, key in enumerate(keys)}
+    where = {model: [places[key] for key in each.keys] for model, each in predicted.items()}
+    marks = np.zeros((len(settings), len(keys)), bool)
+    for row, (model, setting) in zip(marks, settings, strict=True):
+        classes = predicted[model].classes
+        row[where[model]] = classes[setting] != classes[baseline]
+    return marks
+
+
+def chosen_images(marks: Marks) -> list[int]:
+    """Return the images that are looked at, at most 24.
+
+    One after another, the image that flips in the most settings in which none before it does, the
+    first of equal ones; and anew once no image flips in any of the settings that are left.
+    """
+    chosen: list[int] = []
+    left = np.ones(len(marks), bool)
+    while len(chosen) < IMAGES:
+        gains = marks[left].sum(axis=0)
+        gains[chosen] = 0
+        if gains.any():
+            chosen.append(int(gains.argmax()))
+            left &= ~marks[:, chosen[-1]]
+        elif left.all():
             break
+        else:
+            left[:] = True
     return chosen
 
 
-def _ranked(
+def chosen_flips(marks: Marks, images: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the flips of some images that are looked at, at most 144: setting and image.
+
+    By turns each setting adds one: that of the image with the fewest so far, the first of equal
+    ones.
+    """
+    left = marks[:, images].copy()
+    shown = np.zeros(len(images), int)
+    chosen: list[tuple[int, int]] = []
+    while left.any() and len(chosen) < FLIPS:
+        for setting in np.flatnonzero(left.any(axis=1)).tolist():
+            places = np.flatnonzero(left[setting])
+            place = int(places[shown[places].argmin()])
+            left[setting, place] = False
+            shown[place] += 1
+            chosen.append((setting, images[place]))
+    return chosen[:FLIPS]
+
+
+def _flip(
     model: str,
-    predicted: PredictedClasses,
     setting: Setting,
+    predicted: Mapping[str, PredictedClasses],
     baseline: Setting,
-    places: NDArray[np.intp],
-    totals: Mapping[str, int],
-) -> Iterator[Flip]:
-    """Yield the flips of a setting, those of images that flip most often first."""
-    for place in sorted(places.tolist(), key=lambda each: -totals[predicted.keys[each]]):
-        yield Flip(
-            model,
-            setting,
-            predicted.keys[place],
-            int(predicted.shards[place]),
-            int(predicted.labels[place]),
-            before=int(predicted.classes[baseline][place]),
-            after=int(predicted.classes[setting][place]),
-        )
+    key: str,
+) -> Flip:
+    of_model = predicted[model]
+    place = of_model.keys.index(key)
+    return Flip(
+        model,
+        setting,
+        key,
+        int(of_model.shards[place]),
+        int(of_model.labels[place]),
+        before=int(of_model.classes[baseline][place]),
+        after=int(of_model.classes[setting][place]),
+    )
 
 
 def _read_pictures(
