@@ -26,14 +26,14 @@ class Scale:
 
     Attributes:
         noises: of the steps of all models, in the order of the columns.
-        low, high: ends of the axis of the loss, in points.
-        step: between its marks.
+        step: between marks on the axis of the loss, in points.
+        first, last: multiples of it that are the ends of the axis.
     """
 
     noises: tuple[Noise, ...]
-    low: float
-    high: float
     step: float
+    first: int
+    last: int
 
     def x(self, noise: Noise | None) -> float:
         """Return where a step stands; the trained model where there is none."""
@@ -42,7 +42,7 @@ class Scale:
 
     def y(self, loss: float) -> float:
         """Return where a loss stands."""
-        share = (loss - self.low) / (self.high - self.low)
+        share = (loss / self.step - self.first) / (self.last - self.first)
         return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
 
@@ -54,7 +54,7 @@ def common_scale(rows: Sequence[Row]) -> Scale:
     step = _round_step((high - low) / TICKS)
     first, last = math.floor(low / step), math.ceil(high / step)
     noises = tuple(noise for noise in Noise if noise in stacked)
-    return Scale(noises, first * step, max(last, first + 1) * step, step)
+    return Scale(noises, step, first, max(last, first + 1))
 
 
 def _round_step(least: float) -> float:
@@ -89,10 +89,10 @@ def _loss(step: Step) -> str:
 
 def _axis(scale: Scale) -> Iterator[str]:
     """Yield lines at round losses, and their labels."""
-    for number in range(round((scale.high - scale.low) / scale.step) + 1):
-        loss = scale.low + number * scale.step
+    for multiple in range(scale.first, scale.last + 1):
+        loss = multiple * scale.step
         y = scale.y(loss)
-        kind = "zero" if abs(loss) < scale.step / 2 else "grid"
+        kind = "grid" if multiple else "zero"
         yield f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}">{loss:.6g}</text>'
 

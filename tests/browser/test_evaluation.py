@@ -578,3 +578,64 @@ def test_names_do_not_run_as_script(page: Page, imagenet_source: Path, tmp_path:
     assert attack in page.inner_text("#flip-model")
     assert cells(page, "Loss by noise")[1][0] == attack
     assert attack in chart(page, 0)["label"]
+
+
+def test_models_may_have_other_images(
+    page: Page, noisy: Path, labels: dict[str, int], tmp_path: Path
+) -> None:
+    """With ``--partial``, of each model the images count that all its settings have."""
+    keys = [*labels]
+    arguments = ["--partial"]
+    for model, left_out in (("first", keys[:3]), ("second", keys[10:])):
+        first = np.array([*labels.values()])
+        settings = {BASELINE: first, FFMPEG: first + 1}
+        kept = [row for row in rows(settings, labels) if row["key"] not in left_out]
+        arguments.append(f"--predictions={write_lines(tmp_path / f'{model}.jsonl', kept)}")
+    page.goto(report(noisy, tmp_path / "partial.html", *arguments))
+    page.wait_for_selector(VIEW)
+    assert "second: 10 of 18 images are scored" in page.inner_text("#loss")
+    for model, expected in (("first", keys[3:]), ("second", keys[:10])):
+        choose(page, FFMPEG, model)
+        texts = [card["text"] for card in shown_cards(page)]
+        assert sorted(text.split(",")[0] for text in texts) == expected
+        assert page.inner_text("#flips-text") == f"Shown: {len(expected)} of {len(expected)} flips."
+        for text in texts:
+            key = text.split(",")[0]
+            assert text.endswith(f"label {labels[key]} kind {labels[key]}")
+
+
+def test_detectors_have_a_table_and_a_stack_without_flips(
+    page: Page, coco_set: Path, tmp_path: Path
+) -> None:
+    nearest = "pillow/pillow-nearest/rgb"
+    (path,) = (coco_set / "annotations").glob("*.rescaled.json")
+    found = [
+        {**{name: each[name] for name in ("image_id", "category_id", "bbox")}, "score": 0.5}
+        for each in json.loads(path.read_text("utf-8"))["annotations"]
+    ]
+    folder = tmp_path / "yolo"
+    folder.mkdir()
+    for setting, results in (
+        (BASELINE, found),
+        (nearest, found[::2]),
+        (f"{BASELINE}+box-offset-1-decode", found[1:]),
+    ):
+        name = setting.replace("/", "__")
+        (folder / f"{name}.json").write_text(json.dumps(results), "utf-8")
+    done = command("score", str(coco_set), f"--predictions={folder}", "--format=json")
+    (model,) = json.loads(done.out)["models"]
+    page.goto(report(coco_set, tmp_path / "coco.html", f"--predictions={folder}"))
+    assert page.locator("#flips").count() == 0
+    head, *body = cells(page, "Settings")
+    assert head[1].startswith("mAP")
+    assert not any("flips" in each for each in head)
+    expected = [model["trained"], *(each["metrics"] for each in scores(model))]
+    for row, metrics in zip(body, expected, strict=True):
+        texts = ["-" if value is None else number(value) for value in metrics.values()]
+        assert row[1 : 1 + len(texts)] == texts
+    (missing,) = model["combined"]["missing"]
+    assert missing == f"{nearest}+box-offset-1-decode"
+    assert cells(page, "Combined")[2][2:] == [missing, "not among the predictions", "-"]
+    assert [each["text"] for each in chart(page, 0)["names"]] == [
+        *("trained", "+ resize", "+ post-processing")
+    ]
