@@ -7,7 +7,7 @@ import json
 import math
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -639,3 +639,52 @@ def test_detectors_have_a_table_and_a_stack_without_flips(
     assert [each["text"] for each in chart(page, 0)["names"]] == [
         *("trained", "+ resize", "+ post-processing")
     ]
+
+
+CONTRASTS = """() => {
+    const parsed = (color) => {
+        const [red, green, blue, alpha = 1] = color.match(/[\\d.]+/g).map(Number);
+        return { rgb: [red, green, blue], alpha };
+    };
+    const over = ({ rgb, alpha }, below) => rgb.map((each, place) =>
+        alpha * each + (1 - alpha) * below[place]);
+    const ground = (element) => {
+        const below = element.parentElement ? ground(element.parentElement) : [255, 255, 255];
+        return over(parsed(getComputedStyle(element).backgroundColor), below);
+    };
+    const luminance = (rgb) => {
+        const [red, green, blue] = rgb.map(each => each / 255).map(each =>
+            each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    };
+    const found = [];
+    for (const element of document.querySelectorAll("body *:not(script, noscript)")) {
+        const hasText = [...element.childNodes].some(
+            each => each.nodeType === Node.TEXT_NODE && each.textContent.trim());
+        if (!hasText || !element.getClientRects().length) continue;
+        const style = getComputedStyle(element);
+        const below = ground(element);
+        const color = parsed(element.ownerSVGElement ? style.fill : style.color);
+        const both = [luminance(over(color, below)), luminance(below)].sort((a, b) => b - a);
+        found.push([(both[0] + 0.05) / (both[1] + 0.05), element.outerHTML.slice(0, 80)]);
+    }
+    return found;
+}"""
+"""The contrast (WCAG 2.2) of all elements with texts that are to be seen."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_can_be_read_in_light_and_dark(
+    scheme: Literal["light", "dark"], page: Page, url: str
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto(url)
+    page.wait_for_selector(VIEW)
+    page.click("#counts summary")
+    contrasts = page.evaluate(CONTRASTS)
+    assert len(contrasts) > 500
+    assert [each for each in contrasts if each[0] < 4.5] == []
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 29)"}[scheme]
+    page.emulate_media(media="print", color_scheme=scheme)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
