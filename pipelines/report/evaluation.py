@@ -204,7 +204,7 @@ def _cards(
         hidden = " hidden" if flip.key in shown else ""
         shown.add(flip.key)
         yield (
-            f'<li data-model="{model}" data-setting="{setting}" data-key="{flip.key}"{hidden}>'
+            f'<li data-model="{model}" data-setting="{setting}" data-key="{html.escape(flip.key)}"{hidden}>'
             f"{_card(evaluation, flips, flip)}</li>\n"
         )
 
