@@ -201,10 +201,11 @@ def _cards(
     shown: set[str] = set()
     for flip in flips.chosen:
         model, setting = models.index(flip.model), settings.index(flip.setting.id)
+        key = html.escape(flip.key)
         hidden = " hidden" if flip.key in shown else ""
         shown.add(flip.key)
         yield (
-            f'<li data-model="{model}" data-setting="{setting}" data-key="{html.escape(flip.key)}"{hidden}>'
+            f'<li data-model="{model}" data-setting="{setting}" data-key="{key}"{hidden}>'
             f"{_card(evaluation, flips, flip)}</li>\n"
         )
 

@@ -602,6 +602,9 @@ def test_models_may_have_other_images(
         for text in texts:
             key = text.split(",")[0]
             assert text.endswith(f"label {labels[key]} kind {labels[key]}")
+    choose(page, FFMPEG, "all models")
+    found = sorted(card["text"].split(",")[0] for card in shown_cards(page))
+    assert found == sorted(keys[3:] + keys[:10])  # An image of both models stands there twice.
 
 
 def test_detectors_have_a_table_and_a_stack_without_flips(
