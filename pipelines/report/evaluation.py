@@ -32,6 +32,7 @@ from pipelines.scoring.formats import (
     settings_block,
     steps_block,
 )
+from pipelines.scoring.records import Counting
 from pipelines.scoring.table import Row
 
 EVERY = -1
@@ -118,10 +119,11 @@ def _setting_values(scored: Table, row: Row) -> Iterator[list[float | None]]:
 
 
 def _matrices(scored: Table) -> str:
+    one = " Of methods with the same pixels, one is shown."
     return (
         f"<p>{html.escape(scored.metrics[0])} of each model, however it was trained, tested with "
-        "each method of an axis; the other axes are the baseline's. Of methods with the same "
-        "pixels, one is shown. Mean and sample standard deviation are over the row.</p>\n"
+        "each method of an axis; the other axes are the baseline's. Mean and sample standard "
+        f"deviation are over the row.{one if scored.counting is Counting.DISTINCT else ''}</p>\n"
         + "".join(_block_table(matrix_block(each)) for each in scored.matrices)
     )
 

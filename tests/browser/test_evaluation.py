@@ -275,6 +275,16 @@ def test_matrices_are_those_of_plain_numpy(
             assert [name, *figures] == [model, *map(number, (*metrics, *spread))]
 
 
+def test_all_methods_stand_in_the_matrices(
+    page: Page, noisy: Path, predictions: list[str], tmp_path: Path
+) -> None:
+    page.goto(report(noisy, tmp_path / "all.html", *predictions, "--all-methods"))
+    head = cells(page, "Models x decode")[0]
+    assert head == ["model", "pillow", "opencv", "ffmpeg", "mean", "std"]
+    assert "one is shown" not in page.inner_text("#matrices")
+    assert "max" in cells(page, "Loss by noise")[1][2]
+
+
 def methods(axis: str) -> list[str]:
     """Return the methods of an axis of the grid."""
     (line,) = (each for each in GRID.splitlines() if each.startswith(axis))
