@@ -364,28 +364,41 @@ def _add_report(commands: Any) -> None:
     report.add_argument(
         "--png-dir", metavar="DIR", help="also write the plots there, as PNG files (extra: report)"
     )
+    evaluation = report.add_argument_group("what models said of the set (docs/scoring.md)")
+    _add_predictions(evaluation, required=False)
 
 
 def _add_score(commands: Any) -> None:
     score = _command(commands, "score", "score a model's predictions: the paper's tables")
     score.epilog = "What predictions look like, and what the figures mean: docs/scoring.md."
     score.add_argument("set", metavar="OUT", help="the set, path or fsspec URL")
+    _add_predictions(score, required=True)
     score.add_argument(
+        "--format", choices=SCORE_FORMATS, default="terminal", help="default: %(default)s"
+    )
+    score.add_argument(
+        "-o", "--output", metavar="FILE", help="outside of the set (default: standard output)"
+    )
+
+
+def _add_predictions(parser: Any, required: bool) -> None:
+    parser.add_argument(
         "--predictions",
         action="append",
-        required=True,
+        required=required,
+        default=[],
         metavar="PATH",
         help="ImageNet: .parquet or .jsonl, or a folder of such; COCO: a folder of results, a "
         ".json file a setting; may be given again, for another model",
     )
-    score.add_argument(
+    parser.add_argument(
         "--model",
         action="append",
         default=[],
         metavar="NAME",
         help="of each predictions, in their order (default: the name of the file or folder)",
     )
-    score.add_argument(
+    parser.add_argument(
         "--partial",
         dest="coverage",
         action="store_const",
@@ -393,19 +406,13 @@ def _add_score(commands: Any) -> None:
         default="whole",
         help="score the images that all settings have, and say how many",
     )
-    score.add_argument(
+    parser.add_argument(
         "--all-methods",
         dest="counting",
         action="store_const",
         const="all",
         default="distinct",
         help="count methods with the pixels of another or of the baseline too, as the paper does",
-    )
-    score.add_argument(
-        "--format", choices=SCORE_FORMATS, default="terminal", help="default: %(default)s"
-    )
-    score.add_argument(
-        "-o", "--output", metavar="FILE", help="outside of the set (default: standard output)"
     )
 
 

@@ -279,12 +279,20 @@ def _fetch(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
 
 def _report(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
     from pipelines.report.compose import make_report, refuse_inside, write_plots, write_report
+    from pipelines.scoring.compose import named_predictions
+    from pipelines.scoring.records import Counting, Coverage
 
     refuse_inside(arguments.set, arguments.output)
     if arguments.png_dir:
         refuse_inside(arguments.set, arguments.png_dir)
         _require_plots()
-    report = make_report(arguments.set, arguments.variant, arguments.samples)
+    predictions = named_predictions(arguments.predictions, arguments.model)
+    coverage, counting = Coverage(arguments.coverage), Counting(arguments.counting)
+    if not predictions and (coverage, counting) != (Coverage.WHOLE, Counting.DISTINCT):
+        raise UsageError("--partial and --all-methods need --predictions")
+    report = make_report(
+        arguments.set, arguments.variant, arguments.samples, predictions, coverage, counting
+    )
     size = write_report(report, arguments.output)
     print(f"{arguments.output}: {size / 1e6:.1f} MB")
     if arguments.png_dir:

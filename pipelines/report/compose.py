@@ -2,37 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from manifests.reading import FinishedSet, open_set
 from pipelines.commit import write_file, write_path
 from pipelines.errors import UsageError
-from pipelines.report.collect import read_tables
+from pipelines.report.collect import Tables, read_tables
+from pipelines.report.evaluation import Evaluation
+from pipelines.report.flips import make_flips
 from pipelines.report.gallery import MAX_VARIANTS, chosen_variants, make_gallery
 from pipelines.report.page import Report, render_page
+from pipelines.scoring.compose import score_set
+from pipelines.scoring.records import Counting, Coverage
 from pipelines.storage import connect, is_local, open_output
 from transforms.methods import unknown_name
 
 
-def make_report(url: str, variants: Sequence[str], samples: int) -> Report:
+def make_report(
+    url: str,
+    variants: Sequence[str],
+    samples: int,
+    predictions: Mapping[str, str],
+    coverage: Coverage,
+    counting: Counting,
+) -> Report:
     """Read what the report of a set shows.
 
     Args:
         url: of the set, path or fsspec URL.
         variants: ids of the gallery's variants; empty for those that differ most.
         samples: number of the gallery's samples.
+        predictions: path or fsspec URL of each model's, by the model's name; none for a report
+            without evaluation.
+        coverage: which images are scored.
+        counting: which methods count.
 
     Raises:
-        UsageError: the set does not hold such variants, or there are more than 12.
+        UsageError: the set does not hold such variants, there are more than 12, or a library is
+            missing.
         SetError: it is no finished set, or a file is missing or damaged.
+        InputError: predictions cannot be read, or are not of this set.
     """
     found = open_set(url)
     _check_variants(found, variants)
     tables = read_tables(found)
+    evaluation = None
+    if predictions:
+        evaluation = _evaluate(found, tables, predictions, coverage, counting)
     chosen = list(variants) or chosen_variants(found, tables.groups)
     gallery = make_gallery(found, chosen, samples) if chosen else None
-    return Report(found, tables, gallery if gallery and gallery.samples else None)
+    return Report(found, tables, gallery if gallery and gallery.samples else None, evaluation)
+
+
+def _evaluate(
+    found: FinishedSet,
+    tables: Tables,
+    predictions: Mapping[str, str],
+    coverage: Coverage,
+    counting: Counting,
+) -> Evaluation:
+    table = score_set(found, tables.groups, predictions, coverage, counting)
+    predicted = {row.model: row.predicted for row in table.rows if row.predicted is not None}
+    classes = enumerate(found.manifest["dataset"].get("classes", []))
+    names = {label: each["name"] or each["wnid"] or "" for label, each in classes}
+    return Evaluation(table, make_flips(found, predicted) if predicted else None, names)
 
 
 def refuse_inside(url: str, path: str) -> None:

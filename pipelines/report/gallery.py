@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
@@ -9,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from manifests.errors import SetError
 from manifests.reading import FinishedSet
 from manifests.tables import SampleStatus
+from pipelines.errors import named
 from pipelines.report.collect import changed_axes
 from transforms.arrays import Pixels, pixel_digest
 from transforms.methods import AXES
@@ -57,13 +61,19 @@ class Gallery:
 
 
 @dataclass
-class _Pictures:
-    """Distinct crops, numbered as they come."""
+class Pictures:
+    """Distinct crops, numbered as they come.
+
+    Attributes:
+        crops: uint8, shape (H, W, 3), RGB.
+        numbers: of the crops, by the digests of their pixels.
+    """
 
     crops: list[Pixels] = field(default_factory=list)
     numbers: dict[bytes, int] = field(default_factory=dict)
 
     def add(self, pixels: Pixels) -> int:
+        """Return the number of a crop, which is a new one if its pixels are."""
         digest = pixel_digest(pixels)
         if digest not in self.numbers:
             self.numbers[digest] = len(self.crops)
@@ -82,12 +92,12 @@ def make_gallery(found: FinishedSet, variants: Sequence[str], count: int) -> Gal
     Raises:
         SetError: a file is missing or damaged.
     """
-    pictures = _Pictures()
+    pictures = Pictures()
     samples = []
     chosen = _chosen_samples(found, count)
     for shard, rows in chosen.items():
         keys = [row["key"] for row in rows]
-        images = [_images(found, variant, shard, keys) for variant in variants]
+        images = [read_images(found, variant, shard, keys) for variant in variants]
         for row in rows:
             mine = [each[row["key"]] for each in images]
             numbers = [pictures.add(central_crop(each)) for each in mine]
@@ -127,6 +137,13 @@ def central_crop(pixels: Pixels) -> Pixels:
     return np.ascontiguousarray(pixels[top : top + SIDE, left : left + SIDE])
 
 
+def stored_picture(pixels: Pixels) -> dict[str, Any]:
+    """Return the RGB bytes of a crop, deflated (RFC 1950): the browser decodes no image format."""
+    height, width, _ = pixels.shape
+    data = base64.b64encode(zlib.compress(pixels.tobytes(), 9)).decode("ascii")
+    return {"height": height, "width": width, "data": data}
+
+
 def _chosen_samples(found: FinishedSet, count: int) -> dict[int, list[dict[str, Any]]]:
     """Return rows of the samples table by shard, evenly spread over all accepted ones of some."""
     described = ("image_id",) if found.manifest["dataset"]["kind"] == "coco" else _LABEL
@@ -153,11 +170,23 @@ def _title(row: Mapping[str, Any]) -> str:
     return f"label {' '.join(known)}"
 
 
-def _images(found: FinishedSet, variant: str, shard: int, keys: Sequence[str]) -> dict[str, Pixels]:
-    wanted, images = {*keys}, {}
+def read_images(
+    found: FinishedSet, variant: str, shard: int, keys: Sequence[str]
+) -> dict[str, Pixels]:
+    """Read some images of a shard, by key.
+
+    Raises:
+        SetError: as of :meth:`FinishedSet.images`, or the shard lacks one.
+    """
+    wanted: set[str] = {*keys}
+    images: dict[str, Pixels] = {}
     for key, data in found.images(variant, shard):
         if key in wanted:
             images[key] = found.decode(variant, shard, key, data)
         if len(images) == len(wanted):
-            break
-    return images
+            return images
+    lacking = sorted(wanted - images.keys())
+    raise SetError(
+        f"reading {found.shard_file(variant, shard).path!r} of {found.url!r}: it lacks "
+        f"{named(lacking)}, which the table of samples has; 'sysnoise verify' finds the damage"
+    )

@@ -35,23 +35,38 @@ def table(
 
 def _heading(text: str, order: Order) -> str:
     name = html.escape(text)
-    kind = ' class="text"' if text in _TEXTS else ""
+    kind = ' class="text"' if text in TEXTS else ""
     button = f'<button type="button">{name}</button>' if order is Order.SORTABLE else name
     return f'<th scope="col"{kind}>{button}</th>'
 
 
-_TEXTS = ("differs in", "kind", "library", "options", "version", "build", "value")
+TEXTS = (
+    *("differs in", "kind", "library", "options", "version", "build", "value"),
+    *("model", "worst of each noise", "setting"),
+)
 """Headings of columns that hold texts."""
 
 
-def name_cell(text: str, marks: str = "") -> str:
-    """Return the heading of a row; ``marks`` are attributes, as HTML with a space before them."""
-    return f'<th scope="row"{marks}><code>{html.escape(text)}</code></th>'
+def name_cell(text: str, marks: str = "", notes: Iterable[str] = ()) -> str:
+    """Return the heading of a row, with smaller lines of notes below it.
+
+    ``marks`` are attributes, as HTML with a space before them.
+    """
+    return f'<th scope="row"{marks}><code>{html.escape(text)}</code>{_below(notes)}</th>'
+
+
+def _below(lines: Iterable[str]) -> str:
+    return "".join(f"<br><small>{html.escape(each)}</small>" for each in lines)
 
 
 def cell(text: object, marks: str = "") -> str:
     """Return a cell of a number; ``marks`` as of :func:`name_cell`."""
     return f"<td{marks}>{html.escape(str(text))}</td>"
+
+
+def lines_cell(lines: Sequence[str], marks: str = "") -> str:
+    """Return a cell of a line and smaller ones below it; ``marks`` as of :func:`name_cell`."""
+    return f"<td{marks}>{html.escape(lines[0])}{_below(lines[1:])}</td>"
 
 
 def text_cell(text: object) -> str:

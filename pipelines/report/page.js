@@ -28,16 +28,15 @@ window.addEventListener("beforeprint", () => {
   for (const folded of document.querySelectorAll("details")) folded.open = true;
 });
 
-// Gallery.
-const gallery = JSON.parse(document.getElementById("gallery-data")?.textContent ?? "null");
-if (gallery) {
-  const element = (id) => document.getElementById(id);
-  const decoded = new Map();
+const element = (id) => document.getElementById(id);
+const stored = (id) => JSON.parse(element(id)?.textContent ?? "null");
 
-  // Stored as deflated RGB bytes: neither an image decoder nor a canvas can change them.
-  const pixels = async (picture) => {
+// Pictures are stored as deflated RGB bytes: neither an image decoder nor a canvas can change them.
+function reader(pictures) {
+  const decoded = new Map();
+  return async (picture) => {
     if (!decoded.has(picture)) {
-      const { width, height, data } = gallery.pictures[picture];
+      const { width, height, data } = pictures[picture];
       const deflated = Uint8Array.from(atob(data), (each) => each.charCodeAt(0));
       const stream = new Blob([deflated]).stream().pipeThrough(new DecompressionStream("deflate"));
       const rgb = new Uint8Array(await new Response(stream).arrayBuffer());
@@ -50,12 +49,57 @@ if (gallery) {
     }
     return decoded.get(picture);
   };
+}
+
+function draw(canvas, image) {
+  [canvas.width, canvas.height] = [image.width, image.height];
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+// Flips: those of the chosen model and setting; of all settings, each image once.
+const flips = stored("flips-data");
+if (flips) {
+  const pixels = reader(flips.pictures);
+  const every = -1;
+
+  let choice = 0;
+  const show = async () => {
+    const mine = (choice += 1);
+    const model = Number(element("flip-model")?.value ?? every);
+    const setting = Number(element("flip-setting").value);
+    const isChosen = (itsModel, itsSetting) =>
+      (model === every || model === itsModel) && (setting === every || setting === itsSetting);
+    const keys = new Set();
+    const canvases = [];
+    let shown = 0;
+    for (const card of element("flips-view").children) {
+      const { key } = card.dataset;
+      const isRepeated = setting === every && keys.has(key);
+      card.hidden = isRepeated || !isChosen(Number(card.dataset.model), Number(card.dataset.setting));
+      if (card.hidden) continue;
+      keys.add(key);
+      shown += 1;
+      canvases.push(...card.querySelectorAll("canvas"));
+    }
+    const counts = flips.counts.filter(([itsModel, itsSetting]) => isChosen(itsModel, itsSetting));
+    const all = counts.reduce((sum, [, , count]) => sum + count, 0);
+    element("flips-text").textContent = `Shown: ${shown} of ${all} flips.`;
+    for (const canvas of canvases) draw(canvas, await pixels(canvas.dataset.picture));
+    if (mine === choice) element("flips-view").dataset.shown = `${model} ${setting}`;
+  };
+
+  for (const id of ["flip-model", "flip-setting"]) element(id)?.addEventListener("change", show);
+  show();
+}
+
+// Gallery.
+const gallery = stored("gallery-data");
+if (gallery) {
+  const pixels = reader(gallery.pictures);
 
   const paint = (id, image, label) => {
-    const canvas = element(id);
-    [canvas.width, canvas.height] = [image.width, image.height];
-    canvas.getContext("2d").putImageData(image, 0, 0);
-    canvas.setAttribute("aria-label", label);
+    draw(element(id), image);
+    element(id).setAttribute("aria-label", label);
   };
 
   // Pictures come when they are inflated: what was chosen before the last choice is not drawn.

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import html
 import importlib.resources
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,8 @@ from typing import Any
 from manifests.publication import set_title
 from manifests.reading import FinishedSet
 from pipelines.report.collect import Tables, changed_axes
-from pipelines.report.gallery import SIDE, Gallery
+from pipelines.report.evaluation import Evaluation, evaluation_sections
+from pipelines.report.gallery import SIDE, Gallery, stored_picture
 from pipelines.report.markup import (
     Order,
     cell,
@@ -32,7 +32,6 @@ from pipelines.report.statistics import (
     statistic_text,
     variant_levels,
 )
-from transforms.arrays import Pixels
 from transforms.methods import AXES
 
 CHANNELS = ("red", "green", "blue")
@@ -48,11 +47,13 @@ class Report:
         found: the set.
         tables: what its tables add up to.
         gallery: crops; None where no image is at hand, or no sample was accepted.
+        evaluation: what models said of the set; None without predictions.
     """
 
     found: FinishedSet
     tables: Tables
     gallery: Gallery | None
+    evaluation: Evaluation | None
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,16 @@ def render_page(report: Report) -> str:
     script = f"\n{_asset('page.js')}"
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    links = "".join(f'<li><a href="#{each.anchor}">{each.heading}</a></li>' for each in SECTIONS)
+    contents = [(each.anchor, each.heading, each.render(report)) for each in SECTIONS]
+    if report.evaluation is not None:
+        contents = [*evaluation_sections(report.evaluation), *contents]
+    links = "".join(
+        f'<li><a href="#{anchor}">{heading}</a></li>' for anchor, heading, _ in contents
+    )
     sections = "".join(
-        f'<section id="{each.anchor}" aria-labelledby="{each.anchor}-heading">'
-        f'<h2 id="{each.anchor}-heading">{each.heading}</h2>{each.render(report)}</section>\n'
-        for each in SECTIONS
+        f'<section id="{anchor}" aria-labelledby="{anchor}-heading">'
+        f'<h2 id="{anchor}-heading">{heading}</h2>{content}</section>\n'
+        for anchor, heading, content in contents
     )
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -193,7 +199,7 @@ def _gallery(report: Report) -> str:
     data = {
         "variants": gallery.variants,
         "samples": [vars(sample) for sample in gallery.samples],
-        "pictures": [_stored_picture(each) for each in gallery.pictures],
+        "pictures": [stored_picture(each) for each in gallery.pictures],
     }
     samples = options(f"{each.key} ({each.title})" for each in gallery.samples)
     first = options(gallery.variants)
@@ -269,13 +275,6 @@ _COUNTS = (
     + table("Number of values by absolute difference", ["difference", *CHANNELS], [], Order.FIXED)
     + "</details>\n"
 )
-
-
-def _stored_picture(pixels: Pixels) -> dict[str, Any]:
-    """Return the RGB bytes of a crop, deflated (RFC 1950): the browser decodes no image format."""
-    height, width, _ = pixels.shape
-    data = base64.b64encode(zlib.compress(pixels.tobytes(), 9)).decode("ascii")
-    return {"height": height, "width": width, "data": data}
 
 
 def _figure(name: str) -> str:

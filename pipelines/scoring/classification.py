@@ -14,7 +14,7 @@ from manifests.tables import SampleStatus
 from pipelines.errors import InputError, named
 from pipelines.scoring.class_rows import EXTENSIONS, ClassRows, read_class_rows
 from pipelines.scoring.files import Parse, prediction_files, refuse, setting_parser
-from pipelines.scoring.records import Coverage, Figures, Scored
+from pipelines.scoring.records import Coverage, Figures, PredictedClasses, Scored
 from transforms.metrics import mcnemar_p, resampled_means
 
 METRICS = ("top-1", "top-5")
@@ -28,10 +28,12 @@ class Labels:
     Attributes:
         places: number of each image by its key, in key order.
         labels: of the images, in that order.
+        shards: number of the shard that holds each.
     """
 
     places: Mapping[str, int]
     labels: NDArray[np.int64]
+    shards: NDArray[np.int32]
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Answers:
         twice, foreign: keys that came again, and those that the set does not hold.
     """
 
-    classes: NDArray[np.int64]
+    classes: NDArray[np.int32]
     top5: NDArray[np.bool_] | None
     twice: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
@@ -58,10 +60,12 @@ def read_labels(found: FinishedSet) -> Labels:
         InputError: the set holds no image, or one without label.
     """
     labels: dict[str, int] = {}
+    shards: list[int] = []
     for shard in range(found.shards):
         for row in found.samples(shard, ["key", "status", "label"]):
             if row["status"] == SampleStatus.OK.value:
                 labels[row["key"]] = row["label"]
+                shards.append(shard)
     without = [key for key, label in labels.items() if label is None]
     if without or not labels:
         raise InputError(
@@ -69,7 +73,7 @@ def read_labels(found: FinishedSet) -> Labels:
             f"{'images without label: ' + named(without) if without else 'no image'}"
         )
     places = {key: place for place, key in enumerate(labels)}
-    return Labels(places, np.array(list(labels.values()), np.int64))
+    return Labels(places, np.array(list(labels.values()), np.int64), np.array(shards, np.int32))
 
 
 def score_classes(found: FinishedSet, truth: Labels, url: str, coverage: Coverage) -> Scored:
@@ -94,10 +98,21 @@ def score_classes(found: FinishedSet, truth: Labels, url: str, coverage: Coverag
     refuse(url, [*problems.items(), *_key_problems(truth, answers, coverage)])
     if not known.any():
         raise InputError(f"the predictions {url!r} have no key for all settings in common")
+    predicted = PredictedClasses(
+        [key for key, place in truth.places.items() if known[place]],
+        truth.shards[known],
+        truth.labels[known],
+        {setting: each.classes[known] for setting, each in answers.items()},
+    )
+    top5 = {
+        setting: None if each.top5 is None else each.top5[known]
+        for setting, each in answers.items()
+    }
     return Scored(
         int(known.sum()),
-        _figures(answers, truth.labels, known, baseline),
+        _figures(predicted, top5, baseline),
         () if known.all() else (f"{known.sum()} of {len(known)} images are scored",),
+        predicted,
     )
 
 
@@ -119,7 +134,7 @@ def _gathered(
                     problems[text] = str(error)
                     continue
                 if setting not in answers:
-                    empty = np.full(len(truth.labels), _UNKNOWN)
+                    empty = np.full(len(truth.labels), _UNKNOWN, np.int32)
                     answers[setting] = Answers(empty, np.zeros(len(empty), bool))
                 _add(answers[setting], rows, np.flatnonzero(settings == text), places, truth.labels)
     return answers, problems
@@ -166,23 +181,22 @@ def _key_problems(
 
 
 def _figures(
-    answers: Mapping[Setting, Answers],
-    labels: NDArray[np.int64],
-    known: NDArray[np.bool_],
+    predicted: PredictedClasses,
+    top5: Mapping[Setting, NDArray[np.bool_] | None],
     baseline: Setting,
 ) -> dict[Setting, Figures]:
-    """Return the figures of every setting over the images that all settings know."""
-    classes = {setting: each.classes[known] for setting, each in answers.items()}
-    right = {setting: each == labels[known] for setting, each in classes.items()}
+    """Return the figures of every setting."""
+    classes = predicted.classes
+    right = {setting: each == predicted.labels for setting, each in classes.items()}
     replicates = resampled_means(np.stack([100.0 * each for each in right.values()], axis=1))
     figures = {}
-    for (setting, each), resampled in zip(answers.items(), replicates.T, strict=True):
+    for (setting, best_five), resampled in zip(top5.items(), replicates.T, strict=True):
         lost = int((right[baseline] & ~right[setting]).sum())
         gained = int((right[setting] & ~right[baseline]).sum())
         figures[setting] = Figures(
             {
                 "top-1": _percent(right[setting]),
-                "top-5": None if each.top5 is None else _percent(each.top5[known]),
+                "top-5": None if best_five is None else _percent(best_five),
             },
             resampled,
             flip_rate=_percent(classes[setting] != classes[baseline]),

@@ -107,23 +107,41 @@ def named_predictions(places: Sequence[str], models: Sequence[str]) -> dict[str,
 def score(
     url: str, predictions: Mapping[str, str], coverage: Coverage, counting: Counting
 ) -> Table:
+    """Score the predictions of models over the finished set at a path or fsspec URL.
+
+    As :func:`score_set`.
+
+    Raises:
+        SetError: it is no finished set, or a file is missing or damaged.
+        InputError, UsageError: as :func:`score_set`.
+    """
+    found = open_set(url)
+    return score_set(found, read_tables(found).groups, predictions, coverage, counting)
+
+
+def score_set(
+    found: FinishedSet,
+    groups: Sequence[Sequence[str]],
+    predictions: Mapping[str, str],
+    coverage: Coverage,
+    counting: Counting,
+) -> Table:
     """Score the predictions of models over a finished set.
 
     Args:
-        url: of the set, path or fsspec URL.
+        found: the set.
+        groups: ids of its variants that have the same pixels on every image.
         predictions: path or fsspec URL of each model's, by the model's name.
         coverage: which images are scored.
         counting: which methods count.
 
     Raises:
-        SetError: it is no finished set, or a file is missing or damaged.
+        SetError: a file is missing or damaged.
         InputError: predictions cannot be read, or are not of this set.
         UsageError: a library is missing.
     """
-    found = open_set(url)
     kind = DatasetKind(found.manifest["dataset"]["kind"])
     metrics, score_model = _TASKS[kind](found)
-    groups = read_tables(found).groups
     variants = tuple(found.variants)
     rows = tuple(
         build_row(model, score_model(place, coverage), variants, found.baseline, groups, counting)

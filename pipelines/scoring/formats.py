@@ -37,10 +37,10 @@ class Block:
 
 def blocks(table: Table) -> list[Block]:
     """Return what the formats for people show."""
-    found = [_main_block(table), _settings_block(table)]
+    found = [main_block(table), settings_block(table)]
     if any(row.steps for row in table.rows):
-        found.append(_steps_block(table))
-    return [*found, *map(_matrix_block, table.matrices)]
+        found.append(steps_block(table))
+    return [*found, *map(matrix_block, table.matrices)]
 
 
 def legend(table: Table) -> list[str]:
@@ -61,7 +61,8 @@ def _images(table: Table) -> str:
     return f"{' or '.join(map(str, sorted(scored)))} of {table.images} images"
 
 
-def _main_block(table: Table) -> Block:
+def main_block(table: Table) -> Block:
+    """Return the paper's table: a row a model, a column a noise."""
     name = table.metrics[0]
     columns = ["model", f"trained {name}", *(noise.value for noise in table.noises), "combined"]
     rows = [
@@ -85,7 +86,7 @@ def _cell_lines(cell: Cell | None) -> list[str]:
         lines.append(f"{_number(cell.mean)}{_mark(cell.interval)}{spread}")
         if len(cell.counted) > 1:
             worst = cell.worst.score
-            lines.append(f"max {_delta(worst)} {cell.worst.method}")
+            lines.append(f"max {delta_text(worst)} {cell.worst.method}")
     if len(cell.methods) > 1 or not cell.distinct:
         lines.append(f"{cell.distinct} of {len(cell.methods)} distinct")
     return lines
@@ -93,23 +94,25 @@ def _cell_lines(cell: Cell | None) -> list[str]:
 
 def _combined_lines(row: Row) -> list[str]:
     if row.combined is not None:
-        return [_delta(row.combined)]
+        return [delta_text(row.combined)]
     return ["missing" if row.steps else NONE]
 
 
-def _settings_block(table: Table) -> Block:
-    compared = ["flips", "McNemar p"] if _has_flips(table) else []
+def settings_block(table: Table) -> Block:
+    """Return the figures of every setting: of each model the baseline, then :func:`row_scores`."""
+    compared = ["flips", "McNemar p"] if has_flips(table) else []
     columns = ["model", "setting", *table.metrics, "delta", "interval", *compared]
     rows = [cells for row in table.rows for cells in _setting_rows(table, row)]
     return Block("Settings", columns, rows)
 
 
-def _has_flips(table: Table) -> bool:
+def has_flips(table: Table) -> bool:
+    """Whether the settings are compared by class."""
     return any(score.flip_rate is not None for row in table.rows for score in row_scores(row))
 
 
 def _setting_rows(table: Table, row: Row) -> Iterator[list[list[str]]]:
-    extra = 2 if _has_flips(table) else 0
+    extra = 2 if has_flips(table) else 0
     trained = [[_number(row.trained[name])] for name in table.metrics]
     yield [[row.model], [table.baseline], *trained, *([[NONE]] * (2 + extra))]
     same = {each.score.setting: each.same_as for cell in row.cells for each in cell.methods}
@@ -119,7 +122,7 @@ def _setting_rows(table: Table, row: Row) -> Iterator[list[list[str]]]:
         compared = [[_number(score.flip_rate)], [_p(score.mcnemar_p)]] if extra else []
         metrics = [[_number(score.metrics[name])] for name in table.metrics]
         yield [
-            *([row.model], setting, *metrics, [_delta(score)], [_interval(score.interval)]),
+            *([row.model], setting, *metrics, [delta_text(score)], [_interval(score.interval)]),
             *compared,
         ]
 
@@ -129,14 +132,15 @@ def row_scores(row: Row) -> list[Score]:
     return [each.score for cell in row.cells for each in cell.methods] + list(row.others)
 
 
-def _steps_block(table: Table) -> Block:
+def steps_block(table: Table) -> Block:
+    """Return the steps of the stacks."""
     rows = []
     for row in table.rows:
         for number, step in enumerate(row.steps):
             lacking = "not among the predictions" if step.held else "not in the set"
             figures = [lacking, NONE]
             if step.score is not None:
-                figures = [_number(step.score.metrics[table.metrics[0]]), _delta(step.score)]
+                figures = [_number(step.score.metrics[table.metrics[0]]), delta_text(step.score)]
             noise = f"{'+ ' if number else ''}{step.noise.value}"
             rows.append([[each] for each in (row.model, noise, step.setting, *figures)])
     return Block(
@@ -144,7 +148,8 @@ def _steps_block(table: Table) -> Block:
     )
 
 
-def _matrix_block(matrix: Matrix) -> Block:
+def matrix_block(matrix: Matrix) -> Block:
+    """Return the metric of models by methods of an axis."""
     rows = [
         [
             [each]
@@ -167,7 +172,8 @@ def _p(value: float | None) -> str:
     return NONE if value is None else f"{value:.2g}"
 
 
-def _delta(score: Score) -> str:
+def delta_text(score: Score) -> str:
+    """Return a delta, marked where it may be none."""
     return f"{_number(score.delta)}{_mark(score.interval)}"
 
 

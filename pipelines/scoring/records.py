@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
 
 from manifests.settings import Setting
 from transforms.metrics import Replicates
@@ -47,6 +50,23 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class PredictedClasses:
+    """What a classifier says of the images that were scored.
+
+    Attributes:
+        keys: of the images, in key order.
+        shards: number of the shard that holds each, shape (images,).
+        labels: their classes, shape (images,).
+        classes: the predicted ones by setting, int32, shape (images,).
+    """
+
+    keys: Sequence[str]
+    shards: NDArray[np.int32]
+    labels: NDArray[np.int64]
+    classes: Mapping[Setting, NDArray[np.int32]]
+
+
+@dataclass(frozen=True)
 class Scored:
     """A model's predictions, scored.
 
@@ -54,8 +74,10 @@ class Scored:
         images: number of images that were scored.
         settings: figures by setting.
         notes: what a reader of the figures has to know.
+        predicted: the classes behind the figures; None of detection.
     """
 
     images: int
     settings: Mapping[Setting, Figures]
     notes: tuple[str, ...]
+    predicted: PredictedClasses | None = None

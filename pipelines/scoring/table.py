@@ -9,7 +9,7 @@ import numpy as np
 
 from manifests.settings import IMAGE_NOISES, Noise, Setting
 from pipelines.errors import named
-from pipelines.scoring.records import Counting, Figures, Scored
+from pipelines.scoring.records import Counting, Figures, PredictedClasses, Scored
 from transforms.metrics import Replicates, interval, sample_deviation
 
 UNSTACKED = Noise.FP16
@@ -112,6 +112,7 @@ class Row:
         steps: of the stack.
         others: settings that differ from the baseline in several noises.
         notes: what a reader of the row has to know.
+        predicted: the classes behind the figures; None of detection.
     """
 
     model: str
@@ -121,6 +122,7 @@ class Row:
     steps: tuple[Step, ...]
     others: tuple[Score, ...]
     notes: tuple[str, ...]
+    predicted: PredictedClasses | None
 
     @property
     def combined(self) -> Score | None:
@@ -172,6 +174,7 @@ def build_row(
         tuple(_steps(cells, scores, trained, variants)),
         tuple(score for setting, score in scores.items() if len(changes[setting]) > 1),
         (*scored.notes, *_remarks(figures, variants, trained, first)),
+        scored.predicted,
     )
 
 

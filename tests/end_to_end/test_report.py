@@ -16,6 +16,7 @@ from pipelines.report.collect import read_tables
 from tests.end_to_end.commands import command
 from tests.end_to_end.reading import manifest, samples_table
 from tests.odd_files.runs import Run
+from tests.scoring import BASELINE, class_rows, made_up_set, write_lines
 from tests.servers import http_server
 
 FFMPEG = "ffmpeg/pillow-bilinear/rgb"
@@ -120,3 +121,58 @@ def test_plots_of_images_of_other_sizes(tmp_path: Path) -> None:
     assert done.code == 0, done.error
     with Image.open(tmp_path / "png" / "gallery.png") as image:
         assert image.format == "PNG"
+
+
+def predictions(folder: Path, path: Path, order: int = 1) -> str:
+    """Write predictions of three settings, in the given order, which flip every other image."""
+    keys = [row["key"] for row in samples_table(folder)]
+    settings = (BASELINE, FFMPEG, f"{BASELINE}+fp16")
+    rows = [
+        {"setting": setting, "key": key, "class": number % 2 * place}
+        for place, setting in enumerate(settings)
+        for number, key in enumerate(keys)
+    ]
+    return f"--predictions={write_lines(path, rows[::order])}"
+
+
+def test_what_models_said_is_the_same_page_in_any_order(imagenet_set: Path, tmp_path: Path) -> None:
+    pages = []
+    for name, order in (("a", 1), ("b", -1)):
+        (tmp_path / name).mkdir()
+        given = predictions(imagenet_set, tmp_path / name / "model.jsonl", order)
+        output = tmp_path / f"{name}.html"
+        done = command("report", str(imagenet_set), f"--output={output}", given)
+        assert done.code == 0, done.error
+        pages.append(output.read_text("utf-8"))
+    assert pages[0] == pages[1]
+    assert re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', pages[0]) == []
+    assert "url(" not in pages[0]
+    assert 'id="flips"' in pages[0]
+
+
+def test_predictions_that_cannot_be_shown_are_refused(imagenet_set: Path, tmp_path: Path) -> None:
+    output = f"--output={tmp_path / 'r.html'}"
+    for option in ("--partial", "--all-methods"):
+        lone = command("report", str(imagenet_set), output, option)
+        assert lone.code == 2
+        assert "need --predictions" in lone.error
+    lone = command("report", str(imagenet_set), output, "--model=m")
+    assert lone.code == 2
+    assert "found 1 --model for 0 --predictions" in lone.error
+    given = predictions(imagenet_set, tmp_path / "model.jsonl")
+    path = tmp_path / "model.jsonl"
+    path.write_text(path.read_text("utf-8").split("\n", 1)[1], "utf-8")
+    lacking = command("report", str(imagenet_set), output, given)
+    assert lacking.code == 1
+    assert "missing keys (1)" in lacking.error
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_a_shard_without_a_sample_is_told(one_image_set: Path, tmp_path: Path) -> None:
+    noisy = made_up_set(one_image_set, tmp_path / "set", [0, 1])
+    rows = class_rows(BASELINE, [0, 1], set()) + class_rows(FFMPEG, [0, 1], {1})
+    given = f"--predictions={write_lines(tmp_path / 'm.jsonl', rows)}"
+    done = command("report", str(noisy), f"--output={tmp_path / 'r.html'}", given)
+    assert done.code == 1
+    assert "it lacks 'image_00001', which the table of samples has" in done.error
+    assert not (tmp_path / "r.html").exists()

@@ -1,0 +1,48 @@
+"""The axis of the curve."""
+
+from __future__ import annotations
+
+import pytest
+
+from manifests.settings import Noise
+from pipelines.report.curve import common_scale
+from pipelines.scoring.table import Row, Score, Step
+
+
+def row(*losses: float | None) -> Row:
+    """A model with steps of the first noises; None for a missing one."""
+    steps = []
+    for noise, loss in zip(Noise, losses, strict=False):
+        score = None if loss is None else Score("s", {}, loss, None, None, None)
+        steps.append(Step(noise, "method", "s", score, held=True))
+    return Row("m", 1, {}, (), tuple(steps), (), (), None)
+
+
+@pytest.mark.parametrize(
+    ("losses", "ends", "step"),
+    [
+        ((1.0, 10.67), (0, 15), 5),
+        ((0.02, 3.15, 3.21), (0, 4), 1),
+        ((-0.31, 0.12), (-0.4, 0.2), 0.1),
+        ((-2.0, -1.0), (-2, 0), 0.5),
+        ((0.0, 0.0), (0, 1), 1),
+        ((None,), (0, 1), 1),
+        ((100.0,), (0, 100), 20),
+    ],
+)
+def test_the_axis_holds_zero_and_all_losses_at_round_marks(
+    losses: tuple[float | None, ...], ends: tuple[float, float], step: float
+) -> None:
+    scale = common_scale([row(*losses)])
+    assert scale.step == pytest.approx(step)
+    assert (scale.first * scale.step, scale.last * scale.step) == pytest.approx(ends)
+    heights = [scale.y(loss) for loss in (ends[0], *filter(None, losses), ends[1])]
+    assert max(heights) == heights[0]
+    assert min(heights) == heights[-1]
+
+
+def test_models_share_their_axes() -> None:
+    scale = common_scale([row(1.0), row(2.0, 9.0)])
+    assert scale.noises == (Noise.DECODE, Noise.RESIZE)
+    assert scale.last * scale.step >= 9
+    assert scale.x(None) < scale.x(Noise.DECODE) < scale.x(Noise.RESIZE)

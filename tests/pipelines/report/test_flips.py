@@ -1,0 +1,76 @@
+"""Which flips are looked at."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manifests.settings import Setting
+from pipelines.report.flips import FLIPS, IMAGES, chosen_flips, chosen_images, ordered_settings
+from pipelines.scoring.records import PredictedClasses
+
+BASELINE = Setting("b/b/b")
+
+
+def marks(*settings: str) -> NDArray[np.bool_]:
+    """Read which images flip, a text a setting, an ``x`` a flip."""
+    return np.array([[each == "x" for each in setting] for setting in settings])
+
+
+def test_images_cover_the_settings_first() -> None:
+    flips = marks(
+        ".xx...",
+        ".xx...",
+        ".xxx..",
+        "....x.",
+        "...xx.",
+    )
+    # 1 flips in the first three, 4 in the other two; then all are open again.
+    assert chosen_images(flips) == [1, 4, 2, 3]
+
+
+def test_of_equal_images_the_first_is_chosen() -> None:
+    assert chosen_images(marks("..xx", "..xx")) == [2, 3]
+
+
+def test_no_more_images_than_there_is_room_for() -> None:
+    flips = np.ones((3, 100), bool)
+    assert chosen_images(flips) == list(range(IMAGES))
+    assert chosen_images(np.zeros((3, 5), bool)) == []
+
+
+def test_flips_take_turns_by_setting_and_image() -> None:
+    flips = marks(
+        "xx.x",
+        "xx..",
+        "...x",
+    )
+    chosen = chosen_flips(flips, [1, 3])
+    # First turn: 1, which comes first; 1 again, for there is no other; 3. Second turn: 3.
+    assert chosen == [(0, 1), (1, 1), (2, 3), (0, 3)]
+
+
+def test_every_setting_has_a_flip_before_one_has_two() -> None:
+    generator = np.random.default_rng(0)
+    flips = generator.random((131, 2000)) < 0.05
+    images = chosen_images(flips)
+    covered = flips[:, images].any(axis=1)
+    chosen = chosen_flips(flips, images)
+    assert len(images) == IMAGES
+    assert len(chosen) == FLIPS
+    assert len({*chosen}) == FLIPS
+    assert all(flips[setting, image] for setting, image in chosen)
+    assert {setting for setting, _ in chosen} == {*np.flatnonzero(covered).tolist()}
+    shown = np.bincount([images.index(image) for _, image in chosen])
+    assert shown.min() > 0
+
+
+def test_settings_of_one_noise_come_first_whatever_the_order_of_the_file() -> None:
+    settings = ["c/c/b", "b/b/b+int8", "c/b/b", "b/b/b"]
+    found = []
+    for order in (settings, settings[::-1]):
+        parsed = [Setting(name, tuple(rest)) for name, *rest in (each.split("+") for each in order)]
+        empty = np.zeros(0, np.int32)
+        classes = PredictedClasses([], empty, empty.astype(np.int64), dict.fromkeys(parsed, empty))
+        found.append([each.id for _, each in ordered_settings({"m": classes}, BASELINE)])
+    assert found == [["b/b/b+int8", "c/b/b", "c/c/b"]] * 2
