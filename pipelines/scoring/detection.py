@@ -118,7 +118,11 @@ def score_boxes(found: FinishedSet, truth: GroundTruth, url: str, coverage: Cove
         InputError: the predictions cannot be read, or are not of this set.
     """
     detections = _gathered(found, truth, url, coverage)
-    notes = [*truth.notes, *grouped(_remarks(truth, detections))]
+    notes = [
+        *truth.notes,
+        *_foreign_categories(truth, detections),
+        *grouped(_empty(truth, detections)),
+    ]
     images = list(truth.placements)
     if coverage is Coverage.COMMON:
         common = set.intersection(*({*each.image_ids.tolist()} for each in detections.values()))
@@ -158,20 +162,31 @@ def _gathered(
     return detections
 
 
-def _remarks(
+def _empty(
     truth: GroundTruth, detections: Mapping[Setting, Detections]
 ) -> Iterator[tuple[str, str]]:
-    """Tell of images without detections, which may be missing, and of unknown categories."""
-    categories = [each["id"] for each in truth.document["categories"]]
+    """Tell of images without detections, which may be missing."""
     for setting, each in detections.items():
         empty = sorted(truth.placements.keys() - {*each.image_ids.tolist()})
         if empty:
             yield setting.id, f"images without detections ({len(empty)}): {_ids(empty)}"
-        unknown = ~np.isin(each.category_ids, categories)
-        if unknown.any():
-            ids = _ids(np.unique(each.category_ids[unknown]).tolist())
-            text = f"detections that do not count ({unknown.sum()}), of categories not in the set"
-            yield setting.id, f"{text}: {ids}"
+
+
+def _foreign_categories(
+    truth: GroundTruth, detections: Mapping[Setting, Detections]
+) -> Iterator[str]:
+    """Tell of detections of other categories than the set's."""
+    categories = [each["id"] for each in truth.document["categories"]]
+    foreign = [
+        ids[~np.isin(ids, categories)]
+        for ids in (each.category_ids for each in detections.values())
+    ]
+    most = max(map(len, foreign))
+    if most:
+        yield (
+            f"detections of categories that the set does not have, which do not count: up to "
+            f"{most} in a setting, of {_ids(np.unique(np.concatenate(foreign)).tolist())}"
+        )
 
 
 def _ids(ids: Sequence[int]) -> str:

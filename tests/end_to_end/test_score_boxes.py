@@ -266,7 +266,7 @@ def test_other_categories_do_not_count_and_are_told(coco_set: Path, tmp_path: Pa
     row = model(coco_set, write(tmp_path / "yolo", {BASELINE: stored + foreign}))
     expected = pycocotools_metrics(truth(coco_set), source)
     assert row["trained"]["mAP"] == pytest.approx(expected[0], abs=1e-9)
-    assert any("do not count (5), of categories not in the set: '2'" in n for n in row["notes"])
+    assert any("do not count: up to 5 in a setting, of '2'" in n for n in row["notes"])
 
 
 def test_settings_that_do_not_fit_are_named_all_at_once(coco_set: Path, tmp_path: Path) -> None:
