@@ -12,7 +12,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 
 from manifests.layout import MAX_PIXELS, ShardFormat
 from manifests.publication import FIRST_VERSION, is_url
-from pipelines.errors import AGAIN, GO_ON
+from pipelines.errors import AGAIN, GO_ON, GO_ON_EVALUATING
 from pipelines.ranges import parse_range
 
 FORMATS = {
@@ -64,6 +64,7 @@ def command_parser() -> argparse.ArgumentParser:
     _add_transfers(commands)
     _add_report(commands)
     _add_score(commands)
+    _add_evaluate(commands)
     return parser
 
 
@@ -373,12 +374,7 @@ def _add_score(commands: Any) -> None:
     score.epilog = "What predictions look like, and what the figures mean: docs/scoring.md."
     score.add_argument("set", metavar="OUT", help="the set, path or fsspec URL")
     _add_predictions(score, required=True)
-    score.add_argument(
-        "--format", choices=SCORE_FORMATS, default="terminal", help="default: %(default)s"
-    )
-    score.add_argument(
-        "-o", "--output", metavar="FILE", help="outside of the set (default: standard output)"
-    )
+    _add_table_output(score)
 
 
 def _add_predictions(parser: Any, required: bool) -> None:
@@ -406,6 +402,10 @@ def _add_predictions(parser: Any, required: bool) -> None:
         default="whole",
         help="score the images that all settings have, and say how many",
     )
+    _add_counting(parser)
+
+
+def _add_counting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all-methods",
         dest="counting",
@@ -414,6 +414,72 @@ def _add_predictions(parser: Any, required: bool) -> None:
         default="distinct",
         help="count methods with the pixels of another or of the baseline too, as the paper does",
     )
+
+
+def _add_table_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format", choices=SCORE_FORMATS, default="terminal", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="outside of the set (default: standard output)"
+    )
+
+
+def _add_online(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--online",
+        action="store_true",
+        help="make the images from --images instead of reading the shards",
+    )
+    parser.add_argument(
+        "--images", metavar="PATH", help="the sources for --online, as generate took them"
+    )
+
+
+def _add_evaluate(commands: Any) -> None:
+    evaluate = _command(
+        commands, "evaluate", "run an ONNX model over a set: its predictions and the paper's table"
+    )
+    evaluate.set_defaults(takes_beam_arguments=True, go_on=GO_ON_EVALUATING)
+    evaluate.epilog = f"Configs and noises: docs/evaluating.md. {BEAM_HELP}"
+    evaluate.add_argument("set", metavar="OUT", help="the set, path or fsspec URL")
+    evaluate.add_argument("--model", required=True, metavar="M.onnx", help="path or fsspec URL")
+    evaluate.add_argument(
+        "--config", required=True, metavar="YAML", help="what the model takes and gives"
+    )
+    evaluate.add_argument(
+        "--predictions",
+        metavar="PATH",
+        help="new folder, or one to go on with (default: predictions/ and the model's name)",
+    )
+    _add_variants(evaluate)
+    evaluate.add_argument(
+        "--model-noise",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="of a noise in or after the model, or 'all'; may be given again (default: none)",
+    )
+    evaluate.add_argument(
+        "--batch-size",
+        type=_positive,
+        default=16,
+        metavar="N",
+        help="images that are run at once, where the model leaves that open (default: %(default)s)",
+    )
+    evaluate.add_argument(
+        "--calibration-images",
+        type=_positive,
+        default=128,
+        metavar="N",
+        help="images of the baseline that int8 is calibrated on (default: %(default)s)",
+    )
+    evaluate.add_argument(
+        "--workers", type=_positive, metavar="N", help="local threads (default: all cores)"
+    )
+    _add_online(evaluate)
+    _add_counting(evaluate)
+    _add_table_output(evaluate)
 
 
 def _add_variants(parser: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import posixpath
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from transforms.errors import GridError, MissingExtraError
 if TYPE_CHECKING:
     from pipelines.estimate import Estimate
     from pipelines.readers.sources import SourceSet
+    from pipelines.scoring.compose import Table
     from pipelines.shards import Settings
 
 
@@ -300,17 +302,66 @@ def _report(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
 
 
 def _score(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
-    from pipelines.commit import write_path
-    from pipelines.report.compose import refuse_inside
     from pipelines.scoring.compose import named_predictions, score
-    from pipelines.scoring.formats import FORMATTERS
     from pipelines.scoring.records import Counting, Coverage
+
+    _refuse_output_inside(arguments)
+    predictions = named_predictions(arguments.predictions, arguments.model)
+    coverage, counting = Coverage(arguments.coverage), Counting(arguments.counting)
+    _print_table(arguments, score(arguments.set, predictions, coverage, counting))
+
+
+def _evaluate(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    _refuse_output_inside(arguments)
+    _require_runtime()
+    from pipelines.beam_options import beam_runner
+    from pipelines.evaluate import evaluate
+    from pipelines.evaluation.config import load_config
+    from pipelines.evaluation.request import Request
+    from pipelines.scoring.records import Counting
+
+    runner, options = beam_runner(beam_arguments, arguments.workers)
+    request = Request(
+        set_url=arguments.set,
+        images_url=_source_images(arguments),
+        model=arguments.model,
+        config=load_config(arguments.config),
+        predictions_url=arguments.predictions or _default_predictions(arguments.model),
+        variants=tuple(arguments.variant or ()),
+        noises=tuple(arguments.model_noise),
+        batch_size=arguments.batch_size,
+        calibration=arguments.calibration_images,
+        counting=Counting(arguments.counting),
+    )
+    table, notes = evaluate(request, runner, options)
+    for note in notes:
+        print(f"sysnoise: note: {note}", file=sys.stderr)
+    _print_table(arguments, table)
+
+
+def _default_predictions(model: str) -> str:
+    return posixpath.join("predictions", posixpath.basename(model).partition(".")[0])
+
+
+def _source_images(arguments: argparse.Namespace) -> str | None:
+    """Return where the sources are that images are made from; None to read the shards."""
+    if arguments.online != (arguments.images is not None):
+        raise UsageError("--online and --images go together; leave both out to read the shards")
+    images: str | None = arguments.images
+    return images
+
+
+def _refuse_output_inside(arguments: argparse.Namespace) -> None:
+    from pipelines.report.compose import refuse_inside
 
     if arguments.output:
         refuse_inside(arguments.set, arguments.output)
-    predictions = named_predictions(arguments.predictions, arguments.model)
-    coverage, counting = Coverage(arguments.coverage), Counting(arguments.counting)
-    table = score(arguments.set, predictions, coverage, counting)
+
+
+def _print_table(arguments: argparse.Namespace, table: Table) -> None:
+    from pipelines.commit import write_path
+    from pipelines.scoring.formats import FORMATTERS
+
     text = FORMATTERS[arguments.format](table)
     if arguments.output:
         write_path(arguments.output, text.encode())
@@ -320,6 +371,15 @@ def _score(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
         for row in table.rows:
             for note in row.notes:
                 print(f"sysnoise: note: {row.model}: {note}", file=sys.stderr)
+
+
+def _require_runtime() -> None:
+    """Refuse models where their libraries, an extra, are not installed."""
+    from transforms.methods import install_line
+
+    missing = [each for each in ("onnx", "onnxruntime") if not importlib.util.find_spec(each)]
+    if missing:
+        raise UsageError(f"running models needs {', '.join(missing)}: {install_line('evaluate')}")
 
 
 def _require_plots() -> None:
@@ -340,6 +400,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, list[str]], None]] = {
     "publish": _publish,
     "report": _report,
     "score": _score,
+    "evaluate": _evaluate,
     "fetch": _fetch,
     "grids": _grids,
     "codecs": _codecs,

@@ -12,6 +12,9 @@ GO_ON = "run the same command again, without --overwrite: finished shards are ke
 AGAIN = "run the same command again: what has arrived is kept"
 """The same for a copy."""
 
+GO_ON_EVALUATING = "run the same command again: predictions that are done are kept"
+"""The same for an evaluation."""
+
 
 class UsageError(Exception):
     """The command line asks for something that does not exist or does not go together."""

@@ -24,7 +24,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from manifests import layout
 from manifests.tables import DatasetKind
 from pipelines.commit import write_file
-from pipelines.errors import GO_ON, InputError, OutputError, ShardError, UsageError, listed
+from pipelines.errors import GO_ON, InputError, OutputError, UsageError, listed
 from pipelines.finish import finish
 from pipelines.idle import leave_process, take_process
 from pipelines.local_run import current_run
@@ -40,7 +40,7 @@ from pipelines.resume import (
     refuse_rival,
     sweep_shards,
 )
-from pipelines.run_beam import run_locally, run_on_engine
+from pipelines.run_beam import refuse_unfinished, run_locally, run_on_engine
 from pipelines.shard_job import Failure, Job, check_open_files
 from pipelines.shards import Plan, Settings, json_bytes, make_plan
 from pipelines.storage import Root, absolute_url, exists, list_folder, open_output, read_file
@@ -152,7 +152,7 @@ def generate(
             finally:
                 if runner is not None:  # No worker is left, as one of another runner may be.
                     sweep_shards(plan, output, shards)
-            _refuse_unfinished(failures, work)
+            refuse_unfinished(failures, work, GO_ON)
         if scope.shards is not None:
             refuse_rival(plan, source.table, output)
         if len(shards) < plan.shards:
@@ -181,7 +181,7 @@ def run_pipeline(
 
     if runner is not None:
         return run_locally(build, len(pending), runner, options)
-    run_on_engine(build, options)
+    run_on_engine(build, options, GO_ON)
     return _read_failures(job, pending)
 
 
@@ -239,20 +239,3 @@ def _work(plan: Plan, output: Root, shards: range) -> Work:
         "shard",
         pause_between_looks(output),
     )
-
-
-def _refuse_unfinished(failures: Sequence[Failure], work: Work) -> None:
-    """Refuse to go on without some shards."""
-    done, shards = len(work.done()), len(work.images)
-    if done == shards:
-        return
-    if not failures:
-        raise ShardError(
-            f"the runner ended with {done} of {shards} shards done, and did not say why; {GO_ON}"
-        )
-    messages = list(dict.fromkeys(failure.message for failure in failures))
-    if done + len(failures) < shards:
-        text = f"stopped with {done} of {shards} shards done"
-    else:
-        text = f"{len(failures)} of {shards} shards failed"
-    raise ShardError(f"{text}:\n{listed(messages)}")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipelines.errors import GO_ON, ShardError
+from pipelines.errors import ShardError, listed
 from pipelines.local_run import local_run
+from pipelines.progress import Work
 from pipelines.shard_job import Failure
 
 INTERRUPT_SECONDS = 0.2
@@ -42,8 +43,13 @@ def run_locally(
     return run.failures
 
 
-def run_on_engine(build: Build, options: PipelineOptions) -> None:
+def run_on_engine(build: Build, options: PipelineOptions, go_on: str) -> None:
     """Run a pipeline on the engine that the options name, and wait for the end.
+
+    Args:
+        build: adds its steps.
+        options: Beam's.
+        go_on: what a user can do after a failure.
 
     Raises:
         ShardError: the engine failed.
@@ -54,10 +60,37 @@ def run_on_engine(build: Build, options: PipelineOptions) -> None:
         first_line = str(error).strip().partition("\n")[0]
         raise ShardError(
             f"--runner={options.view_as(StandardOptions).runner} failed: {type(error).__name__}: "
-            f"{first_line}; {GO_ON}"
+            f"{first_line}; {go_on}"
         ) from error
 
 
 def _run(build: Build, runner: FnApiRunner | None, options: PipelineOptions) -> None:
     with beam.Pipeline(runner=runner, options=options) as pipeline:
         build(pipeline)
+
+
+def refuse_unfinished(failures: Sequence[Failure], work: Work, go_on: str) -> None:
+    """Refuse to go on where a run has not done all; what failed and was done elsewhere is done.
+
+    Args:
+        failures: that are known.
+        work: of the run.
+        go_on: what a user can do where the runner did not say why.
+
+    Raises:
+        ShardError: something is not done.
+    """
+    done, total = len(work.done()), len(work.images)
+    if done == total:
+        return
+    if not failures:
+        raise ShardError(
+            f"the runner ended with {done} of {total} {work.noun}s done, and did not say why; "
+            f"{go_on}"
+        )
+    messages = list(dict.fromkeys(failure.message for failure in failures))
+    if done + len(failures) < total:
+        text = f"stopped with {done} of {total} {work.noun}s done"
+    else:
+        text = f"{len(failures)} of {total} {work.noun}s failed"
+    raise ShardError(f"{text}:\n{listed(messages)}")

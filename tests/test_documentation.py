@@ -22,9 +22,12 @@ import pytest
 
 from manifests import load_grid, open_set
 from pipelines.cli import main
+from pipelines.evaluation.config import load_config
 from pipelines.photographs import write_coco, write_imagenet
 from tests.end_to_end.commands import command
 from tests.end_to_end.reading import manifest as read_manifest
+from tests.end_to_end.reading import tree
+from tests.models import write_classifier, write_detector
 from tests.pages import LANGUAGES, PAGES, PROGRAMS, ROOT, Block, blocks, commands, inline_commands
 from tests.servers import Server, s3_client
 
@@ -79,6 +82,8 @@ def laid_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: Server) -> Pat
     with zipfile.ZipFile(tmp_path / "val2017.zip", "w") as archive:
         for path in (tmp_path / "made" / "images").iterdir():
             archive.write(path, f"val2017/{path.name}")
+    write_classifier(tmp_path / "classifier.onnx")
+    write_detector(tmp_path / "detector.onnx")
     client = s3_client(s3)
     for bucket in ("imagenet", "noise"):
         client.create_bucket(Bucket=bucket)
@@ -102,7 +107,7 @@ def test_page_runs(page: str, laid_out: Path) -> None:
             exec(compile(block.text, place, "exec"), names)
         _write(block, laid_out)
         if block.language == "yaml":
-            load_grid("grid.yaml")
+            _load(block)
     if page in STATED:
         STATED[page](names, laid_out)
 
@@ -116,10 +121,24 @@ def _call(place: str, words: list[str]) -> None:
     assert done.code == 0, f"{place}: {words}: {done.error}"
 
 
+def _load(block: Block) -> None:
+    """Read what a YAML block was saved as."""
+    name = _yaml_file(block)
+    if name == "grid.yaml":
+        load_grid(name)
+    else:
+        load_config(name)
+
+
+def _yaml_file(block: Block) -> str:
+    tasks = {"task: classification": "classifier.yaml", "task: detection": "detector.yaml"}
+    return tasks.get(block.text.splitlines()[0], "grid.yaml")
+
+
 def _write(block: Block, folder: Path) -> None:
     """Put what the page shows into the file that its commands name."""
     if block.language == "yaml":
-        (folder / "grid.yaml").write_text(block.text, "utf-8")
+        (folder / _yaml_file(block)).write_text(block.text, "utf-8")
     if block.language == "bibtex":
         (folder / "set.bib").write_text(block.text, "utf-8")
 
@@ -204,7 +223,24 @@ def _scoring_holds(names: dict[str, Any], folder: Path) -> None:
     assert len(source.splitlines()) <= 50
 
 
+def _evaluating_holds(names: dict[str, Any], folder: Path) -> None:
+    """The evaluator has the table of the command, as far as it goes, and fifty lines."""
+    tables = []
+    for predictions in ("own.jsonl", "predictions/classifier/"):
+        done = command("score", "out/", f"--predictions={predictions}", "--format=json")
+        (model,) = json.loads(done.out)["models"]
+        tables.append((model["trained"], model["noises"][:3]))
+    assert tables[0] == tables[1]
+    assert [noise["noise"] for noise in tables[0][1]] == ["decode", "resize", "color"]
+    assert tree(folder / "online") == tree(folder / "predictions" / "classifier")
+    source = (
+        (ROOT / "docs/evaluating.md").read_text("utf-8").split("```python\n")[1].split("```")[0]
+    )
+    assert len(source.splitlines()) <= 50
+
+
 STATED = {
+    "docs/evaluating.md": _evaluating_holds,
     "README.md": _readme_holds,
     "docs/tutorial.md": _tutorial_holds,
     "docs/scoring.md": _scoring_holds,

@@ -18,10 +18,10 @@ from pipelines.errors import named
 from pipelines.make_sample import MadeSample, Reject, make_sample
 from pipelines.make_shard import ReadSource
 from pipelines.readers.access import source_reader
-from pipelines.readers.imagenet import KAGGLE_CLASSES, kaggle_folder
+from pipelines.readers.relocated import source_url
 from pipelines.shard_job import prepare_libraries
 from pipelines.shards import Plan, current_identities, load_plan, read_sources
-from pipelines.storage import exists, open_root, read_file
+from pipelines.storage import read_file
 from transforms.errors import plain_message
 
 Row = Mapping[str, Any]
@@ -47,7 +47,7 @@ def regenerate(
     """
     prepare_libraries()
     plan = load_plan(target.root)
-    read = source_reader(_source_url(images, plan.split))
+    read = source_reader(source_url(images, plan.split))
     reasons = _reasons(target) if layout.REJECTS in sound else {}
     shards = [each for each in target.part.shards if samples_path(plan.shard_name(each)) in sound]
     problems = [
@@ -56,13 +56,6 @@ def regenerate(
         for problem in _shard_problems(target, plan, read, reasons, shard, numbers)
     ]
     return problems, _build_notes(plan)
-
-
-def _source_url(images: str, split: str) -> str:
-    """Return the URL that the locations in the table of sources start from."""
-    root = open_root(images)
-    is_kaggle = exists(root, KAGGLE_CLASSES)
-    return root.child(kaggle_folder(split)) if is_kaggle else root.url
 
 
 def _reasons(target: CheckedSet) -> dict[str, str]:

@@ -1,0 +1,316 @@
+"""The pipeline that runs models over sets: shards -> RunInference -> predictions -> table.
+
+The pipeline is one linear chain, and all of it works in one process, so that images pass between
+its steps without being copied. Each model is a pipeline of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import posixpath
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import fsspec
+import onnx
+from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from manifests.reading import FinishedSet
+from manifests.settings import Setting
+from manifests.tables import DatasetKind
+from pipelines.commit import remove_folder, sweep
+from pipelines.errors import GO_ON_EVALUATING, InputError
+from pipelines.evaluation.config import Classifier
+from pipelines.evaluation.document import open_document
+from pipelines.evaluation.inference import ReadImages, SingleThreadedModel, WritePredictions
+from pipelines.evaluation.model_check import batch_size, check_model
+from pipelines.evaluation.models import Models, model_file
+from pipelines.evaluation.passes import (
+    Groups,
+    box_offset,
+    missing_passes,
+    model_noises,
+    pixel_groups,
+)
+from pipelines.evaluation.pixels import accepted_rows, opened_set, read_pixels
+from pipelines.evaluation.predictions import PARTS, final_path, join_parts, part_path
+from pipelines.evaluation.records import Job, Pass
+from pipelines.evaluation.request import (
+    ALL_NOISES,
+    Request,
+    is_at_hand,
+    located,
+    refuse_other_task,
+    wanted_noises,
+    wanted_variants,
+)
+from pipelines.evaluation.runtime import runtime_identity
+from pipelines.locks import lock_shards
+from pipelines.progress import Work, pause_between_looks, show_progress
+from pipelines.run_beam import refuse_unfinished, run_locally, run_on_engine
+from pipelines.scoring.classification import read_labels
+from pipelines.scoring.compose import Table, score
+from pipelines.scoring.files import setting_parser
+from pipelines.scoring.records import Coverage
+from pipelines.shard_job import Failure
+from pipelines.storage import Root, list_files, open_output
+from transforms.detection import offset_matters
+from transforms.model_input import fit_image, input_tensor
+
+CALIBRATION_SEED = 0
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all passes of an evaluation share.
+
+    Attributes:
+        request: what was asked for.
+        found: the set.
+        models: where models come from.
+        batch_size: number of images that are run at once.
+        groups: of variants with the same pixels, by shard.
+        images: number of images by shard.
+        runner: Beam's local one; None for the one that the options name.
+        options: Beam's.
+    """
+
+    request: Request
+    found: FinishedSet
+    models: Models
+    batch_size: int
+    groups: Groups
+    images: Mapping[int, int]
+    runner: FnApiRunner | None
+    options: PipelineOptions
+
+
+def evaluate(
+    request: Request, runner: FnApiRunner | None, options: PipelineOptions
+) -> tuple[Table, list[str]]:
+    """Run a model over a set and score its predictions.
+
+    Each variant is run without noises of the model, the baseline with each of these, and then
+    what the stack of the worst ones lacks, as far as the set has its variants.
+
+    Args:
+        request: what is asked for.
+        runner: Beam's local one; None for the one that the options name.
+        options: Beam's.
+
+    Returns:
+        The table, and what a reader of it has to know.
+
+    Raises:
+        SetError: it is no finished set, or a file is missing or damaged.
+        UsageError: variants or noises that there are not, or that do not go with the model.
+        InputError: the model cannot be read, or is not what its config says.
+        OutputError: the predictions cannot be written, or are of another evaluation.
+        ShardError: shards could not be predicted; others are kept.
+    """
+    found = opened_set(request.set_url)
+    request = located(found, request)
+    refuse_other_task(found, request.config)
+    variants = wanted_variants(found, request)
+    noises = wanted_noises(found, request.noises)
+    parse = setting_parser(found)
+    plain = _read_model(request.model)
+    check_model(request.config, plain, _labels(found))
+    output = open_output(request.predictions_url)
+    with lock_shards(output, None):
+        sweep(output, lambda owner: True)
+        run = _prepare(request, found, plain, output, runner, options)
+        singles = [parse("+".join((found.baseline, noise))) for noise in noises]
+        singles, notes = _applicable(run, singles)
+        _predict(run, [*map(Setting, variants), *singles])
+        table = _score(request)
+        lacking = [
+            parse(step.setting)
+            for step in table.rows[0].steps
+            if step.score is None and step.held and is_at_hand(found, request, step.setting)
+        ]
+        if lacking:
+            _predict(run, lacking)
+            table = _score(request)
+    return table, notes
+
+
+def _labels(found: FinishedSet) -> set[int]:
+    """Return the classes, or ids of categories, that occur in the set."""
+    if DatasetKind(found.manifest["dataset"]["kind"]) is DatasetKind.COCO:
+        return {category["id"] for category in found.annotations()["categories"]}
+    return set(read_labels(found).labels.tolist())
+
+
+def _read_model(url: str) -> onnx.ModelProto:
+    try:
+        with fsspec.open(url, "rb") as opened:
+            return onnx.load_model_from_string(opened.read())
+    except (OSError, ValueError, DecodeError) as error:
+        raise InputError(f"reading the model {url!r}: {error}") from error
+
+
+def _prepare(
+    request: Request,
+    found: FinishedSet,
+    plain: onnx.ModelProto,
+    output: Root,
+    runner: FnApiRunner | None,
+    options: PipelineOptions,
+) -> _Run:
+    """Open the folder of predictions and look at the set's samples."""
+    size = batch_size(plain, request.batch_size)
+    document = open_document(output, _document(request, found, plain, size))
+    groups, images = pixel_groups(found, tuple(found.variants))
+    calibration = functools.partial(_calibration, request, found, images)
+    models = Models(output, document, plain, calibration, request.config.input.shape(1))
+    return _Run(request, found, models, size, groups, images, runner, options)
+
+
+def _document(
+    request: Request, found: FinishedSet, plain: onnx.ModelProto, size: int
+) -> dict[str, Any]:
+    """Return what every prediction depends on."""
+    model = plain.SerializeToString(deterministic=True)
+    return {
+        "set": found.manifest["checksum"],
+        "model": hashlib.sha256(model).hexdigest(),
+        "config": request.config.document(),
+        "batch_size": size,
+        "calibration": {"images": request.calibration, "seed": CALIBRATION_SEED},
+        "runtime": runtime_identity(),
+    }
+
+
+def _calibration(
+    request: Request, found: FinishedSet, images: Mapping[int, int]
+) -> Iterator[NDArray[Any]]:
+    """Yield input tensors of some images of the baseline, chosen by a fixed seed."""
+    places = [(shard, place) for shard, count in images.items() for place in range(count)]
+    count = min(request.calibration, len(places))
+    chosen = sorted(random.Random(CALIBRATION_SEED).sample(places, count))
+    spec = request.config.input
+    for shard, group in itertools.groupby(chosen, lambda each: each[0]):
+        rows = accepted_rows(found, shard, [found.baseline])
+        wanted = [rows[place] for _, place in group]
+        source = (request.set_url, request.images_url)
+        for _, _, pixels in read_pixels(*source, shard, [found.baseline], wanted):
+            yield input_tensor([fit_image(pixels, spec)[0]], spec)
+
+
+def _applicable(run: _Run, settings: Sequence[Setting]) -> tuple[list[Setting], list[str]]:
+    """Leave out noises that change nothing in this model, and of ``all`` those it cannot take.
+
+    Returns:
+        The other settings, and what was left out and why.
+
+    Raises:
+        InputError: the model cannot take a noise that was asked for by name.
+    """
+    kept, notes = [], []
+    for setting in settings:
+        try:
+            changes = _changes_predictions(run, setting)
+        except InputError as error:
+            if ALL_NOISES not in run.request.noises:
+                raise
+            notes.append(f"left out: {error}")
+            continue
+        if changes:
+            kept.append(setting)
+        else:
+            name = "+".join(setting.methods)
+            notes.append(f"{name} changes nothing in this model at this input size")
+    return kept, notes
+
+
+def _changes_predictions(run: _Run, setting: Setting) -> bool:
+    inside, offset, task = model_noises(setting), box_offset(setting), run.request.config.task
+    if inside:
+        return model_file(run.models, inside) is not None
+    return not isinstance(task, Classifier) and offset_matters(task.head, offset)
+
+
+def _predict(run: _Run, settings: Sequence[Setting]) -> None:
+    """Make the predictions of settings that are not there, one model after the other."""
+    output, config = run.models.output, run.request.config
+    present = set(list_files(output))
+    missing = [each for each in settings if final_path(each.slug, config) not in present]
+    by_model: dict[tuple[str, ...], list[Setting]] = {}
+    for setting in missing:
+        by_model.setdefault(model_noises(setting), []).append(setting)
+    shards = run.found.shards
+    for noises, group in by_model.items():
+        passes = list(missing_passes(group, run.groups, shards, present))
+        if passes:
+            _run_model(run, noises, passes)
+        for setting in group:
+            join_parts(output, setting, run.images, shards, config)
+    remove_folder(output, PARTS)
+
+
+def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None:
+    """Run one model over what its settings lack."""
+    request, output = run.request, run.models.output
+    model = model_file(run.models, noises)
+    if model is None:
+        raise ValueError(f"{noises} change nothing, so that no setting of theirs is run")
+    job = Job(
+        request.set_url,
+        request.images_url,
+        request.predictions_url,
+        model.path,
+        model.sha256,
+        request.config,
+        run.batch_size,
+        run.models.document["runtime"],
+    )
+    elements = _elements(passes, request.images_url is not None)
+
+    def build(pipeline: beam.Pipeline) -> object:
+        return (
+            pipeline
+            | "Passes" >> beam.Create(elements)  # passes over one shard
+            | "ReadImages" >> beam.ParDo(ReadImages(job))  # [(key, image), ...]
+            | "RunInference"
+            >> RunInference(KeyedModelHandler(SingleThreadedModel(job)).with_no_batching())
+            | "WritePredictions" >> beam.ParDo(WritePredictions(job))  # path of a part
+        )
+
+    shards = run.found.shards
+    images = {
+        part_path(target.slug, each.shard, shards): run.images[each.shard]
+        for each in passes
+        for target in each.targets
+    }
+    noun = f"{'+'.join(noises) or 'plain model'}: part"
+    work = Work(images, lambda: list_files(output), noun, pause_between_looks(output))
+    failures: list[Failure] = []
+    with show_progress(work):
+        if run.runner is not None:
+            failures = run_locally(build, len(elements), run.runner, run.options)
+        else:
+            run_on_engine(build, run.options, GO_ON_EVALUATING)
+    refuse_unfinished(failures, work, GO_ON_EVALUATING)
+
+
+def _elements(passes: Sequence[Pass], online: bool) -> list[tuple[Pass, ...]]:
+    """Return what is worked on at once: of sources, all variants, so that each is decoded once."""
+    if not online:
+        return [(each,) for each in passes]
+    return [tuple(group) for _, group in itertools.groupby(passes, lambda each: each.shard)]
+
+
+def _score(request: Request) -> Table:
+    name = posixpath.basename(request.model).partition(".")[0]
+    predictions = {name: request.predictions_url}
+    return score(request.set_url, predictions, Coverage.WHOLE, request.counting)

@@ -1,0 +1,74 @@
+"""``evaluation.yaml``: what made a folder of predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from manifests.changes import field_changes
+from manifests.layout import LOCK
+from pipelines.commit import write_file
+from pipelines.errors import OutputError, listed
+from pipelines.storage import Root, list_files, read_if_there
+
+DOCUMENT = "evaluation.yaml"
+_MODELS = "models"
+
+Document = dict[str, Any]
+"""What every prediction depends on, and under ``models`` what is known of each model by the noises
+inside it; these may become more."""
+
+
+def open_document(output: Root, wanted: Mapping[str, Any]) -> Document:
+    """Return the document of a folder of predictions; a new one where the folder is empty.
+
+    Args:
+        output: the folder.
+        wanted: what the predictions of this run depend on.
+
+    Raises:
+        OutputError: the folder holds something else, or predictions of another evaluation.
+    """
+    data = read_if_there(output, DOCUMENT)
+    if data is None:
+        _refuse_foreign(output)
+        fresh = {**wanted, _MODELS: {}}
+        write_document(output, fresh)
+        return fresh
+    try:
+        document: Document = yaml.safe_load(data)
+        earlier = {name: value for name, value in document.items() if name != _MODELS}
+        document[_MODELS].items()
+    except (yaml.YAMLError, AttributeError, KeyError) as error:
+        raise OutputError(
+            f"{output.child(DOCUMENT)!r} is damaged: {error!r}; give other --predictions"
+        ) from error
+    changes = field_changes(earlier, wanted)
+    if changes:
+        raise OutputError(
+            f"{output.url!r} holds the predictions of another evaluation; give other "
+            f"--predictions, or remove it. What differs:\n{listed(changes)}"
+        )
+    return document
+
+
+def write_document(output: Root, document: Document) -> None:
+    """Write the document.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    plain = json.loads(json.dumps(document))  # Without the references of YAML to shared parts.
+    write_file(output, DOCUMENT, yaml.safe_dump(plain, sort_keys=False).encode())
+
+
+def _refuse_foreign(output: Root) -> None:
+    found = [path for path in list_files(output) if path != LOCK]
+    if found:
+        raise OutputError(
+            f"{output.url!r} is not empty and holds no {DOCUMENT}: it has {found[0]!r}; give other "
+            "--predictions"
+        )

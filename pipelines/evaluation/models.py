@@ -1,0 +1,98 @@
+"""The models of an evaluation: the one that was given, and it with noises inside."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+
+from pipelines.commit import write_file
+from pipelines.errors import InputError
+from pipelines.evaluation.document import Document, write_document
+from pipelines.storage import Root, read_if_there
+from transforms.errors import ModelNoiseError
+from transforms.model.noises import apply_noises, model_noise_identity
+
+MODELS = "models"
+_PLAIN = "model"
+
+
+@dataclass(frozen=True)
+class Models:
+    """Where models come from.
+
+    Attributes:
+        output: the folder of predictions, in which they are written.
+        document: of the evaluation, which names them.
+        plain: the model that was given.
+        calibration: yields input tensors of the baseline's images, one image each.
+        input_shape: of one image.
+    """
+
+    output: Root
+    document: Document
+    plain: onnx.ModelProto
+    calibration: Callable[[], Iterator[NDArray[Any]]]
+    input_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model that was written.
+
+    Attributes:
+        path: below the folder of predictions.
+        sha256: in hexadecimal.
+    """
+
+    path: str
+    sha256: str
+
+
+def model_file(models: Models, noises: Sequence[str]) -> ModelFile | None:
+    """Return a model with noises inside; it is made where an earlier run has not.
+
+    Args:
+        models: where it comes from.
+        noises: names of :data:`transforms.model.noises.MODEL_NOISES`; none for the plain one.
+
+    Returns:
+        None where the noises change nothing.
+
+    Raises:
+        InputError: a noise cannot be put into this model.
+        OutputError: the model cannot be written.
+    """
+    name = "+".join(noises) or _PLAIN
+    path = f"{MODELS}/{name}.onnx"
+    known = models.document[MODELS].get(name)
+    if known is None or known["sha256"] != _sha256_at(models.output, path):
+        known = _make(models, name, noises, path)
+    return None if known["sha256"] is None else ModelFile(path, known["sha256"])
+
+
+def _sha256_at(output: Root, path: str) -> str | None:
+    data = read_if_there(output, path)
+    return None if data is None else hashlib.sha256(data).hexdigest()
+
+
+def _make(models: Models, name: str, noises: Sequence[str], path: str) -> Mapping[str, Any]:
+    """Make a model, write it and note it; without a sha256 where the noises change nothing."""
+    try:
+        noisy = apply_noises(models.plain, noises, models.calibration, models.input_shape)
+    except ModelNoiseError as error:
+        raise InputError(f"putting {name} into the model: {error}") from error
+    sha256 = None
+    if not noises or len(noisy.null) < len(noises):
+        data = noisy.model.SerializeToString(deterministic=True)
+        write_file(models.output, path, data)
+        sha256 = hashlib.sha256(data).hexdigest()
+    identities = [model_noise_identity(noise) for noise in noises]
+    models.document[MODELS][name] = {"sha256": sha256, "noises": identities}
+    write_document(models.output, models.document)
+    known: Mapping[str, Any] = models.document[MODELS][name]
+    return known

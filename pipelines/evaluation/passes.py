@@ -1,0 +1,74 @@
+"""Which images go through which model: the passes that settings need and that are not done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from manifests.reading import FinishedSet
+from manifests.settings import Noise, Setting
+from pipelines.evaluation.pixels import accepted_rows
+from pipelines.evaluation.predictions import part_path
+from pipelines.evaluation.records import Pass, Target
+from transforms.detection import BoxOffset
+
+Groups = Mapping[int, Mapping[str, str]]
+"""By shard that holds images: the first variant, in grid order, that has a variant's pixels."""
+
+
+def pixel_groups(found: FinishedSet, variants: Sequence[str]) -> tuple[Groups, Mapping[int, int]]:
+    """Tell which variants have the same pixels on every image of a shard.
+
+    Args:
+        found: the set.
+        variants: ids, in the order in which the first of equal ones is chosen.
+
+    Returns:
+        The groups, and the number of images by shard.
+
+    Raises:
+        SetError: a table of samples is missing or damaged.
+    """
+    slugs = {each: found.variants[each]["slug"] for each in variants}
+    groups, images = {}, {}
+    for shard in range(found.shards):
+        rows = accepted_rows(found, shard, variants)
+        if not rows:
+            continue
+        first: dict[tuple[bytes, ...], str] = {}
+        columns = {each: tuple(row[slug] for row in rows) for each, slug in slugs.items()}
+        groups[shard] = {each: first.setdefault(column, each) for each, column in columns.items()}
+        images[shard] = len(rows)
+    return groups, images
+
+
+def model_noises(setting: Setting) -> tuple[str, ...]:
+    """Return the noises inside the model."""
+    after = setting.method(Noise.POST_PROCESSING)
+    return tuple(method for method in setting.methods if method != after)
+
+
+def box_offset(setting: Setting) -> BoxOffset:
+    """Return how boxes are decoded."""
+    return BoxOffset(setting.method(Noise.POST_PROCESSING) or BoxOffset.NONE.value)
+
+
+def missing_passes(
+    settings: Iterable[Setting], groups: Groups, shards: int, present: Collection[str]
+) -> Iterator[Pass]:
+    """Yield the passes through one model that settings need, by shard.
+
+    Args:
+        settings: with the same noises inside the model.
+        groups: of variants with the same pixels.
+        shards: number of shards of the set.
+        present: paths of the parts that are there.
+    """
+    wanted = list(settings)
+    for shard, first in groups.items():
+        targets: dict[str, list[Target]] = {}
+        for setting in wanted:
+            if part_path(setting.slug, shard, shards) not in present:
+                target = Target(setting.slug, box_offset(setting))
+                targets.setdefault(first[setting.variant], []).append(target)
+        for variant, each in targets.items():
+            yield Pass(shard, variant, tuple(each))

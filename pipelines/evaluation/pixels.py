@@ -1,0 +1,125 @@
+"""The images of an evaluation: from the shards of a set, or made from its sources."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from manifests.errors import SetError
+from manifests.reading import FinishedSet, open_set
+from manifests.tables import DatasetKind, SampleStatus
+from pipelines.errors import InputError
+from pipelines.readers.access import source_reader
+from pipelines.shard_job import prepare_libraries
+from pipelines.shards import load_plan, read_sources
+from pipelines.storage import open_root
+from transforms.arrays import Pixels, pixel_digest
+from transforms.fanout import decode_all, fan_out
+
+Row = Mapping[str, Any]
+Image = tuple[str, Row, Pixels]
+"""Id of a variant, row of the table of samples, and pixels."""
+
+
+def accepted_rows(found: FinishedSet, shard: int, variants: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the samples that a shard holds, in stored order, with the digests of some variants.
+
+    Raises:
+        SetError: the table is missing or damaged.
+    """
+    columns = [
+        "key",
+        "status",
+        "source_sha256",
+        *(found.variants[each]["slug"] for each in variants),
+    ]
+    if DatasetKind(found.manifest["dataset"]["kind"]) is DatasetKind.COCO:
+        columns.append("image_id")
+    rows = found.samples(shard, columns)
+    return [row for row in rows if row["status"] == SampleStatus.OK.value]
+
+
+def read_pixels(
+    set_url: str, images_url: str | None, shard: int, variants: Sequence[str], rows: Sequence[Row]
+) -> Iterator[Image]:
+    """Yield the images of some variants of a shard; of each variant, in the order of the rows.
+
+    Args:
+        set_url: of the set.
+        images_url: of the sources to make them from; None to read the shards.
+        shard: its number.
+        variants: ids.
+        rows: of the samples, with the digests of the variants.
+
+    Raises:
+        SetError: a shard is missing or damaged, or an image is not what its digest says.
+        InputError: a source cannot be read or is another one.
+    """
+    found = opened_set(set_url)
+    if images_url is None:
+        images = _stored(found, shard, variants, rows)
+    else:
+        images = _made(set_url, images_url, shard, variants, rows)
+    slugs = {each: found.variants[each]["slug"] for each in variants}
+    for variant, row, pixels in images:
+        if pixel_digest(pixels) != row[slugs[variant]]:
+            way_on = "see 'sysnoise verify'"
+            if images_url is not None:
+                way_on = "other builds of the libraries made the set; read its shards instead"
+            raise SetError(
+                f"sample {row['key']!r} has other pixels in {variant!r} than {set_url!r} says; "
+                f"{way_on}"
+            )
+        yield variant, row, pixels
+
+
+@functools.lru_cache(maxsize=4)
+def opened_set(url: str) -> FinishedSet:
+    """Return a set, opened once in a process."""
+    return open_set(url)
+
+
+def _stored(
+    found: FinishedSet, shard: int, variants: Sequence[str], rows: Sequence[Row]
+) -> Iterator[Image]:
+    by_key = {row["key"]: row for row in rows}
+    for variant in variants:
+        for key, data in found.images(variant, shard):
+            if key in by_key:
+                yield variant, by_key[key], found.decode(variant, shard, key, data)
+
+
+def _made(
+    set_url: str, images_url: str, shard: int, variants: Sequence[str], rows: Sequence[Row]
+) -> Iterator[Image]:
+    """Make the images, as ``sysnoise generate`` does."""
+    prepare_libraries()
+    root = open_root(set_url)
+    plan, read = load_plan(root), source_reader(images_url)
+    sources = {source["key"]: source for source in read_sources(root, shard)}
+    ids = [variant.id for variant in plan.grid.variants]
+    wanted = {ids.index(variant) for variant in variants}
+    for row in rows:
+        data = _read_source(read, sources[row["key"]], row)
+        decoded = decode_all(plan.grid, data)
+        for rendering in fan_out(plan.grid, decoded.images, row["key"], wanted):
+            for position in wanted.intersection(rendering.variants):
+                yield ids[position], row, rendering.pixels
+
+
+def _read_source(read: Any, source: Row, row: Row) -> bytes:
+    try:
+        data: bytes = read(source)
+    except Exception as error:
+        raise InputError(
+            f"reading sample {row['key']!r} from {source['name']!r}: {error}; check --images"
+        ) from error
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != row["source_sha256"]:
+        raise InputError(
+            f"sample {row['key']!r}: {source['name']!r} has the sha256 {sha256}, expected "
+            f"{row['source_sha256']}; give the --images that the set was made from"
+        )
+    return data

@@ -1,0 +1,158 @@
+"""Predictions as files: a part a setting and shard, then a file a setting for ``sysnoise score``.
+
+A part appears whole or not at all, so that a rerun makes only what is missing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from manifests.layout import shard_name
+from manifests.settings import Setting
+from pipelines.commit import new_file, write_file
+from pipelines.evaluation.config import Background, Classifier, ModelConfig
+from pipelines.evaluation.records import ImageKey
+from pipelines.storage import Root, read_file
+from transforms.detection import BoxOffset, Detections, Detector, detect
+from transforms.metrics import top_classes
+
+PARTS = "parts"
+TOP = 5
+BOX_DIGITS = 3
+"""Behind the point, of a pixel."""
+SCORE_DIGITS = 6
+"""Detections stand in the order of their scores, which decides between equal ones."""
+
+Rows = Mapping[BoxOffset, Sequence[Mapping[str, Any]]]
+"""What is predicted of an image, by the way in which boxes are decoded."""
+
+_CLASSES = pa.schema([pa.field("key", pa.string()), pa.field("top5", pa.list_(pa.int32()))])
+_BOXES = pa.schema(
+    [
+        pa.field("image_id", pa.int64()),
+        pa.field("category_id", pa.int32()),
+        pa.field("bbox", pa.list_(pa.float64())),
+        pa.field("score", pa.float64()),
+    ]
+)
+
+
+def part_path(slug: str, shard: int, shards: int) -> str:
+    """Return the path of a setting's predictions of a shard."""
+    return f"{PARTS}/{slug}/{shard_name(shard, shards)}.arrow"
+
+
+def final_path(slug: str, config: ModelConfig) -> str:
+    """Return the path of all predictions of a setting."""
+    return f"{slug}.{'parquet' if isinstance(config.task, Classifier) else 'json'}"
+
+
+def predicted_rows(config: ModelConfig, key: ImageKey, outputs: Sequence[NDArray[Any]]) -> Rows:
+    """Return what a model predicts of an image.
+
+    Args:
+        config: of the model.
+        key: of the image.
+        outputs: of the image, in the order of ``config.outputs``.
+    """
+    if isinstance(config.task, Classifier):
+        top5 = _top_classes(config.task, outputs[0])
+        return {BoxOffset.NONE: [{"key": key.key, "top5": top5}]}
+    task = config.task
+    named = dict(zip(config.outputs, outputs, strict=True))
+    offsets = {target.offset for target in key.of.targets}
+    return {
+        offset: _results(key, task, detect(named, task, key.placement, offset))
+        for offset in offsets
+    }
+
+
+def _top_classes(classifier: Classifier, logits: NDArray[Any]) -> list[int]:
+    first = 1 if classifier.background is Background.FIRST else 0
+    return list(map(int, top_classes(logits[np.newaxis, first:], TOP)[0]))
+
+
+def _results(key: ImageKey, detector: Detector, found: Detections) -> list[dict[str, Any]]:
+    """Return detections in COCO's results format, the best first."""
+    columns = (found.classes.tolist(), found.boxes.tolist(), found.scores.tolist())
+    return [
+        {
+            "image_id": key.image_id,
+            "category_id": detector.categories[label],
+            "bbox": [round(number, BOX_DIGITS) for number in box],
+            "score": round(score, SCORE_DIGITS),
+        }
+        for label, box, score in zip(*columns, strict=True)
+    ]
+
+
+def write_part(
+    output: Root,
+    slug: str,
+    shard: int,
+    shards: int,
+    rows: Sequence[Mapping[str, Any]],
+    config: ModelConfig,
+) -> str:
+    """Write the predictions of a setting for a shard, and return their path.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    schema = _CLASSES if isinstance(config.task, Classifier) else _BOXES
+    buffer = io.BytesIO()
+    with pa.ipc.new_file(buffer, schema) as writer:
+        writer.write_table(pa.Table.from_pylist(list(rows), schema))
+    path = part_path(slug, shard, shards)
+    write_file(output, path, buffer.getvalue())
+    return path
+
+
+def join_parts(
+    output: Root, setting: Setting, shards: Iterable[int], count: int, config: ModelConfig
+) -> None:
+    """Write all predictions of a setting, in the order of the set.
+
+    Args:
+        output: the folder of predictions.
+        setting: which.
+        shards: numbers of those that hold images.
+        count: number of shards of the set.
+        config: of the model.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    paths = [part_path(setting.slug, shard, count) for shard in shards]
+    parts = (pa.ipc.open_file(read_file(output, path)).read_all() for path in paths)
+    join = _join_classes if isinstance(config.task, Classifier) else _join_boxes
+    join(output, final_path(setting.slug, config), setting, parts)
+
+
+def _join_classes(output: Root, path: str, setting: Setting, parts: Iterable[pa.Table]) -> None:
+    name = pa.field("setting", pa.string())
+    with (
+        new_file(output, path) as file,
+        pq.ParquetWriter(file, pa.schema([name, *_CLASSES]), compression="zstd") as writer,
+    ):
+        for part in parts:
+            settings = pa.array([setting.id] * len(part), pa.string())
+            writer.write_table(part.add_column(0, name, settings))
+
+
+def _join_boxes(output: Root, path: str, setting: Setting, parts: Iterable[pa.Table]) -> None:
+    with new_file(output, path) as file:
+        between = b"[\n"
+        for part in parts:
+            for row in part.to_pylist():
+                file.write(between + json.dumps(row).encode())
+                between = b",\n"
+        file.write(b"[]\n" if between == b"[\n" else b"\n]\n")

@@ -1,0 +1,116 @@
+"""What an evaluation is asked for, and whether the set has it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from manifests.reading import FinishedSet
+from manifests.settings import METHODS, noises_of
+from manifests.tables import DatasetKind
+from pipelines.errors import UsageError
+from pipelines.evaluation.config import Classifier, ModelConfig
+from pipelines.readers.relocated import source_url
+from pipelines.scoring.records import Counting
+from pipelines.storage import absolute_url
+from transforms.detection import BoxOffset
+from transforms.methods import unknown_name
+from transforms.model.noises import MODEL_NOISES
+
+ALL_NOISES = "all"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What an evaluation is asked for.
+
+    Attributes:
+        set_url: of the finished set.
+        images_url: of the source images that pixels are made from; None to read the shards.
+        model: path or fsspec URL of an ONNX model.
+        config: of the model.
+        predictions_url: of a new folder, or of one to go on with.
+        variants: ids; none for all that are at hand.
+        noises: names of noises in and after the model.
+        batch_size: number of images that are run at once, where the model leaves that open.
+        calibration: number of the baseline's images that int8 is calibrated on.
+        counting: which methods count.
+    """
+
+    set_url: str
+    images_url: str | None
+    model: str
+    config: ModelConfig
+    predictions_url: str
+    variants: tuple[str, ...]
+    noises: tuple[str, ...]
+    batch_size: int
+    calibration: int
+    counting: Counting
+
+
+def located(found: FinishedSet, request: Request) -> Request:
+    """Name all places as any process finds them."""
+    images = request.images_url
+    if images is not None:
+        images = absolute_url(source_url(images, found.manifest["dataset"]["split"]))
+    return dataclasses.replace(
+        request,
+        set_url=absolute_url(request.set_url),
+        predictions_url=absolute_url(request.predictions_url),
+        images_url=images,
+    )
+
+
+def refuse_other_task(found: FinishedSet, config: ModelConfig) -> None:
+    """Refuse a detector on ImageNet, and a classifier on COCO.
+
+    Raises:
+        UsageError: the config's task is not that of the set.
+    """
+    kind = DatasetKind(found.manifest["dataset"]["kind"])
+    classifies = isinstance(config.task, Classifier)
+    if classifies != (kind is DatasetKind.IMAGENET):
+        task = "classification" if classifies else "detection"
+        raise UsageError(f"the config's task is {task}, but {found.url!r} is a set of {kind.value}")
+
+
+def wanted_variants(found: FinishedSet, request: Request) -> list[str]:
+    """Return ids in grid order, the baseline among them.
+
+    Raises:
+        UsageError: a variant that there is not, or whose images are not at hand.
+    """
+    at_hand = found.held if request.images_url is None else tuple(found.variants)
+    for variant in (found.baseline, *request.variants):
+        if variant not in found.variants:
+            raise UsageError(unknown_name("variant", variant, list(found.variants)))
+        if variant not in at_hand:
+            raise UsageError(
+                f"{found.url!r} is a copy without the images of {variant!r}; fetch them, or make "
+                "them with --online --images"
+            )
+    wanted = {found.baseline, *(request.variants or at_hand)}
+    return [variant for variant in at_hand if variant in wanted]
+
+
+def wanted_noises(found: FinishedSet, names: Sequence[str]) -> list[str]:
+    """Return noises in the order of the registries; ``all`` are those that the task knows.
+
+    Raises:
+        UsageError: a noise that there is not.
+    """
+    kind = DatasetKind(found.manifest["dataset"]["kind"])
+    offsets = [each.value for each in BoxOffset if each is not BoxOffset.NONE]
+    methods = tuple(name for noise in noises_of(kind) for name in METHODS.get(noise, ()))
+    valid = [name for name in (*MODEL_NOISES, *offsets) if name.startswith(methods)]
+    unknown = [name for name in names if name not in (*valid, ALL_NOISES)]
+    if unknown:
+        raise UsageError(unknown_name("model noise", unknown[0], valid))
+    return [name for name in valid if ALL_NOISES in names or name in names]
+
+
+def is_at_hand(found: FinishedSet, request: Request, setting: str) -> bool:
+    """Tell whether the images of a setting's variant can be read or made."""
+    return request.images_url is not None or setting.partition("+")[0] in found.held

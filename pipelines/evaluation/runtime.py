@@ -1,0 +1,55 @@
+"""ONNX Runtime as the evaluation uses it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from typing import Any
+
+import onnxruntime
+
+from pipelines.errors import InputError
+from pipelines.storage import Root, read_file
+from transforms.builds import cpu_features
+from transforms.errors import plain_message
+
+PACKAGES = ("numpy", "onnx", "onnxruntime", "pillow")
+
+
+def runtime_identity() -> dict[str, Any]:
+    """Return versions and CPU features that decide the last bits of a prediction."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {**versions, "cpu": list(cpu_features())}
+
+
+def open_session(model: bytes) -> onnxruntime.InferenceSession:
+    """Load a model on the CPU with one thread: parallelism belongs to Beam."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # Errors.
+    # Without it, CPUs that lack VNNI saturate sums of int8, and others do not.
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def load_model(root: Root, path: str, sha256: str) -> onnxruntime.InferenceSession:
+    """Load a model that a run wrote.
+
+    Raises:
+        InputError: it cannot be read, is another one or cannot be loaded.
+    """
+    try:
+        data = read_file(root, path)
+    except OSError as error:
+        raise InputError(f"reading {root.child(path)!r}: {error}; run again") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise InputError(
+            f"{root.child(path)!r} has the sha256 {found}, expected {sha256}; remove it and run "
+            "again"
+        )
+    try:
+        return open_session(data)
+    except Exception as error:  # The runtime has error types of its own, without a common base.
+        raise InputError(f"loading {root.child(path)!r}: {plain_message(error)}") from error

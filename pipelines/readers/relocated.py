@@ -1,0 +1,21 @@
+"""The sources of a finished set, where they are now."""
+
+from __future__ import annotations
+
+from pipelines.readers.imagenet import KAGGLE_CLASSES, kaggle_folder
+from pipelines.storage import exists, open_root
+
+
+def source_url(images: str, split: str) -> str:
+    """Return the URL that the locations in the table of sources start from.
+
+    Args:
+        images: what the set was made from, as it was given then, wherever that is now.
+        split: of the set.
+
+    Raises:
+        InputError: there is nothing at ``images``.
+    """
+    root = open_root(images)
+    is_kaggle = exists(root, KAGGLE_CLASSES)
+    return root.child(kaggle_folder(split)) if is_kaggle else root.url

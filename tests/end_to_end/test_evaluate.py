@@ -1,0 +1,393 @@
+"""Models over sets, through the command: predictions, noises, resume, online and refusals."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import signal
+import subprocess
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from numpy.typing import NDArray
+from PIL import Image
+
+from tests.end_to_end.commands import Outcome, command
+from tests.end_to_end.damage import flip_bit
+from tests.end_to_end.disturbed import Started, wait_for
+from tests.end_to_end.reading import tree
+from tests.models import (
+    CLASSIFIER_CONFIG,
+    DETECTOR_CONFIG,
+    weights,
+    write_classifier,
+    write_detector,
+)
+
+BASELINE = "pillow/pillow-bilinear/rgb"
+NEAREST = "pillow/pillow-nearest/rgb"
+FFMPEG = "ffmpeg/pillow-bilinear/rgb"
+INT8 = "int8-symmetric-per-channel"
+MEAN, SCALE = (103.5, 116.25, 123.75), (57.5, 57.25, 58.25)
+"""Those of the classifier's config."""
+GRID = """
+decoders: [pillow, opencv, ffmpeg]
+resizes: [pillow-bilinear, pillow-nearest]
+colors: [rgb]
+geometry: shorter256-crop224
+"""
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two models and their configs."""
+    folder = tmp_path_factory.mktemp("models")
+    write_classifier(folder / "classifier.onnx")
+    write_detector(folder / "detector.onnx")
+    (folder / "classifier.yaml").write_text(CLASSIFIER_CONFIG, "utf-8")
+    (folder / "detector.yaml").write_text(DETECTOR_CONFIG, "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def product_set(tmp_path_factory: pytest.TempPathFactory, imagenet_source: Path) -> Path:
+    """Three decoders x two resizes over 18 photographs in five shards."""
+    folder = tmp_path_factory.mktemp("product")
+    (folder / "grid.yaml").write_text(GRID, "utf-8")
+    done = command(
+        "generate",
+        "imagenet",
+        f"--images={imagenet_source / 'images'}",
+        f"--label-file={imagenet_source / 'val.txt'}",
+        f"--grid={folder / 'grid.yaml'}",
+        f"--output={folder / 'set'}",
+        "--samples-per-shard=4",
+    )
+    assert done.code == 0, done.error
+    return folder / "set"
+
+
+def evaluate(found: Path, work: Path, model: str, predictions: Path, *others: str) -> Outcome:
+    """Run ``sysnoise evaluate`` with one of the models."""
+    return command(
+        "evaluate",
+        str(found),
+        f"--model={work / model}.onnx",
+        f"--config={work / model}.yaml",
+        f"--predictions={predictions}",
+        *others,
+    )
+
+
+def stored_crops(found: Path, variant: str) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Read keys and images from the tars of a variant."""
+    for path in sorted((found / "variants" / variant).glob("*.tar")):
+        with tarfile.open(path) as tar:
+            for member in tar:
+                if member.name.endswith((".png", ".webp")):
+                    opened = tar.extractfile(member)
+                    assert opened is not None
+                    yield (
+                        member.name.rpartition(".")[0],
+                        np.asarray(Image.open(io.BytesIO(opened.read()))),
+                    )
+
+
+def expected_top5(image: NDArray[np.uint8]) -> list[int]:
+    """The classifier in float64: pool, mean, matrix."""
+    scaled = (image[..., ::-1].astype(np.float64) - MEAN) / SCALE
+    windows = np.lib.stride_tricks.sliding_window_view(scaled, (3, 3), axis=(0, 1))[::2, ::2]
+    matrix, bias = weights()
+    logits = windows.max(axis=(3, 4)).mean(axis=(0, 1)) @ matrix.astype(np.float64) + bias
+    return [int(each) for each in np.argsort(-logits)[:5]]
+
+
+def rows_of(predictions: Path, slug: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(predictions / f"{slug}.parquet").to_pylist()
+    return rows
+
+
+BOXES = ((8, 8, 16, 16), (20, 24, 30, 20), (2, 30, 40, 12))
+"""Those of the detector: x, y, width and height in its input."""
+
+
+def slug(setting: str) -> str:
+    return setting.replace("/", "__")
+
+
+def test_predictions_are_those_of_the_formula(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    done = evaluate(product_set, work, "classifier", tmp_path / "out", "--batch-size=3")
+    assert done.code == 0, done.error
+    for variant in (BASELINE, NEAREST, FFMPEG, "ffmpeg/pillow-nearest/rgb"):
+        expected = [
+            {"setting": variant, "key": key, "top5": expected_top5(image)}
+            for key, image in stored_crops(product_set, variant)
+        ]
+        assert len(expected) == 18
+        assert rows_of(tmp_path / "out", slug(variant)) == expected
+    opencv, pillow = (
+        rows_of(tmp_path / "out", slug(each)) for each in ("opencv/pillow-bilinear/rgb", BASELINE)
+    )
+    assert [row["top5"] for row in opencv] == [row["top5"] for row in pillow]
+    assert not (tmp_path / "out" / "parts").exists()
+
+
+def test_the_table_is_that_of_score(product_set: Path, work: Path, tmp_path: Path) -> None:
+    out = tmp_path / "classifier"
+    done = evaluate(product_set, work, "classifier", out, "--model-noise=all", "--format=json")
+    assert done.code == 0, done.error
+    scored = command("score", str(product_set), f"--predictions={out}", "--format=json")
+    assert scored.out == done.out
+    model = json.loads(done.out)["models"][0]
+    noises = [noise["noise"] for noise in model["noises"]]
+    assert noises == ["decode", "resize", "fp16", "int8", "ceil mode"]
+    assert model["combined"]["missing"] == []
+    last = model["combined"]["steps"][-1]["setting"].split("+")
+    assert last[0].startswith("ffmpeg/pillow-nearest")
+    assert [name.partition("-")[0] for name in last[1:]] == ["int8", "ceil"]
+
+
+def test_a_noisy_model_is_what_predicts(product_set: Path, work: Path, tmp_path: Path) -> None:
+    noises = (f"--model-noise={INT8}", "--model-noise=ceil-mode", f"--variant={NEAREST}")
+    done = evaluate(product_set, work, "classifier", tmp_path / "out", *noises)
+    assert done.code == 0, done.error
+    for noise in (INT8, "ceil-mode"):
+        session = onnxruntime.InferenceSession(tmp_path / "out" / "models" / f"{noise}.onnx")
+        for row, (key, image) in zip(
+            rows_of(tmp_path / "out", slug(f"{BASELINE}+{noise}")),
+            stored_crops(product_set, BASELINE),
+            strict=True,
+        ):
+            mean, scale = np.array(MEAN, np.float32), np.array(SCALE, np.float32)
+            scaled = (image[..., ::-1].astype(np.float32) - mean) / scale
+            (logits,) = session.run(None, {"image": scaled.transpose(2, 0, 1)[None]})
+            assert row["key"] == key
+            assert row["top5"] == np.argsort(-logits[0], kind="stable")[:5].tolist()
+
+
+def test_boxes_are_those_of_the_formula(coco_set: Path, work: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = evaluate(coco_set, work, "detector", out, "--model-noise=all")
+    assert done.code == 0, done.error
+    assert "upsample" in done.error
+    rows = json.loads((out / f"{slug(BASELINE)}.json").read_text("utf-8"))
+    table = pq.read_table(sorted((coco_set / "samples").glob("*.parquet")))
+    stored = table.select(["image_id", "geometry"]).to_pylist()
+    by_image: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_image.setdefault(row["image_id"], []).append(row)
+    assert set(by_image) == {each["image_id"] for each in stored}
+    for each in stored:
+        height, width = each["geometry"]["output_height"], each["geometry"]["output_width"]
+        ratio = min(64 / width, 64 / height)
+        for row in by_image[each["image_id"]]:
+            x, y, w, h = _clipped(
+                [[8, 8, 16, 16], [20, 24, 30, 20], [2, 30, 40, 12]][row["category_id"] - 1],
+                width,
+                height,
+            )
+            assert row["bbox"] == pytest.approx([x, y, w, h], abs=0.51 / ratio)
+    shifted = json.loads((out / f"{slug(BASELINE)}+box-offset-1-decode.json").read_text("utf-8"))
+    assert len(shifted) == len(rows)
+    assert all(
+        after["bbox"][2] <= before["bbox"][2] for before, after in zip(rows, shifted, strict=True)
+    )
+    assert shifted != rows
+
+
+def _clipped(box: Sequence[int], width: int, height: int) -> list[float]:
+    """Map a box of the letterboxed input back, and clip it to the image."""
+    ratio = min(64 / width, 64 / height)
+    left, top = (64 - round(width * ratio)) // 2, (64 - round(height * ratio)) // 2
+    x1, x2 = (min(max((edge - left) / ratio, 0), width) for edge in (box[0], box[0] + box[2]))
+    y1, y2 = (min(max((edge - top) / ratio, 0), height) for edge in (box[1], box[1] + box[3]))
+    return [x1, y1, x2 - x1, y2 - y1]
+
+
+@pytest.mark.parametrize("kind", ["imagenet", "coco"])
+def test_online_predictions_are_the_stored_ones(
+    kind: str,
+    product_set: Path,
+    coco_set: Path,
+    imagenet_source: Path,
+    coco_source: Path,
+    work: Path,
+    tmp_path: Path,
+) -> None:
+    found, source, model = {
+        "imagenet": (product_set, imagenet_source, "classifier"),
+        "coco": (coco_set, coco_source, "detector"),
+    }[kind]
+    stored = evaluate(found, work, model, tmp_path / "stored" / model, "--model-noise=all")
+    assert stored.code == 0, stored.error
+    recipe = tmp_path / "recipe"
+    assert command("publish", str(found), str(recipe), "--recipe-only").code == 0
+    online = ("--online", f"--images={source / 'images'}", "--model-noise=all")
+    made = evaluate(recipe, work, model, tmp_path / "online" / model, *online)
+    assert made.code == 0, made.error
+    assert made.out == stored.out
+    assert tree(tmp_path / "online") == tree(tmp_path / "stored")
+
+
+def test_workers_and_engines_change_nothing(product_set: Path, work: Path, tmp_path: Path) -> None:
+    assert evaluate(product_set, work, "classifier", tmp_path / "one", "--workers=1").code == 0
+    runner = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+    modes = (runner, "--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    done = evaluate(product_set, work, "classifier", tmp_path / "two", *modes)
+    assert done.code == 0, done.error
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_goes_on(
+    number: signal.Signals, product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    whole = evaluate(product_set, work, "classifier", tmp_path / "whole" / "x", "--model-noise=all")
+    out = tmp_path / "killed" / "x"
+    arguments = (
+        "evaluate",
+        str(product_set),
+        f"--model={work / 'classifier.onnx'}",
+        f"--config={work / 'classifier.yaml'}",
+        f"--predictions={out}",
+        "--model-noise=all",
+        "--workers=1",
+    )
+    started = Started(*arguments)
+    wait_for(lambda: len(list(out.glob("parts/*/*.arrow"))) > 3)
+    started.kill_all(number)
+    ended = started.end()
+    assert ended.code != 0
+    kept = {path: path.stat().st_mtime_ns for path in out.glob("parts/*/*.arrow")}
+    assert kept
+    if number is signal.SIGINT:
+        assert "run the same command again" in ended.error
+    again = command(*arguments)
+    assert again.code == 0, again.error
+    assert again.out == whole.out
+    assert tree(out) == tree(tmp_path / "whole" / "x")
+
+
+def test_parts_that_are_there_are_not_made_again(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    """Predictions of a part that was changed stay as they are: nobody looks at its images again."""
+    out = tmp_path / "out"
+    assert evaluate(product_set, work, "classifier", out).code == 0
+    path = out / f"{slug(NEAREST)}.parquet"
+    data = path.read_bytes()
+    shutil.copytree(product_set, tmp_path / "set")
+    for shard in (tmp_path / "set" / "variants" / NEAREST).glob("*.tar"):
+        shard.unlink()
+    assert evaluate(tmp_path / "set", work, "classifier", out).code == 0
+    path.unlink()
+    failed = evaluate(tmp_path / "set", work, "classifier", out)
+    assert failed.code == 1
+    assert not failed.lacks(
+        "5 of 5 plain model: parts failed", "lacks 'variants/pillow/pillow-nearest/rgb/val-"
+    )
+    for shard in (product_set / "variants" / NEAREST).glob("*.tar"):
+        shutil.copy(shard, tmp_path / "set" / "variants" / NEAREST)
+    assert evaluate(tmp_path / "set", work, "classifier", out).code == 0
+    assert path.read_bytes() == data
+
+
+def test_damaged_images_are_not_predicted(product_set: Path, work: Path, tmp_path: Path) -> None:
+    shutil.copytree(product_set, tmp_path / "set")
+    shards = sorted((tmp_path / "set" / "variants" / NEAREST).glob("*.tar"))
+    others = sorted((tmp_path / "set" / "variants" / FFMPEG).glob("*.tar"))
+    shutil.copy(others[1], shards[1])
+    failed = evaluate(tmp_path / "set", work, "classifier", tmp_path / "out")
+    assert failed.code == 1
+    assert not failed.lacks("has other pixels in 'pillow/pillow-nearest/rgb'", "sysnoise verify")
+    assert not (tmp_path / "out" / f"{slug(NEAREST)}.parquet").exists()
+
+
+def test_predictions_of_another_evaluation_are_refused(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert evaluate(product_set, work, "classifier", out).code == 0
+    before = tree(out)
+    failed = evaluate(product_set, work, "classifier", out, "--batch-size=5")
+    assert failed.code == 1
+    assert not failed.lacks("holds the predictions of another evaluation", "batch_size: 16 -> 5")
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "thesis.txt").write_text("mine", "utf-8")
+    failed = evaluate(product_set, work, "classifier", tmp_path / "foreign")
+    assert failed.code == 1
+    assert not failed.lacks("is not empty", "thesis.txt")
+    assert tree(out) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "fragments"),
+    [
+        (["--variant=pillow/pillow-box/rgb"], ["unknown variant 'pillow/pillow-box/rgb'"]),
+        (["--model-noise=int4"], ["unknown model noise 'int4'", INT8]),
+        (["--model-noise=box-offset-1-all"], ["unknown model noise 'box-offset-1-all'"]),
+        (["--online"], ["--online and --images go together"]),
+        (["--images=x"], ["--online and --images go together"]),
+        (["--direct_num_worker=3"], ["unknown argument '--direct_num_worker"]),
+    ],
+)
+def test_what_there_is_not_is_refused(
+    options: list[str], fragments: list[str], product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    failed = evaluate(product_set, work, "classifier", tmp_path / "out", *options)
+    assert failed.code == 2
+    assert not failed.lacks(*fragments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_sources_are_refused(
+    product_set: Path, imagenet_source: Path, work: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(imagenet_source, tmp_path / "source")
+    changed = sorted((tmp_path / "source" / "images").iterdir())[0]
+    flip_bit(changed)
+    online = ("--online", f"--images={tmp_path / 'source' / 'images'}")
+    failed = evaluate(product_set, work, "classifier", tmp_path / "out", *online)
+    assert failed.code == 1
+    assert not failed.lacks(changed.name, "has the sha256", "give the --images")
+
+
+def test_a_detector_does_not_go_with_imagenet(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    failed = evaluate(product_set, work, "detector", tmp_path / "out")
+    assert failed.code == 2
+    assert not failed.lacks("the config's task is detection", "is a set of imagenet")
+
+
+def test_the_document_tells_what_made_the_predictions(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    done = evaluate(product_set, work, "classifier", out, f"--model-noise={INT8}")
+    assert done.code == 0, done.error
+    document = yaml.safe_load((out / "evaluation.yaml").read_text("utf-8"))
+    manifest = json.loads((product_set / "manifest.json").read_text("utf-8"))
+    assert document["set"] == manifest["checksum"]
+    assert document["runtime"]["onnxruntime"] == onnxruntime.__version__
+    sums = subprocess.run(
+        ["sha256sum", *(f"models/{name}.onnx" for name in document["models"])],
+        cwd=out,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    assert [line.split()[0] for line in sums] == [
+        each["sha256"] for each in document["models"].values()
+    ]
+    assert document["models"][INT8]["noises"][0]["name"] == INT8
