@@ -280,13 +280,12 @@ def _fetch(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
 
 
 def _report(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
-    from pipelines.report.compose import make_report, refuse_inside, write_plots, write_report
+    from pipelines.report.compose import make_report, write_plots, write_report
     from pipelines.scoring.compose import named_predictions
     from pipelines.scoring.records import Counting, Coverage
 
-    refuse_inside(arguments.set, arguments.output)
+    _refuse_inside(arguments, arguments.output, arguments.png_dir)
     if arguments.png_dir:
-        refuse_inside(arguments.set, arguments.png_dir)
         _require_plots()
     predictions = named_predictions(arguments.predictions, arguments.model)
     coverage, counting = Coverage(arguments.coverage), Counting(arguments.counting)
@@ -305,14 +304,15 @@ def _score(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
     from pipelines.scoring.compose import named_predictions, score
     from pipelines.scoring.records import Counting, Coverage
 
-    _refuse_output_inside(arguments)
+    _refuse_inside(arguments, arguments.output)
     predictions = named_predictions(arguments.predictions, arguments.model)
     coverage, counting = Coverage(arguments.coverage), Counting(arguments.counting)
     _print_table(arguments, score(arguments.set, predictions, coverage, counting))
 
 
 def _evaluate(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
-    _refuse_output_inside(arguments)
+    predictions = arguments.predictions or _default_predictions(arguments.model)
+    _refuse_inside(arguments, arguments.output, predictions)
     _require_runtime()
     from pipelines.beam_options import beam_runner
     from pipelines.evaluate import evaluate
@@ -326,7 +326,7 @@ def _evaluate(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
         images_url=_source_images(arguments),
         model=arguments.model,
         config=load_config(arguments.config),
-        predictions_url=arguments.predictions or _default_predictions(arguments.model),
+        predictions_url=predictions,
         variants=tuple(arguments.variant or ()),
         noises=tuple(arguments.model_noise),
         batch_size=arguments.batch_size,
@@ -351,11 +351,12 @@ def _source_images(arguments: argparse.Namespace) -> str | None:
     return images
 
 
-def _refuse_output_inside(arguments: argparse.Namespace) -> None:
-    from pipelines.report.compose import refuse_inside
+def _refuse_inside(arguments: argparse.Namespace, *outputs: str | None) -> None:
+    """Refuse outputs inside the set."""
+    from pipelines.commit import refuse_inside
 
-    if arguments.output:
-        refuse_inside(arguments.set, arguments.output)
+    for output in filter(None, outputs):
+        refuse_inside(arguments.set, output)
 
 
 def _print_table(arguments: argparse.Namespace, table: Table) -> None:

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from manifests.layout import TEMPORARY
-from pipelines.errors import unwritable
-from pipelines.storage import Root, is_local, is_unfinished, open_output, reach
+from pipelines.errors import UsageError, unwritable
+from pipelines.storage import Root, connect, is_local, is_unfinished, open_output, reach
 from pipelines.writers.samples import HashedFile
 
 _UPLOADS = 8
@@ -107,6 +107,19 @@ def write_path(url: str, data: bytes) -> None:
     """
     folder, name = posixpath.split(url)
     write_file(open_output(folder or "."), name, data)
+
+
+def refuse_inside(url: str, path: str) -> None:
+    """Refuse a file or folder inside a local set, which has a place for none but its own.
+
+    Raises:
+        UsageError: it lies there.
+    """
+    found, place = connect(url), connect(path)
+    if not is_local(found) or not is_local(place):
+        return
+    if Path(place.path).resolve().is_relative_to(Path(found.path).resolve()):
+        raise UsageError(f"{path!r} lies in the set {url!r}; give a place outside of it")
 
 
 def _write_synced(path: str, data: bytes) -> None:

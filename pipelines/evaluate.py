@@ -127,7 +127,6 @@ def evaluate(
     check_model(request.config, plain, _labels(found))
     output = open_output(request.predictions_url)
     with lock_shards(output, None):
-        sweep(output, lambda owner: True)
         run = _prepare(request, found, plain, output, runner, options)
         singles = [parse("+".join((found.baseline, noise))) for noise in noises]
         singles, notes = _applicable(run, singles)
@@ -170,6 +169,7 @@ def _prepare(
     """Open the folder of predictions and look at the set's samples."""
     size = batch_size(plain, request.batch_size)
     document = open_document(output, _document(request, found, plain, size))
+    sweep(output, lambda owner: True)
     groups, images = pixel_groups(found, tuple(found.variants))
     calibration = functools.partial(_calibration, request, found, images)
     models = Models(output, document, plain, calibration, request.config.input.shape(1))

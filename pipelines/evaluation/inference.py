@@ -12,7 +12,7 @@ from apache_beam.ml.inference.base import PredictionResult
 from apache_beam.ml.inference.onnx_inference import OnnxModelHandlerNumpy
 
 from manifests.errors import SetError
-from pipelines.errors import InputError, OutputError, ShardError
+from pipelines.errors import InputError, OutputError, ShardError, named
 from pipelines.evaluation.pixels import Row, accepted_rows, opened_set, read_pixels
 from pipelines.evaluation.predictions import Rows, predicted_rows, write_part
 from pipelines.evaluation.records import ImageKey, Job, Pass
@@ -69,6 +69,12 @@ def _batches(job: Job, passes: Sequence[Pass]) -> Iterator[Batch]:
         if len(waiting[variant]) == job.batch_size or not left[variant]:
             yield waiting[variant]
             waiting[variant] = []
+    if any(left.values()):
+        lacking = [variant for variant, count in left.items() if count]
+        raise SetError(
+            f"{job.set_url!r} holds other samples in {named(lacking)} than its table says; see "
+            "'sysnoise verify'"
+        )
 
 
 def _fitted(variant: str, row: Row, pixels: Pixels, spec: InputSpec) -> tuple[Pixels, Placement]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from manifests.reading import FinishedSet, open_set
 from pipelines.commit import write_file, write_path
@@ -15,7 +14,7 @@ from pipelines.report.gallery import MAX_VARIANTS, chosen_variants, make_gallery
 from pipelines.report.page import Report, render_page
 from pipelines.scoring.compose import score_set
 from pipelines.scoring.records import Counting, Coverage
-from pipelines.storage import connect, is_local, open_output
+from pipelines.storage import open_output
 from transforms.methods import unknown_name
 
 
@@ -67,19 +66,6 @@ def _evaluate(
     classes = enumerate(found.manifest["dataset"].get("classes", []))
     names = {label: each["name"] or each["wnid"] or "" for label, each in classes}
     return Evaluation(table, make_flips(found, predicted) if predicted else None, names)
-
-
-def refuse_inside(url: str, path: str) -> None:
-    """Refuse a file or folder inside a local set, which has a place for none but its own.
-
-    Raises:
-        UsageError: it lies there.
-    """
-    found, place = connect(url), connect(path)
-    if not is_local(found) or not is_local(place):
-        return
-    if Path(place.path).resolve().is_relative_to(Path(found.path).resolve()):
-        raise UsageError(f"{path!r} lies in the set {url!r}; give a place outside of it")
 
 
 def _check_variants(found: FinishedSet, variants: Sequence[str]) -> None:

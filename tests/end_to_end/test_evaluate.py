@@ -323,10 +323,12 @@ def test_predictions_of_another_evaluation_are_refused(
     assert failed.code == 1
     assert not failed.lacks("holds the predictions of another evaluation", "batch_size: 16 -> 5")
     (tmp_path / "foreign").mkdir()
-    (tmp_path / "foreign" / "thesis.txt").write_text("mine", "utf-8")
+    thesis = tmp_path / "foreign" / "chapter.0123456789abcdef0123456789abcdef.tmp"
+    thesis.write_text("mine", "utf-8")
     failed = evaluate(product_set, work, "classifier", tmp_path / "foreign")
     assert failed.code == 1
-    assert not failed.lacks("is not empty", "thesis.txt")
+    assert not failed.lacks("is not empty", thesis.name)
+    assert thesis.exists()
     assert tree(out) == before
 
 
@@ -348,6 +350,14 @@ def test_what_there_is_not_is_refused(
     assert failed.code == 2
     assert not failed.lacks(*fragments)
     assert not (tmp_path / "out").exists()
+
+
+def test_predictions_do_not_go_into_the_set(product_set: Path, work: Path, tmp_path: Path) -> None:
+    before = tree(product_set)
+    failed = evaluate(product_set, work, "classifier", product_set / "predictions")
+    assert failed.code == 2
+    assert not failed.lacks("lies in the set", "give a place outside of it")
+    assert tree(product_set) == before
 
 
 def test_other_sources_are_refused(
