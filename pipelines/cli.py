@@ -337,6 +337,11 @@ def _evaluate(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
     for note in notes:
         print(f"sysnoise: note: {note}", file=sys.stderr)
     _print_table(arguments, table)
+    print(
+        f"sysnoise: the predictions are in {predictions!r}; 'sysnoise report {arguments.set} "
+        f"--predictions {predictions} -o FILE' shows them",
+        file=sys.stderr,
+    )
 
 
 def _default_predictions(model: str) -> str:
