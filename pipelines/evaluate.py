@@ -23,6 +23,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
+from onnx.external_data_helper import uses_external_data
 
 from manifests.reading import FinishedSet
 from manifests.settings import Setting
@@ -151,11 +152,27 @@ def _labels(found: FinishedSet) -> set[int]:
 
 
 def _read_model(url: str) -> onnx.ModelProto:
+    """Return a model of one file.
+
+    Raises:
+        InputError: it cannot be read, is no ONNX model, or has its weights in another file.
+    """
+    doing = f"reading the model {url!r}"
     try:
         with fsspec.open(url, "rb") as opened:
-            return onnx.load_model_from_string(opened.read())
-    except (OSError, ValueError, DecodeError) as error:
-        raise InputError(f"reading the model {url!r}: {error}") from error
+            model = onnx.load_model_from_string(opened.read())
+    except DecodeError as error:
+        raise InputError(f"{doing}: it is no ONNX model, or only a part of one: {error}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{doing}: {error}") from error
+    if not model.graph.node:  # Such as an empty file, which is a valid message.
+        raise InputError(f"{doing}: it is no ONNX model: it has no nodes")
+    if any(map(uses_external_data, model.graph.initializer)):
+        raise InputError(
+            f"{doing}: its weights lie in another file; put them into it, in Python: "
+            f"onnx.save(onnx.load({url!r}), 'whole.onnx')"
+        )
+    return model
 
 
 def _prepare(

@@ -173,8 +173,9 @@ def _heat_map(report: Report) -> str:
     ]
     headings = ["variant", *(HEADINGS[name] for name in STATISTICS)]
     return (
-        "<p>The darker, the more noise; each column has its own scale, from its least to its most "
-        "noisy variant.</p>\n" + table("Variants by statistics", headings, rows, Order.FIXED)
+        "<p>The stronger the color, the more noise; each column has its own scale, from its least "
+        "to its most noisy variant.</p>\n"
+        + table("Variants by statistics", headings, rows, Order.FIXED)
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pyarrow.parquet as pq
 import pytest
@@ -38,6 +39,8 @@ FFMPEG = "ffmpeg/pillow-bilinear/rgb"
 INT8 = "int8-symmetric-per-channel"
 MEAN, SCALE = (103.5, 116.25, 123.75), (57.5, 57.25, 58.25)
 """Those of the classifier's config."""
+ELSEWHERE: dict[str, Any] = {"save_as_external_data": True, "size_threshold": 0}
+"""How :func:`onnx.save` puts weights into a file of their own, as PyTorch's exporter does."""
 GRID = """
 decoders: [pillow, opencv, ffmpeg]
 resizes: [pillow-bilinear, pillow-nearest]
@@ -378,6 +381,24 @@ def test_a_detector_does_not_go_with_imagenet(
     failed = evaluate(product_set, work, "detector", tmp_path / "out")
     assert failed.code == 2
     assert not failed.lacks("the config's task is detection", "is a set of imagenet")
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "text", "weights elsewhere"])
+def test_what_is_no_whole_model_is_refused(
+    damage: str, product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    data = (work / "classifier.onnx").read_bytes()
+    path = tmp_path / "classifier.onnx"
+    path.write_bytes({"empty": b"", "cut": data[: len(data) // 2]}.get(damage, b"no model"))
+    told = "it is no ONNX model"
+    if damage == "weights elsewhere":
+        onnx.save(onnx.load(work / "classifier.onnx"), path, **ELSEWHERE)
+        told = "its weights lie in another file"
+    (tmp_path / "classifier.yaml").write_text(CLASSIFIER_CONFIG, "utf-8")
+    failed = evaluate(product_set, tmp_path, "classifier", tmp_path / "out")
+    assert failed.code == 1
+    assert not failed.lacks(f"reading the model '{path}'", told)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_document_tells_what_made_the_predictions(
