@@ -86,13 +86,12 @@ def _size_category(samples: int) -> str:
 
 
 def _configs(held: HeldSet) -> Iterator[dict[str, Any]]:
-    shard_format = held.formats[-1]  # Parquet, if the set has it.
     split = hub_split(held.manifest["dataset"]["split"])
     if not held.held:
         tables = f"{SAMPLES}/*.parquet"
         yield {"config_name": SAMPLES, "data_files": [{"split": split, "path": tables}]}
     for variant in held.variants:
-        places = held.places(variant["id"], shard_format)
+        places = held.places(variant["id"], held.formats[-1])  # Parquet, if the set has it.
         path = places[0] if len(places) == 1 else places
         default = {"default": True} if variant["id"] == held.baseline else {}
         yield {

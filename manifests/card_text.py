@@ -28,7 +28,7 @@ def card_text(held: HeldSet, publication: Publication) -> str:
         *_loading(held),
         *_noise(held),
         *_making(held),
-        *_checking(),
+        *_checking(held),
         *_terms(held, dataset, publication),
         *_citation(dataset, publication),
     )
@@ -38,13 +38,14 @@ def card_text(held: HeldSet, publication: Publication) -> str:
 def generate_command(plan: Mapping[str, Any]) -> str:
     """Return the command that makes a set from its source images and ``grid.yaml``.
 
+    Of a set without images, it makes one with the same images that has them, as WebDataset.
     ``IMAGES``, ``LABELS``, ``ANNOTATIONS`` and ``NEW`` stand for paths.
 
     Args:
         plan: the document of ``plan.json``.
     """
     is_coco = plan["dataset"] == DatasetKind.COCO.value
-    formats = plan["formats"]
+    formats = plan["formats"] or [ShardFormat.WEBDATASET.value]
     options = {
         "images": "IMAGES",
         **({"annotations": "ANNOTATIONS"} if is_coco else {"label-file": "LABELS"}),
@@ -66,6 +67,16 @@ def generate_command(plan: Mapping[str, Any]) -> str:
     return " ".join(("sysnoise generate", plan["dataset"], *words))
 
 
+_PROOFS = {
+    True: (
+        "sysnoise verify NEW --recipe RECIPE",
+        "proves that it is the same bit for bit",
+    ),
+    False: ("sysnoise compare RECIPE NEW", "says whether every image has the pixels of its digest"),
+}
+"""Of a set that is made from a recipe, by whether that is of a set with images."""
+
+
 def _part(held: HeldSet) -> Blocks:
     """Say which images a copy lacks, and of one without any how they are made."""
     variants = held.manifest["counts"]["variants"]
@@ -78,15 +89,15 @@ def _part(held: HeldSet) -> Blocks:
         return
     yield "## Make the images"
     yield (
-        "This copy has no pixels. It has what is needed to make them again from the source images, "
-        "and the digest of every image:"
+        f"This {held.noun} has no pixels. It has what is needed to make them from the source "
+        "images, and the digest of every image:"
     )
-    yield _code("sh", f"{generate_command(held.plan)}\nsysnoise verify NEW --recipe RECIPE")
+    check, proof = _PROOFS[bool(held.formats)]
+    yield _code("sh", generate_command(held.plan), check)
     yield (
-        "makes the set in `NEW` and proves that it is the same bit for bit; `RECIPE` is this "
-        "folder, and `grid.yaml` the file in it. `sources.parquet` names the source images, and "
-        "`samples/` has the sha256 of each. The library builds must be those below; "
-        "`sysnoise verify` tells which are not."
+        f"makes the set in `NEW` and {proof}; `RECIPE` is this folder, and `grid.yaml` the file in "
+        "it. `sources.parquet` names the source images, and `samples/` has the sha256 of each. The "
+        f"library builds must be those below; `{' '.join(check.split()[:2])}` tells which are not."
     )
     if held.plan["dataset"] == DatasetKind.IMAGENET.value:
         yield (
@@ -303,12 +314,17 @@ def _value(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _checking() -> Blocks:
+def _checking(held: HeldSet) -> Blocks:
     yield "## Check"
     yield _code("sh", "sha256sum --check --quiet SHA256SUMS", "sysnoise verify PATH")
+    digests = (
+        "`--pixels`, the digest of every image"
+        if held.held
+        else "`--regenerate K --images IMAGES`, the digests of K samples made from their sources"
+    )
     yield (
         "The first compares every file but the manifest and the sums themselves; the second also "
-        "samples, order, counts and, with `--pixels`, the digest of every image."
+        f"samples, order, counts and, with {digests}."
     )
 
 

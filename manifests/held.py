@@ -44,13 +44,18 @@ class HeldSet:
     def summary(self) -> str:
         """What the set is, in a sentence or two."""
         counts = self.manifest["counts"]
-        pixels = "" if self.held else " This copy holds no images, only what makes them again."
+        pixels = "" if self.held else f" This {self.noun} holds no images, only what makes them."
         return (
             f"{counts['samples']} images, read as {dataset_of(self.manifest).title} "
             f"{self.manifest['dataset']['split']}, in {counts['variants']} combinations of "
             "decoder, resize and color conversion, to measure how much a trained network loses "
             f"when a deployed system treats images differently.{pixels}"
         )
+
+    @property
+    def noun(self) -> str:
+        """What this is: a set that was made without images is whole."""
+        return "copy" if self.formats else "set"
 
     @property
     def baseline(self) -> str:

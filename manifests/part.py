@@ -1,6 +1,7 @@
 """A copy that holds the images of only some variants, or of none, says so in ``part.json``.
 
-Everything else is as in the whole set, its manifest included.
+Everything else is as in the whole set, its manifest included. A set that was made without images
+has none in the first place.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ def held_variants(manifest: Mapping[str, Any], part: bytes | None) -> tuple[str,
 
     Args:
         manifest: of the set.
-        part: the content of its ``part.json``; None where it has none, and holds all.
+        part: the content of its ``part.json``; None where it has none, and holds all there are.
 
     Raises:
         PartError: with what was expected and found.
     """
-    ids = tuple(variant["id"] for variant in manifest["variants"])
+    ids = tuple(variant["id"] for variant in manifest["variants"] if manifest["formats"])
     if part is None:
         return ids
     try:
@@ -52,5 +53,5 @@ def held_variants(manifest: Mapping[str, Any], part: bytes | None) -> tuple[str,
         )
     foreign = sorted(held - set(ids))
     if foreign:
-        raise PartError(f"{PART} names variants that the manifest does not have: {foreign}")
+        raise PartError(f"{PART} names variants of which the set has no images: {foreign}")
     return tuple(each for each in ids if each in held)

@@ -95,7 +95,10 @@ class FinishedSet:
 
     @property
     def shard_format(self) -> ShardFormat:
-        """The format of the shards that are read: the first, where the set has both."""
+        """The format of the shards that are read: the first, where the set has both.
+
+        There is none where the set was made without images.
+        """
         return ShardFormat(self.manifest["formats"][0])
 
     @functools.cached_property
@@ -248,7 +251,7 @@ class FinishedSet:
         variant_id = self._variant_id(variant)
         if variant_id not in self.held:
             raise NotHeldError(
-                f"{self.url!r} is a copy without the images of {variant_id!r}; it holds those of "
+                f"{self.url!r} has no images of {variant_id!r}; it holds those of "
                 f"{', '.join(self.held) or 'no variant'}"
             )
         if variant_id not in self._known_files:

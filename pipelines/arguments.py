@@ -19,9 +19,11 @@ FORMATS = {
     "webdataset": (ShardFormat.WEBDATASET,),
     "parquet": (ShardFormat.PARQUET,),
     "both": (ShardFormat.WEBDATASET, ShardFormat.PARQUET),
+    "none": (),
 }
 SCORE_FORMATS = ("terminal", "markdown", "csv", "json", "latex")
 IMAGE_FORMATS = ("png", "webp", "jxl", "npy")
+IMAGENET_SPLIT = "val"
 BEAM_HELP = (
     "Arguments that are not listed here go to Apache Beam, such as --runner=FlinkRunner. By "
     "default the run uses Beam's local runner with one process a worker. The same command "
@@ -88,18 +90,11 @@ def _add_generate(commands: Any) -> None:
         help="folder (images, class folders, Kaggle, WebDataset, Parquet), or .tar, .zip or "
         ".parquet file; path or fsspec URL",
     )
-    imagenet.add_argument(
-        "--label-file",
-        metavar="PATH",
-        help="lines of 'filename label', 0-based in wnid order; or Kaggle's LOC_val_solution.csv",
-    )
-    imagenet.add_argument(
-        "--classes", metavar="PATH", help="a line a class, in label order: 'wnid name'"
-    )
+    _add_labels(imagenet)
     imagenet.add_argument(
         "--split",
         type=_split,
-        default="val",
+        default=IMAGENET_SPLIT,
         help="name of the split, for file names; of sources named by split, those that are read "
         "(default: %(default)s)",
     )
@@ -112,6 +107,27 @@ def _add_generate(commands: Any) -> None:
         "--split", type=_split, help="default: what follows instances_ in the file's name"
     )
     _add_generate_options(coco)
+
+
+def _add_labels(parser: Any) -> None:
+    parser.add_argument(
+        "--label-file",
+        metavar="PATH",
+        help="lines of 'filename label', 0-based in wnid order; or Kaggle's LOC_val_solution.csv",
+    )
+    parser.add_argument(
+        "--classes", metavar="PATH", help="a line a class, in label order: 'wnid name'"
+    )
+
+
+def _add_extent(parser: Any) -> None:
+    parser.add_argument(
+        "--samples-per-shard",
+        type=_positive,
+        metavar="N",
+        help="default: 256 for ImageNet, 16 for COCO",
+    )
+    parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N samples")
 
 
 def _add_generate_options(parser: argparse.ArgumentParser) -> None:
@@ -130,7 +146,7 @@ def _add_generate_options(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=FORMATS,
         default="webdataset",
-        help="of the shards (default: %(default)s)",
+        help="of the shards; none for all but the images (default: %(default)s)",
     )
     parser.add_argument(
         "--image-format",
@@ -138,13 +154,7 @@ def _add_generate_options(parser: argparse.ArgumentParser) -> None:
         default="png",
         help="of the images in them, all lossless (default: %(default)s)",
     )
-    parser.add_argument(
-        "--samples-per-shard",
-        type=_positive,
-        metavar="N",
-        help="default: 256 for ImageNet, 16 for COCO",
-    )
-    parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N samples")
+    _add_extent(parser)
     parser.add_argument(
         "--strict",
         action="store_true",
@@ -432,8 +442,19 @@ def _add_online(parser: argparse.ArgumentParser) -> None:
         help="make the images from --images instead of reading the shards",
     )
     parser.add_argument(
-        "--images", metavar="PATH", help="the sources for --online, as generate took them"
+        "--images", metavar="PATH", help="the sources for --online, as generate takes them"
     )
+    dataset = parser.add_argument_group(
+        "a set that is not there yet",
+        "With --grid, OUT is made first as by 'generate --format none'.",
+    )
+    dataset.add_argument("--grid", metavar="NAME|FILE", help="a shipped grid or a YAML file")
+    _add_labels(dataset)
+    dataset.add_argument(
+        "--annotations", metavar="PATH", help="instances_*.json: the sources are COCO's"
+    )
+    dataset.add_argument("--split", type=_split, help="default: as in generate")
+    _add_extent(dataset)
 
 
 def _add_evaluate(commands: Any) -> None:

@@ -73,7 +73,7 @@ def write_card(
     sums = {path: hashlib.sha256(data).hexdigest() for path, data in card.items()}
     sums |= _receipt_sums(output, manifest) if receipts is None else receipts
     sums[layout.FILES] = manifest["files"]["sha256"]
-    if len(held) < len(manifest["variants"]):
+    if len(held) < len(held_variants(manifest, None)):
         sums[layout.PART] = _sha256(output, layout.PART)
     _write_sums(output, held_set.stored_files(), sums)
 

@@ -8,12 +8,12 @@ import json
 import posixpath
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from manifests.errors import SetError
 from manifests.grids import grid_names, load_grid
 from manifests.schema import ManifestError
-from pipelines.arguments import FORMATS, command_parser
+from pipelines.arguments import FORMATS, IMAGE_FORMATS, IMAGENET_SPLIT, command_parser
 from pipelines.errors import (
     DamageError,
     InputError,
@@ -26,6 +26,7 @@ from transforms.errors import GridError, MissingExtraError
 
 if TYPE_CHECKING:
     from pipelines.estimate import Estimate
+    from pipelines.evaluation.config import ModelConfig
     from pipelines.readers.sources import SourceSet
     from pipelines.scoring.compose import Table
     from pipelines.shards import Settings
@@ -58,29 +59,38 @@ _FAILURES = (
 """What the user can mend; anything else is a defect of the command and keeps its traceback."""
 
 
+Read = Callable[[argparse.Namespace], "SourceSet"]
+
+
 def _generate_imagenet(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
-    from pipelines.readers.imagenet import read_imagenet
-
-    def read() -> SourceSet:
-        return read_imagenet(
-            arguments.images, arguments.label_file, arguments.classes, arguments.split
-        )
-
-    _generate(arguments, beam_arguments, read)
+    _generate(arguments, beam_arguments, _read_imagenet)
 
 
 def _generate_coco(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
+    _generate(arguments, beam_arguments, _read_coco)
+
+
+def _read_imagenet(arguments: argparse.Namespace) -> SourceSet:
+    from pipelines.readers.imagenet import read_imagenet
+
+    split = arguments.split or IMAGENET_SPLIT
+    return read_imagenet(arguments.images, arguments.label_file, arguments.classes, split)
+
+
+def _read_coco(arguments: argparse.Namespace) -> SourceSet:
     from pipelines.readers.coco import read_coco
 
-    def read() -> SourceSet:
-        return read_coco(arguments.images, arguments.annotations, arguments.split)
-
-    _generate(arguments, beam_arguments, read)
+    return read_coco(arguments.images, arguments.annotations, arguments.split)
 
 
-def _generate(
-    arguments: argparse.Namespace, beam_arguments: list[str], read: Callable[[], SourceSet]
-) -> None:
+def _read_sources(arguments: argparse.Namespace, read: Read) -> SourceSet:
+    source = read(arguments).limited(arguments.limit)
+    for warning in source.warnings:
+        print(f"sysnoise: warning: {warning}", file=sys.stderr)
+    return source
+
+
+def _generate(arguments: argparse.Namespace, beam_arguments: list[str], read: Read) -> None:
     if arguments.existing == "overwrite" and arguments.shard_range:
         raise UsageError(
             "--overwrite removes the shards of all ranges; leave it or --shard-range out"
@@ -90,6 +100,8 @@ def _generate(
             "--dry-run estimates a whole new set; leave out --shard-range, --overwrite, "
             "--retry-rejects and --add-variants"
         )
+    if arguments.format == "none":
+        _refuse_options_of_images(arguments)
     grid = load_grid(arguments.grid)
     _require_encoder(arguments.image_format)
     from pipelines.beam_options import beam_runner
@@ -98,9 +110,7 @@ def _generate(
     from pipelines.resume import Existing
 
     runner, options = beam_runner(beam_arguments, arguments.workers)
-    source = read().limited(arguments.limit)
-    for warning in source.warnings:
-        print(f"sysnoise: warning: {warning}", file=sys.stderr)
+    source = _read_sources(arguments, read)
     settings = _settings(arguments)
     if arguments.dry_run:
         _print_estimate(estimate(source, grid, arguments.output, settings, runner, options))
@@ -122,15 +132,17 @@ def _finish(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
     _print_finished(arguments.output, finish_set(arguments.output))
 
 
-def _print_finished(output: str, manifest: dict[str, Any]) -> None:
+def _print_finished(output: str, manifest: dict[str, Any], to: TextIO | None = None) -> None:
+    """Print what a set came to, to standard output where nothing else is told."""
     counts: Any = manifest["counts"]
     print(
         f"{output}: {counts['samples']} samples x {counts['variants']} variants in "
         f"{counts['shards']} shards, {counts['rejects']} rejected, "
-        f"{counts['bytes'] / 1e6:.1f} MB in {counts['files']} files"
+        f"{counts['bytes'] / 1e6:.1f} MB in {counts['files']} files",
+        file=to,
     )
     if counts["rejects"]:
-        print(f"the reasons are in {output}/rejects.parquet")
+        print(f"the reasons are in {output}/rejects.parquet", file=to)
     for axis, noise in manifest["noise"].items():
         if noise["images"] and noise["images"] == noise["identical_images"]:
             print(
@@ -164,6 +176,17 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         duplicates=Duplicates.SKIP if arguments.skip_duplicates else Duplicates.STORE,
         max_pixels=arguments.max_pixels,
     )
+
+
+def _refuse_options_of_images(arguments: argparse.Namespace) -> None:
+    """Refuse what says something of images, where none are stored."""
+    given = {
+        "--image-format": arguments.image_format != IMAGE_FORMATS[0],
+        "--skip-duplicates": arguments.skip_duplicates,
+    }
+    for option, is_given in given.items():
+        if is_given:
+            raise UsageError(f"--format none stores no images; leave out {option}")
 
 
 def _require_encoder(image_format: str) -> None:
@@ -320,12 +343,15 @@ def _evaluate(arguments: argparse.Namespace, beam_arguments: list[str]) -> None:
     from pipelines.evaluation.request import Request
     from pipelines.scoring.records import Counting
 
+    images, config = _source_images(arguments), load_config(arguments.config)
+    if arguments.grid:
+        _make_set(arguments, beam_arguments, config)
     runner, options = beam_runner(beam_arguments, arguments.workers)
     request = Request(
         set_url=arguments.set,
-        images_url=_source_images(arguments),
+        images_url=images,
         model=arguments.model,
-        config=load_config(arguments.config),
+        config=config,
         predictions_url=predictions,
         variants=tuple(arguments.variant or ()),
         noises=tuple(arguments.model_noise),
@@ -352,8 +378,41 @@ def _source_images(arguments: argparse.Namespace) -> str | None:
     """Return where the sources are that images are made from; None to read the shards."""
     if arguments.online != (arguments.images is not None):
         raise UsageError("--online and --images go together; leave both out to read the shards")
+    if arguments.grid and not arguments.online:
+        raise UsageError("--grid goes with --online --images")
+    labels = ("label_file", "classes")
+    for name in (*labels, "annotations", "split", "limit", "samples_per_shard"):
+        if getattr(arguments, name) and not arguments.grid:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} goes with --grid, for a set that is not there yet")
+    if arguments.annotations and any(getattr(arguments, name) for name in labels):
+        raise UsageError("--annotations is for COCO; --label-file and --classes are for ImageNet")
     images: str | None = arguments.images
     return images
+
+
+def _make_set(
+    arguments: argparse.Namespace, beam_arguments: list[str], config: ModelConfig
+) -> None:
+    """Make the set that an evaluation is of, without images, as far as it is not there."""
+    from manifests import open_set
+    from manifests.layout import MANIFEST
+    from pipelines.beam_options import beam_runner
+    from pipelines.evaluate import fitting_model
+    from pipelines.generate import Scope, generate
+    from pipelines.shards import Settings
+    from pipelines.storage import exists, open_output
+
+    if exists(open_output(arguments.set), MANIFEST) and open_set(arguments.set).manifest["formats"]:
+        raise UsageError(f"{arguments.set!r} is a finished set already: leave out --grid")
+    grid = load_grid(arguments.grid)
+    source = _read_sources(arguments, _read_coco if arguments.annotations else _read_imagenet)
+    fitting_model(arguments.model, config, source.kind, source.labels())
+    settings = Settings(FORMATS["none"], samples_per_shard=arguments.samples_per_shard)
+    runner, options = beam_runner(beam_arguments, arguments.workers)
+    manifest = generate(source, grid, arguments.set, settings, Scope(), runner, options)
+    if manifest is not None:
+        _print_finished(arguments.set, manifest, sys.stderr)
 
 
 def _refuse_inside(arguments: argparse.Namespace, *outputs: str | None) -> None:

@@ -228,14 +228,13 @@ def format_estimate(found: Estimate) -> str:
     """Return an estimate as text for a terminal."""
     plan, trial = found.plan, found.trial
     variants = len(plan.grid.variants)
-    formats = " and ".join(shard_format.value for shard_format in plan.formats)
     parts = ", ".join(f"{kind} {_size_text(size)}" for kind, size in found.bytes.items())
     whole = plan.duplicates is Duplicates.STORE
     free = found.free_bytes
     lines = {
         "samples": f"{plan.samples} in {plan.shards} shard(s)",
         "variants": f"{variants} of {plan.grid.name}",
-        "images": f"{plan.samples * variants * len(plan.formats)} {plan.image_format} in {formats}",
+        "images": _images_text(plan),
         "files": f"{found.files}",
         "size": f"{_size_text(found.total_bytes)}: {parts}"
         + ("" if whole else "; --skip-duplicates will save some of it"),
@@ -254,6 +253,14 @@ def format_estimate(found: Estimate) -> str:
             *(["rejected among the tried:", listed(rejects)] if rejects else []),
         ]
     )
+
+
+def _images_text(plan: Plan) -> str:
+    if not plan.formats:
+        return "none"
+    count = plan.samples * len(plan.grid.variants) * len(plan.formats)
+    formats = " and ".join(shard_format.value for shard_format in plan.formats)
+    return f"{count} {plan.image_format} in {formats}"
 
 
 def _time_text(found: Estimate) -> str:

@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import posixpath
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ from manifests.settings import Setting
 from manifests.tables import DatasetKind
 from pipelines.commit import remove_folder, sweep
 from pipelines.errors import GO_ON_EVALUATING, InputError
-from pipelines.evaluation.config import Classifier
+from pipelines.evaluation.config import Classifier, ModelConfig
 from pipelines.evaluation.document import open_document
 from pipelines.evaluation.inference import ReadImages, SingleThreadedModel, WritePredictions
 from pipelines.evaluation.model_check import batch_size, check_model
@@ -120,12 +120,11 @@ def evaluate(
     """
     found = opened_set(request.set_url)
     request = located(found, request)
-    refuse_other_task(found, request.config)
+    kind = DatasetKind(found.manifest["dataset"]["kind"])
+    plain = fitting_model(request.model, request.config, kind, _labels(found))
     variants = wanted_variants(found, request)
     noises = wanted_noises(found, request.noises)
     parse = setting_parser(found)
-    plain = _read_model(request.model)
-    check_model(request.config, plain, _labels(found))
     output = open_output(request.predictions_url)
     with lock_shards(output, None):
         run = _prepare(request, found, plain, output, runner, options)
@@ -142,6 +141,28 @@ def evaluate(
             _predict(run, lacking)
             table = _score(request)
     return table, notes
+
+
+def fitting_model(
+    url: str, config: ModelConfig, kind: DatasetKind, labels: Collection[int]
+) -> onnx.ModelProto:
+    """Read a model, and refuse one that does not fit its config or the dataset.
+
+    Args:
+        url: of the model.
+        config: of the model.
+        kind: of the dataset.
+        labels: those that occur in it: classes, 0-based, or ids of categories.
+
+    Raises:
+        UsageError: a detector on ImageNet, a classifier on COCO, or what the config says otherwise
+            than the model.
+        InputError: the model cannot be read.
+    """
+    refuse_other_task(kind, config)
+    model = _read_model(url)
+    check_model(config, model, labels)
+    return model
 
 
 def _labels(found: FinishedSet) -> set[int]:

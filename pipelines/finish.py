@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from manifests import layout
 from manifests.checksums import content_line
 from manifests.manifest import Contents, build_manifest
+from manifests.part import held_variants
 from manifests.publication import Publication
 from manifests.tables import (
     FILES_SCHEMA,
@@ -112,9 +113,9 @@ def finish(plan: Plan, output: Root) -> dict[str, Any]:
         noise_by_axis=noise_by_axis(plan.grid, receipts.tally),
     )
     manifest = build_manifest(plan.document(), plan.grid, contents)
-    variants = [variant.id for variant in plan.grid.variants]
+    held = held_variants(manifest, None)
     remove_file(output, layout.PART)  # What was a copy of a part has become whole.
-    write_card(output, manifest, files, variants, Publication(), receipts.sums)
+    write_card(output, manifest, files, held, Publication(), receipts.sums)
     sweep(output, lambda owner: True)
     for folder in (layout.FAILURES, layout.STRIKES, layout.EARLIER):
         remove_folder(output, folder)

@@ -33,7 +33,7 @@ class Rendered:
     """One variant of one sample.
 
     Attributes:
-        image: the encoded image; empty where it is stored and no file needs it again.
+        image: the encoded image; empty where no file needs it.
         digest: its pixel digest.
         difference: from the baseline; None for a fallback, or for another size.
     """
@@ -93,7 +93,7 @@ def make_sample(
     data: bytes,
     stored: Mapping[int, Rendered] = MappingProxyType({}),
 ) -> MadeSample | Reject:
-    """Decode, fan out and encode one source image.
+    """Decode, fan out and encode one source image; not the last where the plan has no formats.
 
     Args:
         plan: of the run.
@@ -192,7 +192,7 @@ def _render_all(
                 continue
         stands_apart = difference(pixels, baseline) if pixels.shape == baseline.shape else None
         if rendering.digest not in encoded:
-            encoded[rendering.digest] = encode(plan.image_format, pixels)
+            encoded[rendering.digest] = encode(plan.image_format, pixels) if plan.formats else b""
         for position in rendering.variants:
             fallback = variants[position].decoder in decoded.fallbacks
             rendered[position] = Rendered(

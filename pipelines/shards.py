@@ -39,7 +39,7 @@ class Settings:
     """What a user may choose beside dataset and grid.
 
     Attributes:
-        formats: of the shard files.
+        formats: of the shard files; none for a set without images.
         image_format: a name of :data:`transforms.encoders.ENCODERS`.
         samples_per_shard: by default 256 for ImageNet and 16 for COCO.
         unsupported, duplicates, max_pixels: as in :class:`Plan`.
@@ -61,7 +61,7 @@ class Plan:
         kind, split: of the dataset.
         samples: number of source images.
         samples_per_shard: shard ``i`` holds the samples from ``i * samples_per_shard`` on.
-        formats: of the shard files.
+        formats: of the shard files; none for a set without images.
         image_format: of the images in them.
         row_group_rows: length of the row groups of Parquet shards.
         grid: the grid.

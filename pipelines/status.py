@@ -79,7 +79,7 @@ def describe_status(url: str) -> Document:
         **{name: plan[name] for name in ("dataset", "split")},
         "grid": plan["grid"]["name"],
         "variants": _variant_count(plan["grid"]),
-        "held": _held_count(output, plan["grid"]),
+        "held": _held_count(output, plan),
         "finished": exists(output, MANIFEST),
         "shards": {"all": plan["shards"], "done": len(receipts), "missing": _ranges(missing)},
         "samples": {"all": plan["samples"], "done": done},
@@ -115,11 +115,11 @@ def _variant_count(grid: Mapping[str, Any]) -> int:
     return math.prod(counts)
 
 
-def _held_count(output: Root, grid: Mapping[str, Any]) -> int:
+def _held_count(output: Root, plan: Mapping[str, Any]) -> int:
     try:
         held = _read_json(output, PART).get("variants")
     except FileNotFoundError:
-        return _variant_count(grid)
+        return _variant_count(plan["grid"]) if plan["formats"] else 0
     if not isinstance(held, list):
         raise InputError(f"reading {PART} of {output.url!r}: it names no variants")
     return len(held)
@@ -212,7 +212,7 @@ def _manifest_text(document: Document) -> str:
         return "not yet"
     if document["held"] == document["variants"]:
         return "written: the set is finished"
-    return f"written: a copy with the images of {document['held']} variant(s)"
+    return f"written: it holds the images of {document['held']} variant(s)"
 
 
 def _time_text(seconds: float | None) -> str:

@@ -371,5 +371,5 @@ def _complete(target: Root, index: _Index, held: Sequence[str]) -> None:
     files = parse_parquet(read_file(target, layout.FILES))
     write_card(target, manifest, files, held, index.publication)
     write_file(target, layout.MANIFEST, json_bytes(manifest))
-    if len(held) == len(manifest["variants"]):
+    if len(held) == len(held_variants(manifest, None)):
         remove_file(target, layout.PART)

@@ -123,6 +123,7 @@ def verify(url: str, wanted: Wanted) -> Report:
         )
     part = _part(url, manifest, held, wanted)
     if wanted.depth is Depth.PIXELS:
+        _refuse_without_images(url, part)
         _prepare_decoding(manifest)
     if layout.FILES not in present:
         missing = Problem(layout.FILES, MISSING)
@@ -179,12 +180,20 @@ def _part(url: str, manifest: Manifest, held: Sequence[str], wanted: Wanted) -> 
         if variant not in ids:
             raise UsageError(unknown_name("variant", variant, ids))
         if variant not in held:
-            raise UsageError(f"{url!r} holds no images of {variant!r}, as {layout.PART} says")
+            raise UsageError(f"{url!r} holds no images of {variant!r}")
     count = manifest["counts"]["shards"]
     shards = wanted.shards.resolve(count) if wanted.shards else range(count)
     variants = frozenset(wanted.variants or held)
     is_whole = len(variants) == len(held) and len(shards) == count
     return Part(variants, frozenset(held), shards, is_whole)
+
+
+def _refuse_without_images(url: str, part: Part) -> None:
+    if not part.held:
+        raise UsageError(
+            f"{url!r} holds no images that --pixels could decode; --regenerate compares digests "
+            "with pixels made from the sources"
+        )
 
 
 def _prepare_decoding(manifest: Manifest) -> None:

@@ -292,7 +292,9 @@ class KeepRatio:
 class Letterbox:
     """The whole image, aspect kept, centered on a ``size`` x ``size`` ground of gray ``pad``.
 
-    See :func:`place_letterbox`.
+    Sides are rounded to the nearest pixel, and an odd remainder goes to the right and bottom.
+
+    Source: the letterbox of the YOLO family (Ultralytics ``LetterBox``, ``auto=False``).
     """
 
     rule: ClassVar[str] = "letterbox"

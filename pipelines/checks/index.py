@@ -184,7 +184,10 @@ def _variant_count_messages(manifest: Manifest, rows: Sequence[FileRow]) -> Iter
                 totals[row.variant] += Counter(files=1, bytes=row.bytes)
     for variant in manifest["variants"]:
         total = totals[variant["id"]]
-        total["samples"] //= len(manifest["formats"])
+        if manifest["formats"]:
+            total["samples"] //= len(manifest["formats"])
+        else:
+            total["samples"] = manifest["counts"]["samples"]
         for name in ("samples", "files", "bytes"):
             if variant[name] != total[name]:
                 yield f"counts {variant[name]} {name} of {variant['id']}, the files {total[name]}"

@@ -135,10 +135,11 @@ def _made_messages(
         return [f"made again it is {found}, the set says {said}"]
     if isinstance(made, Reject):
         return []
+    compared = target.part.variants or {variant.id for variant in plan.grid.variants}
     changed = [
         variant.id
         for variant, rendered in zip(plan.grid.variants, made.variants, strict=True)
-        if variant.id in target.part.variants and rendered.digest != row[variant.slug]
+        if variant.id in compared and rendered.digest != row[variant.slug]
     ]
     return [f"made again it has other pixels in {named(changed)}"] if changed else []
 

@@ -63,17 +63,16 @@ def located(found: FinishedSet, request: Request) -> Request:
     )
 
 
-def refuse_other_task(found: FinishedSet, config: ModelConfig) -> None:
+def refuse_other_task(kind: DatasetKind, config: ModelConfig) -> None:
     """Refuse a detector on ImageNet, and a classifier on COCO.
 
     Raises:
-        UsageError: the config's task is not that of the set.
+        UsageError: the config's task is not that of the dataset.
     """
-    kind = DatasetKind(found.manifest["dataset"]["kind"])
     classifies = isinstance(config.task, Classifier)
     if classifies != (kind is DatasetKind.IMAGENET):
         task = "classification" if classifies else "detection"
-        raise UsageError(f"the config's task is {task}, but {found.url!r} is a set of {kind.value}")
+        raise UsageError(f"the config's task is {task}, but this is a set of {kind.value}")
 
 
 def wanted_variants(found: FinishedSet, request: Request) -> list[str]:
@@ -88,8 +87,8 @@ def wanted_variants(found: FinishedSet, request: Request) -> list[str]:
             raise UsageError(unknown_name("variant", variant, list(found.variants)))
         if variant not in at_hand:
             raise UsageError(
-                f"{found.url!r} is a copy without the images of {variant!r}; fetch them, or make "
-                "them with --online --images"
+                f"{found.url!r} has no images of {variant!r}; fetch them, or make them with "
+                "--online --images"
             )
     wanted = {found.baseline, *(request.variants or at_hand)}
     return [variant for variant in at_hand if variant in wanted]

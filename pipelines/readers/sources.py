@@ -82,6 +82,12 @@ class SourceSet:
         """Return the set with only its first samples, in key order."""
         return self if samples is None else dataclasses.replace(self, table=self.table[:samples])
 
+    def labels(self) -> set[int]:
+        """Return the labels that occur, or the ids of all of COCO's categories."""
+        if self.kind is DatasetKind.COCO:
+            return {category["id"] for category in self.coco["categories"]}
+        return set(self.table["label"].unique().to_pylist())
+
 
 def sample_key(name: str) -> str:
     """Return the key of a source name: its stem, each byte outside ``[A-Za-z0-9_-]`` as ``_XX``."""

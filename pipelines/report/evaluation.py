@@ -167,7 +167,7 @@ def _flips(evaluation: Evaluation, flips: Flips) -> str:
 
 
 def _rule(flips: Flips) -> str:
-    absent = "" if flips.numbers else " This copy holds no images: only the classes are shown."
+    absent = "" if flips.numbers else " There are no images here: only the classes are shown."
     return (
         "<p>Images whose class in a setting is another than in the baseline.</p>\n"
         f"<p>Up to {IMAGES} images are shown: one after another, the one that flips in the most "

@@ -230,8 +230,8 @@ def _nothing(found: FinishedSet) -> str:
     if found.held:
         return "The samples that would be shown were left out of all variants."
     return (
-        "This copy holds no images, so that there is nothing to see here. "
-        "<code>sysnoise fetch</code> brings variants of a published set."
+        "There are no images here, so that there is nothing to see. <code>sysnoise fetch</code> "
+        "brings variants of a set that was published with images."
     )
 
 

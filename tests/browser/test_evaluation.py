@@ -521,7 +521,7 @@ def test_a_recipe_has_classes_but_no_pictures(
     assert command("publish", str(noisy), str(recipe), "--recipe-only").code == 0
     page.goto(report(recipe, tmp_path / "recipe.html", *predictions))
     page.wait_for_selector(VIEW)
-    assert "This copy holds no images" in page.inner_text("#flips")
+    assert "There are no images here" in page.inner_text("#flips")
     assert page.locator("#flips canvas").count() == 0
     assert "kind" in shown_cards(page)[0]["figures"][1]["captions"][0][1]
     choose(page, FFMPEG, "vit")

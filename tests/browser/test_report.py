@@ -243,7 +243,7 @@ def test_a_recipe_has_tables_but_no_gallery(page: Page, imagenet_set: Path, tmp_
     recipe = tmp_path / "recipe"
     assert command("publish", str(imagenet_set), str(recipe), "--recipe-only").code == 0
     page.goto(report(recipe, tmp_path / "recipe.html"))
-    assert "This copy holds no images" in page.inner_text("#gallery")
+    assert "There are no images here" in page.inner_text("#gallery")
     assert len(column(page, "variant")) == 17
     page.click(heading(page, "mean"))
     assert column(page, "variant")[0] == "pillow/opencv-nearest/rgb"

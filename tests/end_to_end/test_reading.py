@@ -383,7 +383,7 @@ def test_what_a_copy_does_not_hold_is_refused(small_set: Path, tmp_path: Path) -
     found = open_set(str(tmp_path / "part"))
     assert found.held == (FFMPEG,)
     assert len(list(found.iterate(FFMPEG))) == len(samples_table(small_set))
-    with pytest.raises(SetError, match=f"a copy without the images of '{PILLOW}'"):
+    with pytest.raises(SetError, match=f"has no images of '{PILLOW}'"):
         next(found.iterate(PILLOW))
 
 

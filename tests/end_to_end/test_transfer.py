@@ -376,7 +376,7 @@ def test_a_recipe_is_filled_where_it_is(
     recipe = tmp_path / "recipe"
     assert command("publish", str(small_set), str(recipe), "--recipe-only").code == 0
     shown = command("status", str(recipe)).out
-    assert "manifest   written: a copy with the images of 0 variant(s)\n" in shown
+    assert "manifest   written: it holds the images of 0 variant(s)\n" in shown
     images = imagenet_source / "images"
     sampled = command("verify", str(recipe), "--regenerate=4", f"--images={images}")
     assert sampled.code == 0, sampled.out

@@ -9,11 +9,24 @@ import pytest
 from manifests.part import PartError, held_variants, part_document
 
 A, B, C = (f"{decoder}/pillow-bilinear/rgb" for decoder in ("pillow", "opencv", "ffmpeg"))
-MANIFEST = {"checksum": "c" * 64, "variants": [{"id": A}, {"id": B}, {"id": C}]}
+MANIFEST = {
+    "checksum": "c" * 64,
+    "formats": ["webdataset"],
+    "variants": [{"id": A}, {"id": B}, {"id": C}],
+}
 
 
 def test_a_set_without_part_holds_all_variants() -> None:
     assert held_variants(MANIFEST, None) == (A, B, C)
+
+
+def test_a_set_without_images_holds_no_variant() -> None:
+    manifest = {**MANIFEST, "formats": []}
+    assert held_variants(manifest, None) == ()
+    part = json.dumps(part_document(manifest, ())).encode()
+    assert held_variants(manifest, part) == ()
+    with pytest.raises(PartError, match=A):
+        held_variants(manifest, json.dumps(part_document(manifest, (A,))).encode())
 
 
 @pytest.mark.parametrize("held", [(), (C,), (C, A)])

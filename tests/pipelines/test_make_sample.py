@@ -63,3 +63,11 @@ def test_what_a_library_cannot_render_is_rejected(
 def test_the_same_image_is_made_where_the_format_holds_it() -> None:
     data = jpeg_bytes(np.zeros((50, 20000, 3), np.uint8), "444")
     assert isinstance(made_of(plan_of(NATIVE, Settings()), data), MadeSample)
+
+
+def test_without_files_nothing_is_encoded() -> None:
+    """WebP cannot hold the image, and is not asked to."""
+    data = jpeg_bytes(np.zeros((50, 20000, 3), np.uint8), "444")
+    made = made_of(plan_of(NATIVE, Settings(formats=(), image_format="webp")), data)
+    assert isinstance(made, MadeSample)
+    assert [each.image for each in made.variants] == [b""]
