@@ -11,13 +11,16 @@ from manifests.settings import Noise
 from pipelines.scoring.formats import delta_text
 from pipelines.scoring.table import Row, Step
 
-WIDTH, HEIGHT = 360, 236
+WIDTH, HEIGHT = 360, 248
 """Of a chart, in its own units: pixels on a phone."""
-LEFT, RIGHT, TOP, BOTTOM = 40, 20, 24, 78
+LEFT, RIGHT, TOP, BOTTOM = 40, 26, 24, 88
 """Margins around the lines, in which labels stand."""
 TICKS = 5
 """Most intervals between marks on the axis of the loss."""
+STEEP = 0.3
+"""A slope at which the line crosses a label that stands in the middle above or below a point."""
 TRAINED = "trained"
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,14 @@ def _round_step(least: float) -> float:
 
 def chart(row: Row, scale: Scale) -> str:
     """Return the chart of a model as HTML; the line is broken where a step is missing."""
+    lines = list(_lines(row, scale))
     parts = [*_axis(scale), *_names(row, scale)]
-    for line in _lines(row, scale):
-        places = " ".join(f"{x:.1f},{y:.1f}" for x, y in line)
+    for line in lines:
+        places = " ".join(f"{x:.1f},{y:.1f}" for (x, y), _ in line)
         parts.append(f'<polyline class="line" points="{places}"/>')
-    parts += _points(row, scale)
+    for line in lines:
+        parts += _points(line)
+    parts += _missing(row, scale)
     return (
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="{html.escape(_description(row))}">{"".join(parts)}</svg>'
@@ -101,17 +107,18 @@ def _names(row: Row, scale: Scale) -> Iterator[str]:
     """Yield the names of the steps, turned so that they find room."""
     names = [(scale.x(None), TRAINED)]
     names += [(scale.x(step.noise), f"+ {step.noise.value}") for step in row.steps]
-    y = HEIGHT - BOTTOM + 16
+    y = HEIGHT - BOTTOM + 26
     for x, name in names:
         yield f'<text class="step" transform="translate({x:.1f} {y}) rotate(-40)">{name}</text>'
 
 
-def _lines(row: Row, scale: Scale) -> Iterator[list[tuple[float, float]]]:
-    """Yield the parts of the line between missing steps, of one point or more."""
-    line = [(scale.x(None), scale.y(0))]
+def _lines(row: Row, scale: Scale) -> Iterator[list[tuple[Point, str]]]:
+    """Yield the parts of the line between missing steps, of one point or more, with their texts."""
+    line = [((scale.x(None), scale.y(0)), "0.00")]
     for step in row.steps:
         if step.score is not None:
-            line.append((scale.x(step.noise), scale.y(step.score.delta)))
+            point = scale.x(step.noise), scale.y(step.score.delta)
+            line.append((point, delta_text(step.score)))
         elif line:
             yield line
             line = []
@@ -119,19 +126,45 @@ def _lines(row: Row, scale: Scale) -> Iterator[list[tuple[float, float]]]:
         yield line
 
 
-def _points(row: Row, scale: Scale) -> Iterator[str]:
-    """Yield the points with their losses; a missing step says so where the line is broken."""
-    yield _point(scale.x(None), scale.y(0), "0.00")
+def _points(line: Sequence[tuple[Point, str]]) -> Iterator[str]:
+    """Yield the points of a line with their losses."""
+    places = [point for point, _ in line]
+    for number, ((x, y), text) in enumerate(line):
+        anchor, base = label_place(
+            places[number], [*places[:number][-1:], *places[number + 1 :][:1]]
+        )
+        yield (
+            f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>'
+            f'<text class="value" text-anchor="{anchor}" x="{x:.1f}" y="{base:.1f}">{text}</text>'
+        )
+
+
+def label_place(point: Point, neighbors: Sequence[Point]) -> tuple[str, float]:
+    """Return where the label of a point is not crossed by the lines to its neighbors.
+
+    Above the point; below it where the line comes or goes steeply above alone; to the side on which
+    it is below where it does both.
+
+    Args:
+        point: x and y, which grows downwards.
+        neighbors: the points before and after it, where there are.
+
+    Returns:
+        The anchor of the text, and its y.
+    """
+    x, y = point
+    slopes = {other: (y - other[1]) / abs(x - other[0]) for other in neighbors}
+    upper = [other for other, slope in slopes.items() if slope > STEEP]
+    lower = [other for other, slope in slopes.items() if slope < -STEEP]
+    if upper and lower:
+        return ("end" if lower[0][0] < x else "start"), y - 8
+    return "middle", y + 16 if upper else y - 8
+
+
+def _missing(row: Row, scale: Scale) -> Iterator[str]:
+    """Yield a word, turned so that it finds room, where a step is missing."""
+    y = (TOP + HEIGHT - BOTTOM) / 2
     for step in row.steps:
-        x = scale.x(step.noise)
         if step.score is None:
-            yield f'<text class="missing" x="{x:.1f}" y="{scale.y(0) - 8:.1f}">missing</text>'
-        else:
-            yield _point(x, scale.y(step.score.delta), delta_text(step.score))
-
-
-def _point(x: float, y: float, text: str) -> str:
-    return (
-        f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>'
-        f'<text class="value" x="{x:.1f}" y="{y - 8:.1f}">{text}</text>'
-    )
+            place = f"translate({scale.x(step.noise) + 4:.1f} {y:.1f}) rotate(-90)"
+            yield f'<text class="missing" transform="{place}">missing</text>'

@@ -13,6 +13,8 @@ from pipelines.report.gallery import SIDE, stored_picture
 from pipelines.report.markup import (
     TEXTS,
     Order,
+    breakable,
+    code,
     lines_cell,
     name_cell,
     options,
@@ -23,6 +25,7 @@ from pipelines.report.markup import (
 )
 from pipelines.scoring.compose import Table
 from pipelines.scoring.formats import (
+    MARK,
     Block,
     has_flips,
     legend,
@@ -70,8 +73,13 @@ def evaluation_sections(evaluation: Evaluation) -> Iterator[tuple[str, str, str]
 def _loss(scored: Table) -> str:
     lines = legend(scored)
     if has_flips(scored):
-        lines.append("Flips: images in percent whose class is not the baseline's.")
-    known = "".join(f"<li>{html.escape(line)}</li>\n" for line in lines)
+        lines += [
+            "Flips: images in percent whose class is not the baseline's, right or wrong.",
+            "McNemar p: how probable it is that by chance alone the setting gets so many more "
+            "images wrong than right, or the other way round, of those that only it or only the "
+            "baseline gets right; small speaks against chance.",
+        ]
+    known = "".join(f"<li>{breakable(line)}</li>\n" for line in lines)
     return f"<ul>\n{known}</ul>\n{_block_table(main_block(scored))}{_settings_table(scored)}"
 
 
@@ -132,13 +140,13 @@ def _stack(scored: Table) -> str:
     stacked = [row for row in scored.rows if row.steps]
     scale = common_scale(stacked)
     figures = "".join(
-        f"<figure>{chart(row, scale)}<figcaption><code>{html.escape(row.model)}</code></figcaption>"
-        "</figure>\n"
+        f"<figure>{chart(row, scale)}<figcaption>{code(row.model)}</figcaption></figure>\n"
         for row in stacked
     )
     return (
         "<p>Loss in points as the worst method of each noise is added to those before it. Where a "
-        "step is missing, the line is broken, and the table says why.</p>\n"
+        f"step is missing, the line is broken, and the table says why. {MARK}: the interval covers "
+        "zero.</p>\n"
         f'<div class="charts">\n{figures}</div>\n{_block_table(steps_block(scored))}'
     )
 
@@ -169,13 +177,11 @@ def _flips(evaluation: Evaluation, flips: Flips) -> str:
 def _rule(flips: Flips) -> str:
     absent = "" if flips.numbers else " There are no images here: only the classes are shown."
     return (
-        "<p>Images whose class in a setting is another than in the baseline.</p>\n"
-        f"<p>Up to {IMAGES} images are shown: one after another, the one that flips in the most "
-        "settings of all models in which none before it does, the first in key order of such, and "
-        f"anew once all settings have one. Of their flips, up to {FLIPS}: by turns each setting "
-        "adds that of the image with the fewest so far.</p>\n"
-        "<p>The pictures are the middle of the images, up "
-        f"to {SIDE} x {SIDE} pixels, lossless.{absent}</p>\n"
+        "<p>Of the images whose class in a setting is not the baseline's, up to "
+        f"{IMAGES} are shown: always next the one that flips in the most settings that have none "
+        f"yet. Of their flips, up to {FLIPS} are shown, evenly from all settings.</p>\n"
+        f"<p>The pictures are the middle of the images, up to {SIDE} x {SIDE} pixels, "
+        f"lossless.{absent}</p>\n"
     )
 
 
@@ -230,9 +236,9 @@ def _card(evaluation: Evaluation, flips: Flips, flip: Flip) -> str:
             _figure(flips, flip.key, flips.baseline, texts[:1]),
             _figure(flips, flip.key, flip.setting, texts[1:]),
         ]
-    model = f"<code>{html.escape(flip.model)}</code>, " if len(evaluation.table.rows) > 1 else ""
+    model = f"{code(flip.model)}, " if len(evaluation.table.rows) > 1 else ""
     return (
-        f"<p><code>{html.escape(flip.key)}</code>, {model}label "
+        f"<p>{code(flip.key)}, {model}label "
         f'{html.escape(described(flip.label))}</p><div class="pictures">{"".join(figures)}</div>'
     )
 
@@ -247,8 +253,5 @@ def _figure(flips: Flips, key: str, setting: Setting, texts: Sequence[tuple[str,
             f'<canvas data-picture="{number}" width="{SIDE}" height="{SIDE}" role="img" '
             f'aria-label="{label}"></canvas>'
         )
-    captions = "".join(
-        f"<div><code>{html.escape(name)}</code><br>{html.escape(text)}</div>"
-        for name, text in texts
-    )
+    captions = "".join(f"<div>{html.escape(text)}<br>{code(name)}</div>" for name, text in texts)
     return f"<figure>{canvas}<figcaption>{captions}</figcaption></figure>"

@@ -52,21 +52,31 @@ def name_cell(text: str, marks: str = "", notes: Iterable[str] = ()) -> str:
 
     ``marks`` are attributes, as HTML with a space before them.
     """
-    return f'<th scope="row"{marks}><code>{html.escape(text)}</code>{_below(notes)}</th>'
+    return f'<th scope="row"{marks}>{code(text)}{_below(notes)}</th>'
+
+
+def breakable(text: str) -> str:
+    """Return a text that can break after ``/`` and before ``+``; after ``-`` browsers break it."""
+    return html.escape(text).replace("/", "/<wbr>").replace("+", "<wbr>+")
+
+
+def code(text: str) -> str:
+    """Return a name, which breaks as :func:`breakable` says."""
+    return f"<code>{breakable(text)}</code>"
 
 
 def _below(lines: Iterable[str]) -> str:
-    return "".join(f"<br><small>{html.escape(each)}</small>" for each in lines)
+    return "".join(f"<br><small>{breakable(each)}</small>" for each in lines)
 
 
 def cell(text: object, marks: str = "") -> str:
     """Return a cell of a number; ``marks`` as of :func:`name_cell`."""
-    return f"<td{marks}>{html.escape(str(text))}</td>"
+    return f"<td{marks}>{breakable(str(text))}</td>"
 
 
 def lines_cell(lines: Sequence[str], marks: str = "") -> str:
     """Return a cell of a line and smaller ones below it; ``marks`` as of :func:`name_cell`."""
-    return f"<td{marks}>{html.escape(lines[0])}{_below(lines[1:])}</td>"
+    return f"<td{marks}>{breakable(lines[0])}{_below(lines[1:])}</td>"
 
 
 def text_cell(text: object) -> str:

@@ -172,33 +172,33 @@ function fillCounts(body, counts, maximum) {
 }
 
 // Counts on a logarithmic scale, a group of three bars a difference.
-function drawHistogram(canvas, counts, maximum) {
-  const context = canvas.getContext("2d");
-  const ratio = window.devicePixelRatio;
-  const [width, height] = [Math.max(280, canvas.clientWidth), 240];
-  [canvas.width, canvas.height] = [width * ratio, height * ratio];
-  context.scale(ratio, ratio);
+function drawHistogram(svg, counts, maximum) {
+  const [width, height] = [Math.max(280, svg.clientWidth), 240];
+  const draw = (name, attributes, text = "") => {
+    const shape = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) shape.setAttribute(key, value);
+    shape.textContent = text;
+    svg.append(shape);
+  };
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.replaceChildren();
   const [left, bottom] = [48, height - 28];
   const last = Math.max(8, maximum);
   const top = Math.log10(1 + Math.max(...counts.flat()));
   const step = (width - left - 8) / (last + 1);
-  context.font = "14px sans-serif";
-  context.fillStyle = "#55606d";
-  context.textAlign = "center";
   for (let value = 0; value <= last; value += Math.ceil((last + 1) / 16)) {
-    context.fillText(String(value), left + (value + 0.5) * step, height - 8);
+    draw("text", { class: "value", x: left + (value + 0.5) * step, y: height - 8 }, value);
   }
-  context.textAlign = "right";
   for (let exponent = 0; Math.log10(1 + 10 ** exponent) <= top; exponent += 1) {
     const y = bottom - (Math.log10(1 + 10 ** exponent) / top) * (bottom - 12);
-    context.fillText((10 ** exponent).toLocaleString("en"), left - 6, y + 5);
+    draw("text", { class: "count", x: left - 6, y: y + 5 }, (10 ** exponent).toLocaleString("en"));
   }
-  ["#b3261e", "#1e7b34", "#0b5394"].forEach((color, channel) => {
-    context.fillStyle = color;
-    counts[channel].slice(0, last + 1).forEach((count, value) => {
+  const bar = Math.max(1, (step - 2) / 3);
+  ["red", "green", "blue"].forEach((color, channel) => {
+    const bars = counts[channel].slice(0, last + 1).map((count, value) => {
       const size = top ? (Math.log10(1 + count) / top) * (bottom - 12) : 0;
-      const bar = Math.max(1, (step - 2) / 3);
-      context.fillRect(left + value * step + channel * bar, bottom - size, bar, size);
+      return `M${left + value * step + channel * bar} ${bottom}v${-size}h${bar}v${size}z`;
     });
+    draw("path", { class: color, d: bars.join("") });
   });
 }

@@ -17,7 +17,9 @@ from pipelines.report.evaluation import Evaluation, evaluation_sections
 from pipelines.report.gallery import SIDE, Gallery, stored_picture
 from pipelines.report.markup import (
     Order,
+    breakable,
     cell,
+    code,
     name_cell,
     options,
     script_json,
@@ -112,7 +114,7 @@ def _facts(found: FinishedSet) -> str:
         "baseline": found.baseline,
     }
     items = "".join(
-        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
+        f"<div><dt>{html.escape(name)}</dt><dd>{breakable(value)}</dd></div>"
         for name, value in facts.items()
     )
     return f'<dl class="facts">{items}</dl>'
@@ -182,10 +184,7 @@ def _heat_map(report: Report) -> str:
 def _groups(report: Report) -> str:
     if not report.tables.groups:
         return "<p>No two variants have the same pixels on every sample.</p>\n"
-    items = "".join(
-        f"<li>{', '.join(f'<code>{html.escape(each)}</code>' for each in group)}</li>\n"
-        for group in report.tables.groups
-    )
+    items = "".join(f"<li>{', '.join(map(code, group))}</li>\n" for group in report.tables.groups)
     return (
         "<p>The variants of a group have the same pixels on every sample, by their digests; images "
         "for which a decoder took the baseline's pixels count as they are stored.</p>\n"
@@ -217,8 +216,8 @@ def _gallery(report: Report) -> str:
         f"{_figure('first')}{_figure('second')}{_figure('difference')}</div>\n"
         '<p id="difference-text" aria-live="polite"></p>\n'
         '<figure class="histogram" id="histogram-figure">\n'
-        '<canvas id="histogram" width="640" height="240" role="img" '
-        'aria-label="Histogram of the differences: number of values, red, green and blue"></canvas>'
+        '<svg id="histogram" role="img" '
+        'aria-label="Histogram of the differences: number of values, red, green and blue"></svg>'
         "<figcaption>number of values (logarithmic) by absolute difference: red, green and blue"
         f"</figcaption></figure>\n{_COUNTS}</div>\n"
         f'<script type="application/json" id="gallery-data">{script_json(data)}</script>\n'
@@ -240,7 +239,7 @@ def _lacking(found: FinishedSet, gallery: Gallery) -> str:
     absent = [each for each in found.variants if each not in found.held]
     parts = []
     if absent:
-        items = "".join(f"<li><code>{html.escape(each)}</code></li>" for each in absent)
+        items = "".join(f"<li>{code(each)}</li>" for each in absent)
         parts.append(
             f'<details id="lacking" class="note"><summary>This copy holds no images of '
             f"{len(absent)} of {len(found.variants)} variants</summary><ul>{items}</ul></details>\n"

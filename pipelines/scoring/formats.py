@@ -7,6 +7,7 @@ import dataclasses
 import io
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,7 +87,7 @@ def _cell_lines(cell: Cell | None) -> list[str]:
         lines.append(f"{_number(cell.mean)}{_mark(cell.interval)}{spread}")
         if len(cell.counted) > 1:
             worst = cell.worst.score
-            lines.append(f"max {delta_text(worst)} {cell.worst.method}")
+            lines += [f"max {delta_text(worst)}", cell.worst.method]
     if len(cell.methods) > 1 or not cell.distinct:
         lines.append(f"{cell.distinct} of {len(cell.methods)} distinct")
     return lines
@@ -233,6 +234,8 @@ _LATEX = {
     MARK: r"\textsuperscript{\dag}",
     "±": r"$\pm$",
 }
+_MINUS = re.compile(r"(?<![\w-])-(?=\d)")
+"""The sign of a number, and no hyphen of a name."""
 
 
 def _escaped(text: str, escapes: Mapping[str, str]) -> str:
@@ -240,7 +243,10 @@ def _escaped(text: str, escapes: Mapping[str, str]) -> str:
 
 
 def latex(table: Table) -> str:
-    """Return the table as LaTeX, one ``tabular`` a block; it needs no package."""
+    """Return the table as LaTeX, one ``tabular`` a block; it needs no package.
+
+    Cells of several lines are tables of their own, whose first lines stand beside each other.
+    """
     parts = [f"% {line}" for line in legend(table)]
     for block in blocks(table):
         parts += [
@@ -257,10 +263,10 @@ def _latex_row(cells: Sequence[Sequence[str]]) -> str:
 
 
 def _latex_cell(lines: Sequence[str]) -> str:
-    escaped = [_escaped(line, _LATEX) for line in lines]
+    escaped = [_MINUS.sub("$-$", _escaped(line, _LATEX)) for line in lines]
     if len(escaped) == 1:
         return escaped[0]
-    return r"\shortstack[l]{" + r" \\ ".join(escaped) + "}"
+    return r"\begin{tabular}[t]{@{}l@{}}" + r" \\ ".join(escaped) + r"\end{tabular}"
 
 
 def csv_text(table: Table) -> str:
