@@ -75,9 +75,8 @@ def _loss(scored: Table) -> str:
     if has_flips(scored):
         lines += [
             "Flips: images in percent whose class is not the baseline's, right or wrong.",
-            "McNemar p: how probable it is that by chance alone the setting gets so many more "
-            "images wrong than right, or the other way round, of those that only it or only the "
-            "baseline gets right; small speaks against chance.",
+            "McNemar p: probability, by chance alone, of right answers gained and lost at least as "
+            "unevenly as here; exact, two-sided.",
         ]
     known = "".join(f"<li>{breakable(line)}</li>\n" for line in lines)
     return f"<ul>\n{known}</ul>\n{_block_table(main_block(scored))}{_settings_table(scored)}"

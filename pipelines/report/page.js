@@ -186,7 +186,7 @@ function drawHistogram(svg, counts, maximum) {
   const last = Math.max(8, maximum);
   const top = Math.log10(1 + Math.max(...counts.flat()));
   const step = (width - left - 8) / (last + 1);
-  for (let value = 0; value <= last; value += Math.ceil((last + 1) / 16)) {
+  for (let value = 0; value <= last; value += Math.ceil((last + 1) * 40 / width)) {
     draw("text", { class: "value", x: left + (value + 0.5) * step, y: height - 8 }, value);
   }
   for (let exponent = 0; Math.log10(1 + 10 ** exponent) <= top; exponent += 1) {

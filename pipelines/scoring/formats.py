@@ -49,8 +49,8 @@ def legend(table: Table) -> list[str]:
     return [
         f"{table.metrics[0]} in percent over {_images(table)}; baseline {table.baseline}.",
         "Deltas are the baseline's metric minus the setting's, in points: positive is worse.",
-        f"Intervals: {CONFIDENCE:.0%}, bootstrap over images, {RESAMPLES} resamples. {MARK}: it "
-        "covers zero.",
+        f"Intervals: {CONFIDENCE:.0%}, bootstrap over images, {RESAMPLES} resamples. {MARK}: the "
+        "interval covers zero, so that the delta may be chance.",
         *(f"{row.model}: {note}" for row in table.rows for note in row.notes),
     ]
 

@@ -181,7 +181,7 @@ def test_the_table_is_that_of_score(page: Page, url: str, scored: dict[str, Any]
                     if each["method"] == noise["max"]["method"]
                 )
                 limits = worst["interval"]
-                lines.append(f"max {delta(worst['delta'], limits)} {noise['max']['method']}")
+                lines += [f"max {delta(worst['delta'], limits)}", noise["max"]["method"]]
             if len(noise["methods"]) > 1:
                 lines.append(f"{noise['distinct']} of {len(noise['methods'])} distinct")
             assert text.split("\n") == lines
@@ -430,7 +430,7 @@ def test_flips_are_exact(
                 said_of_it = [int(first[places[key]]), int(classes[places[key]])]
                 assert said_of_it[0] != said_of_it[1]
                 assert captions == [
-                    [name, f"{each} kind {each} ({'right' if each == label else 'wrong'})"]
+                    [f"{each} kind {each} ({'right' if each == label else 'wrong'})", name]
                     for name, each in zip((BASELINE, setting), said_of_it, strict=True)
                 ]
                 variants = list(dict.fromkeys([BASELINE, variant]))
@@ -490,7 +490,9 @@ def test_a_phone_needs_no_scrolling_sideways(page: Page, url: str) -> None:
     assert min(sizes) > 9
 
 
-def test_labels_of_the_curve_stay_inside_of_it(page: Page, url: str) -> None:
+@pytest.mark.parametrize("width", [1200, 360])
+def test_labels_of_the_curve_stay_inside_of_it(width: int, page: Page, url: str) -> None:
+    page.set_viewport_size({"width": width, "height": 740})
     page.goto(url)
     outside = page.eval_on_selector_all(
         "svg.chart text",
@@ -523,9 +525,9 @@ def test_a_recipe_has_classes_but_no_pictures(
     page.wait_for_selector(VIEW)
     assert "There are no images here" in page.inner_text("#flips")
     assert page.locator("#flips canvas").count() == 0
-    assert "kind" in shown_cards(page)[0]["figures"][1]["captions"][0][1]
+    assert "kind" in shown_cards(page)[0]["figures"][1]["captions"][0][0]
     choose(page, FFMPEG, "vit")
-    assert {card["figures"][1]["captions"][0][0] for card in shown_cards(page)} == {FFMPEG}
+    assert {card["figures"][1]["captions"][0][1] for card in shown_cards(page)} == {FFMPEG}
 
 
 def test_one_model_needs_no_choice_of_models(
@@ -652,6 +654,148 @@ def test_detectors_have_a_table_and_a_stack_without_flips(
     assert [each["text"] for each in chart(page, 0)["names"]] == [
         *("trained", "+ resize", "+ post-processing")
     ]
+
+
+DETECTOR_GRID = """\
+decoders: [pillow, ffmpeg, simplejpeg-fastdct]
+resizes: [pillow-bilinear, opencv-nearest, opencv-lanczos4]
+colors: [rgb, nv12-bt601, nv12-bt709]
+geometry: coco-800x1333
+"""
+DETECTOR_NOISES = (
+    *("fp16", "ceil-mode", "box-offset-1-decode", "box-offset-1-all"),
+    *(f"int8-{each}-per-channel" for each in ("asymmetric", "symmetric")),
+    *(f"upsample-bilinear-{each}" for each in ("half_pixel", "align_corners", "asymmetric")),
+)
+
+
+@pytest.fixture(scope="module")
+def detector_url(coco_source: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A detector with every column, of several methods each, and its whole stack."""
+    folder = tmp_path_factory.mktemp("detector")
+    (folder / "grid.yaml").write_text(DETECTOR_GRID, "utf-8")
+    done = command(
+        *("generate", "coco", f"--images={coco_source / 'images'}", "--split=demo", "--limit=4"),
+        *(f"--annotations={coco_source / 'instances_demo.json'}", "--workers=1"),
+        *(f"--grid={folder / 'grid.yaml'}", f"--output={folder / 'set'}", "--format=none"),
+    )
+    assert done.code == 0, done.error
+    variants = [each["id"] for each in manifest(folder / "set")["variants"]]
+    (path,) = (folder / "set" / "annotations").glob("*.rescaled.json")
+    truth = json.loads(path.read_text("utf-8"))["annotations"]
+    generator = np.random.default_rng(3)
+    given = f"--predictions={folder / 'yolov3-tiny'}"
+    (folder / "yolov3-tiny").mkdir()
+
+    def write(settings: list[str]) -> None:
+        for setting in settings:
+            kept = [each for each in truth if setting == BASELINE or generator.random() < 0.6]
+            results = [
+                {**{name: each[name] for name in ("image_id", "category_id", "bbox")}, "score": 0.5}
+                for each in kept
+            ]
+            name = f"{setting.replace('/', '__')}.json"
+            (folder / "yolov3-tiny" / name).write_text(json.dumps(results), "utf-8")
+
+    write([*variants, *(f"{BASELINE}+{each}" for each in DETECTOR_NOISES)])
+    done = command("score", str(folder / "set"), given, "--format=json")
+    (model,) = json.loads(done.out)["models"]
+    write(model["combined"]["missing"])
+    return report(folder / "set", folder / "detector.html", given)
+
+
+@pytest.fixture(params=["url", "detector_url"])
+def each_url(request: pytest.FixtureRequest) -> str:
+    """The page of two classifiers, and that of the detector."""
+    return str(request.getfixturevalue(request.param))
+
+
+HEADLINE = '.wide[aria-label="Loss by noise"]'
+
+
+def test_the_headline_of_a_detector_fits(page: Page, detector_url: str) -> None:
+    page.set_viewport_size({"width": 1200, "height": 900})
+    page.goto(detector_url)
+    head, body = cells(page, "Loss by noise")
+    assert head[-1] == "combined"
+    assert len(head) == 11
+    assert sum("max" in text for text in body) == 6
+    assert float(body[-1].rstrip("†")) > 0
+    wide = page.locator(HEADLINE)
+    assert wide.evaluate("box => box.scrollWidth - box.clientWidth") == 0
+
+
+@pytest.mark.parametrize("width", [800, 360])
+def test_the_combined_loss_is_seen_where_the_headline_does_not_fit(
+    width: int, page: Page, detector_url: str
+) -> None:
+    page.set_viewport_size({"width": width, "height": 740})
+    page.goto(detector_url)
+    wide = page.locator(HEADLINE)
+    assert wide.evaluate("box => box.scrollWidth > box.clientWidth")
+    for row in page.locator(f"{HEADLINE} tr").all():
+        last = row.locator("th, td").last.bounding_box()
+        assert last is not None
+        assert last["x"] >= 0
+        assert last["x"] + last["width"] <= width
+
+
+BROKEN_WORDS = """() => {
+    const found = [];
+    for (const element of document.querySelectorAll("code, small, td.text")) {
+        for (const node of element.childNodes) {
+            if (node.nodeType !== Node.TEXT_NODE) continue;
+            for (const { 0: word, index } of node.textContent.matchAll(/[+]?[^-/+\\s]+[-/]?/g)) {
+                const range = document.createRange();
+                range.setStart(node, index);
+                range.setEnd(node, index + word.length);
+                if (range.getClientRects().length > 1) found.push(element.textContent);
+            }
+        }
+    }
+    return found;
+}"""
+"""Texts that are broken elsewhere than before ``+``, and after ``-`` and ``/``."""
+
+
+@pytest.mark.parametrize("width", [1200, 360])
+def test_names_break_at_their_parts(width: int, page: Page, each_url: str) -> None:
+    page.set_viewport_size({"width": width, "height": 740})
+    page.goto(each_url)
+    assert page.evaluate(BROKEN_WORDS) == []
+
+
+CROSSED = """() => {
+    const boxes = (svg, name) => [...svg.querySelectorAll(name)].map(each => {
+        const { x, y, width, height } = each.getBBox();
+        // Digits leave a part of the height free, for letters with parts below the line.
+        return { text: each.textContent, left: x, right: x + width, top: y + 2,
+            bottom: y + height - 3 };
+    });
+    const found = [];
+    for (const svg of document.querySelectorAll("svg.chart")) {
+        const values = boxes(svg, ".value");
+        const places = [...svg.querySelectorAll("polyline")].flatMap(line => {
+            const points = [...line.points];
+            return points.slice(1).flatMap((end, number) => [...Array(101).keys()].map(step => ({
+                x: points[number].x + (end.x - points[number].x) * step / 100,
+                y: points[number].y + (end.y - points[number].y) * step / 100,
+            })));
+        });
+        for (const { text, left, right, top, bottom } of values) {
+            const isIn = ({ x, y }) => x > left && x < right && y > top && y < bottom;
+            if (places.some(isIn)) found.push(text);
+        }
+    }
+    return found;
+}"""
+"""Losses in the charts that the line crosses."""
+
+
+def test_the_line_crosses_no_label(page: Page, each_url: str) -> None:
+    page.goto(each_url)
+    assert page.locator("svg.chart .value").count() > 5
+    assert page.evaluate(CROSSED) == []
 
 
 CONTRASTS = """() => {

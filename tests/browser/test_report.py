@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -70,10 +71,43 @@ def assert_gallery_is_exact(page: Page, folder: Path, extension: str) -> None:
             np.bincount(each, minlength=change.max() + 1) for each in change.reshape(-1, 3).T
         ]
         np.testing.assert_array_equal(counts, [range(change.max() + 1), *expected])
+        assert_histogram_is_drawn(page, expected)
         text = page.inner_text("#difference-text")
         assert f"mean difference {change.mean():.4f}, largest {change.max()}." in text
         assert page.inner_text("#first-caption") == one
         assert page.inner_text("#second-caption") == other
+
+
+def assert_histogram_is_drawn(page: Page, counts: list[Any]) -> None:
+    """Compare the heights of the bars, at most 200 units, with the logarithms of the counts."""
+    logarithms = np.log10(1 + np.array(counts))
+    for color, expected in zip(("red", "green", "blue"), logarithms, strict=True):
+        drawn = str(page.get_attribute(f"#histogram .{color}", "d"))
+        heights = np.array([float(each) for each in re.findall(r"h[^v]+v([\d.e-]+)z", drawn)])
+        known = np.pad(expected, (0, max(0, len(heights) - len(expected))))
+        np.testing.assert_allclose(heights / 200, known / logarithms.max(), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("media", "scheme", "ground"),
+    [
+        ("screen", "light", "rgb(245, 247, 249)"),
+        ("screen", "dark", "rgb(31, 38, 46)"),
+        ("print", "dark", "rgb(245, 247, 249)"),
+    ],
+)
+def test_the_histogram_follows_the_scheme(
+    media: Literal["screen", "print"],
+    scheme: Literal["light", "dark"],
+    ground: str,
+    page: Page,
+    imagenet_report: str,
+) -> None:
+    page.emulate_media(media=media, color_scheme=scheme)
+    page.goto(imagenet_report)
+    page.wait_for_selector(VIEW)
+    style = "getComputedStyle(document.getElementById('histogram')).backgroundColor"
+    assert page.evaluate(style) == ground
 
 
 def test_the_gallery_is_exact(page: Page, imagenet_report: str, imagenet_set: Path) -> None:

@@ -229,9 +229,10 @@ def test_formats_say_the_same(noisy: Path, lines: Path) -> None:
     assert row.split()[:2] == ["resnet", "90.00"]
     for figure in ("10.00†", "30.00†", "0.00†", "-5.00†", "60.00"):
         assert figure in row.split()
-    assert "max 15.00† ffmpeg" in texts["terminal"]
-    assert "max 15.00† ffmpeg" in texts["markdown"]
-    assert r"max 15.00\textsuperscript{\dag} ffmpeg" in texts["latex"]
+    assert re.search(r"^ .*max 15\.00†.*\n .*ffmpeg", texts["terminal"], re.MULTILINE)
+    assert "max 15.00†<br>ffmpeg" in texts["markdown"]
+    assert r"max 15.00\textsuperscript{\dag} \\ ffmpeg" in texts["latex"]
+    assert r" & $-$5.00\textsuperscript{\dag}" in texts["latex"]
     table = [line for line in texts["markdown"].splitlines() if line.startswith("|")]
     assert {line.count("|") for line in table[:3]} == {10}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from manifests.settings import Noise
-from pipelines.report.curve import common_scale
+from pipelines.report.curve import Point, common_scale, label_place
 from pipelines.scoring.table import Row, Score, Step
 
 
@@ -46,3 +46,30 @@ def test_models_share_their_axes() -> None:
     assert scale.noises == (Noise.DECODE, Noise.RESIZE)
     assert scale.last * scale.step >= 9
     assert scale.x(None) < scale.x(Noise.DECODE) < scale.x(Noise.RESIZE)
+
+
+HIGHER, LOWER = 60, 140
+"""Of a neighbor, on the page, of a point at a height of 100."""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "anchor", "side"),
+    [
+        (LOWER, LOWER, "middle", "above"),
+        (HIGHER, HIGHER, "middle", "below"),
+        (101, 99, "middle", "above"),
+        (HIGHER, 100, "middle", "below"),
+        (LOWER, 100, "middle", "above"),
+        (LOWER, HIGHER, "end", "above"),
+        (HIGHER, LOWER, "start", "above"),
+        (None, HIGHER, "middle", "below"),
+        (LOWER, None, "middle", "above"),
+        (None, None, "middle", "above"),
+    ],
+)
+def test_labels_stand_clear_of_the_line(
+    before: float | None, after: float | None, anchor: str, side: str
+) -> None:
+    neighbors: list[Point] = [(x, y) for x, y in ((50, before), (150, after)) if y is not None]
+    found, y = label_place((100, 100), neighbors)
+    assert (found, "above" if y < 100 else "below") == (anchor, side)

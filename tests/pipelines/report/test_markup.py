@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pipelines.report.markup import script_json, table
+from pipelines.report.markup import code, script_json, table
 
 
 @pytest.mark.parametrize("text", ["</script>", "<!--<script>", "a & b \u2028 'x' \"y\""])
@@ -21,3 +21,8 @@ def test_captions_and_headings_are_escaped() -> None:
     assert "a&lt;b" in rendered
     assert "&lt;i&gt;" in rendered
     assert "<td>1</td>" in rendered
+
+
+def test_names_can_break_at_their_parts() -> None:
+    rendered = code("a/b-c+int8-d<e>")
+    assert rendered == "<code>a/<wbr>b-c<wbr>+int8-d&lt;e&gt;</code>"
