@@ -201,6 +201,7 @@ def _tutorial_holds(names: dict[str, Any], folder: Path) -> None:
     assert read_manifest(folder / "noise") == read_manifest(folder / "again")
     assert len(read_manifest(folder / "noise")["variants"]) == 6
     assert (folder / "report.html").exists()
+    assert 'id="loss"' in (folder / "evaluation.html").read_text("utf-8")
 
 
 def _scoring_holds(names: dict[str, Any], folder: Path) -> None:
