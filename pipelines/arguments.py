@@ -473,7 +473,14 @@ def _add_evaluate(commands: Any) -> None:
         metavar="PATH",
         help="new folder, or one to go on with (default: predictions/ and the model's name)",
     )
-    _add_variants(evaluate)
+    evaluate.add_argument(
+        "--variant",
+        action="append",
+        type=_variant,
+        metavar="ID",
+        help="beside the baseline only this variant, by id or slug; may be given again (default: "
+        "all that are at hand)",
+    )
     evaluate.add_argument(
         "--model-noise",
         action="append",

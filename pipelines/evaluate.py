@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-import posixpath
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,6 +49,7 @@ from pipelines.evaluation.request import (
     Request,
     is_at_hand,
     located,
+    refuse_other_sizes,
     refuse_other_task,
     wanted_noises,
     wanted_variants,
@@ -59,7 +59,7 @@ from pipelines.locks import lock_shards
 from pipelines.progress import Work, pause_between_looks, show_progress
 from pipelines.run_beam import refuse_unfinished, run_locally, run_on_engine
 from pipelines.scoring.classification import read_labels
-from pipelines.scoring.compose import Table, score
+from pipelines.scoring.compose import Table, named_predictions, score
 from pipelines.scoring.files import setting_parser
 from pipelines.scoring.records import Coverage
 from pipelines.shard_job import Failure
@@ -68,6 +68,8 @@ from transforms.detection import offset_matters
 from transforms.model_input import fit_image, input_tensor
 
 CALIBRATION_SEED = 0
+DOUBTFUL = 1.0
+"""In percent: a trained model has more."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def evaluate(
     request = located(found, request)
     kind = DatasetKind(found.manifest["dataset"]["kind"])
     plain = fitting_model(request.model, request.config, kind, _labels(found))
+    refuse_other_sizes(found, request.config.input)
     variants = wanted_variants(found, request)
     noises = wanted_noises(found, request.noises)
     parse = setting_parser(found)
@@ -140,7 +143,19 @@ def evaluate(
         if lacking:
             _predict(run, lacking)
             table = _score(request)
-    return table, notes
+    return table, [*notes, *_doubts(table)]
+
+
+def _doubts(table: Table) -> list[str]:
+    """Tell of a baseline so bad that the config may be wrong, which nothing else can notice."""
+    metric = table.metrics[0]
+    value = table.rows[0].trained[metric]
+    if value is None or value >= DOUBTFUL:
+        return []
+    return [
+        f"the baseline's {metric} is {value:.2f}: do mean, scale, channels, fit and the outputs in "
+        "the config fit the model?"
+    ]
 
 
 def fitting_model(
@@ -224,9 +239,13 @@ def _document(
         "model": hashlib.sha256(model).hexdigest(),
         "config": request.config.document(),
         "batch_size": size,
-        "calibration": {"images": request.calibration, "seed": CALIBRATION_SEED},
+        "calibration": {"images": _calibration_size(request, found), "seed": CALIBRATION_SEED},
         "runtime": runtime_identity(),
     }
+
+
+def _calibration_size(request: Request, found: FinishedSet) -> int:
+    return min(request.calibration, int(found.manifest["counts"]["samples"]))
 
 
 def _calibration(
@@ -234,7 +253,7 @@ def _calibration(
 ) -> Iterator[NDArray[Any]]:
     """Yield input tensors of some images of the baseline, chosen by a fixed seed."""
     places = [(shard, place) for shard, count in images.items() for place in range(count)]
-    count = min(request.calibration, len(places))
+    count = _calibration_size(request, found)
     chosen = sorted(random.Random(CALIBRATION_SEED).sample(places, count))
     spec = request.config.input
     for shard, group in itertools.groupby(chosen, lambda each: each[0]):
@@ -349,6 +368,5 @@ def _elements(passes: Sequence[Pass], online: bool) -> list[tuple[Pass, ...]]:
 
 
 def _score(request: Request) -> Table:
-    name = posixpath.basename(request.model).partition(".")[0]
-    predictions = {name: request.predictions_url}
+    predictions = named_predictions([request.predictions_url], [])
     return score(request.set_url, predictions, Coverage.WHOLE, request.counting)

@@ -365,6 +365,8 @@ def _three_divisors(value: Any) -> Triple:
     numbers = _three_numbers(value)
     if 0 in numbers:
         raise ValueError(f"levels are divided by it, so it cannot be 0, found {value!r}")
+    if max(map(abs, numbers)) < 1:
+        raise ValueError(f"counts levels of 0 to 255, found {value!r}; give mean and scale x 255")
     return numbers
 
 

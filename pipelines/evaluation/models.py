@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +83,8 @@ def _sha256_at(output: Root, path: str) -> str | None:
 
 def _make(models: Models, name: str, noises: Sequence[str], path: str) -> Mapping[str, Any]:
     """Make a model, write it and note it; without a sha256 where the noises change nothing."""
+    if noises:
+        print(f"making the model with {name}", file=sys.stderr, flush=True)
     try:
         noisy = apply_noises(models.plain, noises, models.calibration, models.input_shape)
     except ModelNoiseError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from manifests.reading import FinishedSet
 from manifests.settings import METHODS, noises_of
-from manifests.tables import DatasetKind
+from manifests.tables import DatasetKind, SampleStatus
 from pipelines.errors import UsageError
 from pipelines.evaluation.config import Classifier, ModelConfig
 from pipelines.readers.relocated import source_url
@@ -17,6 +17,7 @@ from pipelines.storage import absolute_url
 from transforms.detection import BoxOffset
 from transforms.methods import unknown_name
 from transforms.model.noises import MODEL_NOISES
+from transforms.model_input import InputFit, InputSpec
 
 ALL_NOISES = "all"
 
@@ -73,6 +74,29 @@ def refuse_other_task(kind: DatasetKind, config: ModelConfig) -> None:
     if classifies != (kind is DatasetKind.IMAGENET):
         task = "classification" if classifies else "detection"
         raise UsageError(f"the config's task is {task}, but this is a set of {kind.value}")
+
+
+def refuse_other_sizes(found: FinishedSet, spec: InputSpec) -> None:
+    """Refuse a set whose images have not the size of a model that takes no other.
+
+    Raises:
+        UsageError: they have other sizes.
+    """
+    if spec.fit is not InputFit.EXACT:
+        return
+    sizes = {
+        (row["geometry"]["output_width"], row["geometry"]["output_height"])
+        for shard in range(found.shards)
+        for row in found.samples(shard, ["status", "geometry"])
+        if row["status"] == SampleStatus.OK.value
+    }
+    others = sorted(sizes - {(spec.width, spec.height)})
+    if others:
+        raise UsageError(
+            f"the model takes {spec.width} x {spec.height} pixels, and {found.url!r} has images of "
+            f"{' x '.join(map(str, others[0]))}; say 'fit: letterbox' or 'fit: stretch' in the "
+            "config's input, or make a set of that size"
+        )
 
 
 def wanted_variants(found: FinishedSet, request: Request) -> list[str]:

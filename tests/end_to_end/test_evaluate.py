@@ -363,6 +363,43 @@ def test_predictions_do_not_go_into_the_set(product_set: Path, work: Path, tmp_p
     assert tree(product_set) == before
 
 
+def test_images_of_another_size_are_refused_before_the_run(
+    coco_set: Path, work: Path, tmp_path: Path
+) -> None:
+    config = DETECTOR_CONFIG.replace("  fit: letterbox\n", "")
+    (tmp_path / "exact.yaml").write_text(config, "utf-8")
+    arguments = (f"--model={work / 'detector.onnx'}", f"--config={tmp_path / 'exact.yaml'}")
+    failed = command("evaluate", str(coco_set), *arguments, f"--predictions={tmp_path / 'out'}")
+    assert failed.code == 2
+    assert not failed.lacks("the model takes 64 x 64 pixels", "has images of", "'fit: letterbox'")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_predictions_is_begun_anew(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(product_set, tmp_path / "set")
+    shutil.rmtree(tmp_path / "set" / "variants")
+    out = tmp_path / "out"
+    noise = f"--model-noise={INT8}"
+    assert evaluate(tmp_path / "set", work, "classifier", out, "--batch-size=5", noise).code == 1
+    assert (out / "evaluation.yaml").exists()
+    assert evaluate(product_set, work, "classifier", out).code == 0
+    assert evaluate(product_set, work, "classifier", tmp_path / "fresh" / "out").code == 0
+    assert tree(out) == tree(tmp_path / "fresh" / "out")
+
+
+def test_a_baseline_that_tells_nothing_is_doubted(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    done = evaluate(product_set, work, "classifier", tmp_path / "out")
+    trained = command(
+        "score", str(product_set), f"--predictions={tmp_path / 'out'}", "--format=json"
+    )
+    assert json.loads(trained.out)["models"][0]["trained"]["top-1"] == 0
+    assert not done.lacks("the baseline's top-1 is 0.00: do mean, scale, channels")
+
+
 def test_other_sources_are_refused(
     product_set: Path, imagenet_source: Path, work: Path, tmp_path: Path
 ) -> None:
