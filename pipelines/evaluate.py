@@ -47,7 +47,7 @@ from pipelines.evaluation.records import Job, Pass
 from pipelines.evaluation.request import (
     ALL_NOISES,
     Request,
-    is_at_hand,
+    at_hand,
     located,
     refuse_other_sizes,
     refuse_other_task,
@@ -135,11 +135,9 @@ def evaluate(
         singles, notes = _applicable(run, singles)
         _predict(run, [*map(Setting, variants), *singles])
         table = _score(request)
-        lacking = [
-            parse(step.setting)
-            for step in table.rows[0].steps
-            if step.score is None and step.held and is_at_hand(found, request, step.setting)
-        ]
+        open_steps = [step for step in table.rows[0].steps if step.score is None and step.held]
+        lacking = [parse(step.setting) for step in open_steps]
+        lacking = [each for each in lacking if each.variant in at_hand(found, request)]
         if lacking:
             _predict(run, lacking)
             table = _score(request)
@@ -223,7 +221,7 @@ def _prepare(
     size = batch_size(plain, request.batch_size)
     document = open_document(output, _document(request, found, plain, size))
     sweep(output, lambda owner: True)
-    groups, images = pixel_groups(found, tuple(found.variants))
+    groups, images = pixel_groups(found, at_hand(found, request))
     calibration = functools.partial(_calibration, request, found, images)
     models = Models(output, document, plain, calibration, request.config.input.shape(1))
     return _Run(request, found, models, size, groups, images, runner, options)

@@ -105,17 +105,22 @@ def wanted_variants(found: FinishedSet, request: Request) -> list[str]:
     Raises:
         UsageError: a variant that there is not, or whose images are not at hand.
     """
-    at_hand = found.held if request.images_url is None else tuple(found.variants)
+    present = at_hand(found, request)
     for variant in (found.baseline, *request.variants):
         if variant not in found.variants:
             raise UsageError(unknown_name("variant", variant, list(found.variants)))
-        if variant not in at_hand:
+        if variant not in present:
             raise UsageError(
                 f"{found.url!r} has no images of {variant!r}; fetch them, or make them with "
                 "--online --images"
             )
-    wanted = {found.baseline, *(request.variants or at_hand)}
-    return [variant for variant in at_hand if variant in wanted]
+    wanted = {found.baseline, *(request.variants or present)}
+    return [variant for variant in present if variant in wanted]
+
+
+def at_hand(found: FinishedSet, request: Request) -> tuple[str, ...]:
+    """Return the ids of the variants whose images can be read or made, in grid order."""
+    return found.held if request.images_url is None else tuple(found.variants)
 
 
 def wanted_noises(found: FinishedSet, names: Sequence[str]) -> list[str]:
@@ -132,8 +137,3 @@ def wanted_noises(found: FinishedSet, names: Sequence[str]) -> list[str]:
     if unknown:
         raise UsageError(unknown_name("model noise", unknown[0], valid))
     return [name for name in valid if ALL_NOISES in names or name in names]
-
-
-def is_at_hand(found: FinishedSet, request: Request, setting: str) -> bool:
-    """Tell whether the images of a setting's variant can be read or made."""
-    return request.images_url is not None or setting.partition("+")[0] in found.held

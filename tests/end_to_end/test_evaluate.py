@@ -316,6 +316,22 @@ def test_damaged_images_are_not_predicted(product_set: Path, work: Path, tmp_pat
     assert not (tmp_path / "out" / f"{slug(NEAREST)}.parquet").exists()
 
 
+def test_a_copy_of_some_variants_needs_no_others(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    """OpenCV decodes to Pillow's pixels, and the copy holds those of OpenCV."""
+    variant = "opencv/pillow-nearest/rgb"
+    copy = tmp_path / "copy"
+    chosen = (f"--variant={BASELINE}", f"--variant={variant}")
+    assert command("fetch", str(product_set), str(copy), *chosen).code == 0
+    done = evaluate(copy, work, "classifier", tmp_path / "out")
+    assert done.code == 0, done.error
+    assert rows_of(tmp_path / "out", slug(variant)) == [
+        {"setting": variant, "key": key, "top5": expected_top5(image)}
+        for key, image in stored_crops(product_set, variant)
+    ]
+
+
 def test_predictions_of_another_evaluation_are_refused(
     product_set: Path, work: Path, tmp_path: Path
 ) -> None:
