@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-import fsspec
 import onnx
 from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -45,7 +44,6 @@ from pipelines.evaluation.pixels import accepted_rows, opened_set, read_pixels
 from pipelines.evaluation.predictions import PARTS, final_path, join_parts, part_path
 from pipelines.evaluation.records import Job, Pass
 from pipelines.evaluation.request import (
-    ALL_NOISES,
     Request,
     at_hand,
     located,
@@ -54,7 +52,7 @@ from pipelines.evaluation.request import (
     wanted_noises,
     wanted_variants,
 )
-from pipelines.evaluation.runtime import runtime_identity
+from pipelines.evaluation.runtime import open_session, runtime_identity
 from pipelines.locks import lock_shards
 from pipelines.progress import Work, pause_between_looks, show_progress
 from pipelines.run_beam import refuse_unfinished, run_locally, run_on_engine
@@ -63,8 +61,9 @@ from pipelines.scoring.compose import Table, named_predictions, score
 from pipelines.scoring.files import setting_parser
 from pipelines.scoring.records import Coverage
 from pipelines.shard_job import Failure
-from pipelines.storage import Root, list_files, open_output
-from transforms.detection import offset_matters
+from pipelines.storage import Root, connect, list_files, open_output, read_file
+from transforms.detection import BoxOffset, offset_matters
+from transforms.errors import ModelNoiseError
 from transforms.model_input import fit_image, input_tensor
 
 CALIBRATION_SEED = 0
@@ -132,16 +131,17 @@ def evaluate(
     with lock_shards(output, None):
         run = _prepare(request, found, plain, output, runner, options)
         singles = [parse("+".join((found.baseline, noise))) for noise in noises]
-        singles, notes = _applicable(run, singles)
+        singles, notes = _applicable(run, singles, request.noises)
         _predict(run, [*map(Setting, variants), *singles])
         table = _score(request)
         open_steps = [step for step in table.rows[0].steps if step.score is None and step.held]
         lacking = [parse(step.setting) for step in open_steps]
         lacking = [each for each in lacking if each.variant in at_hand(found, request)]
+        lacking, others = _applicable(run, lacking, ())
         if lacking:
             _predict(run, lacking)
             table = _score(request)
-    return table, [*notes, *_doubts(table)]
+    return table, [*notes, *others, *_doubts(table)]
 
 
 def _doubts(table: Table) -> list[str]:
@@ -189,12 +189,13 @@ def _read_model(url: str) -> onnx.ModelProto:
     """Return a model of one file.
 
     Raises:
-        InputError: it cannot be read, is no ONNX model, or has its weights in another file.
+        InputError: it cannot be read, is no ONNX model, has its weights in another file, or the
+            runtime cannot load it.
     """
     doing = f"reading the model {url!r}"
     try:
-        with fsspec.open(url, "rb") as opened:
-            model = onnx.load_model_from_string(opened.read())
+        data = read_file(connect(url), "")
+        model = onnx.load_model_from_string(data)
     except DecodeError as error:
         raise InputError(f"{doing}: it is no ONNX model, or only a part of one: {error}") from error
     except (OSError, ValueError) as error:
@@ -206,6 +207,7 @@ def _read_model(url: str) -> onnx.ModelProto:
             f"{doing}: its weights lie in another file; put them into it, in Python: "
             f"onnx.save(onnx.load({url!r}), 'whole.onnx')"
         )
+    open_session(data, repr(url))
     return model
 
 
@@ -262,22 +264,29 @@ def _calibration(
             yield input_tensor([fit_image(pixels, spec)[0]], spec)
 
 
-def _applicable(run: _Run, settings: Sequence[Setting]) -> tuple[list[Setting], list[str]]:
-    """Leave out noises that change nothing in this model, and of ``all`` those it cannot take.
+def _applicable(
+    run: _Run, settings: Sequence[Setting], required: Collection[str]
+) -> tuple[list[Setting], list[str]]:
+    """Leave out settings whose noises change nothing in this model, or that it cannot take.
+
+    Args:
+        run: the evaluation.
+        settings: with noises.
+        required: names of the noises that the model has to take.
 
     Returns:
         The other settings, and what was left out and why.
 
     Raises:
-        InputError: the model cannot take a noise that was asked for by name.
+        InputError: the model cannot take a noise that is required.
     """
     kept, notes = [], []
     for setting in settings:
         try:
             changes = _changes_predictions(run, setting)
-        except InputError as error:
-            if ALL_NOISES not in run.request.noises:
-                raise
+        except ModelNoiseError as error:
+            if not set(setting.methods).isdisjoint(required):
+                raise InputError(str(error)) from error
             notes.append(f"left out: {error}")
             continue
         if changes:
@@ -289,9 +298,12 @@ def _applicable(run: _Run, settings: Sequence[Setting]) -> tuple[list[Setting], 
 
 
 def _changes_predictions(run: _Run, setting: Setting) -> bool:
+    """Tell whether the noises of a setting do something in this model, if it has any."""
     inside, offset, task = model_noises(setting), box_offset(setting), run.request.config.task
     if inside:
         return model_file(run.models, inside) is not None
+    if offset is BoxOffset.NONE:
+        return True
     return not isinstance(task, Classifier) and offset_matters(task.head, offset)
 
 

@@ -45,6 +45,10 @@ _BOXES = pa.schema(
 )
 
 
+class ModelError(Exception):
+    """A model that does not give what its config says."""
+
+
 def part_path(slug: str, shard: int, shards: int) -> str:
     """Return the path of a setting's predictions of a shard."""
     return f"{PARTS}/{slug}/{shard_name(shard, shards)}.arrow"
@@ -62,21 +66,34 @@ def predicted_rows(config: ModelConfig, key: ImageKey, outputs: Sequence[NDArray
         config: of the model.
         key: of the image.
         outputs: of the image, in the order of ``config.outputs``.
+
+    Raises:
+        ModelError: the outputs are not what the config says.
     """
-    if isinstance(config.task, Classifier):
-        top5 = _top_classes(config.task, outputs[0])
-        return {BoxOffset.NONE: [{"key": key.key, "top5": top5}]}
     task = config.task
     named = dict(zip(config.outputs, outputs, strict=True))
-    offsets = {target.offset for target in key.of.targets}
-    return {
-        offset: _results(key, task, detect(named, task, key.placement, offset))
-        for offset in offsets
-    }
+    try:
+        if isinstance(task, Classifier):
+            top5 = _top_classes(task, outputs[0])
+            return {BoxOffset.NONE: [{"key": key.key, "top5": top5}]}
+        offsets = {target.offset for target in key.of.targets}
+        return {
+            offset: _results(key, task, detect(named, task, key.placement, offset))
+            for offset in offsets
+        }
+    except (ValueError, IndexError) as error:
+        raise ModelError(f"on sample {key.key!r} of {key.of.variant!r}: {error}") from error
 
 
 def _top_classes(classifier: Classifier, logits: NDArray[Any]) -> list[int]:
     first = 1 if classifier.background is Background.FIRST else 0
+    if logits.ndim != 1 or len(logits) < first + TOP:
+        raise ValueError(
+            f"expected a number for each of {first + TOP} classes or more in output "
+            f"{classifier.output!r}, found the shape {logits.shape}"
+        )
+    if not np.isfinite(logits).all():
+        raise ValueError(f"output {classifier.output!r} has numbers that are not finite")
     return list(map(int, top_classes(logits[np.newaxis, first:], TOP)[0]))
 
 

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from numpy.typing import NDArray
+from onnx import NodeProto, helper, numpy_helper
 from PIL import Image
 
 from tests.end_to_end.commands import Outcome, command
@@ -475,3 +476,69 @@ def test_the_document_tells_what_made_the_predictions(
         each["sha256"] for each in document["models"].values()
     ]
     assert document["models"][INT8]["noises"][0]["name"] == INT8
+
+
+def changed_classifier(
+    work: Path, path: Path, nodes: Sequence[NodeProto], **constants: Any
+) -> Path:
+    """Write the classifier with nodes between its result, ``plain``, and its output."""
+    model = onnx.load(work / "classifier.onnx")
+    model.graph.node[-1].output[0] = "plain"
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.array(value), name) for name, value in constants.items()
+    )
+    onnx.save(model, path)
+    return path
+
+
+def evaluate_changed(model: Path, found: Path, work: Path, *others: str) -> Outcome:
+    """Evaluate a changed classifier beside its file."""
+    shutil.copy(work / "classifier.yaml", model.with_suffix(".yaml"))
+    return evaluate(found, model.parent, model.stem, model.parent / "out", *others)
+
+
+def test_a_model_that_does_not_load_is_refused_before_the_run(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    model = changed_classifier(
+        *(work, tmp_path / "unknown.onnx"),
+        [helper.make_node("Unheard", ["plain"], ["logits"], domain="of")],
+    )
+    failed = evaluate_changed(model, product_set, work, "--model-noise=all")
+    assert failed.code == 1
+    assert failed.error.startswith(f"sysnoise: loading '{model}': ")
+    assert "Unheard" in failed.error
+    assert list((tmp_path / "out").glob("*")) == []
+
+
+FAILING = {
+    "of fewer images": (
+        [helper.make_node("ReduceMean", ["plain"], ["logits"], axes=[0], keepdims=1)],
+        ["output 'logits' has the shape (1, 1000) for a batch of 4 images", "--batch-size 1"],
+    ),
+    "not a number": (
+        [helper.make_node("Mul", ["plain", "nan"], ["logits"])],
+        ["on sample 'astronaut_00001' of ", "output 'logits' has numbers that are not finite"],
+    ),
+    "that fails": (
+        [helper.make_node("Reshape", ["plain", "sizes"], ["logits"])],
+        ["on 'pillow/pillow-bilinear/rgb': ", "Reshape"],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FAILING)
+def test_a_model_that_does_not_give_what_it_says_stops_the_run(
+    kind: str, product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    nodes, fragments = FAILING[kind]
+    model = tmp_path / "failing.onnx"
+    changed_classifier(
+        *(work, model, nodes), nan=np.float32(np.nan), sizes=np.array([3, 7], np.int64)
+    )
+    failed = evaluate_changed(model, product_set, work, f"--variant={NEAREST}", "--workers=1")
+    assert failed.code == 1
+    assert not failed.lacks("shard 0: running 'models/model.onnx' ", *fragments)
+    assert "shard 1: " not in failed.error
+    assert "Traceback" not in failed.error

@@ -14,7 +14,7 @@ def test_a_run_of_few_elements_leaves_the_next_one_its_workers() -> None:
     assert runner is not None
 
     def build(pipeline: beam.Pipeline) -> object:
-        return pipeline | beam.Create([1])
+        return pipeline | beam.Create([1])  # type: ignore[no-untyped-call]
 
     assert run_locally(build, 1, runner, options) == []
     assert options.view_as(DirectOptions).direct_num_workers == 3
