@@ -26,7 +26,7 @@ from onnx.external_data_helper import uses_external_data
 from manifests.reading import FinishedSet
 from manifests.settings import Setting
 from manifests.tables import DatasetKind
-from pipelines.commit import remove_folder, sweep
+from pipelines.commit import sweep
 from pipelines.errors import GO_ON_EVALUATING, InputError
 from pipelines.evaluation.config import Classifier, ModelConfig
 from pipelines.evaluation.document import open_document
@@ -41,7 +41,7 @@ from pipelines.evaluation.passes import (
     pixel_groups,
 )
 from pipelines.evaluation.pixels import accepted_rows, opened_set, read_pixels
-from pipelines.evaluation.predictions import PARTS, final_path, join_parts, part_path
+from pipelines.evaluation.predictions import final_path, join_parts, part_path, remove_parts
 from pipelines.evaluation.records import Job, Pass
 from pipelines.evaluation.request import (
     Request,
@@ -322,7 +322,7 @@ def _predict(run: _Run, settings: Sequence[Setting]) -> None:
             _run_model(run, noises, passes)
         for setting in group:
             join_parts(output, setting, run.images, shards, config)
-    remove_folder(output, PARTS)
+    remove_parts(output, [each.slug for each in settings])
 
 
 def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None:

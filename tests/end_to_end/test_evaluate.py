@@ -306,6 +306,29 @@ def test_parts_that_are_there_are_not_made_again(
     assert path.read_bytes() == data
 
 
+def test_parts_of_a_stack_outlast_a_failure(product_set: Path, work: Path, tmp_path: Path) -> None:
+    """All that comes before the stack is done already, and has no parts any more."""
+    out = tmp_path / "out"
+    noise = f"--model-noise={INT8}"
+    assert evaluate(product_set, work, "classifier", out, noise).code == 0
+    before = tree(out)
+    (stack,) = out.glob(f"*nearest__rgb+{INT8}.parquet")
+    stack.unlink()
+    variant = stack.name.partition("+")[0].replace("__", "/")
+    shutil.copytree(product_set, tmp_path / "set")
+    last = sorted((tmp_path / "set" / "variants" / variant).glob("*.tar"))[-1]
+    last.unlink()
+    kept = []
+    for _ in range(2):
+        failed = evaluate(tmp_path / "set", work, "classifier", out, noise)
+        assert not failed.lacks(f" {INT8}: parts failed", last.name)
+        kept.append({path: path.stat().st_mtime_ns for path in out.glob("parts/*/*")})
+    assert len(kept[0]) == 4
+    assert kept[0] == kept[1]
+    assert evaluate(product_set, work, "classifier", out, noise).code == 0
+    assert tree(out) == before
+
+
 def test_damaged_images_are_not_predicted(product_set: Path, work: Path, tmp_path: Path) -> None:
     shutil.copytree(product_set, tmp_path / "set")
     shards = sorted((tmp_path / "set" / "variants" / NEAREST).glob("*.tar"))
