@@ -152,7 +152,7 @@ def test_config_is_read_from_a_file(tmp_path: Path) -> None:
     path.write_text("task: [", "utf-8")
     with pytest.raises(UsageError, match=r"model\.yaml:1:8: not valid YAML: "):
         load_config(str(path))
-    with pytest.raises(UsageError, match=r"^reading the config '.*missing\.yaml': "):
+    with pytest.raises(UsageError, match=r"^the config '.*missing\.yaml' does not exist$"):
         load_config(str(tmp_path / "missing.yaml"))
 
 
