@@ -21,6 +21,7 @@ from pipelines.local_run import current_run
 from pipelines.shard_job import Failure, FailureKind
 from pipelines.storage import open_output
 from transforms.arrays import Pixels
+from transforms.errors import GridError
 from transforms.geometry import Placement
 from transforms.model_input import InputSpec, fit_image, input_tensor
 
@@ -46,7 +47,7 @@ class ReadImages(beam.DoFn):
                 if run is not None and run.is_stopped:
                     return
                 yield batch
-        except (SetError, InputError, OutputError, OSError) as error:
+        except (SetError, GridError, InputError, OutputError, OSError) as error:
             _fail(passes[0].shard, FailureKind.SOURCE, str(error), error)
         except Exception as error:  # noqa: BLE001 - the local runner can hang where a step raises.
             _fail(passes[0].shard, FailureKind.INTERNAL, traceback.format_exc(), error)

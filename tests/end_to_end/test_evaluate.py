@@ -33,6 +33,7 @@ from tests.models import (
     write_classifier,
     write_detector,
 )
+from transforms.decoders import DECODERS
 
 BASELINE = "pillow/pillow-bilinear/rgb"
 NEAREST = "pillow/pillow-nearest/rgb"
@@ -393,6 +394,21 @@ def test_what_there_is_not_is_refused(
     assert failed.code == 2
     assert not failed.lacks(*fragments)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_method_that_is_not_here_makes_no_images(
+    product_set: Path,
+    imagenet_source: Path,
+    work: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(DECODERS, "ffmpeg")
+    online = ("--online", f"--images={imagenet_source / 'images'}")
+    failed = evaluate(product_set, work, "classifier", tmp_path / "out", *online)
+    assert failed.code == 1
+    assert not failed.lacks("shard 0: ", "unknown decoder 'ffmpeg'")
+    assert "Traceback" not in failed.error
 
 
 def test_predictions_do_not_go_into_the_set(product_set: Path, work: Path, tmp_path: Path) -> None:
