@@ -91,8 +91,9 @@ def refuse_unfinished(failures: Sequence[Failure], work: Work, go_on: str) -> No
             f"{go_on}"
         )
     messages = list(dict.fromkeys(failure.message for failure in failures))
-    if done + len(failures) < total:
+    was_stopped = any(failure.kind.stops_run for failure in failures)
+    if was_stopped and done + len(failures) < total:
         text = f"stopped with {done} of {total} {work.noun}s done"
-    else:
-        text = f"{len(failures)} of {total} {work.noun}s failed"
+    else:  # One failure may be that of several files.
+        text = f"{total - done} of {total} {work.noun}s failed"
     raise ShardError(f"{text}:\n{listed(messages)}")

@@ -337,7 +337,11 @@ def test_damaged_images_are_not_predicted(product_set: Path, work: Path, tmp_pat
     shutil.copy(others[1], shards[1])
     failed = evaluate(tmp_path / "set", work, "classifier", tmp_path / "out")
     assert failed.code == 1
-    assert not failed.lacks("has other pixels in 'pillow/pillow-nearest/rgb'", "sysnoise verify")
+    assert not failed.lacks(  # Of OpenCV's variant, too, which has the same pixels.
+        "sysnoise: 2 of 30 plain model: parts failed:",
+        "has other pixels in 'pillow/pillow-nearest/rgb'",
+        "sysnoise verify",
+    )
     assert not (tmp_path / "out" / f"{slug(NEAREST)}.parquet").exists()
 
 
