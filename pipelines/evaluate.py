@@ -38,6 +38,7 @@ from pipelines.evaluation.passes import (
     box_offset,
     missing_passes,
     model_noises,
+    passes_together,
     pixel_groups,
 )
 from pipelines.evaluation.pixels import accepted_rows, opened_set, read_pixels
@@ -67,6 +68,8 @@ from transforms.errors import ModelNoiseError
 from transforms.model_input import fit_image, input_tensor
 
 CALIBRATION_SEED = 0
+HELD_BYTES = 2**28
+"""Of images that a thread holds until batches of all variants that it makes at once are full."""
 DOUBTFUL = 1.0
 """In percent: a trained model has more."""
 
@@ -341,7 +344,10 @@ def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None
         run.batch_size,
         run.models.document["runtime"],
     )
-    elements = _elements(passes, request.images_url is not None)
+    most = 1
+    if request.images_url is not None:
+        most = max(1, HELD_BYTES // (run.batch_size * request.config.input.image_bytes))
+    elements = list(passes_together(passes, most))
 
     def build(pipeline: beam.Pipeline) -> object:
         return (
@@ -368,13 +374,6 @@ def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None
         else:
             run_on_engine(build, run.options, GO_ON_EVALUATING)
     refuse_unfinished(failures, work, GO_ON_EVALUATING)
-
-
-def _elements(passes: Sequence[Pass], online: bool) -> list[tuple[Pass, ...]]:
-    """Return what is worked on at once: of sources, all variants, so that each is decoded once."""
-    if not online:
-        return [(each,) for each in passes]
-    return [tuple(group) for _, group in itertools.groupby(passes, lambda each: each.shard)]
 
 
 def _score(request: Request) -> Table:
