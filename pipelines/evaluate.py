@@ -19,9 +19,7 @@ import onnx
 from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx.external_data_helper import uses_external_data
 
 from manifests.reading import FinishedSet
 from manifests.settings import Setting
@@ -32,6 +30,7 @@ from pipelines.evaluation.config import Classifier, ModelConfig
 from pipelines.evaluation.document import open_document
 from pipelines.evaluation.inference import ReadImages, SingleThreadedModel, WritePredictions
 from pipelines.evaluation.model_check import batch_size, check_model
+from pipelines.evaluation.model_reader import read_model
 from pipelines.evaluation.models import Models, model_file
 from pipelines.evaluation.passes import (
     Groups,
@@ -53,7 +52,7 @@ from pipelines.evaluation.request import (
     wanted_noises,
     wanted_variants,
 )
-from pipelines.evaluation.runtime import open_session, runtime_identity
+from pipelines.evaluation.runtime import runtime_identity
 from pipelines.locks import lock_shards
 from pipelines.progress import Work, pause_between_looks, show_progress
 from pipelines.run_beam import refuse_unfinished, run_locally, run_on_engine
@@ -62,7 +61,7 @@ from pipelines.scoring.compose import Table, named_predictions, score
 from pipelines.scoring.files import setting_parser
 from pipelines.scoring.records import Coverage
 from pipelines.shard_job import Failure
-from pipelines.storage import Root, connect, list_files, open_output, read_file
+from pipelines.storage import Root, list_files, open_output
 from transforms.detection import BoxOffset, offset_matters
 from transforms.errors import ModelNoiseError
 from transforms.model_input import fit_image, input_tensor
@@ -176,7 +175,7 @@ def fitting_model(
         InputError: the model cannot be read.
     """
     refuse_other_task(kind, config)
-    model = _read_model(url)
+    model = read_model(url)
     check_model(config, model, labels)
     return model
 
@@ -186,32 +185,6 @@ def _labels(found: FinishedSet) -> set[int]:
     if DatasetKind(found.manifest["dataset"]["kind"]) is DatasetKind.COCO:
         return {category["id"] for category in found.annotations()["categories"]}
     return set(read_labels(found).labels.tolist())
-
-
-def _read_model(url: str) -> onnx.ModelProto:
-    """Return a model of one file.
-
-    Raises:
-        InputError: it cannot be read, is no ONNX model, has its weights in another file, or the
-            runtime cannot load it.
-    """
-    doing = f"reading the model {url!r}"
-    try:
-        data = read_file(connect(url), "")
-        model = onnx.load_model_from_string(data)
-    except DecodeError as error:
-        raise InputError(f"{doing}: it is no ONNX model, or only a part of one: {error}") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{doing}: {error}") from error
-    if not model.graph.node:  # Such as an empty file, which is a valid message.
-        raise InputError(f"{doing}: it is no ONNX model: it has no nodes")
-    if any(map(uses_external_data, model.graph.initializer)):
-        raise InputError(
-            f"{doing}: its weights lie in another file; put them into it, in Python: "
-            f"onnx.save(onnx.load({url!r}), 'whole.onnx')"
-        )
-    open_session(data, repr(url))
-    return model
 
 
 def _prepare(

@@ -480,7 +480,7 @@ def test_a_detector_does_not_go_with_imagenet(
     assert not failed.lacks("the config's task is detection", "is a set of imagenet")
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "text", "weights elsewhere"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "text", "weights gone", "weights cut"])
 def test_what_is_no_whole_model_is_refused(
     damage: str, product_set: Path, work: Path, tmp_path: Path
 ) -> None:
@@ -488,14 +488,50 @@ def test_what_is_no_whole_model_is_refused(
     path = tmp_path / "classifier.onnx"
     path.write_bytes({"empty": b"", "cut": data[: len(data) // 2]}.get(damage, b"no model"))
     told = "it is no ONNX model"
-    if damage == "weights elsewhere":
-        onnx.save(onnx.load(work / "classifier.onnx"), path, **ELSEWHERE)
-        told = "its weights lie in another file"
+    if damage.startswith("weights"):
+        onnx.save(onnx.load(work / "classifier.onnx"), path, location="weights", **ELSEWHERE)
+        weights = tmp_path / "weights"
+        told = f"'{weights}'"
+        weights.write_bytes(weights.read_bytes()[:-1])
+        if damage == "weights gone":
+            weights.unlink()
     (tmp_path / "classifier.yaml").write_text(CLASSIFIER_CONFIG, "utf-8")
     failed = evaluate(product_set, tmp_path, "classifier", tmp_path / "out")
     assert failed.code == 1
     assert not failed.lacks(f"reading the model '{path}'", told)
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_lie_in_another_file_belong_to_the_model(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "classifier.onnx"
+    onnx.save(onnx.load(work / "classifier.onnx"), path, location="weights", **ELSEWHERE)
+    (tmp_path / "classifier.yaml").write_text(CLASSIFIER_CONFIG, "utf-8")
+    noises = ("--model-noise=all",)
+    one = evaluate(product_set, tmp_path, "classifier", tmp_path / "one" / "out", *noises)
+    assert one.code == 0, one.error
+    assert (
+        evaluate(product_set, work, "classifier", tmp_path / "two" / "out", *noises).out == one.out
+    )
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+def test_weights_outside_of_the_folder_are_refused(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "inner").mkdir()
+    path = tmp_path / "inner" / "classifier.onnx"
+    onnx.save(onnx.load(work / "classifier.onnx"), path, location="weights", **ELSEWHERE)
+    model = onnx.load(path, load_external_data=False)
+    for tensor in model.graph.initializer:
+        tensor.external_data[0].value = "../weights"
+    path.write_bytes(model.SerializeToString())
+    (tmp_path / "inner" / "weights").rename(tmp_path / "weights")
+    (tmp_path / "inner" / "classifier.yaml").write_text(CLASSIFIER_CONFIG, "utf-8")
+    failed = evaluate(product_set, tmp_path / "inner", "classifier", tmp_path / "out")
+    assert failed.code == 1
+    assert not failed.lacks("it names weights outside of its folder: '../weights'")
 
 
 def test_the_document_tells_what_made_the_predictions(
