@@ -26,7 +26,7 @@ IMAGE_FORMATS = ("png", "webp", "jxl", "npy")
 IMAGENET_SPLIT = "val"
 BEAM_HELP = (
     "Arguments that are not listed here go to Apache Beam, such as --runner=FlinkRunner. By "
-    "default the run uses Beam's local runner with one process a worker. The same command "
+    "default the run uses Beam's local runner with one {worker} a worker. The same command "
     "resumes a run that was broken off."
 )
 
@@ -132,7 +132,7 @@ def _add_extent(parser: Any) -> None:
 
 def _add_generate_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(takes_beam_arguments=True, go_on=GO_ON)
-    parser.epilog = BEAM_HELP
+    parser.epilog = BEAM_HELP.format(worker="process")
     parser.add_argument(
         "--output", required=True, metavar="PATH", help="new, empty, or one to go on with"
     )
@@ -462,7 +462,7 @@ def _add_evaluate(commands: Any) -> None:
         commands, "evaluate", "run an ONNX model over a set: its predictions and the paper's table"
     )
     evaluate.set_defaults(takes_beam_arguments=True, go_on=GO_ON_EVALUATING)
-    evaluate.epilog = f"Configs and noises: docs/evaluating.md. {BEAM_HELP}"
+    evaluate.epilog = f"Configs and noises: docs/evaluating.md. {BEAM_HELP.format(worker='thread')}"
     evaluate.add_argument("set", metavar="OUT", help="the set, path or fsspec URL")
     evaluate.add_argument("--model", required=True, metavar="M.onnx", help="path or fsspec URL")
     evaluate.add_argument(
@@ -473,7 +473,14 @@ def _add_evaluate(commands: Any) -> None:
         metavar="PATH",
         help="new folder, or one to go on with (default: predictions/ and the model's name)",
     )
-    _add_variants(evaluate)
+    evaluate.add_argument(
+        "--variant",
+        action="append",
+        type=_variant,
+        metavar="ID",
+        help="beside the baseline only this variant, by id or slug; may be given again (default: "
+        "all that are at hand)",
+    )
     evaluate.add_argument(
         "--model-noise",
         action="append",

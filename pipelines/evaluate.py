@@ -9,47 +9,45 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-import posixpath
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-import fsspec
 import onnx
 from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx.external_data_helper import uses_external_data
 
 from manifests.reading import FinishedSet
 from manifests.settings import Setting
 from manifests.tables import DatasetKind
-from pipelines.commit import remove_folder, sweep
+from pipelines.commit import sweep
 from pipelines.errors import GO_ON_EVALUATING, InputError
 from pipelines.evaluation.config import Classifier, ModelConfig
 from pipelines.evaluation.document import open_document
 from pipelines.evaluation.inference import ReadImages, SingleThreadedModel, WritePredictions
 from pipelines.evaluation.model_check import batch_size, check_model
+from pipelines.evaluation.model_reader import read_model
 from pipelines.evaluation.models import Models, model_file
 from pipelines.evaluation.passes import (
     Groups,
     box_offset,
     missing_passes,
     model_noises,
+    passes_together,
     pixel_groups,
 )
 from pipelines.evaluation.pixels import accepted_rows, opened_set, read_pixels
-from pipelines.evaluation.predictions import PARTS, final_path, join_parts, part_path
+from pipelines.evaluation.predictions import final_path, join_parts, part_path, remove_parts
 from pipelines.evaluation.records import Job, Pass
 from pipelines.evaluation.request import (
-    ALL_NOISES,
     Request,
-    is_at_hand,
+    at_hand,
     located,
+    refuse_other_sizes,
     refuse_other_task,
     wanted_noises,
     wanted_variants,
@@ -59,15 +57,20 @@ from pipelines.locks import lock_shards
 from pipelines.progress import Work, pause_between_looks, show_progress
 from pipelines.run_beam import refuse_unfinished, run_locally, run_on_engine
 from pipelines.scoring.classification import read_labels
-from pipelines.scoring.compose import Table, score
+from pipelines.scoring.compose import Table, named_predictions, score
 from pipelines.scoring.files import setting_parser
 from pipelines.scoring.records import Coverage
 from pipelines.shard_job import Failure
 from pipelines.storage import Root, list_files, open_output
-from transforms.detection import offset_matters
+from transforms.detection import BoxOffset, offset_matters
+from transforms.errors import ModelNoiseError
 from transforms.model_input import fit_image, input_tensor
 
 CALIBRATION_SEED = 0
+HELD_BYTES = 2**28
+"""Of images that a thread holds until batches of all variants that it makes at once are full."""
+DOUBTFUL = 1.0
+"""In percent: a trained model has more."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ def evaluate(
     request = located(found, request)
     kind = DatasetKind(found.manifest["dataset"]["kind"])
     plain = fitting_model(request.model, request.config, kind, _labels(found))
+    refuse_other_sizes(found, request.config.input)
     variants = wanted_variants(found, request)
     noises = wanted_noises(found, request.noises)
     parse = setting_parser(found)
@@ -129,18 +133,29 @@ def evaluate(
     with lock_shards(output, None):
         run = _prepare(request, found, plain, output, runner, options)
         singles = [parse("+".join((found.baseline, noise))) for noise in noises]
-        singles, notes = _applicable(run, singles)
+        singles, notes = _applicable(run, singles, request.noises)
         _predict(run, [*map(Setting, variants), *singles])
         table = _score(request)
-        lacking = [
-            parse(step.setting)
-            for step in table.rows[0].steps
-            if step.score is None and step.held and is_at_hand(found, request, step.setting)
-        ]
+        open_steps = [step for step in table.rows[0].steps if step.score is None and step.held]
+        lacking = [parse(step.setting) for step in open_steps]
+        lacking = [each for each in lacking if each.variant in at_hand(found, request)]
+        lacking, others = _applicable(run, lacking, ())
         if lacking:
             _predict(run, lacking)
             table = _score(request)
-    return table, notes
+    return table, [*notes, *others, *_doubts(table)]
+
+
+def _doubts(table: Table) -> list[str]:
+    """Tell of a baseline so bad that the config may be wrong, which nothing else can notice."""
+    metric = table.metrics[0]
+    value = table.rows[0].trained[metric]
+    if value is None or value >= DOUBTFUL:
+        return []
+    return [
+        f"the baseline's {metric} is {value:.2f}: do mean, scale, channels, fit and the outputs in "
+        "the config fit the model?"
+    ]
 
 
 def fitting_model(
@@ -160,7 +175,7 @@ def fitting_model(
         InputError: the model cannot be read.
     """
     refuse_other_task(kind, config)
-    model = _read_model(url)
+    model = read_model(url)
     check_model(config, model, labels)
     return model
 
@@ -170,30 +185,6 @@ def _labels(found: FinishedSet) -> set[int]:
     if DatasetKind(found.manifest["dataset"]["kind"]) is DatasetKind.COCO:
         return {category["id"] for category in found.annotations()["categories"]}
     return set(read_labels(found).labels.tolist())
-
-
-def _read_model(url: str) -> onnx.ModelProto:
-    """Return a model of one file.
-
-    Raises:
-        InputError: it cannot be read, is no ONNX model, or has its weights in another file.
-    """
-    doing = f"reading the model {url!r}"
-    try:
-        with fsspec.open(url, "rb") as opened:
-            model = onnx.load_model_from_string(opened.read())
-    except DecodeError as error:
-        raise InputError(f"{doing}: it is no ONNX model, or only a part of one: {error}") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{doing}: {error}") from error
-    if not model.graph.node:  # Such as an empty file, which is a valid message.
-        raise InputError(f"{doing}: it is no ONNX model: it has no nodes")
-    if any(map(uses_external_data, model.graph.initializer)):
-        raise InputError(
-            f"{doing}: its weights lie in another file; put them into it, in Python: "
-            f"onnx.save(onnx.load({url!r}), 'whole.onnx')"
-        )
-    return model
 
 
 def _prepare(
@@ -208,7 +199,7 @@ def _prepare(
     size = batch_size(plain, request.batch_size)
     document = open_document(output, _document(request, found, plain, size))
     sweep(output, lambda owner: True)
-    groups, images = pixel_groups(found, tuple(found.variants))
+    groups, images = pixel_groups(found, at_hand(found, request))
     calibration = functools.partial(_calibration, request, found, images)
     models = Models(output, document, plain, calibration, request.config.input.shape(1))
     return _Run(request, found, models, size, groups, images, runner, options)
@@ -224,9 +215,13 @@ def _document(
         "model": hashlib.sha256(model).hexdigest(),
         "config": request.config.document(),
         "batch_size": size,
-        "calibration": {"images": request.calibration, "seed": CALIBRATION_SEED},
+        "calibration": {"images": _calibration_size(request, found), "seed": CALIBRATION_SEED},
         "runtime": runtime_identity(),
     }
+
+
+def _calibration_size(request: Request, found: FinishedSet) -> int:
+    return min(request.calibration, int(found.manifest["counts"]["samples"]))
 
 
 def _calibration(
@@ -234,7 +229,7 @@ def _calibration(
 ) -> Iterator[NDArray[Any]]:
     """Yield input tensors of some images of the baseline, chosen by a fixed seed."""
     places = [(shard, place) for shard, count in images.items() for place in range(count)]
-    count = min(request.calibration, len(places))
+    count = _calibration_size(request, found)
     chosen = sorted(random.Random(CALIBRATION_SEED).sample(places, count))
     spec = request.config.input
     for shard, group in itertools.groupby(chosen, lambda each: each[0]):
@@ -245,22 +240,29 @@ def _calibration(
             yield input_tensor([fit_image(pixels, spec)[0]], spec)
 
 
-def _applicable(run: _Run, settings: Sequence[Setting]) -> tuple[list[Setting], list[str]]:
-    """Leave out noises that change nothing in this model, and of ``all`` those it cannot take.
+def _applicable(
+    run: _Run, settings: Sequence[Setting], required: Collection[str]
+) -> tuple[list[Setting], list[str]]:
+    """Leave out settings whose noises change nothing in this model, or that it cannot take.
+
+    Args:
+        run: the evaluation.
+        settings: with noises.
+        required: names of the noises that the model has to take.
 
     Returns:
         The other settings, and what was left out and why.
 
     Raises:
-        InputError: the model cannot take a noise that was asked for by name.
+        InputError: the model cannot take a noise that is required.
     """
     kept, notes = [], []
     for setting in settings:
         try:
             changes = _changes_predictions(run, setting)
-        except InputError as error:
-            if ALL_NOISES not in run.request.noises:
-                raise
+        except ModelNoiseError as error:
+            if not set(setting.methods).isdisjoint(required):
+                raise InputError(str(error)) from error
             notes.append(f"left out: {error}")
             continue
         if changes:
@@ -272,9 +274,12 @@ def _applicable(run: _Run, settings: Sequence[Setting]) -> tuple[list[Setting], 
 
 
 def _changes_predictions(run: _Run, setting: Setting) -> bool:
+    """Tell whether the noises of a setting do something in this model, if it has any."""
     inside, offset, task = model_noises(setting), box_offset(setting), run.request.config.task
     if inside:
         return model_file(run.models, inside) is not None
+    if offset is BoxOffset.NONE:
+        return True
     return not isinstance(task, Classifier) and offset_matters(task.head, offset)
 
 
@@ -293,7 +298,7 @@ def _predict(run: _Run, settings: Sequence[Setting]) -> None:
             _run_model(run, noises, passes)
         for setting in group:
             join_parts(output, setting, run.images, shards, config)
-    remove_folder(output, PARTS)
+    remove_parts(output, [each.slug for each in settings])
 
 
 def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None:
@@ -312,7 +317,10 @@ def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None
         run.batch_size,
         run.models.document["runtime"],
     )
-    elements = _elements(passes, request.images_url is not None)
+    most = 1
+    if request.images_url is not None:
+        most = max(1, HELD_BYTES // (run.batch_size * request.config.input.image_bytes))
+    elements = list(passes_together(passes, most))
 
     def build(pipeline: beam.Pipeline) -> object:
         return (
@@ -341,14 +349,6 @@ def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None
     refuse_unfinished(failures, work, GO_ON_EVALUATING)
 
 
-def _elements(passes: Sequence[Pass], online: bool) -> list[tuple[Pass, ...]]:
-    """Return what is worked on at once: of sources, all variants, so that each is decoded once."""
-    if not online:
-        return [(each,) for each in passes]
-    return [tuple(group) for _, group in itertools.groupby(passes, lambda each: each.shard)]
-
-
 def _score(request: Request) -> Table:
-    name = posixpath.basename(request.model).partition(".")[0]
-    predictions = {name: request.predictions_url}
+    predictions = named_predictions([request.predictions_url], [])
     return score(request.set_url, predictions, Coverage.WHOLE, request.counting)

@@ -67,10 +67,13 @@ def _open_locked(output: Root, shards: range | None) -> int:
             raise unwritable(f"writing {path!r}", error) from error
         if not _lock_patiently(descriptor, *place):
             os.close(descriptor)
-            which = "" if shards is None else f" between {shards.start} and {shards.stop - 1}"
+            which, way_on = "", ""
+            if shards is not None:
+                which = f" between {shards.start} and {shards.stop - 1}"
+                way_on = ", or work on other shards with --shard-range"
             raise OutputError(
-                f"another run is working on shards of {output.url!r}{which}; wait for its end, or "
-                "work on other shards with --shard-range"
+                f"another run is working on shards of {output.url!r}{which}; wait for its end"
+                f"{way_on}"
             )
         if _is_at(path, descriptor):
             return descriptor

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
+from pipelines.errors import InputError
 from pipelines.storage import Root, is_local
 
 TERMINAL_SECONDS = 0.5
@@ -26,7 +27,8 @@ class Work:
 
     Attributes:
         images: number of images by the path of the file whose presence says that they are done.
-        present: returns the paths of files that are there; others among them do not count.
+        present: returns the paths of files that are there; others among them do not count. It
+            raises OSError or InputError where they cannot be listed.
         noun: what such a file stands for, such as ``shard``.
         pause: seconds between looks where the progress is shown on a terminal.
     """
@@ -74,7 +76,7 @@ def _watch(work: Work, stop: threading.Event) -> None:
     watch = _watch_terminal if sys.stderr.isatty() else _watch_log
     try:
         watch(work, stop)
-    except OSError as error:  # The run itself does not depend on it.
+    except (OSError, InputError) as error:  # The run itself does not depend on it.
         logging.getLogger(__name__).warning("the progress is not shown any more: %s", error)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import copy
 from collections.abc import Callable, Sequence
 
 import apache_beam as beam
@@ -30,8 +31,9 @@ def run_locally(
         build: adds its steps.
         elements: number of elements that it starts from.
         runner: Beam's local one.
-        options: Beam's.
+        options: Beam's; those of further runs, so that they stay as they are.
     """
+    options = copy.deepcopy(options)
     direct = options.view_as(DirectOptions)  # A worker without an element would start and stop.
     direct.direct_num_workers = min(direct.direct_num_workers, elements)
     # Beam works in a thread: an interrupt within its work would put its threads at odds.
@@ -89,8 +91,9 @@ def refuse_unfinished(failures: Sequence[Failure], work: Work, go_on: str) -> No
             f"{go_on}"
         )
     messages = list(dict.fromkeys(failure.message for failure in failures))
-    if done + len(failures) < total:
+    was_stopped = any(failure.kind.stops_run for failure in failures)
+    if was_stopped and done + len(failures) < total:
         text = f"stopped with {done} of {total} {work.noun}s done"
-    else:
-        text = f"{len(failures)} of {total} {work.noun}s failed"
+    else:  # One failure may be that of several files.
+        text = f"{total - done} of {total} {work.noun}s failed"
     raise ShardError(f"{text}:\n{listed(messages)}")

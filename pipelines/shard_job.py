@@ -44,12 +44,13 @@ class FailureKind(Enum):
     SOURCE = "source"
     OUTPUT = "output"
     CRASH = "crash"
+    MODEL = "model"
     INTERNAL = "internal"
 
     @property
     def stops_run(self) -> bool:
         """Whether other shards would fail in the same way, or cost more than they give."""
-        return self in (FailureKind.OUTPUT, FailureKind.CRASH)
+        return self in (FailureKind.OUTPUT, FailureKind.CRASH, FailureKind.MODEL)
 
 
 @dataclass(frozen=True)

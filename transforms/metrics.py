@@ -13,6 +13,8 @@ SEED = 0
 """Of the resamples."""
 CONFIDENCE = 0.95
 """Of an interval."""
+ROUNDING = 1e-9
+"""Of metrics in percent, far below what one image is worth."""
 
 Replicates = NDArray[np.float64]
 """A figure on each resample: shape (RESAMPLES,); NaN where it has no value there."""
@@ -113,5 +115,8 @@ def interval(replicates: Replicates) -> tuple[float, float] | None:
 
 
 def covers_zero(limits: tuple[float, float] | None) -> bool:
-    """Whether a difference may be none; also where there is no interval."""
-    return limits is None or limits[0] <= 0 <= limits[1]
+    """Whether a difference may be none; also where there is no interval.
+
+    A limit that is zero but for rounding, as the mean of several differences can be, is zero.
+    """
+    return limits is None or (limits[0] <= ROUNDING and limits[1] >= -ROUNDING)

@@ -80,6 +80,11 @@ class InputSpec:
     fit: InputFit = InputFit.EXACT
     pad: int = 114
 
+    @property
+    def image_bytes(self) -> int:
+        """The bytes of a fitted image."""
+        return self.height * self.width * 3
+
     def shape(self, batch: int) -> tuple[int, int, int, int]:
         """Return the shape of a batch of that many images."""
         if self.layout is Layout.NCHW:

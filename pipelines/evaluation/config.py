@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar, cast
 
-import fsspec
-
-from pipelines.errors import UsageError
+from pipelines.errors import InputError, UsageError
+from pipelines.storage import read_text
 from transforms.detection import (
     BoxesHead,
     BoxFormat,
@@ -116,10 +115,9 @@ def load_config(path: str) -> ModelConfig:
         UsageError: no such file, or a bad one; all its problems are listed.
     """
     try:
-        with fsspec.open(path, "rt", encoding="utf-8") as opened:
-            text = opened.read()
-    except (OSError, ValueError) as error:
-        raise UsageError(f"reading the config {path!r}: {error}") from error
+        text = read_text(path, "config")
+    except InputError as error:
+        raise UsageError(str(error)) from error
     return parse_config(text, path)
 
 
@@ -365,6 +363,8 @@ def _three_divisors(value: Any) -> Triple:
     numbers = _three_numbers(value)
     if 0 in numbers:
         raise ValueError(f"levels are divided by it, so it cannot be 0, found {value!r}")
+    if max(map(abs, numbers)) < 1:
+        raise ValueError(f"counts levels of 0 to 255, found {value!r}; give mean and scale x 255")
     return numbers
 
 

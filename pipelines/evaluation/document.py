@@ -10,7 +10,7 @@ import yaml
 
 from manifests.changes import field_changes
 from manifests.layout import LOCK
-from pipelines.commit import write_file
+from pipelines.commit import remove_folder, write_file
 from pipelines.errors import OutputError, listed
 from pipelines.storage import Root, list_files, read_if_there
 
@@ -35,9 +35,7 @@ def open_document(output: Root, wanted: Mapping[str, Any]) -> Document:
     data = read_if_there(output, DOCUMENT)
     if data is None:
         _refuse_foreign(output)
-        fresh = {**wanted, _MODELS: {}}
-        write_document(output, fresh)
-        return fresh
+        return _begin(output, wanted)
     try:
         document: Document = yaml.safe_load(data)
         earlier = {name: value for name, value in document.items() if name != _MODELS}
@@ -47,12 +45,28 @@ def open_document(output: Root, wanted: Mapping[str, Any]) -> Document:
             f"{output.child(DOCUMENT)!r} is damaged: {error!r}; give other --predictions"
         ) from error
     changes = field_changes(earlier, wanted)
-    if changes:
+    if changes and _has_predictions(output):
         raise OutputError(
             f"{output.url!r} holds the predictions of another evaluation; give other "
             f"--predictions, or remove it. What differs:\n{listed(changes)}"
         )
+    if changes:  # That evaluation predicted nothing.
+        return _begin(output, wanted)
     return document
+
+
+def _begin(output: Root, wanted: Mapping[str, Any]) -> Document:
+    remove_folder(output, _MODELS)
+    document = {**wanted, _MODELS: {}}
+    write_document(output, document)
+    return document
+
+
+def _has_predictions(output: Root) -> bool:
+    return any(
+        path not in (DOCUMENT, LOCK) and not path.startswith(f"{_MODELS}/")
+        for path in list_files(output)
+    )
 
 
 def write_document(output: Root, document: Document) -> None:

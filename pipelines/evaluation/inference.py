@@ -14,13 +14,14 @@ from apache_beam.ml.inference.onnx_inference import OnnxModelHandlerNumpy
 from manifests.errors import SetError
 from pipelines.errors import InputError, OutputError, ShardError, named
 from pipelines.evaluation.pixels import Row, accepted_rows, opened_set, read_pixels
-from pipelines.evaluation.predictions import Rows, predicted_rows, write_part
+from pipelines.evaluation.predictions import ModelError, Rows, predicted_rows, write_part
 from pipelines.evaluation.records import ImageKey, Job, Pass
 from pipelines.evaluation.runtime import load_model, runtime_identity
 from pipelines.local_run import current_run
 from pipelines.shard_job import Failure, FailureKind
 from pipelines.storage import open_output
 from transforms.arrays import Pixels
+from transforms.errors import GridError
 from transforms.geometry import Placement
 from transforms.model_input import InputSpec, fit_image, input_tensor
 
@@ -46,7 +47,7 @@ class ReadImages(beam.DoFn):
                 if run is not None and run.is_stopped:
                     return
                 yield batch
-        except (SetError, InputError, OutputError, OSError) as error:
+        except (SetError, GridError, InputError, OutputError, OSError) as error:
             _fail(passes[0].shard, FailureKind.SOURCE, str(error), error)
         except Exception as error:  # noqa: BLE001 - the local runner can hang where a step raises.
             _fail(passes[0].shard, FailureKind.INTERNAL, traceback.format_exc(), error)
@@ -119,9 +120,20 @@ class SingleThreadedModel(OnnxModelHandlerNumpy):
         try:
             feed = {config.input.name: input_tensor(batch, config.input)}
             outputs = inference_session.run(list(config.outputs), feed)
+            for name, output in zip(config.outputs, outputs, strict=True):
+                _check_images(name, output.shape, len(batch))
         except Exception as error:  # noqa: BLE001
             return [PredictionResult(None, error)] * len(batch)
         return [PredictionResult(None, each) for each in zip(*outputs, strict=True)]
+
+
+def _check_images(name: str, shape: tuple[int, ...], images: int) -> None:
+    """Refuse outputs that would be taken for those of other images."""
+    if shape[:1] != (images,):
+        raise ValueError(
+            f"output {name!r} has the shape {shape} for a batch of {images} images, whose number "
+            "comes first; a model for one image at a time needs --batch-size 1"
+        )
 
 
 class WritePredictions(beam.DoFn):
@@ -141,13 +153,14 @@ class WritePredictions(beam.DoFn):
             return
         try:
             if isinstance(outputs, Exception):
-                raise InputError(f"running {self._job.model!r}: {outputs}") from outputs
+                raise ModelError(f"on {key.of.variant!r}: {outputs}") from outputs
             rows = self._rows.setdefault(key.of, [])
             rows.append(predicted_rows(self._job.config, key, outputs))
             if len(rows) == key.images:
                 yield from self._write(self._rows.pop(key.of), key.of)
-        except InputError as error:
-            self._fail(key.of, FailureKind.SOURCE, str(error), error)
+        except ModelError as error:
+            message = f"running {self._job.model!r} {error}"
+            self._fail(key.of, FailureKind.MODEL, message, error)
         except OutputError as error:
             self._fail(key.of, FailureKind.OUTPUT, str(error), error)
         except Exception as error:  # noqa: BLE001 - the local runner can hang where a step raises.

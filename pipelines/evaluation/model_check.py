@@ -162,6 +162,12 @@ def _classifier_problems(
             f"{classes} classes; ImageNet has {CLASS_COUNT}: if class 0 is the background, say "
             "'background: first'",
         )
+    elif classes == CLASS_COUNT - 1:
+        yield (
+            ("background",),
+            f"{classes} classes without the first; ImageNet has {CLASS_COUNT}: leave 'background' "
+            "out",
+        )
 
 
 def _detector_problems(
@@ -173,6 +179,12 @@ def _detector_problems(
     if labels and set(labels).isdisjoint(detector.categories):
         some = named([str(each) for each in sorted(labels)])
         yield ("categories",), f"none of them is in the set, which has {some}"
+    elif labels and 0 in detector.categories and 0 not in labels:
+        yield (
+            ("categories",),
+            f"0 is not in the set, whose ids begin with {min(labels)}; COCO's 80 classes in their "
+            "order are 'categories: coco80'",
+        )
     count = len(detector.categories)
     if isinstance(detector.head, YoloHead):
         yield from _yolo_problems(detector.head, count, spec, outputs)

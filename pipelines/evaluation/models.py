@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from pipelines.commit import write_file
 from pipelines.errors import InputError
 from pipelines.evaluation.document import Document, write_document
+from pipelines.evaluation.runtime import open_session
 from pipelines.storage import Root, read_if_there
 from transforms.errors import ModelNoiseError
 from transforms.model.noises import apply_noises, model_noise_identity
@@ -64,7 +66,8 @@ def model_file(models: Models, noises: Sequence[str]) -> ModelFile | None:
         None where the noises change nothing.
 
     Raises:
-        InputError: a noise cannot be put into this model.
+        ModelNoiseError: a noise cannot be put into this model.
+        InputError: the images of a calibration cannot be read.
         OutputError: the model cannot be written.
     """
     name = "+".join(noises) or _PLAIN
@@ -82,17 +85,30 @@ def _sha256_at(output: Root, path: str) -> str | None:
 
 def _make(models: Models, name: str, noises: Sequence[str], path: str) -> Mapping[str, Any]:
     """Make a model, write it and note it; without a sha256 where the noises change nothing."""
-    try:
-        noisy = apply_noises(models.plain, noises, models.calibration, models.input_shape)
-    except ModelNoiseError as error:
-        raise InputError(f"putting {name} into the model: {error}") from error
+    model = _noisy(models, name, noises) if noises else models.plain
     sha256 = None
-    if not noises or len(noisy.null) < len(noises):
-        data = noisy.model.SerializeToString(deterministic=True)
+    if model is not None:
+        data = model.SerializeToString(deterministic=True)
         write_file(models.output, path, data)
         sha256 = hashlib.sha256(data).hexdigest()
     identities = [model_noise_identity(noise) for noise in noises]
-    models.document[MODELS][name] = {"sha256": sha256, "noises": identities}
+    known = {"sha256": sha256, "noises": identities}
+    models.document[MODELS][name] = known
     write_document(models.output, models.document)
-    known: Mapping[str, Any] = models.document[MODELS][name]
     return known
+
+
+def _noisy(models: Models, name: str, noises: Sequence[str]) -> onnx.ModelProto | None:
+    """Put noises into the plain model; None where they change nothing."""
+    print(f"making the model with {name}", file=sys.stderr, flush=True)
+    try:
+        noisy = apply_noises(models.plain, noises, models.calibration, models.input_shape)
+    except ModelNoiseError as error:
+        raise ModelNoiseError(f"putting {name} into the model: {error}") from error
+    if len(noisy.null) == len(noises):
+        return None
+    try:
+        open_session(noisy.model.SerializeToString(), f"the model with {name}")
+    except InputError as error:
+        raise ModelNoiseError(str(error)) from error
+    return noisy.model

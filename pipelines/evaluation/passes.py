@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from manifests.reading import FinishedSet
@@ -72,3 +73,15 @@ def missing_passes(
                 targets.setdefault(first[setting.variant], []).append(target)
         for variant, each in targets.items():
             yield Pass(shard, variant, tuple(each))
+
+
+def passes_together(passes: Iterable[Pass], most: int) -> Iterator[tuple[Pass, ...]]:
+    """Yield what is worked on at once: passes over one shard, for which a source is decoded once.
+
+    Args:
+        passes: by shard.
+        most: number of passes at once.
+    """
+    for _, group in itertools.groupby(passes, lambda each: each.shard):
+        while some := tuple(itertools.islice(group, most)):
+            yield some

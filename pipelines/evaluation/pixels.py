@@ -56,6 +56,7 @@ def read_pixels(
     Raises:
         SetError: a shard is missing or damaged, or an image is not what its digest says.
         InputError: a source cannot be read or is another one.
+        GridError: a method of the set's grid, which the images are made with, is not installed.
     """
     found = opened_set(set_url)
     if images_url is None:

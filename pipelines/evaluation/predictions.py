@@ -5,9 +5,10 @@ A part appears whole or not at all, so that a rerun makes only what is missing.
 
 from __future__ import annotations
 
+import functools
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,10 @@ from numpy.typing import NDArray
 
 from manifests.layout import shard_name
 from manifests.settings import Setting
-from pipelines.commit import new_file, write_file
+from pipelines.commit import new_file, remove_folder, write_file
 from pipelines.evaluation.config import Background, Classifier, ModelConfig
 from pipelines.evaluation.records import ImageKey
-from pipelines.storage import Root, read_file
+from pipelines.storage import Root, list_files, read_file, read_side_by_side
 from transforms.detection import BoxOffset, Detections, Detector, detect
 from transforms.metrics import top_classes
 
@@ -45,6 +46,10 @@ _BOXES = pa.schema(
 )
 
 
+class ModelError(Exception):
+    """A model that does not give what its config says."""
+
+
 def part_path(slug: str, shard: int, shards: int) -> str:
     """Return the path of a setting's predictions of a shard."""
     return f"{PARTS}/{slug}/{shard_name(shard, shards)}.arrow"
@@ -62,21 +67,34 @@ def predicted_rows(config: ModelConfig, key: ImageKey, outputs: Sequence[NDArray
         config: of the model.
         key: of the image.
         outputs: of the image, in the order of ``config.outputs``.
+
+    Raises:
+        ModelError: the outputs are not what the config says.
     """
-    if isinstance(config.task, Classifier):
-        top5 = _top_classes(config.task, outputs[0])
-        return {BoxOffset.NONE: [{"key": key.key, "top5": top5}]}
     task = config.task
     named = dict(zip(config.outputs, outputs, strict=True))
-    offsets = {target.offset for target in key.of.targets}
-    return {
-        offset: _results(key, task, detect(named, task, key.placement, offset))
-        for offset in offsets
-    }
+    try:
+        if isinstance(task, Classifier):
+            top5 = _top_classes(task, outputs[0])
+            return {BoxOffset.NONE: [{"key": key.key, "top5": top5}]}
+        offsets = {target.offset for target in key.of.targets}
+        return {
+            offset: _results(key, task, detect(named, task, key.placement, offset))
+            for offset in offsets
+        }
+    except (ValueError, IndexError) as error:
+        raise ModelError(f"on sample {key.key!r} of {key.of.variant!r}: {error}") from error
 
 
 def _top_classes(classifier: Classifier, logits: NDArray[Any]) -> list[int]:
     first = 1 if classifier.background is Background.FIRST else 0
+    if logits.ndim != 1 or len(logits) < first + TOP:
+        raise ValueError(
+            f"expected a number for each of {first + TOP} classes or more in output "
+            f"{classifier.output!r}, found the shape {logits.shape}"
+        )
+    if not np.isfinite(logits).all():
+        raise ValueError(f"output {classifier.output!r} has numbers that are not finite")
     return list(map(int, top_classes(logits[np.newaxis, first:], TOP)[0]))
 
 
@@ -132,7 +150,8 @@ def join_parts(
         OutputError: they cannot be written.
     """
     paths = [part_path(setting.slug, shard, count) for shard in shards]
-    parts = (pa.ipc.open_file(read_file(output, path)).read_all() for path in paths)
+    read = functools.partial(read_file, output)
+    parts = (pa.ipc.open_file(data).read_all() for data in read_side_by_side(read, paths))
     join = _join_classes if isinstance(config.task, Classifier) else _join_boxes
     join(output, final_path(setting.slug, config), setting, parts)
 
@@ -156,3 +175,22 @@ def _join_boxes(output: Root, path: str, setting: Setting, parts: Iterable[pa.Ta
                 file.write(between + json.dumps(row).encode())
                 between = b",\n"
         file.write(b"[]\n" if between == b"[\n" else b"\n]\n")
+
+
+def remove_parts(output: Root, slugs: Collection[str]) -> None:
+    """Remove the parts of settings that have been joined; those of others are still needed.
+
+    Args:
+        output: the folder of predictions.
+        slugs: of the settings.
+
+    Raises:
+        OutputError: they cannot be removed.
+    """
+    paths = (path.split("/") for path in list_files(output))
+    found = {path[1] for path in paths if path[0] == PARTS}
+    if found.issubset(slugs):
+        remove_folder(output, PARTS)
+        return
+    for slug in found.intersection(slugs):
+        remove_folder(output, f"{PARTS}/{slug}")

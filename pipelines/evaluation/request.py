@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from manifests.reading import FinishedSet
 from manifests.settings import METHODS, noises_of
-from manifests.tables import DatasetKind
+from manifests.tables import DatasetKind, SampleStatus
 from pipelines.errors import UsageError
 from pipelines.evaluation.config import Classifier, ModelConfig
 from pipelines.readers.relocated import source_url
@@ -17,6 +17,7 @@ from pipelines.storage import absolute_url
 from transforms.detection import BoxOffset
 from transforms.methods import unknown_name
 from transforms.model.noises import MODEL_NOISES
+from transforms.model_input import InputFit, InputSpec
 
 ALL_NOISES = "all"
 
@@ -75,23 +76,51 @@ def refuse_other_task(kind: DatasetKind, config: ModelConfig) -> None:
         raise UsageError(f"the config's task is {task}, but this is a set of {kind.value}")
 
 
+def refuse_other_sizes(found: FinishedSet, spec: InputSpec) -> None:
+    """Refuse a set whose images have not the size of a model that takes no other.
+
+    Raises:
+        UsageError: they have other sizes.
+    """
+    if spec.fit is not InputFit.EXACT:
+        return
+    sizes = {
+        (row["geometry"]["output_width"], row["geometry"]["output_height"])
+        for shard in range(found.shards)
+        for row in found.samples(shard, ["status", "geometry"])
+        if row["status"] == SampleStatus.OK.value
+    }
+    others = sorted(sizes - {(spec.width, spec.height)})
+    if others:
+        raise UsageError(
+            f"the model takes {spec.width} x {spec.height} pixels, and {found.url!r} has images of "
+            f"{' x '.join(map(str, others[0]))}; say 'fit: letterbox' or 'fit: stretch' in the "
+            "config's input, or make a set of that size"
+        )
+
+
 def wanted_variants(found: FinishedSet, request: Request) -> list[str]:
     """Return ids in grid order, the baseline among them.
 
     Raises:
         UsageError: a variant that there is not, or whose images are not at hand.
     """
-    at_hand = found.held if request.images_url is None else tuple(found.variants)
+    present = at_hand(found, request)
     for variant in (found.baseline, *request.variants):
         if variant not in found.variants:
             raise UsageError(unknown_name("variant", variant, list(found.variants)))
-        if variant not in at_hand:
+        if variant not in present:
             raise UsageError(
                 f"{found.url!r} has no images of {variant!r}; fetch them, or make them with "
                 "--online --images"
             )
-    wanted = {found.baseline, *(request.variants or at_hand)}
-    return [variant for variant in at_hand if variant in wanted]
+    wanted = {found.baseline, *(request.variants or present)}
+    return [variant for variant in present if variant in wanted]
+
+
+def at_hand(found: FinishedSet, request: Request) -> tuple[str, ...]:
+    """Return the ids of the variants whose images can be read or made, in grid order."""
+    return found.held if request.images_url is None else tuple(found.variants)
 
 
 def wanted_noises(found: FinishedSet, names: Sequence[str]) -> list[str]:
@@ -108,8 +137,3 @@ def wanted_noises(found: FinishedSet, names: Sequence[str]) -> list[str]:
     if unknown:
         raise UsageError(unknown_name("model noise", unknown[0], valid))
     return [name for name in valid if ALL_NOISES in names or name in names]
-
-
-def is_at_hand(found: FinishedSet, request: Request, setting: str) -> bool:
-    """Tell whether the images of a setting's variant can be read or made."""
-    return request.images_url is not None or setting.partition("+")[0] in found.held

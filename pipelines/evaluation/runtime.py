@@ -22,15 +22,26 @@ def runtime_identity() -> dict[str, Any]:
     return {**versions, "cpu": list(cpu_features())}
 
 
-def open_session(model: bytes) -> onnxruntime.InferenceSession:
-    """Load a model on the CPU with one thread: parallelism belongs to Beam."""
+def open_session(model: bytes, origin: str) -> onnxruntime.InferenceSession:
+    """Load a model on the CPU with one thread: parallelism belongs to Beam.
+
+    Args:
+        model: in ONNX's format, with its tensors.
+        origin: which one it is, for the message.
+
+    Raises:
+        InputError: the runtime cannot load it.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # Errors.
+    options.log_severity_level = 4  # Fatal errors; others are raised, too.
     # Without it, CPUs that lack VNNI saturate sums of int8, and others do not.
     options.add_session_config_entry("session.x64quantprecision", "1")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # The runtime has error types of its own, without a common base.
+        raise InputError(f"loading {origin}: {plain_message(error)}") from error
 
 
 def load_model(root: Root, path: str, sha256: str) -> onnxruntime.InferenceSession:
@@ -49,7 +60,4 @@ def load_model(root: Root, path: str, sha256: str) -> onnxruntime.InferenceSessi
             f"{root.child(path)!r} has the sha256 {found}, expected {sha256}; remove it and run "
             "again"
         )
-    try:
-        return open_session(data)
-    except Exception as error:  # The runtime has error types of its own, without a common base.
-        raise InputError(f"loading {root.child(path)!r}: {plain_message(error)}") from error
+    return open_session(data, repr(root.child(path)))

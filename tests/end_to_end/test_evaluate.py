@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from numpy.typing import NDArray
+from onnx import NodeProto, helper, numpy_helper
 from PIL import Image
 
 from tests.end_to_end.commands import Outcome, command
@@ -32,6 +33,7 @@ from tests.models import (
     write_classifier,
     write_detector,
 )
+from transforms.decoders import DECODERS
 
 BASELINE = "pillow/pillow-bilinear/rgb"
 NEAREST = "pillow/pillow-nearest/rgb"
@@ -305,6 +307,29 @@ def test_parts_that_are_there_are_not_made_again(
     assert path.read_bytes() == data
 
 
+def test_parts_of_a_stack_outlast_a_failure(product_set: Path, work: Path, tmp_path: Path) -> None:
+    """All that comes before the stack is done already, and has no parts any more."""
+    out = tmp_path / "out"
+    noise = f"--model-noise={INT8}"
+    assert evaluate(product_set, work, "classifier", out, noise).code == 0
+    before = tree(out)
+    (stack,) = out.glob(f"*nearest__rgb+{INT8}.parquet")
+    stack.unlink()
+    variant = stack.name.partition("+")[0].replace("__", "/")
+    shutil.copytree(product_set, tmp_path / "set")
+    last = sorted((tmp_path / "set" / "variants" / variant).glob("*.tar"))[-1]
+    last.unlink()
+    kept = []
+    for _ in range(2):
+        failed = evaluate(tmp_path / "set", work, "classifier", out, noise)
+        assert not failed.lacks(f" {INT8}: parts failed", last.name)
+        kept.append({path: path.stat().st_mtime_ns for path in out.glob("parts/*/*")})
+    assert len(kept[0]) == 4
+    assert kept[0] == kept[1]
+    assert evaluate(product_set, work, "classifier", out, noise).code == 0
+    assert tree(out) == before
+
+
 def test_damaged_images_are_not_predicted(product_set: Path, work: Path, tmp_path: Path) -> None:
     shutil.copytree(product_set, tmp_path / "set")
     shards = sorted((tmp_path / "set" / "variants" / NEAREST).glob("*.tar"))
@@ -312,8 +337,28 @@ def test_damaged_images_are_not_predicted(product_set: Path, work: Path, tmp_pat
     shutil.copy(others[1], shards[1])
     failed = evaluate(tmp_path / "set", work, "classifier", tmp_path / "out")
     assert failed.code == 1
-    assert not failed.lacks("has other pixels in 'pillow/pillow-nearest/rgb'", "sysnoise verify")
+    assert not failed.lacks(  # Of OpenCV's variant, too, which has the same pixels.
+        "sysnoise: 2 of 30 plain model: parts failed:",
+        "has other pixels in 'pillow/pillow-nearest/rgb'",
+        "sysnoise verify",
+    )
     assert not (tmp_path / "out" / f"{slug(NEAREST)}.parquet").exists()
+
+
+def test_a_copy_of_some_variants_needs_no_others(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    """OpenCV decodes to Pillow's pixels, and the copy holds those of OpenCV."""
+    variant = "opencv/pillow-nearest/rgb"
+    copy = tmp_path / "copy"
+    chosen = (f"--variant={BASELINE}", f"--variant={variant}")
+    assert command("fetch", str(product_set), str(copy), *chosen).code == 0
+    done = evaluate(copy, work, "classifier", tmp_path / "out")
+    assert done.code == 0, done.error
+    assert rows_of(tmp_path / "out", slug(variant)) == [
+        {"setting": variant, "key": key, "top5": expected_top5(image)}
+        for key, image in stored_crops(product_set, variant)
+    ]
 
 
 def test_predictions_of_another_evaluation_are_refused(
@@ -355,12 +400,64 @@ def test_what_there_is_not_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_method_that_is_not_here_makes_no_images(
+    product_set: Path,
+    imagenet_source: Path,
+    work: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(DECODERS, "ffmpeg")
+    online = ("--online", f"--images={imagenet_source / 'images'}")
+    failed = evaluate(product_set, work, "classifier", tmp_path / "out", *online)
+    assert failed.code == 1
+    assert not failed.lacks("shard 0: ", "unknown decoder 'ffmpeg'")
+    assert "Traceback" not in failed.error
+
+
 def test_predictions_do_not_go_into_the_set(product_set: Path, work: Path, tmp_path: Path) -> None:
     before = tree(product_set)
     failed = evaluate(product_set, work, "classifier", product_set / "predictions")
     assert failed.code == 2
     assert not failed.lacks("lies in the set", "give a place outside of it")
     assert tree(product_set) == before
+
+
+def test_images_of_another_size_are_refused_before_the_run(
+    coco_set: Path, work: Path, tmp_path: Path
+) -> None:
+    config = DETECTOR_CONFIG.replace("  fit: letterbox\n", "")
+    (tmp_path / "exact.yaml").write_text(config, "utf-8")
+    arguments = (f"--model={work / 'detector.onnx'}", f"--config={tmp_path / 'exact.yaml'}")
+    failed = command("evaluate", str(coco_set), *arguments, f"--predictions={tmp_path / 'out'}")
+    assert failed.code == 2
+    assert not failed.lacks("the model takes 64 x 64 pixels", "has images of", "'fit: letterbox'")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_predictions_is_begun_anew(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(product_set, tmp_path / "set")
+    shutil.rmtree(tmp_path / "set" / "variants")
+    out = tmp_path / "out"
+    noise = f"--model-noise={INT8}"
+    assert evaluate(tmp_path / "set", work, "classifier", out, "--batch-size=5", noise).code == 1
+    assert (out / "evaluation.yaml").exists()
+    assert evaluate(product_set, work, "classifier", out).code == 0
+    assert evaluate(product_set, work, "classifier", tmp_path / "fresh" / "out").code == 0
+    assert tree(out) == tree(tmp_path / "fresh" / "out")
+
+
+def test_a_baseline_that_tells_nothing_is_doubted(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    done = evaluate(product_set, work, "classifier", tmp_path / "out")
+    trained = command(
+        "score", str(product_set), f"--predictions={tmp_path / 'out'}", "--format=json"
+    )
+    assert json.loads(trained.out)["models"][0]["trained"]["top-1"] == 0
+    assert not done.lacks("the baseline's top-1 is 0.00: do mean, scale, channels")
 
 
 def test_other_sources_are_refused(
@@ -383,7 +480,7 @@ def test_a_detector_does_not_go_with_imagenet(
     assert not failed.lacks("the config's task is detection", "is a set of imagenet")
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "text", "weights elsewhere"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "text", "weights gone", "weights cut"])
 def test_what_is_no_whole_model_is_refused(
     damage: str, product_set: Path, work: Path, tmp_path: Path
 ) -> None:
@@ -391,14 +488,50 @@ def test_what_is_no_whole_model_is_refused(
     path = tmp_path / "classifier.onnx"
     path.write_bytes({"empty": b"", "cut": data[: len(data) // 2]}.get(damage, b"no model"))
     told = "it is no ONNX model"
-    if damage == "weights elsewhere":
-        onnx.save(onnx.load(work / "classifier.onnx"), path, **ELSEWHERE)
-        told = "its weights lie in another file"
+    if damage.startswith("weights"):
+        onnx.save(onnx.load(work / "classifier.onnx"), path, location="weights", **ELSEWHERE)
+        weights = tmp_path / "weights"
+        told = f"'{weights}'"
+        weights.write_bytes(weights.read_bytes()[:-1])
+        if damage == "weights gone":
+            weights.unlink()
     (tmp_path / "classifier.yaml").write_text(CLASSIFIER_CONFIG, "utf-8")
     failed = evaluate(product_set, tmp_path, "classifier", tmp_path / "out")
     assert failed.code == 1
     assert not failed.lacks(f"reading the model '{path}'", told)
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_lie_in_another_file_belong_to_the_model(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "classifier.onnx"
+    onnx.save(onnx.load(work / "classifier.onnx"), path, location="weights", **ELSEWHERE)
+    (tmp_path / "classifier.yaml").write_text(CLASSIFIER_CONFIG, "utf-8")
+    noises = ("--model-noise=all",)
+    one = evaluate(product_set, tmp_path, "classifier", tmp_path / "one" / "out", *noises)
+    assert one.code == 0, one.error
+    assert (
+        evaluate(product_set, work, "classifier", tmp_path / "two" / "out", *noises).out == one.out
+    )
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+def test_weights_outside_of_the_folder_are_refused(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "inner").mkdir()
+    path = tmp_path / "inner" / "classifier.onnx"
+    onnx.save(onnx.load(work / "classifier.onnx"), path, location="weights", **ELSEWHERE)
+    model = onnx.load(path, load_external_data=False)
+    for tensor in model.graph.initializer:
+        tensor.external_data[0].value = "../weights"
+    path.write_bytes(model.SerializeToString())
+    (tmp_path / "inner" / "weights").rename(tmp_path / "weights")
+    (tmp_path / "inner" / "classifier.yaml").write_text(CLASSIFIER_CONFIG, "utf-8")
+    failed = evaluate(product_set, tmp_path / "inner", "classifier", tmp_path / "out")
+    assert failed.code == 1
+    assert not failed.lacks("it names weights outside of its folder: '../weights'")
 
 
 def test_the_document_tells_what_made_the_predictions(
@@ -422,3 +555,69 @@ def test_the_document_tells_what_made_the_predictions(
         each["sha256"] for each in document["models"].values()
     ]
     assert document["models"][INT8]["noises"][0]["name"] == INT8
+
+
+def changed_classifier(
+    work: Path, path: Path, nodes: Sequence[NodeProto], **constants: Any
+) -> Path:
+    """Write the classifier with nodes between its result, ``plain``, and its output."""
+    model = onnx.load(work / "classifier.onnx")
+    model.graph.node[-1].output[0] = "plain"
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.array(value), name) for name, value in constants.items()
+    )
+    onnx.save(model, path)
+    return path
+
+
+def evaluate_changed(model: Path, found: Path, work: Path, *others: str) -> Outcome:
+    """Evaluate a changed classifier beside its file."""
+    shutil.copy(work / "classifier.yaml", model.with_suffix(".yaml"))
+    return evaluate(found, model.parent, model.stem, model.parent / "out", *others)
+
+
+def test_a_model_that_does_not_load_is_refused_before_the_run(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    model = changed_classifier(
+        *(work, tmp_path / "unknown.onnx"),
+        [helper.make_node("Unheard", ["plain"], ["logits"], domain="of")],
+    )
+    failed = evaluate_changed(model, product_set, work, "--model-noise=all")
+    assert failed.code == 1
+    assert failed.error.startswith(f"sysnoise: loading '{model}': ")
+    assert "Unheard" in failed.error
+    assert list((tmp_path / "out").glob("*")) == []
+
+
+FAILING = {
+    "of fewer images": (
+        [helper.make_node("ReduceMean", ["plain"], ["logits"], axes=[0], keepdims=1)],
+        ["output 'logits' has the shape (1, 1000) for a batch of 4 images", "--batch-size 1"],
+    ),
+    "not a number": (
+        [helper.make_node("Mul", ["plain", "nan"], ["logits"])],
+        ["on sample 'astronaut_00001' of ", "output 'logits' has numbers that are not finite"],
+    ),
+    "that fails": (
+        [helper.make_node("Reshape", ["plain", "sizes"], ["logits"])],
+        ["on 'pillow/pillow-bilinear/rgb': ", "Reshape"],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FAILING)
+def test_a_model_that_does_not_give_what_it_says_stops_the_run(
+    kind: str, product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    nodes, fragments = FAILING[kind]
+    model = tmp_path / "failing.onnx"
+    changed_classifier(
+        *(work, model, nodes), nan=np.float32(np.nan), sizes=np.array([3, 7], np.int64)
+    )
+    failed = evaluate_changed(model, product_set, work, f"--variant={NEAREST}", "--workers=1")
+    assert failed.code == 1
+    assert not failed.lacks("shard 0: running 'models/model.onnx' ", *fragments)
+    assert "shard 1: " not in failed.error
+    assert "Traceback" not in failed.error

@@ -97,6 +97,9 @@ def test_interval_is_between_percentiles() -> None:
         ((0.1, 2.0), False),
         ((-2.0, -0.1), False),
         (None, True),
+        ((-30.0, -1.4e-14), True),
+        ((1e-14, 3.0), True),
+        ((-3.0, -1e-6), False),
     ],
 )
 def test_covers_zero(limits: tuple[float, float] | None, covers: bool) -> None:

@@ -25,7 +25,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from transforms.errors import ModelNoiseError
+from transforms.errors import ModelNoiseError, plain_message
 from transforms.model.graph import input_of, nodes_of, opset_of
 
 Calibration = Callable[[], Iterator[NDArray[np.float32]]]
@@ -75,7 +75,8 @@ def quantize(
         The changed model; the model itself where the library finds nothing to quantize.
 
     Raises:
-        ModelNoiseError: the opset is older, or the calibration is empty.
+        ModelNoiseError: the opset is older, the calibration is empty, or the library cannot
+            quantize the model.
     """
     if opset_of(model) < _FIRST_OPSET:
         raise ModelNoiseError(
@@ -91,8 +92,15 @@ def quantize(
         given, prepared, result = (os.path.join(folder, f"{n}.onnx") for n in "123")
         # The library changes a model that it is given itself.
         onnx.save(model, given)
-        quant_pre_process(given, prepared, skip_symbolic_shape=True)
-        _quantize_file(prepared, result, reader, activations, weights)
+        try:
+            quant_pre_process(given, prepared, skip_symbolic_shape=True)
+            _quantize_file(prepared, result, reader, activations, weights)
+        except Exception as error:  # Of the runtime's own types, without a common base, or any.
+            if error is reader.failure or isinstance(error, OSError):
+                raise
+            raise ModelNoiseError(
+                f"ONNX Runtime cannot quantize it: {plain_message(error)}"
+            ) from error
         changed = onnx.load(result)
     return changed if any(nodes_of(changed, "QuantizeLinear")) else model
 
@@ -116,12 +124,21 @@ def _quantize_file(
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    """The library's interface to a calibration."""
+    """The library's interface to a calibration.
+
+    Attributes:
+        failure: of the calibration itself, if it failed.
+    """
 
     def __init__(self, name: str, batches: Iterator[NDArray[np.float32]]) -> None:
         self.name = name
         self.batches = batches
+        self.failure: Exception | None = None
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        batch = next(self.batches, None)
+        try:
+            batch = next(self.batches, None)
+        except Exception as error:
+            self.failure = error
+            raise
         return None if batch is None else {self.name: batch}

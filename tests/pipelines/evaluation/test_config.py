@@ -152,8 +152,16 @@ def test_config_is_read_from_a_file(tmp_path: Path) -> None:
     path.write_text("task: [", "utf-8")
     with pytest.raises(UsageError, match=r"model\.yaml:1:8: not valid YAML: "):
         load_config(str(path))
-    with pytest.raises(UsageError, match=r"^reading the config '.*missing\.yaml': "):
+    with pytest.raises(UsageError, match=r"^the config '.*missing\.yaml' does not exist$"):
         load_config(str(tmp_path / "missing.yaml"))
+
+
+def test_a_scale_of_levels_of_0_to_1_is_refused() -> None:
+    text = CLASSIFIER.replace("scale: 127.5", "scale: [0.229, 0.224, 0.225]")
+    assert error(text) == (
+        "my.yaml:8:3: input.scale: counts levels of 0 to 255, found [0.229, 0.224, 0.225]; give "
+        "mean and scale x 255"
+    )
 
 
 def test_all_problems_of_a_file_are_told_at_once_with_their_places() -> None:

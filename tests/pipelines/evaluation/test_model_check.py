@@ -168,6 +168,7 @@ def test_weights_that_an_older_model_lists_among_its_inputs() -> None:
         (1000, Background.FIRST, [999], "output: 999 classes, but the set has labels up to 999"),
         (1000, Background.NONE, [7, 1000], "output: 1000 classes, but the set has labels up to 10"),
         (1001, Background.NONE, [7], "background: 1001 classes; ImageNet has 1000: if class 0 is"),
+        (1000, Background.FIRST, [7], "background: 999 classes without the first; ImageNet has"),
     ],
 )
 def test_number_of_classes(
@@ -233,6 +234,14 @@ def test_outputs_of_a_detector_that_are_not_there() -> None:
 
 def detector(**outputs: tuple[int, Dims]) -> ModelProto:
     return declared({"image": (FLOAT, (1, 3, 32, 64))}, outputs)
+
+
+def test_ids_that_begin_with_0() -> None:
+    config = ModelConfig(SPEC, dataclasses.replace(DETECTOR, head=GIVEN, categories=(0, 1)))
+    model = detector(boxes=(FLOAT, (1, 9, 4)), scores=(FLOAT, (1, 9, 2)))
+    (found,) = problems(config, model, [1, 2])
+    assert found.startswith("categories: 0 is not in the set, whose ids begin with 1; COCO's 80")
+    check_model(config, model, [0, 1])
 
 
 def test_boxes_that_the_model_has_decoded() -> None:

@@ -186,3 +186,22 @@ def test_a_model_with_two_inputs_is_refused() -> None:
     model.graph.input.append(onnx.helper.make_tensor_value_info("z", onnx.TensorProto.FLOAT, [1]))
     with pytest.raises(ModelNoiseError, match=r"one input is needed; .* inputs: 'x', 'z'$"):
         quantize(model, calibration, Activations.SYMMETRIC, Weights.PER_TENSOR)
+
+
+def test_what_the_library_cannot_quantize_is_refused() -> None:
+    model = model_of(
+        [node("Mul", "x w", "z"), node("Conv", "z k", "y")],
+        ["N", 3, 9, 9],
+        {"w": np.array([np.nan], np.float32), "k": W},
+    )
+    with pytest.raises(ModelNoiseError, match=r"^ONNX Runtime cannot quantize it: "):
+        quantize(model, calibration, Activations.ASYMMETRIC, Weights.PER_TENSOR)
+
+
+def test_a_calibration_that_fails_says_so_itself() -> None:
+    def failing() -> Iterator[Array]:
+        yield X[:2]
+        raise LookupError("no such image")
+
+    with pytest.raises(LookupError, match="no such image"):
+        quantize(conv(), failing, Activations.SYMMETRIC, Weights.PER_TENSOR)
