@@ -176,9 +176,9 @@ def _flips(evaluation: Evaluation, flips: Flips) -> str:
 def _rule(flips: Flips) -> str:
     absent = "" if flips.numbers else " There are no images here: only the classes are shown."
     return (
-        "<p>Of the images whose class in a setting is not the baseline's, up to "
-        f"{IMAGES} are shown: always next the one that flips in the most settings that have none "
-        f"yet. Of their flips, up to {FLIPS} are shown, evenly from all settings.</p>\n"
+        f"<p>Up to {IMAGES} images whose class in a setting is not the baseline's, chosen so that "
+        f"a few show flips in as many settings as they can. Of their flips, up to {FLIPS} are "
+        "shown, evenly from all settings.</p>\n"
         f"<p>The pictures are the middle of the images, up to {SIDE} x {SIDE} pixels, "
         f"lossless.{absent}</p>\n"
     )
