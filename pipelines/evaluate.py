@@ -27,7 +27,7 @@ from manifests.tables import DatasetKind
 from pipelines.commit import sweep
 from pipelines.errors import GO_ON_EVALUATING, InputError
 from pipelines.evaluation.config import Classifier, ModelConfig
-from pipelines.evaluation.document import open_document
+from pipelines.evaluation.document import VERSION, open_document
 from pipelines.evaluation.inference import ReadImages, SingleThreadedModel, WritePredictions
 from pipelines.evaluation.model_check import batch_size, check_model
 from pipelines.evaluation.model_reader import read_model
@@ -211,6 +211,7 @@ def _document(
     """Return what every prediction depends on."""
     model = plain.SerializeToString(deterministic=True)
     return {
+        "version": VERSION,
         "set": found.manifest["checksum"],
         "model": hashlib.sha256(model).hexdigest(),
         "config": request.config.document(),

@@ -370,6 +370,13 @@ def test_predictions_of_another_evaluation_are_refused(
     failed = evaluate(product_set, work, "classifier", out, "--batch-size=5")
     assert failed.code == 1
     assert not failed.lacks("holds the predictions of another evaluation", "batch_size: 16 -> 5")
+    shutil.copytree(out, tmp_path / "older")
+    document = yaml.safe_load((out / "evaluation.yaml").read_text("utf-8"))
+    older = yaml.safe_dump({**document, "version": 0})
+    (tmp_path / "older" / "evaluation.yaml").write_text(older, "utf-8")
+    failed = evaluate(product_set, work, "classifier", tmp_path / "older")
+    assert failed.code == 1
+    assert not failed.lacks("holds the predictions of another evaluation", "version: 0 -> 1")
     (tmp_path / "foreign").mkdir()
     thesis = tmp_path / "foreign" / "chapter.0123456789abcdef0123456789abcdef.tmp"
     thesis.write_text("mine", "utf-8")
