@@ -299,7 +299,7 @@ def _predict(run: _Run, settings: Sequence[Setting]) -> None:
             _run_model(run, noises, passes)
         for setting in group:
             join_parts(output, setting, run.images, shards, config)
-    remove_parts(output, [each.slug for each in settings])
+    remove_parts(output, config)
 
 
 def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None:
