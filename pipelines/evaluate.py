@@ -27,7 +27,7 @@ from manifests.tables import DatasetKind
 from pipelines.commit import sweep
 from pipelines.errors import GO_ON_EVALUATING, InputError
 from pipelines.evaluation.config import Classifier, ModelConfig
-from pipelines.evaluation.document import open_document
+from pipelines.evaluation.document import VERSION, open_document
 from pipelines.evaluation.inference import ReadImages, SingleThreadedModel, WritePredictions
 from pipelines.evaluation.model_check import batch_size, check_model
 from pipelines.evaluation.model_reader import read_model
@@ -211,6 +211,7 @@ def _document(
     """Return what every prediction depends on."""
     model = plain.SerializeToString(deterministic=True)
     return {
+        "version": VERSION,
         "set": found.manifest["checksum"],
         "model": hashlib.sha256(model).hexdigest(),
         "config": request.config.document(),
@@ -298,28 +299,15 @@ def _predict(run: _Run, settings: Sequence[Setting]) -> None:
             _run_model(run, noises, passes)
         for setting in group:
             join_parts(output, setting, run.images, shards, config)
-    remove_parts(output, [each.slug for each in settings])
+    remove_parts(output, config)
 
 
 def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None:
     """Run one model over what its settings lack."""
-    request, output = run.request, run.models.output
-    model = model_file(run.models, noises)
-    if model is None:
-        raise ValueError(f"{noises} change nothing, so that no setting of theirs is run")
-    job = Job(
-        request.set_url,
-        request.images_url,
-        request.predictions_url,
-        model.path,
-        model.sha256,
-        request.config,
-        run.batch_size,
-        run.models.document["runtime"],
-    )
+    job, work = _job(run, noises), _work(run, noises, passes)
     most = 1
-    if request.images_url is not None:
-        most = max(1, HELD_BYTES // (run.batch_size * request.config.input.image_bytes))
+    if job.images_url is not None:
+        most = max(1, HELD_BYTES // (run.batch_size * job.config.input.image_bytes))
     elements = list(passes_together(passes, most))
 
     def build(pipeline: beam.Pipeline) -> object:
@@ -332,14 +320,6 @@ def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None
             | "WritePredictions" >> beam.ParDo(WritePredictions(job))  # path of a part
         )
 
-    shards = run.found.shards
-    images = {
-        part_path(target.slug, each.shard, shards): run.images[each.shard]
-        for each in passes
-        for target in each.targets
-    }
-    noun = f"{'+'.join(noises) or 'plain model'}: part"
-    work = Work(images, lambda: list_files(output), noun, pause_between_looks(output))
     failures: list[Failure] = []
     with show_progress(work):
         if run.runner is not None:
@@ -347,6 +327,35 @@ def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None
         else:
             run_on_engine(build, run.options, GO_ON_EVALUATING)
     refuse_unfinished(failures, work, GO_ON_EVALUATING)
+
+
+def _job(run: _Run, noises: Sequence[str]) -> Job:
+    """Return what a process must know to run a model."""
+    model = model_file(run.models, noises)
+    if model is None:
+        raise ValueError(f"{noises} change nothing, so that no setting of theirs is run")
+    return Job(
+        run.request.set_url,
+        run.request.images_url,
+        run.request.predictions_url,
+        model.path,
+        model.sha256,
+        run.request.config,
+        run.batch_size,
+        run.models.document["runtime"],
+    )
+
+
+def _work(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> Work:
+    """Return the parts that are to be made."""
+    output, shards = run.models.output, run.found.shards
+    images = {
+        part_path(target.slug, each.shard, shards): run.images[each.shard]
+        for each in passes
+        for target in each.targets
+    }
+    noun = f"{'+'.join(noises) or 'plain model'}: part"
+    return Work(images, lambda: list_files(output), noun, pause_between_looks(output))
 
 
 def _score(request: Request) -> Table:

@@ -15,6 +15,8 @@ from pipelines.errors import OutputError, listed
 from pipelines.storage import Root, list_files, read_if_there
 
 DOCUMENT = "evaluation.yaml"
+VERSION = 1
+"""Of the steps from images to predictions; another one where the same evaluation gives others."""
 _MODELS = "models"
 
 Document = dict[str, Any]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import io
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -177,20 +177,21 @@ def _join_boxes(output: Root, path: str, setting: Setting, parts: Iterable[pa.Ta
         file.write(b"[]\n" if between == b"[\n" else b"\n]\n")
 
 
-def remove_parts(output: Root, slugs: Collection[str]) -> None:
+def remove_parts(output: Root, config: ModelConfig) -> None:
     """Remove the parts of settings that have been joined; those of others are still needed.
 
     Args:
         output: the folder of predictions.
-        slugs: of the settings.
+        config: of the model.
 
     Raises:
         OutputError: they cannot be removed.
     """
-    paths = (path.split("/") for path in list_files(output))
-    found = {path[1] for path in paths if path[0] == PARTS}
-    if found.issubset(slugs):
+    present = set(list_files(output))
+    slugs = {path.split("/")[1] for path in present if path.startswith(f"{PARTS}/")}
+    joined = {slug for slug in slugs if final_path(slug, config) in present}
+    if joined == slugs:
         remove_folder(output, PARTS)
         return
-    for slug in found.intersection(slugs):
+    for slug in joined:
         remove_folder(output, f"{PARTS}/{slug}")

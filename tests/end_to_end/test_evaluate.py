@@ -330,6 +330,25 @@ def test_parts_of_a_stack_outlast_a_failure(product_set: Path, work: Path, tmp_p
     assert tree(out) == before
 
 
+def test_parts_of_joined_settings_alone_are_removed(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    """A run can be killed after it joined the parts of the stack, which the next does not need."""
+    out = tmp_path / "out"
+    only = (f"--variant={NEAREST}", f"--model-noise={INT8}")
+    assert evaluate(product_set, work, "classifier", out, *only).code == 0
+    before = tree(out)
+    stack = f"{slug(NEAREST)}+{INT8}"
+    assert (out / f"{stack}.parquet").exists()
+    for name in (stack, slug(FFMPEG)):
+        (out / "parts" / name).mkdir(parents=True)
+        (out / "parts" / name / "00000-of-00005.arrow").write_bytes(b"left")
+    assert evaluate(product_set, work, "classifier", out, *only).code == 0
+    assert [path.name for path in (out / "parts").iterdir()] == [slug(FFMPEG)]
+    shutil.rmtree(out / "parts")
+    assert tree(out) == before
+
+
 def test_damaged_images_are_not_predicted(product_set: Path, work: Path, tmp_path: Path) -> None:
     shutil.copytree(product_set, tmp_path / "set")
     shards = sorted((tmp_path / "set" / "variants" / NEAREST).glob("*.tar"))
@@ -370,6 +389,13 @@ def test_predictions_of_another_evaluation_are_refused(
     failed = evaluate(product_set, work, "classifier", out, "--batch-size=5")
     assert failed.code == 1
     assert not failed.lacks("holds the predictions of another evaluation", "batch_size: 16 -> 5")
+    shutil.copytree(out, tmp_path / "older")
+    document = yaml.safe_load((out / "evaluation.yaml").read_text("utf-8"))
+    older = yaml.safe_dump({**document, "version": 0})
+    (tmp_path / "older" / "evaluation.yaml").write_text(older, "utf-8")
+    failed = evaluate(product_set, work, "classifier", tmp_path / "older")
+    assert failed.code == 1
+    assert not failed.lacks("holds the predictions of another evaluation", "version: 0 -> 1")
     (tmp_path / "foreign").mkdir()
     thesis = tmp_path / "foreign" / "chapter.0123456789abcdef0123456789abcdef.tmp"
     thesis.write_text("mine", "utf-8")

@@ -188,6 +188,7 @@ def test_a_model_with_two_inputs_is_refused() -> None:
         quantize(model, calibration, Activations.SYMMETRIC, Weights.PER_TENSOR)
 
 
+@pytest.mark.filterwarnings("ignore:All-NaN axis")  # What is not a number has no range.
 def test_what_the_library_cannot_quantize_is_refused() -> None:
     model = model_of(
         [node("Mul", "x w", "z"), node("Conv", "z k", "y")],
