@@ -85,7 +85,7 @@ clean: ## remove the environment, caches and the demo's output
 .venv-bench/done: setup.py pyproject.toml
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --upgrade pip
-	.venv-bench/bin/python -m pip install --quiet --editable '.[demo,bench]'
+	.venv-bench/bin/python -m pip install --quiet --editable '.[demo,bench,evaluate]'
 	touch $@
 
 # The environment of a reader: of this project's dependencies, only those that reading needs.

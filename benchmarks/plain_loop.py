@@ -20,7 +20,7 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
-BATCH = 16
+BATCH = 4
 
 
 def main(model: str, config_path: str, folder: str, out: str, *variants: str) -> None:

@@ -491,7 +491,7 @@ def _add_evaluate(commands: Any) -> None:
     evaluate.add_argument(
         "--batch-size",
         type=_positive,
-        default=16,
+        default=4,
         metavar="N",
         help="images that are run at once, where the model leaves that open (default: %(default)s)",
     )

@@ -388,7 +388,7 @@ def test_predictions_of_another_evaluation_are_refused(
     before = tree(out)
     failed = evaluate(product_set, work, "classifier", out, "--batch-size=5")
     assert failed.code == 1
-    assert not failed.lacks("holds the predictions of another evaluation", "batch_size: 16 -> 5")
+    assert not failed.lacks("holds the predictions of another evaluation", "batch_size: 4 -> 5")
     shutil.copytree(out, tmp_path / "older")
     document = yaml.safe_load((out / "evaluation.yaml").read_text("utf-8"))
     older = yaml.safe_dump({**document, "version": 0})
