@@ -59,7 +59,7 @@ from pipelines.run_beam import refuse_unfinished, run_locally, run_on_engine
 from pipelines.scoring.classification import read_labels
 from pipelines.scoring.compose import Table, named_predictions, score
 from pipelines.scoring.files import setting_parser
-from pipelines.scoring.records import Coverage
+from pipelines.scoring.records import Coverage, Intervals
 from pipelines.shard_job import Failure
 from pipelines.storage import Root, list_files, open_output
 from transforms.detection import BoxOffset, offset_matters
@@ -135,14 +135,13 @@ def evaluate(
         singles = [parse("+".join((found.baseline, noise))) for noise in noises]
         singles, notes = _applicable(run, singles, request.noises)
         _predict(run, [*map(Setting, variants), *singles])
-        table = _score(request)
-        open_steps = [step for step in table.rows[0].steps if step.score is None and step.held]
+        row = _score(request, Intervals.NONE).rows[0]
+        open_steps = [step for step in row.steps if step.score is None and step.held]
         lacking = [parse(step.setting) for step in open_steps]
         lacking = [each for each in lacking if each.variant in at_hand(found, request)]
         lacking, others = _applicable(run, lacking, ())
-        if lacking:
-            _predict(run, lacking)
-            table = _score(request)
+        _predict(run, lacking)
+        table = _score(request, Intervals.BOOTSTRAP)
     return table, [*notes, *others, *_doubts(table)]
 
 
@@ -358,6 +357,6 @@ def _work(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> Work:
     return Work(images, lambda: list_files(output), noun, pause_between_looks(output))
 
 
-def _score(request: Request) -> Table:
+def _score(request: Request, intervals: Intervals) -> Table:
     predictions = named_predictions([request.predictions_url], [])
-    return score(request.set_url, predictions, Coverage.WHOLE, request.counting)
+    return score(request.set_url, predictions, Coverage.WHOLE, request.counting, intervals)

@@ -14,8 +14,8 @@ from manifests.tables import SampleStatus
 from pipelines.errors import InputError, named
 from pipelines.scoring.class_rows import EXTENSIONS, ClassRows, read_class_rows
 from pipelines.scoring.files import Parse, prediction_files, refuse, setting_parser
-from pipelines.scoring.records import Coverage, Figures, PredictedClasses, Scored
-from transforms.metrics import mcnemar_p, resampled_means
+from pipelines.scoring.records import Coverage, Figures, Intervals, PredictedClasses, Scored
+from transforms.metrics import RESAMPLES, mcnemar_p, resampled_means
 
 METRICS = ("top-1", "top-5")
 _UNKNOWN = -1
@@ -76,7 +76,9 @@ def read_labels(found: FinishedSet) -> Labels:
     return Labels(places, np.array(list(labels.values()), np.int64), np.array(shards, np.int32))
 
 
-def score_classes(found: FinishedSet, truth: Labels, url: str, coverage: Coverage) -> Scored:
+def score_classes(
+    found: FinishedSet, truth: Labels, url: str, coverage: Coverage, intervals: Intervals
+) -> Scored:
     """Score a model's predictions.
 
     Args:
@@ -84,6 +86,7 @@ def score_classes(found: FinishedSet, truth: Labels, url: str, coverage: Coverag
         truth: its labels.
         url: of the predictions: Parquet or JSON lines, or a folder of such.
         coverage: which images are scored.
+        intervals: whether figures get them.
 
     Raises:
         InputError: the predictions cannot be read, or are not of this set.
@@ -110,7 +113,7 @@ def score_classes(found: FinishedSet, truth: Labels, url: str, coverage: Coverag
     }
     return Scored(
         int(known.sum()),
-        _figures(predicted, top5, baseline),
+        _figures(predicted, top5, baseline, intervals),
         () if known.all() else (f"{known.sum()} of {len(known)} images are scored",),
         predicted,
     )
@@ -184,11 +187,14 @@ def _figures(
     predicted: PredictedClasses,
     top5: Mapping[Setting, NDArray[np.bool_] | None],
     baseline: Setting,
+    intervals: Intervals,
 ) -> dict[Setting, Figures]:
     """Return the figures of every setting."""
     classes = predicted.classes
     right = {setting: each == predicted.labels for setting, each in classes.items()}
-    replicates = resampled_means(np.stack([100.0 * each for each in right.values()], axis=1))
+    replicates = np.full((RESAMPLES, len(right)), np.nan)
+    if intervals is Intervals.BOOTSTRAP:
+        replicates = resampled_means(np.stack([100.0 * each for each in right.values()], axis=1))
     figures = {}
     for (setting, best_five), resampled in zip(top5.items(), replicates.T, strict=True):
         lost = int((right[baseline] & ~right[setting]).sum())

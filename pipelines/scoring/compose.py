@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from pipelines.errors import UsageError
 from pipelines.report.collect import read_tables
 from pipelines.scoring.classification import METRICS as CLASS_METRICS
 from pipelines.scoring.classification import read_labels, score_classes
-from pipelines.scoring.records import Counting, Coverage, Scored
+from pipelines.scoring.records import Counting, Coverage, Intervals, Scored
 from pipelines.scoring.table import Row, build_row
 from transforms.methods import install_line
 from transforms.metrics import sample_deviation
@@ -105,7 +106,11 @@ def named_predictions(places: Sequence[str], models: Sequence[str]) -> dict[str,
 
 
 def score(
-    url: str, predictions: Mapping[str, str], coverage: Coverage, counting: Counting
+    url: str,
+    predictions: Mapping[str, str],
+    coverage: Coverage,
+    counting: Counting,
+    intervals: Intervals = Intervals.BOOTSTRAP,
 ) -> Table:
     """Score the predictions of models over the finished set at a path or fsspec URL.
 
@@ -116,7 +121,8 @@ def score(
         InputError, UsageError: as :func:`score_set`.
     """
     found = open_set(url)
-    return score_set(found, read_tables(found).groups, predictions, coverage, counting)
+    groups = read_tables(found).groups
+    return score_set(found, groups, predictions, coverage, counting, intervals)
 
 
 def score_set(
@@ -125,6 +131,7 @@ def score_set(
     predictions: Mapping[str, str],
     coverage: Coverage,
     counting: Counting,
+    intervals: Intervals = Intervals.BOOTSTRAP,
 ) -> Table:
     """Score the predictions of models over a finished set.
 
@@ -134,6 +141,7 @@ def score_set(
         predictions: path or fsspec URL of each model's, by the model's name.
         coverage: which images are scored.
         counting: which methods count.
+        intervals: whether figures get them.
 
     Raises:
         SetError: a file is missing or damaged.
@@ -143,9 +151,12 @@ def score_set(
     kind = DatasetKind(found.manifest["dataset"]["kind"])
     metrics, score_model = _TASKS[kind](found)
     variants = tuple(found.variants)
+    scored = {
+        model: score_model(place, coverage, intervals) for model, place in predictions.items()
+    }
     rows = tuple(
-        build_row(model, score_model(place, coverage), variants, found.baseline, groups, counting)
-        for model, place in predictions.items()
+        build_row(model, each, variants, found.baseline, groups, counting)
+        for model, each in scored.items()
     )
     return Table(
         kind=kind,
@@ -160,13 +171,13 @@ def score_set(
     )
 
 
-Task = tuple[tuple[str, ...], Callable[[str, Coverage], Scored]]
+Task = tuple[tuple[str, ...], Callable[[str, Coverage, Intervals], Scored]]
 """Names of the metrics, and the function that scores the predictions at a URL."""
 
 
 def _classification(found: FinishedSet) -> Task:
     labels = read_labels(found)
-    return CLASS_METRICS, lambda url, coverage: score_classes(found, labels, url, coverage)
+    return CLASS_METRICS, functools.partial(score_classes, found, labels)
 
 
 def _detection(found: FinishedSet) -> Task:
@@ -174,8 +185,7 @@ def _detection(found: FinishedSet) -> Task:
         raise UsageError(f"COCO's metrics need faster-coco-eval: {install_line('evaluate')}")
     from pipelines.scoring.detection import METRICS, read_ground_truth, score_boxes
 
-    truth = read_ground_truth(found)
-    return METRICS, lambda url, coverage: score_boxes(found, truth, url, coverage)
+    return METRICS, functools.partial(score_boxes, found, read_ground_truth(found))
 
 
 _TASKS: Mapping[DatasetKind, Callable[[FinishedSet], Task]] = {

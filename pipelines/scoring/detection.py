@@ -14,11 +14,11 @@ from manifests.tables import SampleStatus, placement_of
 from pipelines.errors import InputError, named
 from pipelines.scoring.files import grouped, refuse, setting_parser
 from pipelines.scoring.matching import Objects, category_matches
-from pipelines.scoring.records import Coverage, Figures, Scored
+from pipelines.scoring.records import Coverage, Figures, Intervals, Scored
 from pipelines.scoring.result_files import Detections, read_results
 from transforms.average_precision import mean_average_precision
 from transforms.geometry import Placement
-from transforms.metrics import Replicates, resamples
+from transforms.metrics import RESAMPLES, Replicates, resamples
 from transforms.targets import unmap_boxes
 
 METRICS = ("mAP", "AP50", "AP75", "AP-small", "AP-medium", "AP-large")
@@ -105,7 +105,9 @@ def _object(number: int, annotation: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def score_boxes(found: FinishedSet, truth: GroundTruth, url: str, coverage: Coverage) -> Scored:
+def score_boxes(
+    found: FinishedSet, truth: GroundTruth, url: str, coverage: Coverage, intervals: Intervals
+) -> Scored:
     """Score a model's predictions.
 
     Args:
@@ -113,6 +115,7 @@ def score_boxes(found: FinishedSet, truth: GroundTruth, url: str, coverage: Cove
         truth: its ground truth.
         url: of the folder of COCO results, in pixels of the stored images.
         coverage: which images are scored.
+        intervals: whether figures get them.
 
     Raises:
         InputError: the predictions cannot be read, or are not of this set.
@@ -132,7 +135,7 @@ def score_boxes(found: FinishedSet, truth: GroundTruth, url: str, coverage: Cove
         notes.append(f"{len(images)} of {len(truth.placements)} images are scored")
         truth = truth.only(images)
         _refuse_without_objects(found, truth.document["annotations"])
-    figures = {setting: _figures(truth, each) for setting, each in detections.items()}
+    figures = {setting: _figures(truth, each, intervals) for setting, each in detections.items()}
     return Scored(len(images), figures, tuple(notes))
 
 
@@ -193,10 +196,12 @@ def _ids(ids: Sequence[int]) -> str:
     return named([str(each) for each in ids])
 
 
-def _figures(truth: GroundTruth, detections: Detections) -> Figures:
+def _figures(truth: GroundTruth, detections: Detections, intervals: Intervals) -> Figures:
     ids = np.array(list(truth.placements))
     in_source = _in_source(truth, detections.chosen(np.isin(detections.image_ids, ids)))
-    return Figures(coco_metrics(truth.document, in_source), _replicates(truth, in_source))
+    wanted = intervals is Intervals.BOOTSTRAP
+    replicates = _replicates(truth, in_source) if wanted else np.full(RESAMPLES, np.nan)
+    return Figures(coco_metrics(truth.document, in_source), replicates)
 
 
 def _in_source(truth: GroundTruth, detections: Detections) -> Detections:

@@ -22,6 +22,13 @@ class Coverage(Enum):
     """Those that the set holds and all settings of a model have predictions for."""
 
 
+class Intervals(Enum):
+    """Whether figures get intervals; for detectors, these are most of the work."""
+
+    BOOTSTRAP = "bootstrap"
+    NONE = "none"
+
+
 class Counting(Enum):
     """Which methods of a noise count."""
 
@@ -37,7 +44,8 @@ class Figures:
 
     Attributes:
         metrics: in percent by name, the table's own first; None where one has no value.
-        replicates: the table's metric on every resample of the images, in percent.
+        replicates: the table's metric on every resample of the images, in percent; NaN where no
+            intervals are wanted.
         flip_rate: share of images, in percent, whose class is not the baseline's; None of
             detection.
         mcnemar_p: exact two-sided p against the baseline; None of detection.
