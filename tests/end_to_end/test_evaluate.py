@@ -426,14 +426,20 @@ def test_what_there_is_not_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.fixture
+def without_ffmpeg() -> Iterator[None]:
+    """No decoder of that name; afterwards the registry is as before, its order included."""
+    before = dict(DECODERS)
+    del DECODERS["ffmpeg"]
+    yield
+    DECODERS.clear()
+    DECODERS.update(before)
+
+
+@pytest.mark.usefixtures("without_ffmpeg")
 def test_a_method_that_is_not_here_makes_no_images(
-    product_set: Path,
-    imagenet_source: Path,
-    work: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    product_set: Path, imagenet_source: Path, work: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.delitem(DECODERS, "ffmpeg")
     online = ("--online", f"--images={imagenet_source / 'images'}")
     failed = evaluate(product_set, work, "classifier", tmp_path / "out", *online)
     assert failed.code == 1
