@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.layout import MANIFEST
+from pipelines.photographs import write_imagenet
 
 POLL_SECONDS = 0.05
 
@@ -38,6 +39,23 @@ class Source:
         if self.kind == "coco":
             return [*images, "--annotations", str(self.folder / "instances_demo.json")]
         return [*images, "--label-file", str(self.folder / "val.txt")]
+
+
+def make_imagenet_set(work: Path, images: int, grid: str) -> Path:
+    """Generate a set of crops from photographs, and return its folder.
+
+    Args:
+        work: an empty folder.
+        images: their number.
+        grid: in YAML.
+    """
+    write_imagenet(work / "source", images)
+    (work / "grid.yaml").write_text(grid, "utf-8")
+    source = Source("imagenet", work / "source", images)
+    arguments = [*source.arguments(), f"--grid={work / 'grid.yaml'}", f"--output={work / 'set'}"]
+    command = [sys.executable, "-m", "pipelines.cli", "generate", "imagenet", *arguments]
+    subprocess.run(command, check=True, capture_output=True)
+    return work / "set"
 
 
 @dataclass(frozen=True)

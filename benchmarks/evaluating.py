@@ -16,10 +16,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from benchmarks.command import Source
+from benchmarks.command import make_imagenet_set
 from benchmarks.machine import describe_machine
 from manifests import open_set
-from pipelines.photographs import write_imagenet
 
 IMAGES = 1024
 ROUNDS = 3
@@ -40,7 +39,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(describe_machine())
     with tempfile.TemporaryDirectory() as work:
-        folder = _make_set(Path(work))
+        folder = make_imagenet_set(Path(work), IMAGES, GRID)
         for variants in (VARIANTS[:1], VARIANTS):
             _compare(Path(work), folder, variants, arguments.model, arguments.config)
 
@@ -79,16 +78,6 @@ def _seconds(command: list[str]) -> float:
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - start
-
-
-def _make_set(work: Path) -> Path:
-    write_imagenet(work / "source", IMAGES)
-    (work / "grid.yaml").write_text(GRID, "utf-8")
-    source = Source("imagenet", work / "source", IMAGES)
-    arguments = [*source.arguments(), f"--grid={work / 'grid.yaml'}", f"--output={work / 'set'}"]
-    command = [sys.executable, "-m", "pipelines.cli", "generate", "imagenet", *arguments]
-    subprocess.run(command, check=True, capture_output=True)
-    return work / "set"
 
 
 if __name__ == "__main__":

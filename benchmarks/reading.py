@@ -12,10 +12,9 @@ from pathlib import Path
 
 import webdataset as wds
 
-from benchmarks.command import Source
+from benchmarks.command import make_imagenet_set
 from benchmarks.machine import describe_machine
 from manifests import open_set
-from pipelines.photographs import write_imagenet
 
 IMAGES = 1024
 ROUNDS = 5
@@ -31,7 +30,7 @@ def main() -> None:
     """Print the time of reading all images of a set, and of the import."""
     print(describe_machine())
     with tempfile.TemporaryDirectory() as work:
-        folder = _make_set(Path(work))
+        folder = make_imagenet_set(Path(work), IMAGES, GRID)
         shards = [str(path) for path in sorted((folder / "variants" / VARIANT).glob("*.tar"))]
         readers: dict[str, Callable[[], int]] = {
             "open_set": lambda: sum(1 for _ in open_set(str(folder)).iterate(VARIANT)),
@@ -50,16 +49,6 @@ def main() -> None:
     empty = _start_seconds("pass")
     for statement in IMPORTS:
         print(f"{statement}: {_start_seconds(statement) - empty:.3f} s, median of {STARTS}")
-
-
-def _make_set(work: Path) -> Path:
-    write_imagenet(work / "source", IMAGES)
-    (work / "grid.yaml").write_text(GRID, "utf-8")
-    source = Source("imagenet", work / "source", IMAGES)
-    arguments = [*source.arguments(), f"--grid={work / 'grid.yaml'}", f"--output={work / 'set'}"]
-    command = [sys.executable, "-m", "pipelines.cli", "generate", "imagenet", *arguments]
-    subprocess.run(command, check=True, capture_output=True)
-    return work / "set"
 
 
 def _seconds(read: Callable[[], int]) -> float:

@@ -87,6 +87,14 @@ def write_detector(path: Path) -> None:
     )
 
 
+def write_models(folder: Path) -> None:
+    """Write both models and their configs."""
+    write_classifier(folder / "classifier.onnx")
+    write_detector(folder / "detector.onnx")
+    (folder / "classifier.yaml").write_text(CLASSIFIER_CONFIG, "utf-8")
+    (folder / "detector.yaml").write_text(DETECTOR_CONFIG, "utf-8")
+
+
 def _write(
     path: Path,
     nodes: list[onnx.NodeProto],

@@ -26,13 +26,7 @@ from tests.end_to_end.commands import Outcome, command
 from tests.end_to_end.damage import flip_bit
 from tests.end_to_end.disturbed import Started, wait_for
 from tests.end_to_end.reading import tree
-from tests.models import (
-    CLASSIFIER_CONFIG,
-    DETECTOR_CONFIG,
-    weights,
-    write_classifier,
-    write_detector,
-)
+from tests.models import CLASSIFIER_CONFIG, DETECTOR_CONFIG, weights, write_models
 from transforms.decoders import DECODERS
 
 BASELINE = "pillow/pillow-bilinear/rgb"
@@ -55,10 +49,7 @@ geometry: shorter256-crop224
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two models and their configs."""
     folder = tmp_path_factory.mktemp("models")
-    write_classifier(folder / "classifier.onnx")
-    write_detector(folder / "detector.onnx")
-    (folder / "classifier.yaml").write_text(CLASSIFIER_CONFIG, "utf-8")
-    (folder / "detector.yaml").write_text(DETECTOR_CONFIG, "utf-8")
+    write_models(folder)
     return folder
 
 

@@ -12,7 +12,7 @@ import yaml
 from tests.end_to_end.commands import Options, command, generate
 from tests.end_to_end.disturbed import Started, receipts, wait_for
 from tests.end_to_end.reading import tree
-from tests.models import CLASSIFIER_CONFIG, DETECTOR_CONFIG, write_classifier, write_detector
+from tests.models import CLASSIFIER_CONFIG, write_models
 
 MODELS = {"imagenet": "classifier", "coco": "detector"}
 GRID = """
@@ -27,10 +27,7 @@ geometry: {}
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two models, their configs and a grid for each."""
     folder = tmp_path_factory.mktemp("models")
-    write_classifier(folder / "classifier.onnx")
-    write_detector(folder / "detector.onnx")
-    (folder / "classifier.yaml").write_text(CLASSIFIER_CONFIG, "utf-8")
-    (folder / "detector.yaml").write_text(DETECTOR_CONFIG, "utf-8")
+    write_models(folder)
     (folder / "imagenet-grid.yaml").write_text(GRID.format("shorter256-crop224"), "utf-8")
     (folder / "coco-grid.yaml").write_text(GRID.format("coco-800x1333"), "utf-8")
     return folder
