@@ -11,6 +11,7 @@ from manifests.errors import SetError
 from manifests.reading import FinishedSet, open_set
 from manifests.tables import DatasetKind, SampleStatus
 from pipelines.errors import InputError
+from pipelines.make_shard import ReadSource
 from pipelines.readers.access import source_reader
 from pipelines.shard_job import prepare_libraries
 from pipelines.shards import load_plan, read_sources
@@ -64,8 +65,8 @@ def read_pixels(
     else:
         images = _made(set_url, images_url, shard, variants, rows)
     slugs = {each: found.variants[each]["slug"] for each in variants}
-    for variant, row, pixels in images:
-        if pixel_digest(pixels) != row[slugs[variant]]:
+    for (variant, row, pixels), digest in images:
+        if digest != row[slugs[variant]]:
             way_on = "see 'sysnoise verify'"
             if images_url is not None:
                 way_on = "other builds of the libraries made the set; read its shards instead"
@@ -84,18 +85,20 @@ def opened_set(url: str) -> FinishedSet:
 
 def _stored(
     found: FinishedSet, shard: int, variants: Sequence[str], rows: Sequence[Row]
-) -> Iterator[Image]:
+) -> Iterator[tuple[Image, bytes]]:
+    """Read the images, and yield each with its pixel digest."""
     by_key = {row["key"]: row for row in rows}
     for variant in variants:
         for key, data in found.images(variant, shard):
             if key in by_key:
-                yield variant, by_key[key], found.decode(variant, shard, key, data)
+                pixels = found.decode(variant, shard, key, data)
+                yield (variant, by_key[key], pixels), pixel_digest(pixels)
 
 
 def _made(
     set_url: str, images_url: str, shard: int, variants: Sequence[str], rows: Sequence[Row]
-) -> Iterator[Image]:
-    """Make the images, as ``sysnoise generate`` does."""
+) -> Iterator[tuple[Image, bytes]]:
+    """Make the images, as ``sysnoise generate`` does, and yield each with its pixel digest."""
     prepare_libraries()
     root = open_root(set_url)
     plan, read = load_plan(root), source_reader(images_url)
@@ -107,12 +110,12 @@ def _made(
         decoded = decode_all(plan.grid, data)
         for rendering in fan_out(plan.grid, decoded.images, row["key"], wanted):
             for position in wanted.intersection(rendering.variants):
-                yield ids[position], row, rendering.pixels
+                yield (ids[position], row, rendering.pixels), rendering.digest
 
 
-def _read_source(read: Any, source: Row, row: Row) -> bytes:
+def _read_source(read: ReadSource, source: Row, row: Row) -> bytes:
     try:
-        data: bytes = read(source)
+        data = read(source)
     except Exception as error:
         raise InputError(
             f"reading sample {row['key']!r} from {source['name']!r}: {error}; check --images"
