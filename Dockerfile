@@ -3,6 +3,7 @@
 FROM apache/beam_python3.11_sdk:2.77.0
 
 COPY setup.py pyproject.toml README.md LICENSE /tmp/sysnoise/
+COPY sysnoise/__init__.py sysnoise/py.typed /tmp/sysnoise/sysnoise/
 COPY transforms /tmp/sysnoise/transforms
 COPY manifests /tmp/sysnoise/manifests
 COPY pipelines /tmp/sysnoise/pipelines

@@ -1,26 +1,37 @@
-"""Installs the packages transforms, manifests and pipelines, and the ``sysnoise`` command."""
+"""Installs the package ``sysnoise`` and the command of that name.
+
+The folders ``transforms``, ``manifests`` and ``pipelines`` are mapped into the package, so that its
+only name is ``sysnoise``. The links in ``sysnoise/`` serve editable checkouts, type checkers and
+editors; a built distribution does not need them.
+"""
 
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
-README = Path(__file__).parent / "README.md"
+ROOT = Path(__file__).parent
+FOLDERS = ("transforms", "manifests", "pipelines")
+PACKAGES = find_packages(
+    str(ROOT), include=[f"{name}{end}" for name in FOLDERS for end in ("", ".*")]
+)
 
 setup(
     name="sysnoise",
     version="0.1.0",
     description="ImageNet and COCO in every decoder x resize x color combination, with Apache Beam",
-    long_description=README.read_text("utf-8"),
+    long_description=(ROOT / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=["transforms*", "manifests*", "pipelines*"]),
+    packages=["sysnoise", *(f"sysnoise.{package}" for package in PACKAGES)],
+    package_dir={f"sysnoise.{package}": package.replace(".", "/") for package in PACKAGES},
     package_data={
-        "transforms": ["py.typed"],
-        "manifests": ["py.typed", "*.json", "grids/*.yaml"],
-        "pipelines": ["py.typed", "report/page.*"],
+        "sysnoise": ["py.typed"],
+        "sysnoise.manifests": ["*.json"],
+        "sysnoise.manifests.grids": ["*.yaml"],
+        "sysnoise.pipelines.report": ["page.*"],
     },
-    entry_points={"console_scripts": ["sysnoise = pipelines.cli:main"]},
+    entry_points={"console_scripts": ["sysnoise = sysnoise.pipelines.cli.main:main"]},
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "av>=17,<19",

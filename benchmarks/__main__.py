@@ -18,7 +18,7 @@ from benchmarks.measure import (
     start_up,
 )
 from benchmarks.report import draw, format_tables
-from manifests import load_grid
+from sysnoise import load_grid
 
 
 def main() -> None:

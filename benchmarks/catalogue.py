@@ -19,16 +19,16 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.report import table
-from pipelines.photographs import SUBSAMPLINGS, jpeg_bytes, photographs
-from transforms.arrays import Pixels
-from transforms.builds import library_build
-from transforms.colors import COLORS, convert
-from transforms.decoders import DECODERS, decode
-from transforms.difference import Difference, difference
-from transforms.geometry import PRESETS, Geometry, geometry_document, render
-from transforms.grid import BASELINE
-from transforms.methods import Method, is_available
-from transforms.resizers import RESIZES, resize, resize_each
+from sysnoise.pipelines.cli.photographs import SUBSAMPLINGS, jpeg_bytes, photographs
+from sysnoise.transforms.codecs.decoders import DECODERS, decode
+from sysnoise.transforms.colors import COLORS, convert
+from sysnoise.transforms.difference import Difference, difference
+from sysnoise.transforms.geometry import PRESETS, Geometry, geometry_document, render
+from sysnoise.transforms.grid import BASELINE
+from sysnoise.transforms.libraries import library_build
+from sysnoise.transforms.methods import Method, is_available
+from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.resizers import RESIZES, resize, resize_each
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE, PICTURES = DOCS / "catalogue.md", DOCS / "catalogue"

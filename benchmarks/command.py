@@ -13,8 +13,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from manifests.layout import MANIFEST
-from pipelines.photographs import write_imagenet
+from sysnoise.manifests.layout import MANIFEST
+from sysnoise.pipelines.cli.photographs import write_imagenet
 
 POLL_SECONDS = 0.05
 
@@ -25,7 +25,7 @@ class Source:
 
     Attributes:
         kind: ``imagenet`` or ``coco``.
-        folder: as :mod:`pipelines.photographs` writes it.
+        folder: as :mod:`sysnoise.pipelines.cli.photographs` writes it.
         images: number of images.
     """
 
@@ -53,7 +53,14 @@ def make_imagenet_set(work: Path, images: int, grid: str) -> Path:
     (work / "grid.yaml").write_text(grid, "utf-8")
     source = Source("imagenet", work / "source", images)
     arguments = [*source.arguments(), f"--grid={work / 'grid.yaml'}", f"--output={work / 'set'}"]
-    command = [sys.executable, "-m", "pipelines.cli", "generate", "imagenet", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "sysnoise.pipelines.cli.main",
+        "generate",
+        "imagenet",
+        *arguments,
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return work / "set"
 
@@ -110,7 +117,14 @@ def run_command(
         RuntimeError: the command failed.
     """
     output = Path(tempfile.mkdtemp(dir=work)) / "set"
-    command = [sys.executable, "-m", "pipelines.cli", "generate", source.kind, *source.arguments()]
+    command = [
+        sys.executable,
+        "-m",
+        "sysnoise.pipelines.cli.main",
+        "generate",
+        source.kind,
+        *source.arguments(),
+    ]
     command += ["--grid", grid, "--workers", str(workers), "--format", shard_format]
     command += ["--image-format", image_format, "--output", str(output)]
     if samples_per_shard:

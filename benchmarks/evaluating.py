@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.command import make_imagenet_set
 from benchmarks.machine import describe_machine
-from manifests import open_set
+from sysnoise import open_set
 
 IMAGES = 1024
 ROUNDS = 3
@@ -49,7 +49,14 @@ def _compare(work: Path, folder: Path, variants: tuple[str, ...], model: str, co
     predictions, plain = work / "predictions", work / "plain.parquet"
     chosen = [f"--variant={variant}" for variant in variants]
     loop = [sys.executable, "-m", "benchmarks.plain_loop", model, config, str(folder), str(plain)]
-    command = [sys.executable, "-m", "pipelines.cli", "evaluate", str(folder), *chosen]
+    command = [
+        sys.executable,
+        "-m",
+        "sysnoise.pipelines.cli.main",
+        "evaluate",
+        str(folder),
+        *chosen,
+    ]
     command += [f"--model={model}", f"--config={config}", f"--predictions={predictions}"]
     seconds: dict[str, list[float]] = {"evaluate": [], "plain loop": []}
     for _ in range(ROUNDS):

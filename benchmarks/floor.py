@@ -17,14 +17,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from manifests import load_grid
-from pipelines.shard_job import prepare_libraries
-from transforms.arrays import Pixels
-from transforms.colors import convert
-from transforms.decoders import decode
-from transforms.encoders import encode
-from transforms.grid import Grid
-from transforms.resizers import resize
+from sysnoise import load_grid
+from sysnoise.pipelines.workers.job import prepare_libraries
+from sysnoise.transforms.codecs.decoders import decode
+from sysnoise.transforms.codecs.encoders import encode
+from sysnoise.transforms.colors import convert
+from sysnoise.transforms.grid import Grid
+from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.resizers import resize
 
 Seconds = defaultdict[str, float]
 

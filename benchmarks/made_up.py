@@ -22,14 +22,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.layout import SOURCES, receipt_path, samples_path
-from manifests.tables import DatasetKind
-from pipelines.make_shard import make_shard
-from pipelines.photographs import box_rle, jpeg_bytes, photographs
-from pipelines.readers.sources import SourceSet
-from pipelines.shard_job import prepare_libraries
-from pipelines.shards import Plan, Settings, json_bytes, load_plan, make_plan, write_plan
-from pipelines.storage import Root, open_output, read_file
+from sysnoise.manifests.layout import SOURCES, receipt_path, samples_path
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.pipelines.cli.photographs import box_rle, jpeg_bytes, photographs
+from sysnoise.pipelines.planning.plan import Plan, PlanOptions, load_plan, make_plan, write_plan
+from sysnoise.pipelines.readers.sources import SourceSet
+from sysnoise.pipelines.shards.shard import make_shard
+from sysnoise.pipelines.storage.json_files import json_bytes
+from sysnoise.pipelines.storage.reading import read_file
+from sysnoise.pipelines.storage.root import Root, open_output
+from sysnoise.pipelines.workers.job import prepare_libraries
 
 CLASSES = 1000
 CATEGORIES = 80
@@ -153,7 +155,7 @@ def _make_few(plan: Plan, output: Root, few: Root) -> Plan:
     with pq.ParquetFile(output.join(SOURCES)) as opened:
         table = opened.read_row_group(0)[:MADE]
     source = SourceSet(plan.kind, plan.split, "", table, plan.classes, plan.coco)
-    small = make_plan(source, plan.grid, Settings())
+    small = make_plan(source, plan.grid, PlanOptions())
     write_plan(small, table, few)
     make_shard(small, 0, _photograph, few, lambda key: None)
     return small

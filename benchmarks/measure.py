@@ -17,8 +17,8 @@ import numpy as np
 
 from benchmarks.command import Run, Source, run_command
 from benchmarks.floor import OPENCV_PNG
-from manifests import load_grid
-from pipelines.photographs import jpeg_bytes, photographs, write_coco, write_imagenet
+from sysnoise import load_grid
+from sysnoise.pipelines.cli.photographs import jpeg_bytes, photographs, write_coco, write_imagenet
 
 Row = dict[str, Any]
 

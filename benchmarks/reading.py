@@ -14,7 +14,7 @@ import webdataset as wds
 
 from benchmarks.command import make_imagenet_set
 from benchmarks.machine import describe_machine
-from manifests import open_set
+from sysnoise import open_set
 
 IMAGES = 1024
 ROUNDS = 5
@@ -23,7 +23,7 @@ VARIANT = "pillow/pillow-bilinear/rgb"
 GRID = (
     "decoders: [pillow]\nresizes: [pillow-bilinear]\ncolors: [rgb]\ngeometry: shorter256-crop224\n"
 )
-IMPORTS = ("from manifests import open_set", "import pyarrow.parquet", "import numpy")
+IMPORTS = ("from sysnoise import open_set", "import pyarrow.parquet", "import numpy")
 
 
 def main() -> None:

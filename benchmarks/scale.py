@@ -22,8 +22,8 @@ from benchmarks.command import Source
 from benchmarks.machine import describe_machine
 from benchmarks.measure import Bench, start_up
 from benchmarks.scale_page import format_page
-from manifests.layout import PLAN
-from pipelines.photographs import write_coco
+from sysnoise.manifests.layout import PLAN
+from sysnoise.pipelines.cli.photographs import write_coco
 
 Row = dict[str, Any]
 

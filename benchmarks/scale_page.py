@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.report import table
-from manifests import load_grid
-from manifests.tables import DatasetKind
-from pipelines.estimate import SET_FILES
-from pipelines.shards import SAMPLES_PER_SHARD
+from sysnoise import load_grid
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.pipelines.generation.estimate import SET_FILES
+from sysnoise.pipelines.planning.plan import SAMPLES_PER_SHARD
 
 Results = Mapping[str, Any]
 

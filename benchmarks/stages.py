@@ -11,15 +11,15 @@ import sys
 import time
 from collections.abc import Callable
 
-import pipelines.generate  # noqa: F401 - the command has it in memory, and so do the stages.
+import sysnoise.pipelines.generation.pipeline  # noqa: F401 - the command has it in memory, and so do the stages.
 from benchmarks.command import peak_mib
-from manifests import load_grid
-from pipelines.finish import finish
-from pipelines.readers.coco import read_coco
-from pipelines.readers.imagenet import read_imagenet
-from pipelines.resume import Existing, prepare_output
-from pipelines.shards import Settings, load_plan, make_plan
-from pipelines.storage import open_output
+from sysnoise import load_grid
+from sysnoise.pipelines.generation.finish import finish
+from sysnoise.pipelines.planning.plan import PlanOptions, load_plan, make_plan
+from sysnoise.pipelines.planning.resume import Existing, prepare_output
+from sysnoise.pipelines.readers.coco import read_coco
+from sysnoise.pipelines.readers.imagenet import read_imagenet
+from sysnoise.pipelines.storage.root import open_output
 
 
 def plan(kind: str, folder: str, grid: str, output: str) -> None:
@@ -28,7 +28,7 @@ def plan(kind: str, folder: str, grid: str, output: str) -> None:
         source = read_coco(f"{folder}/images", f"{folder}/instances_train.json", None)
     else:
         source = read_imagenet(f"{folder}/images", None, None, "train")
-    made = make_plan(source, load_grid(grid), Settings())
+    made = make_plan(source, load_grid(grid), PlanOptions())
     prepare_output(made, source.table, open_output(output), Existing.RESUME, range(made.shards))
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from manifests.card_text import card_text
-from manifests.held import HeldSet
-from manifests.layout import SAMPLES, hub_split
-from manifests.publication import Dataset, Publication, dataset_of, is_url, license_url
+from sysnoise.manifests.card_text import card_text
+from sysnoise.manifests.held import HeldSet
+from sysnoise.manifests.layout import SAMPLES, hub_split
+from sysnoise.manifests.publication import Dataset, Publication, dataset_of, is_url, license_url
 
 # fmt: off
 _HUB_LICENSES = frozenset({

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from manifests.changes import methods_of
-from manifests.held import HeldSet
-from manifests.layout import MAX_PIXELS, ShardFormat, hub_split
-from manifests.publication import Dataset, Publication, bibtex, dataset_of, license_url
-from manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
+from sysnoise.manifests.changes import methods_of
+from sysnoise.manifests.held import HeldSet
+from sysnoise.manifests.layout import MAX_PIXELS, ShardFormat, hub_split
+from sysnoise.manifests.publication import Dataset, Publication, bibtex, dataset_of, license_url
+from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 
 Blocks = Iterator[str]
 """Blocks of Markdown, which stand apart by an empty line."""
@@ -152,7 +152,7 @@ def _loading(held: HeldSet) -> Blocks:
     pair = dict.fromkeys((held.baseline if held.baseline in held.held else first, last))
     yield _code(
         "python",
-        "from manifests import open_set",
+        "from sysnoise import open_set",
         "",
         f'for pair in open_set("PATH").paired({json.dumps(list(pair))}):',
         "    pair.key, pair.label, pair.images  # uint8, RGB, by variant",

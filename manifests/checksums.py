@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from transforms.canonical import canonical_sha256
+from sysnoise.transforms.digests import canonical_sha256
 
 
 def manifest_checksum(manifest: Mapping[str, Any]) -> str:

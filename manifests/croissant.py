@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from manifests.held import HeldSet
-from manifests.layout import SAMPLES, ShardFormat
-from manifests.publication import (
+from sysnoise.manifests.held import HeldSet
+from sysnoise.manifests.layout import SAMPLES, ShardFormat
+from sysnoise.manifests.publication import (
     Publication,
     bibtex,
     check_publication,
@@ -22,7 +22,7 @@ from manifests.publication import (
     given_license,
     license_url,
 )
-from manifests.tables import ANNOTATIONS, GEOMETRY, DatasetKind, target_fields
+from sysnoise.manifests.tables import ANNOTATIONS, GEOMETRY, DatasetKind, target_fields
 
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
 

@@ -33,9 +33,9 @@ def describe_environment(libraries: Iterable[str]) -> dict[str, Any]:
     """Return operating system, CPU, package versions and codec builds, JSON-compatible.
 
     Args:
-        libraries: whose builds are wanted, keys of :data:`transforms.builds.BUILDS`.
+        libraries: whose builds are wanted, keys of :data:`sysnoise.transforms.libraries.BUILDS`.
     """
-    from transforms.builds import cpu_features, library_build
+    from sysnoise.transforms.libraries import cpu_features, library_build
 
     return {
         "os": {"system": platform.system(), "libc": "-".join(platform.libc_ver())},

@@ -8,4 +8,12 @@ class SetError(Exception):
 
 
 class NotHeldError(SetError):
-    """A file that is not at hand: the copy is without it."""
+    """A file that the set does not hold, because it is a copy without it."""
+
+
+class ManifestError(SetError, ValueError):
+    """A manifest that does not follow its schema; the message lists all problems."""
+
+
+class PartError(SetError, ValueError):
+    """A ``part.json`` that is damaged, or of another set."""

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests.layout import VARIANTS, ShardFormat
-from manifests.publication import dataset_of, set_title
+from sysnoise.manifests.layout import VARIANTS, ShardFormat
+from sysnoise.manifests.publication import dataset_of, set_title
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class HeldSet:
     Attributes:
         manifest: of the whole set.
         plan: the document of its ``plan.json``.
-        files: the files table of the whole set, of :data:`manifests.tables.FILES_SCHEMA`.
+        files: the files table of the whole set, of :data:`sysnoise.manifests.tables.FILES_SCHEMA`.
         held: ids of the variants whose images are at hand.
     """
 

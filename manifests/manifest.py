@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests.checksums import manifest_checksum
-from manifests.environment import describe_environment
-from manifests.layout import FILES
-from manifests.schema import MANIFEST_VERSION, validate_manifest
+from sysnoise.manifests.checksums import manifest_checksum
+from sysnoise.manifests.environment import describe_environment
+from sysnoise.manifests.layout import FILES
+from sysnoise.manifests.schema import MANIFEST_VERSION, validate_manifest
 
 if TYPE_CHECKING:
-    from transforms.grid import Grid
+    from sysnoise.transforms.grid import Grid
+
+
+Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Contents:
     Attributes:
         samples, rejects: their numbers.
         content_sha256: fingerprint of the source files' bytes.
-        files: the files table, of :data:`manifests.tables.FILES_SCHEMA`.
+        files: the files table, of :data:`sysnoise.manifests.tables.FILES_SCHEMA`.
         files_table: length and sha256 of the file that holds it.
         noise_by_variant: ``difference`` and ``most_like`` of each variant, by id, in grid order.
         noise_by_axis: the pooled difference of each axis.

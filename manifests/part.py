@@ -10,11 +10,8 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from manifests.layout import PART
-
-
-class PartError(ValueError):
-    """A ``part.json`` that is damaged, or of another set."""
+from sysnoise.manifests.errors import PartError
+from sysnoise.manifests.layout import PART
 
 
 def part_document(manifest: Mapping[str, Any], held: Collection[str]) -> dict[str, Any]:

@@ -82,7 +82,7 @@ DATASETS = {
         task="object-detection",
     ),
 }
-"""By the value of :class:`manifests.tables.DatasetKind`, which would load Arrow."""
+"""By the value of :class:`sysnoise.manifests.tables.DatasetKind`, which would load Arrow."""
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fsspec.core import url_to_fs
 
-from manifests.checksums import manifest_checksum
-from manifests.errors import NotHeldError, SetError
-from manifests.layout import (
+from sysnoise.manifests.checksums import manifest_checksum
+from sysnoise.manifests.errors import NotHeldError, PartError, SetError
+from sysnoise.manifests.layout import (
     FILES,
     GROUND_TRUTHS,
     MANIFEST,
@@ -36,20 +36,21 @@ from manifests.layout import (
     samples_path,
     shard_name,
 )
-from manifests.part import PartError, held_variants
-from manifests.records import PairedSample, Sample, ShardFile
-from manifests.schema import validate_manifest
-from manifests.stored import StoredSample, decode_stored, stored_images, stored_samples
-from manifests.tables import FILES_SCHEMA, SampleStatus, parse_parquet
-from transforms.arrays import Pixels, pixel_digest
-from transforms.errors import plain_message
+from sysnoise.manifests.part import held_variants
+from sysnoise.manifests.records import PairedSample, Sample, ShardFile
+from sysnoise.manifests.schema import validate_manifest
+from sysnoise.manifests.stored import StoredSample, decode_stored, stored_images, stored_samples
+from sysnoise.manifests.tables import FILES_SCHEMA, SampleStatus, parse_parquet
+from sysnoise.transforms.digests import pixel_digest
+from sysnoise.transforms.errors import plain_message
+from sysnoise.transforms.pixels import Pixels
 
 _NOT_FOUND = 404
 Item = TypeVar("Item", covariant=True)
 
 
 class Parse(Protocol[Item]):
-    """Reads a shard file, as :mod:`manifests.stored` has it."""
+    """Reads a shard file, as :mod:`sysnoise.manifests.stored` has it."""
 
     def __call__(
         self, opened: BinaryIO, shard_format: ShardFormat, image_format: str

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from transforms.arrays import Pixels
+from sysnoise.transforms.pixels import Pixels
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,16 +6,14 @@ import importlib.resources
 import json
 from typing import Any
 
+from sysnoise.manifests.errors import ManifestError
+
 MANIFEST_VERSION = 1
-
-
-class ManifestError(ValueError):
-    """A manifest that does not follow its schema; the message lists all problems."""
 
 
 def manifest_schema() -> dict[str, Any]:
     """Return the JSON Schema of ``manifest.json``."""
-    file = importlib.resources.files("manifests") / "manifest.schema.json"
+    file = importlib.resources.files("sysnoise.manifests") / "manifest.schema.json"
     return dict(json.loads(file.read_text("utf-8")))
 
 

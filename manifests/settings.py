@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from manifests.layout import variant_slug
-from manifests.tables import DatasetKind
-from transforms.methods import unknown_name
+from sysnoise.manifests.layout import variant_slug
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.transforms.methods import unknown_name
 
 
 class Noise(Enum):

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow.parquet as pq
 
-from manifests.layout import ShardFormat
-from transforms.arrays import Pixels
+from sysnoise.manifests.layout import ShardFormat
+from sysnoise.transforms.pixels import Pixels
 
 
 @dataclass(frozen=True)

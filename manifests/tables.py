@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms.geometry import Placement
+from sysnoise.transforms.geometry import Placement
 
 
 class DatasetKind(Enum):
@@ -76,7 +76,7 @@ GEOMETRY = pa.struct(
 """A placement, the EXIF orientation of the source file and the scale factors.
 
 Source size, region, resized size, crop and padding are those of
-:class:`transforms.geometry.Placement`.
+:class:`sysnoise.transforms.geometry.Placement`.
 """
 
 ANNOTATIONS = pa.list_(
@@ -118,7 +118,7 @@ DIFFERENCE = pa.struct(
         pa.field("maximum", pa.uint8()),
     ]
 )
-"""A variant of one sample against the baseline: :class:`transforms.difference.Difference`."""
+"""A variant of one sample against the baseline, as ``transforms/difference.py`` counts it."""
 
 
 def geometry_row(placement: Placement, orientation: int) -> dict[str, Any]:

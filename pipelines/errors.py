@@ -1,60 +1,72 @@
-"""Errors that a user can mend; the command prints them without a traceback."""
+"""Errors that a user can fix, and what to do after an interruption.
+
+The command prints them without a traceback.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-SHOWN = 10
+MAX_LISTED = 10
+"""Number of problems or names that a message lists; it counts the others."""
 
-GO_ON = "run the same command again, without --overwrite: finished shards are kept"
-"""The way on after a run that was broken off."""
+RESUME_GENERATING = "run the same command again, without --overwrite: finished shards are kept"
+"""What to do after a run of ``generate`` was interrupted."""
 
-AGAIN = "run the same command again: what has arrived is kept"
-"""The same for a copy."""
+RESUME_COPYING = "run the same command again: files that have arrived are kept"
+"""What to do after a copy was interrupted."""
 
-GO_ON_EVALUATING = "run the same command again: predictions that are done are kept"
-"""The same for an evaluation."""
+RESUME_EVALUATING = "run the same command again: finished predictions are kept"
+"""What to do after an evaluation was interrupted."""
 
 
-class UsageError(Exception):
+class CommandError(Exception):
+    """An error of the pipelines that a user can fix; every such error has this base."""
+
+
+class UsageError(CommandError):
     """The command line asks for something that does not exist or does not go together."""
 
 
-class InputError(Exception):
+class InputError(CommandError):
     """The source data cannot be used as it is."""
 
 
-class OutputError(Exception):
+class OutputError(CommandError):
     """The output cannot be written, or is not what this run may write to."""
 
 
-class ShardError(Exception):
+class UnwritableError(OutputError):
+    """The system refuses a change of the output; the command adds how to resume."""
+
+
+class ShardError(CommandError):
     """Shards that could not be made."""
 
 
-class DamageError(Exception):
+class DamageError(CommandError):
     """A set that is not what its manifest says; the message is the summary."""
 
 
-def unwritable(doing: str, error: OSError) -> OutputError:
-    """Return the error of an output that the system does not let be changed.
+def unwritable(doing: str, error: OSError) -> UnwritableError:
+    """Return the error for a change of the output that the system refuses.
 
     Args:
         doing: what was being done, to which file or folder.
-        error: of the system.
+        error: what the system raised.
     """
-    return OutputError(f"{doing}: {error.strerror or error}; mend that and {GO_ON}")
+    return UnwritableError(f"{doing}: {error.strerror or error}")
 
 
-def listed(problems: Sequence[str]) -> str:
-    """Return the first problems, one a line, and how many more there are."""
-    lines = [f"  {problem}" for problem in problems[:SHOWN]]
-    if len(problems) > SHOWN:
-        lines.append(f"  and {len(problems) - SHOWN} more")
+def lines_of(problems: Sequence[str]) -> str:
+    """Return the first problems, one per line, and how many more there are."""
+    lines = [f"  {problem}" for problem in problems[:MAX_LISTED]]
+    if len(problems) > MAX_LISTED:
+        lines.append(f"  and {len(problems) - MAX_LISTED} more")
     return "\n".join(lines)
 
 
-def named(names: Sequence[str]) -> str:
+def quoted(names: Sequence[str]) -> str:
     """Return the first names in quotes, on one line, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(map(repr, names[:SHOWN])) + more
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join(map(repr, names[:MAX_LISTED])) + more

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.photographs import (
+from sysnoise.pipelines.cli.photographs import (
     SUBSAMPLINGS,
     jpeg_bytes,
     photographs,
     write_coco,
     write_imagenet,
 )
+from sysnoise.transforms.pixels import Pixels
 from tests.scoring import GRID
 from tests.servers import Server, s3_server, s3_variables
-from transforms.arrays import Pixels
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -88,7 +88,7 @@ def sysnoise() -> Command:
     """Run the ``sysnoise`` command in a process of its own."""
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
+        command = [sys.executable, "-m", "sysnoise.pipelines.cli.main", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
     return run

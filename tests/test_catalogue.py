@@ -23,8 +23,8 @@ from benchmarks.catalogue import (
     picture_names,
     pictures,
 )
-from transforms.builds import is_importable, library_build
-from transforms.methods import Method
+from sysnoise.transforms.libraries import is_importable, library_build
+from sysnoise.transforms.methods import Method
 
 
 def test_page_is_what_registries_and_figures_say() -> None:

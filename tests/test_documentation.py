@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from manifests import load_grid, open_set
-from pipelines.cli import main
-from pipelines.evaluation.config import load_config
-from pipelines.photographs import write_coco, write_imagenet
+from sysnoise import load_grid, open_set
+from sysnoise.pipelines.cli.main import main
+from sysnoise.pipelines.cli.photographs import write_coco, write_imagenet
+from sysnoise.pipelines.evaluation.config import load_config
 from tests.end_to_end.commands import command
 from tests.end_to_end.reading import manifest as read_manifest
 from tests.end_to_end.reading import tree
@@ -255,9 +255,8 @@ def test_a_decoder_is_added_as_the_page_says(laid_out: Path) -> None:
     assert len((function + listed).splitlines()) < 30
     line = next(line for line in listed.splitlines() if "Decoder(" in line)
     code = laid_out / "code"
-    for package in ("transforms", "manifests", "pipelines"):
-        shutil.copytree(ROOT / package, code / package)
-    decoders = code / "transforms" / "decoders.py"
+    shutil.copytree(ROOT / "sysnoise", code / "sysnoise")  # The links as the folders.
+    decoders = code / "sysnoise" / "transforms" / "codecs" / "decoders.py"
     begin = "DECODERS = registry(\n    (\n"
     before, _, after = decoders.read_text("utf-8").partition(begin)
     decoders.write_text(f"{before}{function}\n\n{begin}{line}\n{after}", "utf-8")
@@ -267,7 +266,7 @@ def test_a_decoder_is_added_as_the_page_says(laid_out: Path) -> None:
     check = f"{IMPORTS}\n{test}\n{name}(open({str(photograph)!r}, 'rb').read())\n"
     _run_in(code, "-c", check)
     for words in (words for each in commands(ADDING).values() for words in each):
-        _run_in(code, "-m", "pipelines.cli", *words[1:])
+        _run_in(code, "-m", "sysnoise.pipelines.cli.main", *words[1:])
     variants = read_manifest(laid_out / "gray")["variants"]
     assert [each["decoder"]["name"] for each in variants] == ["pillow", "opencv-gray"]
     assert variants[1]["difference"]["mean"] > 1
@@ -276,7 +275,7 @@ def test_a_decoder_is_added_as_the_page_says(laid_out: Path) -> None:
 IMPORTS = """
 import cv2
 import numpy as np
-from transforms.decoders import decode"""
+from sysnoise.transforms.codecs.decoders import decode"""
 
 
 def _run_in(code: Path, *arguments: str) -> None:

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from manifests import open_set
-from manifests.part import part_document
-from manifests.schema import manifest_schema
-from manifests.tables import (
+from sysnoise import open_set
+from sysnoise.manifests.part import part_document
+from sysnoise.manifests.schema import manifest_schema
+from sysnoise.manifests.tables import (
     ANNOTATIONS,
     DIFFERENCE,
     FILES_SCHEMA,
@@ -28,12 +28,12 @@ from manifests.tables import (
     rejects_schema,
     samples_schema,
 )
-from pipelines.readers.sources import LONGEST_KEY, SOURCES_SCHEMA, sample_key
-from pipelines.writers.parquet import shard_schema
+from sysnoise.pipelines.readers.sources import LONGEST_KEY, SOURCES_SCHEMA, sample_key
+from sysnoise.pipelines.shards.writers.parquet import shard_schema
+from sysnoise.transforms.codecs.encoders import ENCODERS
 from tests.end_to_end.reading import manifest, tree
 from tests.odd_files.page import table, with_tables
 from tests.pages import ROOT, blocks
-from transforms.encoders import ENCODERS
 
 PAGE = ROOT / "docs" / "format.md"
 SLUG = "SLUG"

@@ -22,8 +22,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.arrays import Pixels
-from transforms.methods import Method, get_method, registry
+from sysnoise.transforms.methods import Method, get_method, registry
+from sysnoise.transforms.pixels import Pixels
 
 Color = Callable[[Pixels], Pixels]
 Plane = NDArray[np.int32]

@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from transforms.arrays import Pixels
+from sysnoise.transforms.pixels import Pixels
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,20 @@
-"""Errors of grids and models, and what libraries say in theirs; in a module that loads no codec."""
+"""Errors of grids, images and models, in a module that loads no codec."""
 
 from __future__ import annotations
 
 import re
 
 
-class GridError(ValueError):
+class TransformError(Exception):
+    """An error of the transforms that a user can fix; every such error has this base."""
+
+
+class GridError(TransformError, ValueError):
     """A bad grid; the message lists every problem on a line of its own."""
 
 
 class MissingExtraError(GridError):
-    """A grid that lacks nothing but libraries that are not installed here.
+    """A grid whose only problem is that libraries are not installed here.
 
     Attributes:
         extras: the extras of this package that bring them.
@@ -21,11 +25,11 @@ class MissingExtraError(GridError):
         self.extras = extras
 
 
-class ModelNoiseError(Exception):
-    """A model that cannot be changed as asked; where a node is in the way, the message names it."""
+class ModelNoiseError(TransformError):
+    """A model that cannot be changed as asked; the message names the node that prevents it."""
 
 
 def plain_message(error: Exception) -> str:
-    """What a library says, on one line and without the addresses of its objects."""
+    """Return what a library says, on one line and without the addresses of its objects."""
     text = re.sub(r" at 0x[0-9a-f]+", "", str(error))
     return " ".join(text.split()) or type(error).__name__

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import cv2
 
-from transforms.arrays import Pixels, pixel_digest
-from transforms.colors import convert
-from transforms.decoders import DecodeError, UnsupportedKindError, decode
-from transforms.geometry import Placement, render
-from transforms.grid import ColorStage, Grid
-from transforms.resizers import resize_each
+from sysnoise.transforms.codecs.decoders import DecodeError, UnsupportedKindError, decode
+from sysnoise.transforms.colors import convert
+from sysnoise.transforms.digests import pixel_digest
+from sysnoise.transforms.geometry import Placement, render
+from sysnoise.transforms.grid import ColorStage, Grid
+from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.resizers import resize_each
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from transforms.arrays import Pixels
+from sysnoise.transforms.pixels import Pixels
 
 ResizeEach = Callable[[Pixels, tuple[int, int], tuple[int, int, int, int]], Iterable[Pixels]]
 
@@ -361,7 +361,7 @@ def render(pixels: Pixels, placement: Placement, resize: ResizeEach) -> Iterator
         pixels: uint8, shape (source_height, source_width, 3).
         placement: where the pixels end up.
         resize: gives the results of all methods for an array, a size and a box, as
-            :func:`transforms.resizers.resize_each` does.
+            :func:`sysnoise.transforms.resizers.resize_each` does.
 
     Yields:
         For each method uint8, shape (output_height, output_width, 3), C order.

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from transforms.canonical import canonical_sha256
-from transforms.colors import COLORS
-from transforms.decoders import DECODERS, Exif
-from transforms.errors import GridError
-from transforms.geometry import PRESETS, RULES, Geometry, Native, geometry_document
-from transforms.methods import (
+from sysnoise.transforms.codecs.decoders import DECODERS, Exif
+from sysnoise.transforms.colors import COLORS
+from sysnoise.transforms.digests import canonical_sha256
+from sysnoise.transforms.errors import GridError
+from sysnoise.transforms.geometry import PRESETS, RULES, Geometry, Native, geometry_document
+from sysnoise.transforms.methods import (
     Method,
     get_method,
     identity,
@@ -23,8 +23,8 @@ from transforms.methods import (
     is_available,
     unknown_name,
 )
-from transforms.resizers import RESIZES
-from transforms.yaml_file import Path, Problem, dotted_path
+from sysnoise.transforms.problems import DocumentPath, DocumentProblem, dotted_path
+from sysnoise.transforms.resizers import RESIZES
 
 AXES: Mapping[str, tuple[str, Mapping[str, Method[Any]]]] = {
     "decoders": ("decoder", DECODERS),
@@ -221,16 +221,16 @@ def grid_from_document(document: Mapping[str, Any], name: str) -> Grid:
     )
 
 
-def _lines(problems: Iterable[Problem]) -> Iterator[str]:
+def _lines(problems: Iterable[DocumentProblem]) -> Iterator[str]:
     return (f"{dotted_path(path, 'grid')}: {message}" for path, message in problems)
 
 
-def grid_problems(document: Any) -> list[Problem]:
+def grid_problems(document: Any) -> list[DocumentProblem]:
     """List everything that is wrong with a grid's document, in the order of the fields."""
     if not isinstance(document, Mapping):
         return [((), "expected a mapping of decoders, resizes, colors, geometry and settings")]
     fields = {field.name for field in dataclasses.fields(Grid)}
-    problems: list[Problem] = [
+    problems: list[DocumentProblem] = [
         ((str(key),), unknown_name("setting", key, sorted(fields)))
         for key in document
         if key not in fields
@@ -246,11 +246,11 @@ def grid_problems(document: Any) -> list[Problem]:
 
 def _axis_problems(
     document: Mapping[str, Any], field: str, kind: str, methods: Mapping[str, Method[Any]]
-) -> list[Problem]:
+) -> list[DocumentProblem]:
     names = document.get(field)
     if not isinstance(names, list) or not names:
         return [((field,), f"expected a list of at least one {kind}; valid: {', '.join(methods)}")]
-    problems: list[Problem] = []
+    problems: list[DocumentProblem] = []
     seen: set[str] = set()
     for index, name in enumerate(names):
         try:
@@ -264,9 +264,9 @@ def _axis_problems(
     return problems
 
 
-def missing_extras(document: Any) -> dict[Path, tuple[str, str]]:
+def missing_extras(document: Any) -> dict[DocumentPath, tuple[str, str]]:
     """Find the methods of a grid whose library is not installed: where, the name, the extra."""
-    missing: dict[Path, tuple[str, str]] = {}
+    missing: dict[DocumentPath, tuple[str, str]] = {}
     for field, (_, methods) in AXES.items():
         names = document.get(field) if isinstance(document, Mapping) else None
         for index, name in enumerate(names if isinstance(names, list) else ()):
@@ -276,7 +276,7 @@ def missing_extras(document: Any) -> dict[Path, tuple[str, str]]:
     return missing
 
 
-def _geometry_problems(document: Mapping[str, Any]) -> list[Problem]:
+def _geometry_problems(document: Mapping[str, Any]) -> list[DocumentProblem]:
     value = document.get("geometry")
     if isinstance(value, str):
         known = value in PRESETS
@@ -288,7 +288,7 @@ def _geometry_problems(document: Mapping[str, Any]) -> list[Problem]:
     if rule not in RULES:
         return [(("geometry",), unknown_name("rule", rule, RULES))]
     fields = {field.name: field for field in dataclasses.fields(RULES[rule])}
-    problems: list[Problem] = []
+    problems: list[DocumentProblem] = []
     for key, given in value.items():
         if key != "rule" and key not in fields:
             problems.append((("geometry", key), unknown_name("parameter", key, fields)))
@@ -325,8 +325,8 @@ def _geometry(value: str | Mapping[str, Any]) -> Geometry:
     return RULES[value["rule"]](**parameters)
 
 
-def _setting_problems(document: Mapping[str, Any]) -> list[Problem]:
-    problems: list[Problem] = []
+def _setting_problems(document: Mapping[str, Any]) -> list[DocumentProblem]:
+    problems: list[DocumentProblem] = []
     name = document.get("name", "grid")
     if not isinstance(name, str) or not name:
         problems.append((("name",), f"expected a text, found {name!r}"))
@@ -344,9 +344,9 @@ def _setting_problems(document: Mapping[str, Any]) -> list[Problem]:
     return problems
 
 
-def _contradictions(document: Mapping[str, Any]) -> list[Problem]:
+def _contradictions(document: Mapping[str, Any]) -> list[DocumentProblem]:
     """Check settings against each other, as far as each is valid by itself."""
-    problems: list[Problem] = []
+    problems: list[DocumentProblem] = []
     listed = {
         field: [_canonical(methods, name) for name in document.get(field) or ()]
         for field, (_, methods) in AXES.items()
@@ -377,9 +377,9 @@ def _color_problems(
     document: Mapping[str, Any],
     listed: Mapping[str, list[str | None]],
     baseline: Mapping[str, str | None],
-) -> list[Problem]:
+) -> list[DocumentProblem]:
     """Check that decoders that go with one color mode only meet no other one."""
-    problems: list[Problem] = []
+    problems: list[DocumentProblem] = []
     one_factor = document.get("combine") == Combine.ONE_FACTOR.value
     for index, name in enumerate(listed.get("decoders", ())):
         only = DECODERS[name].color if name else None

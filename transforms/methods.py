@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from transforms.builds import is_importable, library_build
+from sysnoise.transforms.libraries import is_importable, library_build
 
 AXES = ("decoder", "resize", "color")
 """The noise axes, in the order in which they stand in a variant's id."""
@@ -25,7 +25,7 @@ class Method(Generic[Function]):
 
     Attributes:
         name: the public name, without slash, dot or double underscore, for use in ids and paths.
-        library: the library that does the work, a key of :data:`transforms.builds.BUILDS`.
+        library: the library that does the work, a key of ``BUILDS``.
         function: the pure function.
         options: what the library is told, in its own words; part of the identity.
         aliases: other names accepted for the same method.

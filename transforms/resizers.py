@@ -16,10 +16,10 @@ import numpy as np
 from av.video.reformatter import Interpolation
 from PIL import Image
 
-from transforms.arrays import Pixels
-from transforms.dali import DaliFilter, resize_dali
-from transforms.ffmpeg import resize_ffmpeg
-from transforms.methods import Method, get_method, registry
+from sysnoise.transforms.codecs.dali import DaliFilter, resize_dali
+from sysnoise.transforms.codecs.ffmpeg import resize_ffmpeg
+from sysnoise.transforms.methods import Method, get_method, registry
+from sysnoise.transforms.pixels import Pixels
 
 Size = tuple[int, int]
 """Width and height in pixels, in this order, as Pillow and OpenCV take it."""
@@ -36,7 +36,7 @@ class ResizeError(Exception):
 
 
 @dataclass(frozen=True)
-class Job:
+class ResizeTask:
     """An array to be resized by several methods, which share what each would have to prepare.
 
     Attributes:
@@ -75,10 +75,10 @@ class Job:
         return first, self.image.crop((0, first, width, last))
 
 
-Resize = Callable[[Job], Pixels]
+Resize = Callable[[ResizeTask], Pixels]
 
 
-def resize_pillow(job: Job, *, resample: Image.Resampling) -> Pixels:
+def resize_pillow(job: ResizeTask, *, resample: Image.Resampling) -> Pixels:
     """Pillow's ``Image.resize`` without ``reducing_gap``, which would resize in two steps.
 
     The smooth filters work in two passes, first along the rows, then along the columns, with 8 bits
@@ -99,12 +99,12 @@ def resize_pillow(job: Job, *, resample: Image.Resampling) -> Pixels:
     return np.asarray(resized.crop((0, upper, right - left, lower)))
 
 
-def resize_opencv(job: Job, *, interpolation: int) -> Pixels:
+def resize_opencv(job: ResizeTask, *, interpolation: int) -> Pixels:
     """OpenCV's ``resize`` to a given size, so that the factors are the ratios of the sizes."""
     return _boxed(job, np.asarray(cv2.resize(job.pixels, job.size, interpolation=interpolation)))
 
 
-def resize_none(job: Job) -> Pixels:
+def resize_none(job: ResizeTask) -> Pixels:
     """Return the pixels as they are, for the ``native`` geometry.
 
     Raises:
@@ -116,12 +116,12 @@ def resize_none(job: Job) -> Pixels:
     return _boxed(job, job.pixels)
 
 
-def _whole(job: Job, *, function: Callable[[Pixels, Size], Pixels]) -> Pixels:
+def _whole(job: ResizeTask, *, function: Callable[[Pixels, Size], Pixels]) -> Pixels:
     """Resize with a function that knows no box."""
     return _boxed(job, function(job.pixels, job.size))
 
 
-def _boxed(job: Job, resized: Pixels) -> Pixels:
+def _boxed(job: ResizeTask, resized: Pixels) -> Pixels:
     left, upper, right, lower = job.box
     return np.ascontiguousarray(resized[upper:lower, left:right])
 
@@ -209,7 +209,7 @@ def resize_each(names: Iterable[str], pixels: Pixels, size: Size, box: Box) -> I
         UnknownNameError: no such resize.
         ResizeError: the library does not take these sizes.
     """
-    job = Job(pixels, size, box)
+    job = ResizeTask(pixels, size, box)
     for name in names:
         method: Method[Resize] = get_method(RESIZES, "resize", name)
         try:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from transforms.geometry import Placement
+from sysnoise.transforms.geometry import Placement
 
 Annotation = Mapping[str, Any]
 """One object of the ``annotations`` list of a COCO instances file."""

@@ -7,7 +7,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from transforms.grid import Grid
+    from sysnoise.transforms.grid import Grid
 
 
 def grid_names() -> list[str]:
@@ -23,13 +23,13 @@ def load_grid(name_or_file: str) -> Grid:
         name_or_file: one of :func:`grid_names`, or a path that ends in ``.yaml`` or ``.yml``.
 
     Raises:
-        transforms.grid.GridError: no such grid or file, or a bad one; all its problems are listed.
+        GridError: no such grid or file, or a bad one; all its problems are listed.
     """
     import fsspec
 
-    from transforms.errors import GridError
-    from transforms.grid_file import parse_grid
-    from transforms.methods import unknown_name
+    from sysnoise.manifests.grids.grid_file import parse_grid
+    from sysnoise.transforms.errors import GridError
+    from sysnoise.transforms.methods import unknown_name
 
     if name_or_file in grid_names():
         file = importlib.resources.files(__name__) / f"{name_or_file}.yaml"

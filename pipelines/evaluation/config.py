@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar, cast
 
-from pipelines.errors import InputError, UsageError
-from pipelines.storage import read_text
-from transforms.detection import (
+from sysnoise.manifests.yaml_file import YamlError, read_yaml
+from sysnoise.pipelines.errors import InputError, UsageError
+from sysnoise.pipelines.storage.reading import read_text
+from sysnoise.transforms.methods import unknown_name
+from sysnoise.transforms.model.boxes import (
     BoxesHead,
     BoxFormat,
     BoxUnits,
@@ -22,9 +24,8 @@ from transforms.detection import (
     YoloHead,
     YoloOutput,
 )
-from transforms.methods import unknown_name
-from transforms.model_input import ChannelOrder, InputFit, InputSpec, InputType, Layout
-from transforms.yaml_file import Path, Problem, YamlError, read_yaml
+from sysnoise.transforms.model.input import ChannelOrder, InputFit, InputSpec, InputType, Layout
+from sysnoise.transforms.problems import DocumentPath, DocumentProblem
 
 Value = TypeVar("Value")
 Choice = TypeVar("Choice", bound=Enum)
@@ -150,7 +151,11 @@ class _Section:
     """
 
     def __init__(
-        self, value: Any, path: Path, problems: list[Problem], expected: str = _MAPPING
+        self,
+        value: Any,
+        path: DocumentPath,
+        problems: list[DocumentProblem],
+        expected: str = _MAPPING,
     ) -> None:
         self._path = path
         self._problems = problems
@@ -196,7 +201,7 @@ class _Section:
             for index, entry in enumerate(self.take(name, _entries) or ())
         ]
 
-    def report(self, path: Path, problem: str) -> None:
+    def report(self, path: DocumentPath, problem: str) -> None:
         """Collect a problem of the section or of something in it."""
         self._problems.append(((*self._path, *path), problem))
 

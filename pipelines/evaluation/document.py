@@ -8,11 +8,13 @@ from typing import Any
 
 import yaml
 
-from manifests.changes import field_changes
-from manifests.layout import LOCK
-from pipelines.commit import remove_folder, write_file
-from pipelines.errors import OutputError, listed
-from pipelines.storage import Root, list_files, read_if_there
+from sysnoise.manifests.changes import field_changes
+from sysnoise.manifests.layout import LOCK
+from sysnoise.pipelines.errors import OutputError, lines_of
+from sysnoise.pipelines.storage.commit import remove_folder, write_file
+from sysnoise.pipelines.storage.listing import list_files
+from sysnoise.pipelines.storage.reading import read_if_there
+from sysnoise.pipelines.storage.root import Root
 
 DOCUMENT = "evaluation.yaml"
 VERSION = 1
@@ -50,7 +52,7 @@ def open_document(output: Root, wanted: Mapping[str, Any]) -> Document:
     if changes and _has_predictions(output):
         raise OutputError(
             f"{output.url!r} holds the predictions of another evaluation; give other "
-            f"--predictions, or remove it. What differs:\n{listed(changes)}"
+            f"--predictions, or remove it. What differs:\n{lines_of(changes)}"
         )
     if changes:  # That evaluation predicted nothing.
         return _begin(output, wanted)

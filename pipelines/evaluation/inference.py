@@ -11,19 +11,19 @@ import onnxruntime
 from apache_beam.ml.inference.base import PredictionResult
 from apache_beam.ml.inference.onnx_inference import OnnxModelHandlerNumpy
 
-from manifests.errors import SetError
-from pipelines.errors import InputError, OutputError, ShardError, named
-from pipelines.evaluation.pixels import Row, accepted_rows, opened_set, read_pixels
-from pipelines.evaluation.predictions import ModelError, Rows, predicted_rows, write_part
-from pipelines.evaluation.records import ImageKey, Job, Pass
-from pipelines.evaluation.runtime import load_model, runtime_identity
-from pipelines.local_run import current_run
-from pipelines.shard_job import Failure, FailureKind
-from pipelines.storage import open_output
-from transforms.arrays import Pixels
-from transforms.errors import GridError
-from transforms.geometry import Placement
-from transforms.model_input import InputSpec, fit_image, input_tensor
+from sysnoise.manifests.errors import SetError
+from sysnoise.pipelines.beam.local_run import current_run
+from sysnoise.pipelines.errors import InputError, OutputError, ShardError, quoted
+from sysnoise.pipelines.evaluation.pixels import Row, accepted_rows, opened_set, read_pixels
+from sysnoise.pipelines.evaluation.predictions import ModelError, Rows, predicted_rows, write_part
+from sysnoise.pipelines.evaluation.records import ImageKey, InferenceJob, Pass
+from sysnoise.pipelines.evaluation.runtime import load_model, runtime_identity
+from sysnoise.pipelines.storage.root import open_output
+from sysnoise.pipelines.workers.job import Failure, FailureKind
+from sysnoise.transforms.errors import GridError
+from sysnoise.transforms.geometry import Placement
+from sysnoise.transforms.model.input import InputSpec, fit_image, input_tensor
+from sysnoise.transforms.pixels import Pixels
 
 Batch = list[tuple[ImageKey, Pixels]]
 
@@ -35,7 +35,7 @@ class ReadImages(beam.DoFn):
     bits of a prediction may depend, is the same in every run.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: InferenceJob) -> None:
         """Take what a worker must know."""
         self._job = job
 
@@ -53,7 +53,7 @@ class ReadImages(beam.DoFn):
             _fail(passes[0].shard, FailureKind.INTERNAL, traceback.format_exc(), error)
 
 
-def _batches(job: Job, passes: Sequence[Pass]) -> Iterator[Batch]:
+def _batches(job: InferenceJob, passes: Sequence[Pass]) -> Iterator[Batch]:
     found = opened_set(job.set_url)
     shard = passes[0].shard
     by_variant = {each.variant: each for each in passes}
@@ -73,7 +73,7 @@ def _batches(job: Job, passes: Sequence[Pass]) -> Iterator[Batch]:
     if any(left.values()):
         lacking = [variant for variant, count in left.items() if count]
         raise SetError(
-            f"{job.set_url!r} holds other samples in {named(lacking)} than its table says; see "
+            f"{job.set_url!r} holds other samples in {quoted(lacking)} than its table says; see "
             "'sysnoise verify'"
         )
 
@@ -89,7 +89,7 @@ def _fitted(variant: str, row: Row, pixels: Pixels, spec: InputSpec) -> tuple[Pi
 class SingleThreadedModel(OnnxModelHandlerNumpy):
     """Beam's handler of ONNX models, with one thread a worker and the file as the set has it."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: InferenceJob) -> None:
         """Take what a worker must know."""
         super().__init__(job.model)
         self._job = job
@@ -139,7 +139,7 @@ def _check_images(name: str, shape: tuple[int, ...], images: int) -> None:
 class WritePredictions(beam.DoFn):
     """Writes the predictions of a pass when its last image is there: (key, outputs) -> path."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: InferenceJob) -> None:
         """Take what a worker must know."""
         self._job = job
         self._rows: dict[Pass, list[Rows]] = {}

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import onnx
 from onnx import ModelProto, ValueInfoProto, shape_inference
 
-from pipelines.errors import UsageError, named
-from pipelines.evaluation.config import Background, Classifier, ModelConfig
-from pipelines.readers.labels import CLASS_COUNT
-from transforms.detection import BoxesHead, Detector, YoloHead
-from transforms.methods import unknown_name
-from transforms.model_input import InputSpec
-from transforms.yaml_file import Path, Problem, dotted_path
+from sysnoise.pipelines.errors import UsageError, quoted
+from sysnoise.pipelines.evaluation.config import Background, Classifier, ModelConfig
+from sysnoise.pipelines.readers.labels import CLASS_COUNT
+from sysnoise.transforms.methods import unknown_name
+from sysnoise.transforms.model.boxes import BoxesHead, Detector, YoloHead
+from sysnoise.transforms.model.input import InputSpec
+from sysnoise.transforms.problems import DocumentPath, DocumentProblem, dotted_path
 
 Shape = tuple[int | str, ...]
 """Sizes of dimensions; a text stands for one that is open, or not known before the model runs."""
@@ -112,7 +112,7 @@ def _tensor(value: ValueInfoProto) -> TensorInfo:
     return TensorInfo(value.name, kind, tuple(sizes))
 
 
-def _input_problems(spec: InputSpec, inputs: Sequence[TensorInfo]) -> Iterator[Problem]:
+def _input_problems(spec: InputSpec, inputs: Sequence[TensorInfo]) -> Iterator[DocumentProblem]:
     by_name = {each.name: each for each in inputs}
     found = by_name.get(spec.name)
     if found is None:
@@ -122,7 +122,7 @@ def _input_problems(spec: InputSpec, inputs: Sequence[TensorInfo]) -> Iterator[P
         found = inputs[0]
     others = [name for name in by_name if name != found.name]
     if others:
-        yield ("input",), f"the model also needs {named(others)}, which nothing feeds"
+        yield ("input",), f"the model also needs {quoted(others)}, which nothing feeds"
     if found.type != spec.type.value:
         yield ("input", "dtype"), f"{spec.type.value}, but the model takes {found.type}"
     if found.shape is None:
@@ -144,8 +144,8 @@ def _input_problems(spec: InputSpec, inputs: Sequence[TensorInfo]) -> Iterator[P
 
 def _classifier_problems(
     classifier: Classifier, outputs: Mapping[str, TensorInfo], labels: Collection[int]
-) -> Iterator[Problem]:
-    path: Path = ("output",)
+) -> Iterator[DocumentProblem]:
+    path: DocumentPath = ("output",)
     found = outputs.get(classifier.output)
     if found is None:
         yield path, unknown_name("output", classifier.output, outputs)
@@ -175,9 +175,9 @@ def _detector_problems(
     spec: InputSpec,
     outputs: Mapping[str, TensorInfo],
     labels: Collection[int],
-) -> Iterator[Problem]:
+) -> Iterator[DocumentProblem]:
     if labels and set(labels).isdisjoint(detector.categories):
-        some = named([str(each) for each in sorted(labels)])
+        some = quoted([str(each) for each in sorted(labels)])
         yield ("categories",), f"none of them is in the set, which has {some}"
     elif labels and 0 in detector.categories and 0 not in labels:
         yield (
@@ -194,9 +194,9 @@ def _detector_problems(
 
 def _yolo_problems(
     head: YoloHead, categories: int, spec: InputSpec, outputs: Mapping[str, TensorInfo]
-) -> Iterator[Problem]:
+) -> Iterator[DocumentProblem]:
     for index, output in enumerate(head.outputs):
-        path: Path = ("head", "outputs", index)
+        path: DocumentPath = ("head", "outputs", index)
         found = outputs.get(output.name)
         if found is None:
             yield (*path, "name"), unknown_name("output", output.name, outputs)
@@ -208,7 +208,9 @@ def _yolo_problems(
         yield from wrong or _grid_problems(path, found.shape, spec)
 
 
-def _grid_problems(path: Path, shape: Shape | None, spec: InputSpec) -> Iterator[Problem]:
+def _grid_problems(
+    path: DocumentPath, shape: Shape | None, spec: InputSpec
+) -> Iterator[DocumentProblem]:
     """Check that cells are squares of whole pixels."""
     rows, columns = shape[2:] if shape else ("?", "?")
     if not isinstance(rows, int) or not isinstance(columns, int):
@@ -220,7 +222,7 @@ def _grid_problems(path: Path, shape: Shape | None, spec: InputSpec) -> Iterator
 
 def _boxes_problems(
     head: BoxesHead, categories: int, outputs: Mapping[str, TensorInfo]
-) -> Iterator[Problem]:
+) -> Iterator[DocumentProblem]:
     per_box: Shape = ("N", "boxes")
     scores = (*per_box, categories) if head.labels is None else per_box
     fields: list[tuple[str, str, Shape, Sequence[str]]] = [
@@ -246,8 +248,8 @@ def _boxes_problems(
 
 
 def _output_problems(
-    path: Path, found: TensorInfo, expected: Shape, why: str, types: Sequence[str] = _FLOATS
-) -> Iterator[Problem]:
+    path: DocumentPath, found: TensorInfo, expected: Shape, why: str, types: Sequence[str] = _FLOATS
+) -> Iterator[DocumentProblem]:
     """Compare an output with what the config makes of it; ``why`` goes before the shape."""
     if found.type not in types:
         yield path, f"expected elements of {' or '.join(types)}, but the model gives {found.type}"

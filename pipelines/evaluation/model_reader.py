@@ -9,10 +9,11 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
-from manifests.layout import leaves_set
-from pipelines.errors import InputError
-from pipelines.evaluation.runtime import open_session
-from pipelines.storage import Root, connect, read_file, read_range
+from sysnoise.manifests.layout import leaves_set
+from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.evaluation.runtime import open_session
+from sysnoise.pipelines.storage.reading import read_file, read_range
+from sysnoise.pipelines.storage.root import Root, connect
 
 LIMIT = 2**31
 """Bytes of a protobuf message: https://protobuf.dev/programming-guides/proto-limits."""

@@ -11,13 +11,14 @@ from typing import Any
 import onnx
 from numpy.typing import NDArray
 
-from pipelines.commit import write_file
-from pipelines.errors import InputError
-from pipelines.evaluation.document import Document, write_document
-from pipelines.evaluation.runtime import open_session
-from pipelines.storage import Root, read_if_there
-from transforms.errors import ModelNoiseError
-from transforms.model.noises import apply_noises, model_noise_identity
+from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.evaluation.document import Document, write_document
+from sysnoise.pipelines.evaluation.runtime import open_session
+from sysnoise.pipelines.storage.commit import write_file
+from sysnoise.pipelines.storage.reading import read_if_there
+from sysnoise.pipelines.storage.root import Root
+from sysnoise.transforms.errors import ModelNoiseError
+from sysnoise.transforms.model.noises import apply_noises, model_noise_identity
 
 MODELS = "models"
 _PLAIN = "model"
@@ -60,7 +61,7 @@ def model_file(models: Models, noises: Sequence[str]) -> ModelFile | None:
 
     Args:
         models: where it comes from.
-        noises: names of :data:`transforms.model.noises.MODEL_NOISES`; none for the plain one.
+        noises: names of ``MODEL_NOISES``; none for the plain model.
 
     Returns:
         None where the noises change nothing.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from manifests.reading import FinishedSet
-from manifests.settings import Noise, Setting
-from pipelines.evaluation.pixels import accepted_rows
-from pipelines.evaluation.predictions import part_path
-from pipelines.evaluation.records import Pass, Target
-from transforms.detection import BoxOffset
+from sysnoise.manifests.reading import FinishedSet
+from sysnoise.manifests.settings import Noise, Setting
+from sysnoise.pipelines.evaluation.pixels import accepted_rows
+from sysnoise.pipelines.evaluation.predictions import part_path
+from sysnoise.pipelines.evaluation.records import Pass, Target
+from sysnoise.transforms.model.boxes import BoxOffset
 
 Groups = Mapping[int, Mapping[str, str]]
 """By shard that holds images: the first variant, in grid order, that has a variant's pixels."""

@@ -7,17 +7,18 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from manifests.errors import SetError
-from manifests.reading import FinishedSet, open_set
-from manifests.tables import DatasetKind, SampleStatus
-from pipelines.errors import InputError
-from pipelines.make_shard import ReadSource
-from pipelines.readers.access import source_reader
-from pipelines.shard_job import prepare_libraries
-from pipelines.shards import load_plan, read_sources
-from pipelines.storage import open_root
-from transforms.arrays import Pixels, pixel_digest
-from transforms.fanout import decode_all, fan_out
+from sysnoise.manifests.errors import SetError
+from sysnoise.manifests.reading import FinishedSet, open_set
+from sysnoise.manifests.tables import DatasetKind, SampleStatus
+from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.planning.plan import load_plan, read_sources
+from sysnoise.pipelines.readers.access import source_reader
+from sysnoise.pipelines.shards.shard import ReadSource
+from sysnoise.pipelines.storage.root import open_root
+from sysnoise.pipelines.workers.job import prepare_libraries
+from sysnoise.transforms.digests import pixel_digest
+from sysnoise.transforms.fanout import decode_all, fan_out
+from sysnoise.transforms.pixels import Pixels
 
 Row = Mapping[str, Any]
 Image = tuple[str, Row, Pixels]

@@ -16,14 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from manifests.layout import shard_name
-from manifests.settings import Setting
-from pipelines.commit import new_file, remove_folder, write_file
-from pipelines.evaluation.config import Background, Classifier, ModelConfig
-from pipelines.evaluation.records import ImageKey
-from pipelines.storage import Root, list_files, read_file, read_side_by_side
-from transforms.detection import BoxOffset, Detections, Detector, detect
-from transforms.metrics import top_classes
+from sysnoise.manifests.layout import shard_name
+from sysnoise.manifests.settings import Setting
+from sysnoise.pipelines.evaluation.config import Background, Classifier, ModelConfig
+from sysnoise.pipelines.evaluation.records import ImageKey
+from sysnoise.pipelines.scoring.statistics import top_classes
+from sysnoise.pipelines.storage.commit import new_file, remove_folder, write_file
+from sysnoise.pipelines.storage.listing import list_files
+from sysnoise.pipelines.storage.reading import read_file, read_side_by_side
+from sysnoise.pipelines.storage.root import Root
+from sysnoise.transforms.model.boxes import BoxOffset, Detections, Detector, detect
 
 PARTS = "parts"
 TOP = 5

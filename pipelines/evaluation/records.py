@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.evaluation.config import ModelConfig
-from transforms.detection import BoxOffset
-from transforms.geometry import Placement
+from sysnoise.pipelines.evaluation.config import ModelConfig
+from sysnoise.transforms.geometry import Placement
+from sysnoise.transforms.model.boxes import BoxOffset
 
 
 @dataclass(frozen=True)
-class Job:
+class InferenceJob:
     """What a process must know to run a model over a set.
 
     Attributes:

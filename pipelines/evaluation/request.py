@@ -6,18 +6,18 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from manifests.reading import FinishedSet
-from manifests.settings import METHODS, noises_of
-from manifests.tables import DatasetKind, SampleStatus
-from pipelines.errors import UsageError
-from pipelines.evaluation.config import Classifier, ModelConfig
-from pipelines.readers.relocated import source_url
-from pipelines.scoring.records import Counting
-from pipelines.storage import absolute_url
-from transforms.detection import BoxOffset
-from transforms.methods import unknown_name
-from transforms.model.noises import MODEL_NOISES
-from transforms.model_input import InputFit, InputSpec
+from sysnoise.manifests.reading import FinishedSet
+from sysnoise.manifests.settings import METHODS, noises_of
+from sysnoise.manifests.tables import DatasetKind, SampleStatus
+from sysnoise.pipelines.errors import UsageError
+from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
+from sysnoise.pipelines.readers.relocated import source_url
+from sysnoise.pipelines.scoring.records import Counting
+from sysnoise.pipelines.storage.root import absolute_url
+from sysnoise.transforms.methods import unknown_name
+from sysnoise.transforms.model.boxes import BoxOffset
+from sysnoise.transforms.model.input import InputFit, InputSpec
+from sysnoise.transforms.model.noises import MODEL_NOISES
 
 ALL_NOISES = "all"
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import onnxruntime
 
-from pipelines.errors import InputError
-from pipelines.storage import Root, read_file
-from transforms.builds import cpu_features
-from transforms.errors import plain_message
+from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.storage.reading import read_file
+from sysnoise.pipelines.storage.root import Root
+from sysnoise.transforms.errors import plain_message
+from sysnoise.transforms.libraries import cpu_features
 
 PACKAGES = ("numpy", "onnx", "onnxruntime", "pillow")
 

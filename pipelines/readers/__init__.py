@@ -1,1 +1,1 @@
-"""Published layouts of datasets, read into one table of sources."""
+"""The published layouts of datasets, read into one table of source images."""

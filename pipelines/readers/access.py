@@ -9,8 +9,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipelines.errors import InputError
-from pipelines.storage import Root, open_file, open_root, read_file, read_range
+from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.storage.reading import open_file, read_file, read_range
+from sysnoise.pipelines.storage.root import Root, open_root
 
 
 def tar_members(root: Root, relative: str) -> Iterator[tuple[tarfile.TarInfo, Callable[[], bytes]]]:

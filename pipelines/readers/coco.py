@@ -6,11 +6,16 @@ import posixpath
 import tempfile
 from collections import defaultdict
 
-from manifests.tables import DatasetKind
-from pipelines.errors import InputError, listed
-from pipelines.readers.instances import annotations_column, check_annotations, read_instances
-from pipelines.readers.sources import SourceSet, source_table
-from pipelines.storage import Root, list_images, open_root
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.pipelines.errors import InputError, lines_of
+from sysnoise.pipelines.readers.instances import (
+    annotations_column,
+    check_annotations,
+    read_instances,
+)
+from sysnoise.pipelines.readers.sources import SourceSet, source_table
+from sysnoise.pipelines.storage.listing import list_images
+from sysnoise.pipelines.storage.root import Root, open_root
 
 
 def read_coco(images: str, annotations: str, split: str | None) -> SourceSet:
@@ -59,7 +64,7 @@ def _find_files(root: Root, names: list[str]) -> tuple[list[str], tuple[str, ...
     missing = [name for name, match in zip(names, matches, strict=True) if not match]
     if missing:
         raise InputError(
-            f"{len(missing)} annotated image(s) are not in {root.url!r}:\n{listed(missing)}"
+            f"{len(missing)} annotated image(s) are not in {root.url!r}:\n{lines_of(missing)}"
         )
     several = [
         f"{name}: {' and '.join(m)}" for name, m in zip(names, matches, strict=True) if m[1:]
@@ -67,7 +72,7 @@ def _find_files(root: Root, names: list[str]) -> tuple[list[str], tuple[str, ...
     if several:
         raise InputError(
             f"{len(several)} file name(s) fit more than one image in {root.url!r}; "
-            f"name the folder of the split:\n{listed(several)}"
+            f"name the folder of the split:\n{lines_of(several)}"
         )
     files = [match[0] for match in matches]
     extra = len(paths - set(files))

@@ -24,10 +24,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.tables import DatasetKind
-from pipelines.errors import InputError, listed
-from pipelines.readers.access import tar_members
-from pipelines.readers.labels import (
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.pipelines.errors import InputError, lines_of
+from sysnoise.pipelines.readers.access import tar_members
+from sysnoise.pipelines.readers.labels import (
     CLASS_COUNT,
     WNID,
     check_labels,
@@ -35,16 +35,10 @@ from pipelines.readers.labels import (
     read_kaggle_solution,
     read_label_file,
 )
-from pipelines.readers.sources import ClassInfo, SourceSet, sample_key, source_table
-from pipelines.storage import (
-    IMAGE_EXTENSIONS,
-    Root,
-    images_among,
-    is_file,
-    list_files,
-    open_file,
-    open_root,
-)
+from sysnoise.pipelines.readers.sources import ClassInfo, SourceSet, sample_key, source_table
+from sysnoise.pipelines.storage.listing import IMAGE_EXTENSIONS, images_among, list_files
+from sysnoise.pipelines.storage.reading import open_file
+from sysnoise.pipelines.storage.root import Root, is_file, open_root
 
 Classes = tuple[ClassInfo, ...]
 
@@ -104,7 +98,7 @@ def _of_split(archives: Sequence[str], split: str) -> list[str]:
     words = {name: set(re.split(r"[^a-z]+", name.lower())) for name in archives}
     mine = [name for name in archives if words[name] & wanted]
     if not mine and any(words[name] & SPLITS for name in archives):
-        raise InputError(f"no file of split {split!r} (--split) among:\n{listed(archives)}")
+        raise InputError(f"no file of split {split!r} (--split) among:\n{lines_of(archives)}")
     return mine or list(archives)
 
 
@@ -172,9 +166,9 @@ def _match_labels(root: Root, names: Sequence[str], label_file: str, classes: Cl
     missing = sorted(by_name.keys() - set(wanted))
     problems = []
     if unlabeled:
-        problems.append(f"{len(unlabeled)} image(s) without a label:\n{listed(unlabeled)}")
+        problems.append(f"{len(unlabeled)} image(s) without a label:\n{lines_of(unlabeled)}")
     if missing:
-        problems.append(f"{len(missing)} label(s) without an image:\n{listed(missing)}")
+        problems.append(f"{len(missing)} label(s) without an image:\n{lines_of(missing)}")
     if problems:
         raise InputError(f"{root.url!r} and {label_file!r} do not match; " + "\n".join(problems))
     return [by_name[name] for name in wanted]
@@ -201,7 +195,7 @@ def _read_class_folders(
     index = index or {folder: label for label, folder in enumerate(folders)}
     unknown = [folder for folder in folders if folder not in index]
     if unknown:
-        raise InputError(f"class folders that the class list does not hold:\n{listed(unknown)}")
+        raise InputError(f"class folders that the class list does not hold:\n{lines_of(unknown)}")
     classes = classes or tuple(ClassInfo(folder, None) for folder in folders)
     found = _source_set(root, names, [index[wnid] for wnid in wnids], classes, split)
     # The folders' names say the order of the labels, so that there is no doubt about it.
@@ -212,7 +206,7 @@ def _left_out(root: Root, others: Sequence[str]) -> tuple[str, ...]:
     if not others:
         return ()
     text = f"{len(others)} file(s) in {root.url!r} are not named like images and left out"
-    return (f"{text}:\n{listed(others)}",)
+    return (f"{text}:\n{lines_of(others)}",)
 
 
 def _read_webdataset(root: Root, files: Sequence[str], classes: Classes, split: str) -> SourceSet:
@@ -248,7 +242,7 @@ def _read_webdataset(root: Root, files: Sequence[str], classes: Classes, split: 
         raise InputError(
             f"{len(problems)} sample(s) lack the image or the .cls member, or have one twice; a "
             "sample's name ends at its first dot, and a tar of images alone needs --label-file:\n"
-            f"{listed(problems)}"
+            f"{lines_of(problems)}"
         )
     return _source_set(root, names, labels, classes, split, file=tars, offset=offsets, size=sizes)
 

@@ -16,11 +16,11 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from pipelines.errors import InputError, listed
-from pipelines.readers.json_stream import members
-from pipelines.readers.sources import BATCH_ROWS
-from pipelines.storage import open_text
-from transforms.targets import annotation_problems
+from sysnoise.pipelines.errors import InputError, lines_of
+from sysnoise.pipelines.readers.json_stream import members
+from sysnoise.pipelines.readers.sources import BATCH_ROWS
+from sysnoise.pipelines.storage.reading import open_text
+from sysnoise.transforms.targets import annotation_problems
 
 FIELDS: dict[str, dict[str, type]] = {
     "images": {"id": int, "file_name": str, "width": int, "height": int},
@@ -44,7 +44,7 @@ class ImageRecord:
 
 
 @dataclass(frozen=True)
-class Objects:
+class AnnotationTexts:
     """The list of annotations.
 
     Attributes:
@@ -86,7 +86,7 @@ class Instances:
     url: str
     header: Mapping[str, Any]
     images: Sequence[ImageRecord]
-    objects: Objects
+    objects: AnnotationTexts
 
 
 def read_instances(url: str, file: IO[bytes]) -> Instances:
@@ -101,7 +101,7 @@ def read_instances(url: str, file: IO[bytes]) -> Instances:
     """
     problems: list[str] = []
     parts = _read_parts(url, file, problems)
-    missing = [name for name in LISTS if not isinstance(parts.get(name), list | Objects)]
+    missing = [name for name in LISTS if not isinstance(parts.get(name), list | AnnotationTexts)]
     if missing:
         raise InputError(
             f"{url!r} is not a COCO instances file: it has no list of {', '.join(missing)}"
@@ -135,9 +135,9 @@ def _read_images(records: Iterator[Any], problems: list[str]) -> list[ImageRecor
     ]
 
 
-def _read_objects(records: Iterator[Any], file: IO[bytes], problems: list[str]) -> Objects:
+def _read_objects(records: Iterator[Any], file: IO[bytes], problems: list[str]) -> AnnotationTexts:
     file.seek(0)
-    objects = Objects(file)
+    objects = AnnotationTexts(file)
     for record in _well_formed("annotations", records, problems):
         objects.add(record)
     file.flush()
@@ -199,7 +199,7 @@ def check_annotations(found: Instances) -> list[str]:
             odd[oddity].append(str(annotation_id))
     _refuse(found.url, "is malformed", problems)
     return [
-        f"{len(ids)} annotation(s) {what}; they are kept as they are:\n{listed(ids)}"
+        f"{len(ids)} annotation(s) {what}; they are kept as they are:\n{lines_of(ids)}"
         for what, ids in odd.items()
     ]
 
@@ -225,14 +225,14 @@ def annotations_column(found: Instances, images: Sequence[ImageRecord]) -> pa.Ch
     return pa.chunked_array(chunks, pa.string())
 
 
-def _annotations_of(objects: Objects, image: ImageRecord) -> bytes:
+def _annotations_of(objects: AnnotationTexts, image: ImageRecord) -> bytes:
     numbers = objects.by_image.get(image.id, [])
     return b"[" + b",".join(map(objects.text, numbers)) + b"]"
 
 
 def _refuse(url: str, what: str, problems: Sequence[str]) -> None:
     if problems:
-        raise InputError(f"{url!r} {what}:\n{listed(problems)}")
+        raise InputError(f"{url!r} {what}:\n{lines_of(problems)}")
 
 
 def _json(value: Any) -> str:

@@ -7,9 +7,9 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from pipelines.errors import InputError, listed
-from pipelines.readers.sources import ClassInfo
-from pipelines.storage import read_text
+from sysnoise.pipelines.errors import InputError, lines_of
+from sysnoise.pipelines.readers.sources import ClassInfo
+from sysnoise.pipelines.storage.reading import read_text
 
 WNID = re.compile(r"n\d{8}")
 CLASS_COUNT = 1000
@@ -47,7 +47,7 @@ def read_label_file(url: str) -> dict[str, int]:
         elif labels.setdefault(parts[0], int(parts[1])) != int(parts[1]):
             problems.append(f"line {number}: {parts[0]!r} has another label before")
     if problems:
-        raise InputError(f"the label file {url!r} is malformed:\n{listed(problems)}")
+        raise InputError(f"the label file {url!r} is malformed:\n{lines_of(problems)}")
     if not labels:
         raise InputError(f"the label file {url!r} is empty")
     return labels
@@ -75,7 +75,7 @@ def read_kaggle_solution(url: str, classes: Sequence[ClassInfo]) -> dict[str, in
         elif labels.setdefault(row["ImageId"], index[wnid]) != index[wnid]:
             problems.append(f"line {number}: {row['ImageId']!r} has another wnid before")
     if problems:
-        raise InputError(f"the label file {url!r} is malformed:\n{listed(problems)}")
+        raise InputError(f"the label file {url!r} is malformed:\n{lines_of(problems)}")
     return labels
 
 
@@ -128,13 +128,13 @@ def check_labels(
         elif not 0 <= label < count:
             outside.append(f"{name}: {label}")
     if wrong:
-        raise InputError(f"{NOT_WNID_ORDER}:\n{listed(wrong)}")
+        raise InputError(f"{NOT_WNID_ORDER}:\n{lines_of(wrong)}")
     if devkit:
-        raise InputError(f"{len(devkit)} label(s) are 1000; {NOT_WNID_ORDER}:\n{listed(devkit)}")
+        raise InputError(f"{len(devkit)} label(s) are 1000; {NOT_WNID_ORDER}:\n{lines_of(devkit)}")
     if outside:
         raise InputError(
             f"{len(outside)} label(s) are not in 0 to {count - 1}, the range of the "
-            f"{'class list' if classes else '1,000 classes'}:\n{listed(outside)}"
+            f"{'class list' if classes else '1,000 classes'}:\n{lines_of(outside)}"
         )
     if known:
         return ()

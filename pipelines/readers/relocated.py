@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipelines.readers.imagenet import KAGGLE_CLASSES, kaggle_folder
-from pipelines.storage import exists, open_root
+from sysnoise.pipelines.readers.imagenet import KAGGLE_CLASSES, kaggle_folder
+from sysnoise.pipelines.storage.root import exists, open_root
 
 
 def source_url(images: str, split: str) -> str:

@@ -17,8 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests.tables import DatasetKind
-from pipelines.errors import InputError, listed
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.pipelines.errors import InputError, lines_of
 
 SOURCES_SCHEMA = pa.schema(
     [
@@ -111,7 +111,7 @@ def source_table(names: Sequence[str], **columns: Sequence[Any]) -> pa.Table:
     undecodable = [ascii(name) for name in names if not _is_utf8(name)]
     if undecodable:
         raise InputError(
-            f"{len(undecodable)} file name(s) are not UTF-8; rename them:\n{listed(undecodable)}"
+            f"{len(undecodable)} file name(s) are not UTF-8; rename them:\n{lines_of(undecodable)}"
         )
     arrays = {"key": [sample_key(name) for name in names], "name": names, "file": names, **columns}
     table = pa.table(
@@ -144,18 +144,19 @@ def _refuse_bad_keys(table: pa.Table) -> None:
         pairs = [f"{keys[i]}: {_place(table, i)} and {_place(table, i + 1)}" for i in same]
         raise InputError(
             f"{len(pairs)} key(s) stand for more than one image; rename the files so that their "
-            f"stems differ:\n{listed(pairs)}"
+            f"stems differ:\n{lines_of(pairs)}"
         )
     empty = pc.indices_nonzero(pc.equal(keys, "")).to_pylist()
     if empty:
         raise InputError(
-            f"{len(empty)} image(s) have no file name:\n{listed([_place(table, i) for i in empty])}"
+            f"{len(empty)} image(s) have no file name:\n"
+            f"{lines_of([_place(table, i) for i in empty])}"
         )
     long = pc.indices_nonzero(pc.greater(pc.binary_length(keys), LONGEST_KEY)).to_pylist()
     if long:
         raise InputError(
             f"{len(long)} key(s) are longer than {LONGEST_KEY} characters; shorten the file "
-            f"names:\n{listed([_place(table, i) for i in long])}"
+            f"names:\n{lines_of([_place(table, i) for i in long])}"
         )
 
 

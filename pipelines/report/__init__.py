@@ -1,1 +1,1 @@
-"""``sysnoise report``: a finished set as one page."""
+"""``sysnoise report``: a finished set as one HTML page."""

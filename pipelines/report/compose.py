@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from manifests.reading import FinishedSet, open_set
-from pipelines.commit import write_file, write_path
-from pipelines.errors import UsageError
-from pipelines.report.collect import Tables, read_tables
-from pipelines.report.evaluation import Evaluation
-from pipelines.report.flips import make_flips
-from pipelines.report.gallery import MAX_VARIANTS, chosen_variants, make_gallery
-from pipelines.report.page import Report, render_page
-from pipelines.scoring.compose import score_set
-from pipelines.scoring.records import Counting, Coverage
-from pipelines.storage import open_output
-from transforms.methods import unknown_name
+from sysnoise.manifests.reading import FinishedSet, open_set
+from sysnoise.pipelines.errors import UsageError
+from sysnoise.pipelines.report.evaluation import Evaluation
+from sysnoise.pipelines.report.flips import make_flips
+from sysnoise.pipelines.report.gallery import MAX_VARIANTS, chosen_variants, make_gallery
+from sysnoise.pipelines.report.page import Report, render_page
+from sysnoise.pipelines.scoring.compose import score_set
+from sysnoise.pipelines.scoring.records import Counting, Coverage
+from sysnoise.pipelines.scoring.tables import Tables, read_tables
+from sysnoise.pipelines.storage.commit import write_file, write_path
+from sysnoise.pipelines.storage.root import open_output
+from sysnoise.transforms.methods import unknown_name
 
 
 def make_report(
@@ -93,7 +93,7 @@ def write_plots(report: Report, folder: str) -> list[str]:
     Raises:
         OutputError: one cannot be written.
     """
-    from pipelines.report.plots import draw_plots
+    from sysnoise.pipelines.report.plots import draw_plots
 
     root = open_output(folder)
     files = draw_plots(report)

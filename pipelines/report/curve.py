@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from manifests.settings import Noise
-from pipelines.scoring.formats import delta_text
-from pipelines.scoring.table import Row, Step
+from sysnoise.manifests.settings import Noise
+from sysnoise.pipelines.scoring.formats import delta_text
+from sysnoise.pipelines.scoring.table import Row, Step
 
 WIDTH, HEIGHT = 360, 248
 """Of a chart, in its own units: pixels on a phone."""

@@ -6,11 +6,11 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from manifests.settings import Setting
-from pipelines.report.curve import chart, common_scale
-from pipelines.report.flips import FLIPS, IMAGES, Flip, Flips
-from pipelines.report.gallery import SIDE, stored_picture
-from pipelines.report.markup import (
+from sysnoise.manifests.settings import Setting
+from sysnoise.pipelines.report.curve import chart, common_scale
+from sysnoise.pipelines.report.flips import FLIPS, IMAGES, Flip, Flips
+from sysnoise.pipelines.report.gallery import SIDE, stored_picture
+from sysnoise.pipelines.report.markup import (
     TEXTS,
     Order,
     breakable,
@@ -23,8 +23,8 @@ from pipelines.report.markup import (
     table,
     text_cell,
 )
-from pipelines.scoring.compose import Table
-from pipelines.scoring.formats import (
+from sysnoise.pipelines.scoring.compose import Table
+from sysnoise.pipelines.scoring.formats import (
     MARK,
     Block,
     has_flips,
@@ -35,8 +35,8 @@ from pipelines.scoring.formats import (
     settings_block,
     steps_block,
 )
-from pipelines.scoring.records import Counting
-from pipelines.scoring.table import Row
+from sysnoise.pipelines.scoring.records import Counting
+from sysnoise.pipelines.scoring.table import Row
 
 EVERY = -1
 """The value of the choice of all models or settings."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.reading import FinishedSet
-from manifests.settings import Setting
-from pipelines.report.gallery import Pictures, central_crop, read_images
-from pipelines.scoring.records import PredictedClasses
-from transforms.arrays import Pixels
+from sysnoise.manifests.reading import FinishedSet
+from sysnoise.manifests.settings import Setting
+from sysnoise.pipelines.report.gallery import Pictures, central_crop, read_images
+from sysnoise.pipelines.scoring.records import PredictedClasses
+from sysnoise.transforms.pixels import Pixels
 
 IMAGES = 24
 """That are shown at most."""

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from manifests.errors import SetError
-from manifests.reading import FinishedSet
-from manifests.tables import SampleStatus
-from pipelines.errors import named
-from pipelines.report.collect import changed_axes
-from transforms.arrays import Pixels, pixel_digest
-from transforms.methods import AXES
+from sysnoise.manifests.errors import SetError
+from sysnoise.manifests.reading import FinishedSet
+from sysnoise.manifests.tables import SampleStatus
+from sysnoise.pipelines.errors import quoted
+from sysnoise.pipelines.report.collect import changed_axes
+from sysnoise.transforms.digests import pixel_digest
+from sysnoise.transforms.methods import AXES
+from sysnoise.transforms.pixels import Pixels
 
 SIDE = 96
 """Pixels: the largest width and height of a crop."""
@@ -188,5 +189,5 @@ def read_images(
     lacking = sorted(wanted - images.keys())
     raise SetError(
         f"reading {found.shard_file(variant, shard).path!r} of {found.url!r}: it lacks "
-        f"{named(lacking)}, which the table of samples has; 'sysnoise verify' finds the damage"
+        f"{quoted(lacking)}, which the table of samples has; 'sysnoise verify' finds the damage"
     )

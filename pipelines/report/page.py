@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from manifests.publication import set_title
-from manifests.reading import FinishedSet
-from pipelines.report.collect import Tables, changed_axes
-from pipelines.report.evaluation import Evaluation, evaluation_sections
-from pipelines.report.gallery import SIDE, Gallery, stored_picture
-from pipelines.report.markup import (
+from sysnoise.manifests.publication import set_title
+from sysnoise.manifests.reading import FinishedSet
+from sysnoise.pipelines.report.collect import changed_axes
+from sysnoise.pipelines.report.evaluation import Evaluation, evaluation_sections
+from sysnoise.pipelines.report.gallery import SIDE, Gallery, stored_picture
+from sysnoise.pipelines.report.markup import (
     Order,
     breakable,
     cell,
@@ -27,14 +27,15 @@ from pipelines.report.markup import (
     table,
     text_cell,
 )
-from pipelines.report.statistics import (
+from sysnoise.pipelines.report.noise_statistics import (
     HEADINGS,
     STATISTICS,
     statistic,
     statistic_text,
     variant_levels,
 )
-from transforms.methods import AXES
+from sysnoise.pipelines.scoring.tables import Tables
+from sysnoise.transforms.methods import AXES
 
 CHANNELS = ("red", "green", "blue")
 FACTORS = (1, 4, 8, 16, 32)
@@ -97,7 +98,7 @@ def render_page(report: Report) -> str:
 
 
 def _asset(name: str) -> str:
-    return (importlib.resources.files("pipelines.report") / name).read_text("utf-8")
+    return (importlib.resources.files("sysnoise.pipelines.report") / name).read_text("utf-8")
 
 
 def _facts(found: FinishedSet) -> str:

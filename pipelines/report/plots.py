@@ -8,9 +8,14 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipelines.report.gallery import Gallery, spread
-from pipelines.report.page import FACTOR, Report
-from pipelines.report.statistics import HEADINGS, STATISTICS, statistic_text, variant_levels
+from sysnoise.pipelines.report.gallery import Gallery, spread
+from sysnoise.pipelines.report.noise_statistics import (
+    HEADINGS,
+    STATISTICS,
+    statistic_text,
+    variant_levels,
+)
+from sysnoise.pipelines.report.page import FACTOR, Report
 
 _ROW = 0.28
 """Inches a variant."""

@@ -1,1 +1,1 @@
-"""Scoring predictions of any origin: the paper's tables from what a model said of each setting."""
+"""``sysnoise score``: the paper's tables from the predictions of any model."""

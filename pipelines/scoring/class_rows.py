@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.errors import InputError
-from pipelines.storage import Root, open_file, open_text
-from transforms.errors import plain_message
-from transforms.metrics import top_classes
+from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.scoring.statistics import top_classes
+from sysnoise.pipelines.storage.reading import open_file, open_text
+from sysnoise.pipelines.storage.root import Root
+from sysnoise.transforms.errors import plain_message
 
 EXTENSIONS = (".parquet", ".jsonl")
 KINDS = ("class", "top5", "logits")

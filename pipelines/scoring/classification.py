@@ -8,14 +8,20 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.reading import FinishedSet
-from manifests.settings import Setting
-from manifests.tables import SampleStatus
-from pipelines.errors import InputError, named
-from pipelines.scoring.class_rows import EXTENSIONS, ClassRows, read_class_rows
-from pipelines.scoring.files import Parse, prediction_files, refuse, setting_parser
-from pipelines.scoring.records import Coverage, Figures, Intervals, PredictedClasses, Scored
-from transforms.metrics import RESAMPLES, mcnemar_p, resampled_means
+from sysnoise.manifests.reading import FinishedSet
+from sysnoise.manifests.settings import Setting
+from sysnoise.manifests.tables import SampleStatus
+from sysnoise.pipelines.errors import InputError, quoted
+from sysnoise.pipelines.scoring.class_rows import EXTENSIONS, ClassRows, read_class_rows
+from sysnoise.pipelines.scoring.files import Parse, prediction_files, refuse, setting_parser
+from sysnoise.pipelines.scoring.records import (
+    Coverage,
+    Figures,
+    Intervals,
+    PredictedClasses,
+    Scored,
+)
+from sysnoise.pipelines.scoring.statistics import RESAMPLES, mcnemar_p, resampled_means
 
 METRICS = ("top-1", "top-5")
 _UNKNOWN = -1
@@ -70,7 +76,7 @@ def read_labels(found: FinishedSet) -> Labels:
     if without or not labels:
         raise InputError(
             f"{found.url!r} cannot be scored against: it holds "
-            f"{'images without label: ' + named(without) if without else 'no image'}"
+            f"{'images without label: ' + quoted(without) if without else 'no image'}"
         )
     places = {key: place for place, key in enumerate(labels)}
     return Labels(places, np.array(list(labels.values()), np.int64), np.array(shards, np.int32))
@@ -174,12 +180,12 @@ def _key_problems(
     for setting, each in answers.items():
         missing = [keys[place] for place in np.flatnonzero(each.classes == _UNKNOWN)]
         if each.twice:
-            yield setting.id, f"keys that come twice ({len(each.twice)}): {named(each.twice)}"
+            yield setting.id, f"keys that come twice ({len(each.twice)}): {quoted(each.twice)}"
         if coverage is Coverage.WHOLE and each.foreign:
-            text = f"keys that are not in the set ({len(each.foreign)}): {named(each.foreign)}"
+            text = f"keys that are not in the set ({len(each.foreign)}): {quoted(each.foreign)}"
             yield setting.id, text
         if coverage is Coverage.WHOLE and missing:
-            text = f"missing keys ({len(missing)}): {named(missing)}; --partial does without"
+            text = f"missing keys ({len(missing)}): {quoted(missing)}; --partial does without"
             yield setting.id, text
 
 

@@ -8,17 +8,17 @@ import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from manifests.reading import FinishedSet, open_set
-from manifests.settings import IMAGE_NOISES, Noise, Setting, noises_of
-from manifests.tables import DatasetKind
-from pipelines.errors import UsageError
-from pipelines.report.collect import read_tables
-from pipelines.scoring.classification import METRICS as CLASS_METRICS
-from pipelines.scoring.classification import read_labels, score_classes
-from pipelines.scoring.records import Counting, Coverage, Intervals, Scored
-from pipelines.scoring.table import Row, build_row
-from transforms.methods import install_line
-from transforms.metrics import sample_deviation
+from sysnoise.manifests.reading import FinishedSet, open_set
+from sysnoise.manifests.settings import IMAGE_NOISES, Noise, Setting, noises_of
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.pipelines.errors import UsageError
+from sysnoise.pipelines.scoring.classification import METRICS as CLASS_METRICS
+from sysnoise.pipelines.scoring.classification import read_labels, score_classes
+from sysnoise.pipelines.scoring.records import Counting, Coverage, Intervals, Scored
+from sysnoise.pipelines.scoring.statistics import sample_deviation
+from sysnoise.pipelines.scoring.table import Row, build_row
+from sysnoise.pipelines.scoring.tables import read_tables
+from sysnoise.transforms.methods import install_line
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def _classification(found: FinishedSet) -> Task:
 def _detection(found: FinishedSet) -> Task:
     if importlib.util.find_spec("faster_coco_eval") is None:
         raise UsageError(f"COCO's metrics need faster-coco-eval: {install_line('evaluate')}")
-    from pipelines.scoring.detection import METRICS, read_ground_truth, score_boxes
+    from sysnoise.pipelines.scoring.detection import METRICS, read_ground_truth, score_boxes
 
     return METRICS, functools.partial(score_boxes, found, read_ground_truth(found))
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from manifests.reading import FinishedSet
-from manifests.settings import Setting
-from manifests.tables import SampleStatus, placement_of
-from pipelines.errors import InputError, named
-from pipelines.scoring.files import grouped, refuse, setting_parser
-from pipelines.scoring.matching import Objects, category_matches
-from pipelines.scoring.records import Coverage, Figures, Intervals, Scored
-from pipelines.scoring.result_files import Detections, read_results
-from transforms.average_precision import mean_average_precision
-from transforms.geometry import Placement
-from transforms.metrics import RESAMPLES, Replicates, resamples
-from transforms.targets import unmap_boxes
+from sysnoise.manifests.reading import FinishedSet
+from sysnoise.manifests.settings import Setting
+from sysnoise.manifests.tables import SampleStatus, placement_of
+from sysnoise.pipelines.errors import InputError, quoted
+from sysnoise.pipelines.scoring.average_precision import mean_average_precision
+from sysnoise.pipelines.scoring.files import grouped, refuse, setting_parser
+from sysnoise.pipelines.scoring.matching import SortedObjects, category_matches
+from sysnoise.pipelines.scoring.records import Coverage, Figures, Intervals, Scored
+from sysnoise.pipelines.scoring.result_files import ResultDetections, read_results
+from sysnoise.pipelines.scoring.statistics import RESAMPLES, Replicates, resamples
+from sysnoise.transforms.geometry import Placement
+from sysnoise.transforms.targets import unmap_boxes
 
 METRICS = ("mAP", "AP50", "AP75", "AP-small", "AP-medium", "AP-large")
 _THEIR_NAMES = ("AP_all", "AP_50", "AP_75", "AP_small", "AP_medium", "AP_large")
@@ -141,10 +141,10 @@ def score_boxes(
 
 def _gathered(
     found: FinishedSet, truth: GroundTruth, url: str, coverage: Coverage
-) -> dict[Setting, Detections]:
+) -> dict[Setting, ResultDetections]:
     parse = setting_parser(found)
     baseline = Setting(found.baseline)
-    detections: dict[Setting, Detections] = {}
+    detections: dict[Setting, ResultDetections] = {}
     problems: list[tuple[str, str]] = []
     for text, each in read_results(url):
         try:
@@ -166,7 +166,7 @@ def _gathered(
 
 
 def _empty(
-    truth: GroundTruth, detections: Mapping[Setting, Detections]
+    truth: GroundTruth, detections: Mapping[Setting, ResultDetections]
 ) -> Iterator[tuple[str, str]]:
     """Tell of images without detections, which may be missing."""
     for setting, each in detections.items():
@@ -176,7 +176,7 @@ def _empty(
 
 
 def _foreign_categories(
-    truth: GroundTruth, detections: Mapping[Setting, Detections]
+    truth: GroundTruth, detections: Mapping[Setting, ResultDetections]
 ) -> Iterator[str]:
     """Tell of detections of other categories than the set's."""
     categories = [each["id"] for each in truth.document["categories"]]
@@ -193,10 +193,10 @@ def _foreign_categories(
 
 
 def _ids(ids: Sequence[int]) -> str:
-    return named([str(each) for each in ids])
+    return quoted([str(each) for each in ids])
 
 
-def _figures(truth: GroundTruth, detections: Detections, intervals: Intervals) -> Figures:
+def _figures(truth: GroundTruth, detections: ResultDetections, intervals: Intervals) -> Figures:
     ids = np.array(list(truth.placements))
     in_source = _in_source(truth, detections.chosen(np.isin(detections.image_ids, ids)))
     wanted = intervals is Intervals.BOOTSTRAP
@@ -204,17 +204,19 @@ def _figures(truth: GroundTruth, detections: Detections, intervals: Intervals) -
     return Figures(coco_metrics(truth.document, in_source), replicates)
 
 
-def _in_source(truth: GroundTruth, detections: Detections) -> Detections:
+def _in_source(truth: GroundTruth, detections: ResultDetections) -> ResultDetections:
     """Map boxes back into the source images, by the geometry of each."""
     boxes = detections.boxes.copy()
     order = np.argsort(detections.image_ids, kind="stable")
     ids, starts = np.unique(detections.image_ids[order], return_index=True)
     for image_id, rows in zip(ids.tolist(), np.split(order, starts)[1:], strict=True):
         boxes[rows] = unmap_boxes(boxes[rows], truth.placements[image_id])
-    return Detections(detections.image_ids, detections.category_ids, boxes, detections.scores)
+    return ResultDetections(detections.image_ids, detections.category_ids, boxes, detections.scores)
 
 
-def coco_metrics(document: Mapping[str, Any], detections: Detections) -> dict[str, float | None]:
+def coco_metrics(
+    document: Mapping[str, Any], detections: ResultDetections
+) -> dict[str, float | None]:
     """Return COCO's metrics in percent by name; None where no object is of a size.
 
     Args:
@@ -240,10 +242,10 @@ def coco_metrics(document: Mapping[str, Any], detections: Detections) -> dict[st
     return {name: None if value < 0 else 100 * value for name, value in values.items()}
 
 
-def _replicates(truth: GroundTruth, detections: Detections) -> Replicates:
+def _replicates(truth: GroundTruth, detections: ResultDetections) -> Replicates:
     """Return the mAP on every resample of the images, in percent."""
     images = list(truth.placements)
-    objects = Objects.of(truth.document, images)
+    objects = SortedObjects.of(truth.document, images)
     categories = category_matches(objects, detections)
     longest = max(len(each.scores) for each in categories)
     size = max(1, _CELLS // max(1, longest, len(images)))

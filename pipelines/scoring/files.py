@@ -6,11 +6,12 @@ import functools
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
 
-from manifests.reading import FinishedSet
-from manifests.settings import Setting, noises_of, parse_setting
-from manifests.tables import DatasetKind
-from pipelines.errors import InputError, listed, named
-from pipelines.storage import Root, is_file, is_http, list_files, open_root
+from sysnoise.manifests.reading import FinishedSet
+from sysnoise.manifests.settings import Setting, noises_of, parse_setting
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.pipelines.errors import InputError, lines_of, quoted
+from sysnoise.pipelines.storage.listing import list_files
+from sysnoise.pipelines.storage.root import Root, is_file, is_http, open_root
 
 Parse = Callable[[str], Setting]
 
@@ -70,7 +71,7 @@ def refuse(url: str, problems: Iterable[tuple[str, str]]) -> None:
     """
     lines = grouped(problems)
     if lines:
-        raise InputError(f"the predictions {url!r} cannot be scored:\n{listed(lines)}")
+        raise InputError(f"the predictions {url!r} cannot be scored:\n{lines_of(lines)}")
 
 
 def grouped(remarks: Iterable[tuple[str, str]]) -> list[str]:
@@ -82,4 +83,4 @@ def grouped(remarks: Iterable[tuple[str, str]]) -> list[str]:
     by_remark: dict[str, list[str]] = {}
     for setting, remark in remarks:
         by_remark.setdefault(remark, []).append(setting)
-    return [f"{named(settings)}: {remark}" for remark, settings in by_remark.items()]
+    return [f"{quoted(settings)}: {remark}" for remark, settings in by_remark.items()]

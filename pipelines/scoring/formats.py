@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.scoring.compose import Matrix, Table
-from pipelines.scoring.table import Cell, Row, Score
-from transforms.metrics import CONFIDENCE, RESAMPLES, covers_zero
+from sysnoise.pipelines.scoring.compose import Matrix, Table
+from sysnoise.pipelines.scoring.statistics import CONFIDENCE, RESAMPLES, covers_zero
+from sysnoise.pipelines.scoring.table import Cell, Row, Score
 
 MARK = "†"
 """Beside a delta whose interval covers zero."""

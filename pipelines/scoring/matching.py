@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from pipelines.scoring.result_files import Detections
-from transforms.average_precision import MOST, THRESHOLDS, Matches, match_boxes
+from sysnoise.pipelines.scoring.average_precision import MOST, THRESHOLDS, Matches, match_boxes
+from sysnoise.pipelines.scoring.result_files import ResultDetections
 
 
 @dataclass(frozen=True)
-class Objects:
+class SortedObjects:
     """The objects of a ground truth.
 
     Attributes:
@@ -32,7 +32,7 @@ class Objects:
     categories: Sequence[int]
 
     @classmethod
-    def of(cls, document: Mapping[str, Any], images: Sequence[int]) -> Objects:
+    def of(cls, document: Mapping[str, Any], images: Sequence[int]) -> SortedObjects:
         """Sort the annotations of a COCO document.
 
         Args:
@@ -66,7 +66,7 @@ class Objects:
         return counts
 
 
-def category_matches(objects: Objects, detections: Detections) -> list[Matches]:
+def category_matches(objects: SortedObjects, detections: ResultDetections) -> list[Matches]:
     """Match detections with objects.
 
     Args:
@@ -89,7 +89,7 @@ def category_matches(objects: Objects, detections: Detections) -> list[Matches]:
 
 
 def _matches(
-    objects: Objects, category: int, places: NDArray[np.int64], detections: Detections
+    objects: SortedObjects, category: int, places: NDArray[np.int64], detections: ResultDetections
 ) -> Matches:
     order = np.lexsort((-detections.scores, places))
     places, boxes = places[order], detections.boxes[order]

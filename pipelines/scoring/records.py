@@ -9,8 +9,8 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.settings import Setting
-from transforms.metrics import Replicates
+from sysnoise.manifests.settings import Setting
+from sysnoise.pipelines.scoring.statistics import Replicates
 
 
 class Coverage(Enum):

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.errors import InputError
-from pipelines.scoring.files import file_stem, prediction_files
-from pipelines.storage import open_text
+from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.scoring.files import file_stem, prediction_files
+from sysnoise.pipelines.storage.reading import open_text
 
 EXTENSIONS = (".json",)
 
 
 @dataclass(frozen=True)
-class Detections:
+class ResultDetections:
     """What a detector found in the images of one setting.
 
     Attributes:
@@ -33,14 +33,14 @@ class Detections:
     boxes: NDArray[np.float64]
     scores: NDArray[np.float64]
 
-    def chosen(self, rows: NDArray[Any]) -> Detections:
+    def chosen(self, rows: NDArray[Any]) -> ResultDetections:
         """Return some of them."""
-        return Detections(
+        return ResultDetections(
             self.image_ids[rows], self.category_ids[rows], self.boxes[rows], self.scores[rows]
         )
 
 
-def read_results(url: str) -> Iterator[tuple[str, Detections]]:
+def read_results(url: str) -> Iterator[tuple[str, ResultDetections]]:
     """Yield the setting that a file's name says, as it is written there, and what the file holds.
 
     Args:
@@ -96,8 +96,8 @@ _CHECKS = {
 }
 
 
-def _detections(document: list[dict[str, Any]]) -> Detections:
-    return Detections(
+def _detections(document: list[dict[str, Any]]) -> ResultDetections:
+    return ResultDetections(
         np.array([entry["image_id"] for entry in document], np.int64),
         np.array([entry["category_id"] for entry in document], np.int64),
         np.array([entry["bbox"] for entry in document], np.float64).reshape(-1, 4),

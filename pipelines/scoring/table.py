@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from manifests.settings import IMAGE_NOISES, Noise, Setting
-from pipelines.errors import named
-from pipelines.scoring.records import Counting, Figures, PredictedClasses, Scored
-from transforms.metrics import Replicates, interval, sample_deviation
+from sysnoise.manifests.settings import IMAGE_NOISES, Noise, Setting
+from sysnoise.pipelines.errors import quoted
+from sysnoise.pipelines.scoring.records import Counting, Figures, PredictedClasses, Scored
+from sysnoise.pipelines.scoring.statistics import Replicates, interval, sample_deviation
 
 UNSTACKED = Noise.FP16
 """Left out of the stack, as in the paper (figure 3): a model runs in one precision."""
@@ -295,4 +295,4 @@ def _remarks(
         and (first.get(variant, variant), ()) not in seen
     ]
     if lacking:
-        yield f"no predictions of variants that differ in one noise: {named(lacking)}"
+        yield f"no predictions of variants that differ in one noise: {quoted(lacking)}"

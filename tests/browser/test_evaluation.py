@@ -14,12 +14,12 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Page
 
+from sysnoise.transforms.pixels import Pixels
 from tests.browser.conftest import report
 from tests.browser.test_report import middle
 from tests.end_to_end.commands import command
 from tests.end_to_end.reading import decode_image, manifest, read_tars, samples_table
 from tests.scoring import write_lines
-from transforms.arrays import Pixels
 
 BASELINE = "pillow/pillow-bilinear/rgb"
 FFMPEG = "ffmpeg/pillow-bilinear/rgb"

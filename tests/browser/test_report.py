@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
+from sysnoise.transforms.pixels import Pixels
 from tests.browser.conftest import report
 from tests.end_to_end.commands import command
 from tests.end_to_end.damage import edit_json, sign
 from tests.end_to_end.reading import decode_image, manifest, read_tars
-from transforms.arrays import Pixels
 
 PILLOW = "pillow/pillow-bilinear/rgb"
 VIEW = "#gallery-view[data-shown]"

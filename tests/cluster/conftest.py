@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.photographs import write_imagenet
+from sysnoise.pipelines.cli.photographs import write_imagenet
 from tests.cluster.running import SHARDS, command
 from tests.end_to_end.reading import tree
 

@@ -11,7 +11,7 @@ SHARDS = 16
 def command(source: Path | str, output: Path | str, *arguments: str) -> list[str]:
     """Return the command that makes a set of ``SHARDS`` shards, with further arguments."""
     return [
-        *(sys.executable, "-m", "pipelines.cli", "generate", "imagenet"),
+        *(sys.executable, "-m", "sysnoise.pipelines.cli.main", "generate", "imagenet"),
         f"--images={source}/images",
         f"--label-file={source}/val.txt",
         f"--output={output}",

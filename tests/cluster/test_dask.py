@@ -19,7 +19,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.errors import GO_ON
+from sysnoise.pipelines.errors import RESUME_GENERATING
 from tests.cluster.running import SHARDS, command
 from tests.end_to_end.disturbed import breaking, receipts, wait_for
 from tests.end_to_end.reading import tree
@@ -55,7 +55,8 @@ def shard_processes(*workers: psutil.Process) -> list[psutil.Process]:
     return [
         process
         for process in psutil.process_iter(["ppid", "cmdline"])
-        if process.info["ppid"] in parents and "pipelines.worker" in (process.info["cmdline"] or ())
+        if process.info["ppid"] in parents
+        and "sysnoise.pipelines.workers.worker" in (process.info["cmdline"] or ())
     ]
 
 
@@ -191,7 +192,7 @@ def test_an_engine_that_fails_is_told_and_the_rerun_goes_on(
         (failing.scheduler if victim == "scheduler" else failing.workers[0]).kill()
         code, error = ended(run)
     assert code == 1, error
-    assert re.search(f"\nsysnoise: {message}; {GO_ON}\n$", error)
+    assert re.search(f"\nsysnoise: {message}; {RESUME_GENERATING}\n$", error)
     code, error = cluster.run(source, tmp_path / "set")
     assert code == 0, error
     assert tree(tmp_path / "set") == local_tree
@@ -205,7 +206,7 @@ def test_an_interrupt_leaves_the_shards_that_were_begun_and_the_rerun_goes_on(
     run.send_signal(signal.SIGINT)
     code, error = ended(run)
     assert code == 1, error
-    assert error.endswith(f"sysnoise: interrupted; {GO_ON}\n")
+    assert error.endswith(f"sysnoise: interrupted; {RESUME_GENERATING}\n")
     code, error = cluster.run(source, tmp_path / "set")  # While the cluster still works on some.
     assert code == 0, error
     assert tree(tmp_path / "set") == local_tree
@@ -227,4 +228,6 @@ def test_a_cluster_that_is_not_there_is_told(source: Path, tmp_path: Path) -> No
     line = command(source, tmp_path / "set", RUNNER, *address)
     ended = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 1
-    assert re.search(f"\nsysnoise: {RUNNER} failed: OSError: .*; {GO_ON}\n$", ended.stderr)
+    assert re.search(
+        f"\nsysnoise: {RUNNER} failed: OSError: .*; {RESUME_GENERATING}\n$", ended.stderr
+    )

@@ -17,7 +17,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.errors import GO_ON
+from sysnoise.pipelines.errors import RESUME_GENERATING
 from tests.cluster.running import SHARDS, command
 from tests.end_to_end.disturbed import breaking, receipts, wait_for
 from tests.end_to_end.reading import tree
@@ -184,4 +184,6 @@ def test_an_engine_that_is_not_there_is_told(source: Path, tmp_path: Path) -> No
     line = command(source, tmp_path / "set", "--runner=PrismRunner", "--prism_location=/none")
     done = run(line)
     assert done.returncode == 1
-    assert re.search(f"\nsysnoise: --runner=PrismRunner failed: .*; {GO_ON}\n$", done.stderr)
+    assert re.search(
+        f"\nsysnoise: --runner=PrismRunner failed: .*; {RESUME_GENERATING}\n$", done.stderr
+    )

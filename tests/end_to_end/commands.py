@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.cli import main
+from sysnoise.pipelines.cli.main import main
 
 Options = dict[str, str | Path | None]
 

@@ -28,8 +28,8 @@ SHARDS = 6
 BREAKING = """
 import ctypes, dataclasses, hashlib, os, sys
 
-if "pipelines.worker" in sys.orig_argv:
-    from transforms.decoders import DECODERS
+if "sysnoise.pipelines.workers.worker" in sys.orig_argv:
+    from sysnoise.transforms.codecs.decoders import DECODERS
 
     method = DECODERS["ffmpeg"]
 
@@ -84,7 +84,7 @@ class Started:
         prepare: Callable[[], None] | None = None,
     ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.cli", *arguments],
+            [sys.executable, "-m", "sysnoise.pipelines.cli.main", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -130,7 +130,11 @@ class Started:
 
     def workers(self) -> list[int]:
         """The ids of its workers that run."""
-        return [pid for pid, line in self.processes().items() if "pipelines.worker" in line]
+        return [
+            pid
+            for pid, line in self.processes().items()
+            if "sysnoise.pipelines.workers.worker" in line
+        ]
 
 
 def generating(

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from transforms.arrays import Pixels
+from sysnoise.transforms.pixels import Pixels
 
 if TYPE_CHECKING:
-    from transforms.grid import Grid
+    from sysnoise.transforms.grid import Grid
 
 Members = dict[str, dict[str, bytes]]
 

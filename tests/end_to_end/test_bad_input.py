@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.photographs import jpeg_bytes
+from sysnoise.pipelines.cli.photographs import jpeg_bytes
+from sysnoise.transforms.pixels import Pixels
 from tests.end_to_end.commands import Options, generate
 from tests.end_to_end.reading import manifest, read_tars, samples_table, shards, tree
-from transforms.arrays import Pixels
 
 GRID = """
 decoders: [pillow, simplejpeg-fastdct]

@@ -22,15 +22,15 @@ import pytest
 from huggingface_hub import DatasetCard
 from PIL import Image
 
-from manifests import load_grid
-from manifests.part import part_document
-from manifests.publication import Publication
-from pipelines.card import write_card
-from pipelines.storage import open_output
+from sysnoise import load_grid
+from sysnoise.manifests.part import part_document
+from sysnoise.manifests.publication import Publication
+from sysnoise.pipelines.publication.card import write_card
+from sysnoise.pipelines.storage.root import open_output
+from sysnoise.transforms.pixels import Pixels
 from tests.end_to_end.commands import command
 from tests.end_to_end.damage import edit_json
 from tests.end_to_end.reading import manifest, samples_table, tree
-from transforms.arrays import Pixels
 
 CARD = ("README.md", "croissant.json", "grid.yaml")
 DATE = "2026-11-25"

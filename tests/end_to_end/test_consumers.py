@@ -13,11 +13,10 @@ import webdataset
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from manifests import load_grid
-from pipelines.photographs import IMAGENET_LABELS
+from sysnoise import Grid, apply, load_grid
+from sysnoise.pipelines.cli.photographs import IMAGENET_LABELS
+from sysnoise.transforms.pixels import Pixels
 from tests.end_to_end.reading import decode_image, read_tars, samples_table, shards
-from transforms import Grid, apply
-from transforms.arrays import Pixels
 
 ONE_FACTOR = load_grid("imagenet-one-factor")
 COCO_PUBLISHED = load_grid("coco-published")

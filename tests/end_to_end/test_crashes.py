@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.errors import GO_ON
+from sysnoise.pipelines.errors import RESUME_GENERATING
 from tests.end_to_end.commands import Options, generate
 from tests.end_to_end.disturbed import (
     KEYS_BY_SHARD,
@@ -25,7 +25,7 @@ from tests.end_to_end.disturbed import (
 from tests.end_to_end.reading import assert_sums_hold, read_tars, samples_table, tree
 
 VICTIM = "coffee_00010"
-INTERRUPTED = f"sysnoise: interrupted; {GO_ON}\n"
+INTERRUPTED = f"sysnoise: interrupted; {RESUME_GENERATING}\n"
 VARIANTS = ("pillow/pillow-bilinear/rgb", "ffmpeg/pillow-bilinear/rgb")
 
 
@@ -138,9 +138,8 @@ def test_an_interrupted_run_ends_with_one_line_and_goes_on(
 
 def test_a_worker_that_does_not_start_is_told(options: Options, tmp_path: Path) -> None:
     (tmp_path / "break").mkdir()
-    text = (
-        "import sys\nif 'pipelines.worker' in sys.orig_argv:\n    sys.modules['pyarrow'] = None\n"
-    )
+    worker = "sysnoise.pipelines.workers.worker"
+    text = f"import sys\nif '{worker}' in sys.orig_argv:\n    sys.modules['pyarrow'] = None\n"
     (tmp_path / "break" / "sitecustomize.py").write_text(text, "utf-8")
     path = os.pathsep.join([str(tmp_path / "break"), os.environ.get("PYTHONPATH", "")])
     # Of two workers, the last words can come out mixed.

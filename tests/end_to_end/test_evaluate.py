@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 from PIL import Image
 
+from sysnoise.transforms.codecs.decoders import DECODERS
 from tests.end_to_end.commands import Outcome, command
 from tests.end_to_end.damage import flip_bit
 from tests.end_to_end.disturbed import Started, wait_for
 from tests.end_to_end.reading import tree
 from tests.models import CLASSIFIER_CONFIG, DETECTOR_CONFIG, weights, write_models
-from transforms.decoders import DECODERS
 
 BASELINE = "pillow/pillow-bilinear/rgb"
 NEAREST = "pillow/pillow-nearest/rgb"

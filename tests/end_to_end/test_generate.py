@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from manifests import load_grid
-from manifests.schema import validate_manifest
-from pipelines.finish import finish
-from pipelines.make_shard import make_shard
-from pipelines.photographs import write_coco, write_imagenet
-from pipelines.readers.access import source_reader
-from pipelines.shards import load_plan
-from pipelines.storage import open_output
+from sysnoise import load_grid
+from sysnoise.manifests.schema import validate_manifest
+from sysnoise.pipelines.cli.photographs import write_coco, write_imagenet
+from sysnoise.pipelines.generation.finish import finish
+from sysnoise.pipelines.planning.plan import load_plan
+from sysnoise.pipelines.readers.access import source_reader
+from sysnoise.pipelines.shards.shard import make_shard
+from sysnoise.pipelines.storage.root import open_output
 from tests.conftest import Command
 from tests.end_to_end.reading import (
     assert_paired_and_digested,

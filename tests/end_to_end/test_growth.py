@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.photographs import jpeg_bytes
+from sysnoise.pipelines.cli.photographs import jpeg_bytes
+from sysnoise.transforms.pixels import Pixels
 from tests.conftest import Command
 from tests.end_to_end.reading import manifest, samples_table, tree
-from transforms.arrays import Pixels
 
 SMALL = """
 decoders: [pillow, opencv]

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from manifests import open_set
-from manifests.errors import NotHeldError
-from manifests.schema import validate_manifest
+from sysnoise import open_set
+from sysnoise.manifests.errors import NotHeldError
+from sysnoise.manifests.schema import validate_manifest
+from sysnoise.transforms.pixels import Pixels
 from tests.end_to_end.commands import Options, Outcome, command, generate
 from tests.end_to_end.damage import Rows, edit_parquet, flip_bit, reseal
 from tests.end_to_end.reading import assert_sums_hold, digest, manifest, samples_table, tree
-from transforms.arrays import Pixels
 
 PILLOW = "pillow/pillow-bilinear/rgb"
 SMALL = """

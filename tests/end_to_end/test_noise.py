@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from manifests import load_grid
-from manifests.reading import open_set
-from pipelines.photographs import jpeg_bytes, write_imagenet
+from sysnoise import load_grid
+from sysnoise.manifests.reading import open_set
+from sysnoise.pipelines.cli.photographs import jpeg_bytes, write_imagenet
+from sysnoise.transforms.pixels import Pixels
 from tests.conftest import Command
 from tests.end_to_end.reading import decode_image, manifest, read_tars, samples_table, tree
-from transforms.arrays import Pixels
 
 GRID = load_grid("imagenet-full")
 BASELINE = GRID.baseline.id

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from manifests.tables import RejectReason
-from pipelines.make_sample import Reject, make_sample
-from pipelines.readers.imagenet import read_imagenet
-from pipelines.shards import load_plan, read_sources
-from pipelines.storage import open_output
+from sysnoise.manifests.tables import RejectReason
+from sysnoise.pipelines.planning.plan import load_plan, read_sources
+from sysnoise.pipelines.readers.imagenet import read_imagenet
+from sysnoise.pipelines.shards.sample import Reject, make_sample
+from sysnoise.pipelines.storage.root import open_output
 from tests.end_to_end.reading import (
     assert_paired_and_digested,
     assert_sums_hold,

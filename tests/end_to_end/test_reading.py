@@ -20,11 +20,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from manifests import SetError, open_set
-from manifests.errors import NotHeldError
-from manifests.layout import ShardFormat
-from manifests.stored import stored_images, stored_samples
-from pipelines.photographs import IMAGENET_LABELS
+from sysnoise import SetError, open_set
+from sysnoise.manifests.errors import NotHeldError
+from sysnoise.manifests.layout import ShardFormat
+from sysnoise.manifests.stored import stored_images, stored_samples
+from sysnoise.pipelines.cli.photographs import IMAGENET_LABELS
 from tests.end_to_end.commands import command
 from tests.end_to_end.damage import (
     Members,
@@ -162,7 +162,7 @@ class Hide(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Hide())
-from manifests import open_set
+from sysnoise import open_set
 found = open_set(sys.argv[1])
 count = sum(sample.image.shape == (224, 224, 3) for sample in found.iterate(sys.argv[2]))
 pairs = sum(len(pair.images) for pair in found.paired([sys.argv[2], found.baseline]))

@@ -13,8 +13,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from pipelines.cli import main
-from pipelines.photographs import write_imagenet
+from sysnoise.pipelines.cli.main import main
+from sysnoise.pipelines.cli.photographs import write_imagenet
 from tests.conftest import Command
 from tests.end_to_end.reading import tree
 from tests.servers import Fault, Server, http_server, plain_http_server, s3_client, s3_objects

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from manifests import open_set
-from pipelines.report.collect import read_tables
+from sysnoise import open_set
+from sysnoise.pipelines.scoring.tables import read_tables
 from tests.end_to_end.commands import command
 from tests.end_to_end.reading import manifest, samples_table
 from tests.odd_files.runs import Run

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.shards import load_plan
-from pipelines.storage import open_output
+from sysnoise.pipelines.planning.plan import load_plan
+from sysnoise.pipelines.storage.root import open_output
 from tests.end_to_end.commands import Options, command, generate
 from tests.end_to_end.disturbed import (
     SHARDS,
@@ -442,7 +442,7 @@ def test_ranges_make_a_set_together(options: Options, small_set: Path, tmp_path:
 
 RUN_SHARD = """
 import sys
-from pipelines.shard_job import Job, run_shard
+from sysnoise.pipelines.workers.job import Job, run_shard
 for shard in range(6):
     print(run_shard(Job(*sys.argv[1:]), shard, lambda key: None))
 """

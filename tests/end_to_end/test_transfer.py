@@ -13,8 +13,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from manifests import open_set
-from pipelines import transfer
+from sysnoise import open_set
+from sysnoise.pipelines.publication import transfer
 from tests.end_to_end.commands import command
 from tests.end_to_end.damage import flip_bit
 from tests.end_to_end.disturbed import Started, wait_for

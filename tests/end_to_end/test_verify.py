@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipelines.cli import main
-from pipelines.photographs import write_imagenet
+from sysnoise.pipelines.cli.main import main
+from sysnoise.pipelines.cli.photographs import write_imagenet
 from tests.conftest import Command
 from tests.end_to_end.damage import (
     Members,

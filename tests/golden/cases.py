@@ -13,12 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.golden.records import Drawn
-from transforms.arrays import Pixels
-from transforms.builds import library_build
-from transforms.colors import COLORS, convert
-from transforms.decoders import DECODERS, DecodeError, decode
-from transforms.geometry import (
+from sysnoise.transforms.codecs.decoders import DECODERS, DecodeError, decode
+from sysnoise.transforms.codecs.probes import KINDS, synthetic_picture
+from sysnoise.transforms.colors import COLORS, convert
+from sysnoise.transforms.geometry import (
     RULES,
     Geometry,
     KeepRatio,
@@ -29,8 +27,10 @@ from transforms.geometry import (
     Squash,
     render,
 )
-from transforms.probes import KINDS, synthetic_picture
-from transforms.resizers import RESIZES, resize
+from sysnoise.transforms.libraries import library_build
+from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.resizers import RESIZES, resize
+from tests.golden.records import Drawn
 
 FOLDER = Path(__file__).parent / "images"
 PICTURES = {"landscape": synthetic_picture(32, 24), "portrait": synthetic_picture(19, 27)}

@@ -5,7 +5,7 @@ The file is JSON::
     {"records": {library: [{"build": facts, "digests": {method: {image: digest}}}]},
      "pixels": {digest: {"height": H, "width": W, "zlib": base64 of the deflated RGB bytes}}}
 
-Digests are those of :func:`transforms.pixel_digest`, in hexadecimal. Builds that agree share them.
+Digests are those of ``sysnoise.pixel_digest``, in hexadecimal. Builds that agree share them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from typing import TypedDict
 
 import numpy as np
 
-from transforms.arrays import Pixels, pixel_digest
-from transforms.builds import Build
-from transforms.difference import Difference, difference
+from sysnoise.transforms.difference import Difference, difference
+from sysnoise.transforms.digests import pixel_digest
+from sysnoise.transforms.libraries import Build
+from sysnoise.transforms.pixels import Pixels
 
 CPU_FACTS = frozenset({"cpu_features", "ipp"})
 """Facts of a build that come from the machine rather than from the library."""

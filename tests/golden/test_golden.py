@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 import pytest
 
+from sysnoise.transforms.codecs.probes import KINDS
+from sysnoise.transforms.geometry import RULES
 from tests.golden.cases import GEOMETRIES, Case, cases, jpeg_file
 from tests.golden.records import (
     CPU_LEVELS,
@@ -26,8 +28,6 @@ from tests.golden.records import (
     recorded,
     save,
 )
-from transforms.geometry import RULES
-from transforms.probes import KINDS
 
 FILE = Path(__file__).parent / "golden.json"
 CASES = {case.method: case for case in cases()}

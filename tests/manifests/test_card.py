@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from manifests.card import readme
-from manifests.held import HeldSet
-from manifests.publication import Publication
-from manifests.tables import FILES_SCHEMA
+from sysnoise.manifests.card import readme
+from sysnoise.manifests.held import HeldSet
+from sysnoise.manifests.publication import Publication
+from sysnoise.manifests.tables import FILES_SCHEMA
 
 NOISE = {
     "mean": None,

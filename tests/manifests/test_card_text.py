@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manifests.card_text import identical_groups
+from sysnoise.manifests.card_text import identical_groups
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from manifests.checksums import manifest_checksum, plan_fingerprint
+from sysnoise.manifests.checksums import manifest_checksum, plan_fingerprint
 
 MANIFEST: dict[str, Any] = {"version": 1, "counts": {"samples": 2, "name": "é"}}
 PLAN: dict[str, Any] = {"samples": 2, "grid": {"name": "mine", "seed": 0}}

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from manifests.croissant import publication_of
-from manifests.publication import Publication
+from sysnoise.manifests.croissant import publication_of
+from sysnoise.manifests.publication import Publication
 
 DOCUMENT = {"license": "https://example.org/l", "citeAs": "@misc{x}", "version": "1.2.3"}
 

@@ -9,7 +9,7 @@ import PIL
 import simplejpeg
 from PIL import features
 
-from manifests.environment import describe_environment
+from sysnoise.manifests.environment import describe_environment
 
 
 def test_environment_is_what_the_libraries_say() -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from manifests import grid_names, load_grid
-from transforms import grid as grid_module
-from transforms.colors import COLORS
-from transforms.decoders import DECODERS
-from transforms.errors import GridError
-from transforms.geometry import PRESETS
-from transforms.resizers import RESIZES
+from sysnoise import grid_names, load_grid
+from sysnoise.transforms import grid as grid_module
+from sysnoise.transforms.codecs.decoders import DECODERS
+from sysnoise.transforms.colors import COLORS
+from sysnoise.transforms.errors import GridError
+from sysnoise.transforms.geometry import PRESETS
+from sysnoise.transforms.resizers import RESIZES
 
 SHIPPED = {
     "coco-full": (6, 11, 2, "coco-800x1333", 132),

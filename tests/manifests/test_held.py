@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from manifests.held import HeldSet
-from manifests.layout import ShardFormat
-from manifests.tables import FILES_SCHEMA
+from sysnoise.manifests.held import HeldSet
+from sysnoise.manifests.layout import ShardFormat
+from sysnoise.manifests.tables import FILES_SCHEMA
 
 A, B, C = ("a/resize/rgb", "b/resize/rgb", "c/resize/rgb")
 

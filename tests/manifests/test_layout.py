@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manifests.layout import ShardFormat, shard_name, variant_path
+from sysnoise.manifests.layout import ShardFormat, shard_name, variant_path
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from manifests.part import PartError, held_variants, part_document
+from sysnoise.manifests.errors import PartError
+from sysnoise.manifests.part import held_variants, part_document
 
 A, B, C = (f"{decoder}/pillow-bilinear/rgb" for decoder in ("pillow", "opencv", "ffmpeg"))
 MANIFEST = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from manifests.stored import decode_stored
-from transforms.arrays import Pixels
-from transforms.encoders import ENCODERS, encode
+from sysnoise.manifests.stored import decode_stored
+from sysnoise.transforms.codecs.encoders import ENCODERS, encode
+from sysnoise.transforms.pixels import Pixels
 
 
 @pytest.mark.parametrize("image_format", ENCODERS)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import jsonschema
 import pytest
 
-from manifests.schema import ManifestError, manifest_schema, validate_manifest
+from sysnoise.manifests.errors import ManifestError
+from sysnoise.manifests.schema import manifest_schema, validate_manifest
 
 
 def test_schema_is_valid() -> None:

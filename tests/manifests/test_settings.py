@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from manifests.settings import Noise, Setting, noises_of, parse_setting
-from manifests.tables import DatasetKind
+from sysnoise.manifests.settings import Noise, Setting, noises_of, parse_setting
+from sysnoise.manifests.tables import DatasetKind
 
 PILLOW = "pillow/pillow-bilinear/rgb"
 NEAREST = "pillow/pillow-nearest/rgb"

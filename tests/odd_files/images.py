@@ -15,9 +15,9 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageCms
 
-from manifests.tables import RejectReason
+from sysnoise.manifests.tables import RejectReason
+from sysnoise.transforms.pixels import Pixels
 from tests.transforms.plain import saved
-from transforms.arrays import Pixels
 
 FILES = Path(__file__).parent / "files"
 DECODERS = ("pillow", "opencv", "opencv-exif", "simplejpeg", "ffmpeg")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from manifests.tables import RejectReason
+from sysnoise.manifests.tables import RejectReason
 from tests.odd_files.images import cmyk, image, jpeg, turned
 from tests.transforms.plain import saved
 

@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.cli import main
+from sysnoise.manifests.grids.grid_file import parse_grid
+from sysnoise.pipelines.cli.main import main
+from sysnoise.transforms.grid import Grid
 from tests.conftest import Command
 from tests.end_to_end.reading import Members, decode_image, read_tars, samples_table, shards, tree
 from tests.odd_files import objects
 from tests.odd_files.images import DECODERS, MAX_PIXELS, ODD_FILES, Does, OddFile
 from tests.transforms import plain
-from transforms.grid import Grid
-from transforms.grid_file import parse_grid
 
 RESIZES = ("pillow-bilinear", "opencv-linear")
 FILES = [odd for files in ODD_FILES.values() for odd in files]

@@ -34,7 +34,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if made.exists():
         return made
     folder = tmp_path_factory.mktemp("readers") / "demo"
-    made_here = [sys.executable, "-m", "pipelines.cli", "demo", "--output", str(folder)]
+    made_here = [
+        sys.executable,
+        "-m",
+        "sysnoise.pipelines.cli.main",
+        "demo",
+        "--output",
+        str(folder),
+    ]
     subprocess.run(made_here, check=True, capture_output=True)
     return folder
 

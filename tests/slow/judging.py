@@ -10,15 +10,15 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from manifests.tables import DatasetKind, DecoderStatus, RejectReason
-from pipelines.make_sample import MadeSample, Reject, make_sample
-from pipelines.readers.sources import SourceSet, source_table
-from pipelines.shard_job import prepare_libraries
-from pipelines.shards import Plan, Settings, make_plan
-from transforms.decoders import DECODERS, Exif
-from transforms.geometry import Geometry, Native, ShorterSide
-from transforms.grid import Combine, Grid, Variant
-from transforms.resizers import RESIZES
+from sysnoise.manifests.tables import DatasetKind, DecoderStatus, RejectReason
+from sysnoise.pipelines.planning.plan import Plan, PlanOptions, make_plan
+from sysnoise.pipelines.readers.sources import SourceSet, source_table
+from sysnoise.pipelines.shards.sample import MadeSample, Reject, make_sample
+from sysnoise.pipelines.workers.job import prepare_libraries
+from sysnoise.transforms.codecs.decoders import DECODERS, Exif
+from sysnoise.transforms.geometry import Geometry, Native, ShorterSide
+from sysnoise.transforms.grid import Combine, Grid, Variant
+from sysnoise.transforms.resizers import RESIZES
 
 MAX_PIXELS = 300_000
 """Headers may be mutated to any size; files that claim more are rejected."""
@@ -65,7 +65,7 @@ def _plan(
     baseline = Variant("pillow", "none" if "none" in resizes else "pillow-bilinear", "rgb")
     grid = Grid("fuzz", decoders, resizes, colors, geometry, baseline, Combine.ONE_FACTOR)
     source = SourceSet(DatasetKind.IMAGENET, "val", "", SOURCES)
-    return make_plan(source, grid, Settings(image_format="npy", max_pixels=MAX_PIXELS))
+    return make_plan(source, grid, PlanOptions(image_format="npy", max_pixels=MAX_PIXELS))
 
 
 def _judge(plan: Plan, data: bytes) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.compare import Comparison, compare
+from sysnoise.pipelines.comparison.compare import SetComparison, compare
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ OLDER = ("av==17.0.0", "opencv-python-headless==4.12.0.88", "pillow==12.1.1", "s
 
 def generate(python: Path, source: Path, output: Path) -> None:
     command = [
-        *(str(python), "-P", "-m", "pipelines.cli", "generate", "imagenet"),
+        *(str(python), "-P", "-m", "sysnoise.pipelines.cli.main", "generate", "imagenet"),
         f"--images={source / 'images'}",
         f"--label-file={source / 'val.txt'}",
         f"--output={output}",
@@ -35,7 +35,7 @@ def generate(python: Path, source: Path, output: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory, imagenet_source: Path) -> Comparison:
+def result(tmp_path_factory: pytest.TempPathFactory, imagenet_source: Path) -> SetComparison:
     """The environment at hand against one with older codecs."""
     folder = tmp_path_factory.mktemp("environments")
     (folder / "grid.yaml").write_text(GRID)
@@ -48,13 +48,13 @@ def result(tmp_path_factory: pytest.TempPathFactory, imagenet_source: Path) -> C
     return compare(str(folder / "older"), str(folder / "present"))
 
 
-def test_changed_methods_are_named(result: Comparison) -> None:
+def test_changed_methods_are_named(result: SetComparison) -> None:
     assert any("build.version: 17.0.0" in text for text in result.changes["decoder ffmpeg"])
     assert any("4.12.0" in text for text in result.changes["resize opencv-nearest-exact"])
     assert any("12.1.1" in text for text in result.changes["decoder pillow"])
 
 
-def test_changed_pixels_are_found(result: Comparison) -> None:
+def test_changed_pixels_are_found(result: SetComparison) -> None:
     """OpenCV 5 mended INTER_NEAREST_EXACT (opencv/opencv#28873); decoders give what they gave."""
     changed = {name for name, each in result.differences.items() if each.squared_sum}
     assert changed == {"pillow/opencv-nearest-exact/rgb"}

@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from sysnoise.transforms.codecs.jpeg import segments
+from sysnoise.transforms.pixels import Pixels
 from tests.slow.judging import serve
 from tests.transforms.plain import saved
-from transforms.arrays import Pixels
-from transforms.jpeg import segments
 
 pytestmark = pytest.mark.slow
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from transforms.arrays import Pixels
-from transforms.colors import COLORS, convert
-from transforms.methods import UnknownNameError
+from sysnoise.transforms.colors import COLORS, convert
+from sysnoise.transforms.methods import UnknownNameError
+from sysnoise.transforms.pixels import Pixels
 
 Row = tuple[Fraction, ...]
 Values = NDArray[np.float64]

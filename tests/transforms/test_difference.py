@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
+from sysnoise.transforms.difference import Difference, difference, identical, merged
+from sysnoise.transforms.pixels import Pixels
 from tests.transforms import plain
-from transforms.arrays import Pixels
-from transforms.difference import Difference, difference, identical, merged
 
 RESIZES = ["pillow-nearest", "pillow-bicubic", "opencv-linear", "opencv-lanczos4"]
 

@@ -19,15 +19,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from manifests import load_grid
-from pipelines.photographs import SUBSAMPLINGS, jpeg_bytes
-from transforms import dali, libjpeg
-from transforms.arrays import Pixels
-from transforms.builds import library_build
-from transforms.decoders import DECODERS, DecodeError, UnsupportedKindError, decode
-from transforms.fanout import apply
-from transforms.methods import identity, is_available
-from transforms.resizers import RESIZES, resize
+from sysnoise import load_grid
+from sysnoise.pipelines.cli.photographs import SUBSAMPLINGS, jpeg_bytes
+from sysnoise.transforms.codecs import dali, libjpeg
+from sysnoise.transforms.codecs.decoders import DECODERS, DecodeError, UnsupportedKindError, decode
+from sysnoise.transforms.fanout import apply
+from sysnoise.transforms.libraries import library_build
+from sysnoise.transforms.methods import identity, is_available
+from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.resizers import RESIZES, resize
 
 pytestmark = pytest.mark.extras
 
@@ -394,7 +394,7 @@ def test_dali_pipelines_are_built_once(jpeg: bytes, photos: dict[str, Pixels]) -
 
 FORK = """
 import os, signal, sys
-from transforms.decoders import decode
+from sysnoise.transforms.codecs.decoders import decode
 data = open(sys.argv[1], "rb").read()
 before = decode("dali", data)
 if child := os.fork():

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.photographs import jpeg_bytes
+from sysnoise.pipelines.cli.photographs import jpeg_bytes
+from sysnoise.transforms.codecs.decoders import DecodeError
+from sysnoise.transforms.colors import COLORS, convert
+from sysnoise.transforms.fanout import Rendering, apply, decode_all, fan_out, grid_placement
+from sysnoise.transforms.geometry import PRESETS, KeepRatio
+from sysnoise.transforms.grid import ColorStage, Combine, Grid, Variant
+from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.resizers import RESIZES
 from tests.transforms import plain
 from tests.transforms.plain import saved
-from transforms.arrays import Pixels
-from transforms.colors import COLORS, convert
-from transforms.decoders import DecodeError
-from transforms.fanout import Rendering, apply, decode_all, fan_out, grid_placement
-from transforms.geometry import PRESETS, KeepRatio
-from transforms.grid import ColorStage, Combine, Grid, Variant
-from transforms.resizers import RESIZES
 
 DECODERS = (
     "pillow",

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transforms.arrays import Pixels
-from transforms.geometry import (
+from sysnoise.transforms.geometry import (
     PRESETS,
     RULES,
     Geometry,
@@ -29,6 +28,7 @@ from transforms.geometry import (
     geometry_document,
     render,
 )
+from sysnoise.transforms.pixels import Pixels
 
 SIZES = [
     (500, 375),

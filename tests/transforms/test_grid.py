@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.transforms import plain
-from transforms.colors import COLORS
-from transforms.decoders import DECODERS
-from transforms.errors import GridError
-from transforms.geometry import (
+from sysnoise.manifests.grids.grid_file import parse_grid
+from sysnoise.transforms.codecs.decoders import DECODERS
+from sysnoise.transforms.colors import COLORS
+from sysnoise.transforms.errors import GridError
+from sysnoise.transforms.geometry import (
     PRESETS,
     RULES,
     KeepRatio,
@@ -24,7 +24,7 @@ from transforms.geometry import (
     RandomResizedCrop,
     ShorterSide,
 )
-from transforms.grid import (
+from sysnoise.transforms.grid import (
     BASELINE,
     ColorStage,
     Combine,
@@ -32,9 +32,9 @@ from transforms.grid import (
     Variant,
     grid_from_document,
 )
-from transforms.grid_file import parse_grid
-from transforms.methods import UnknownNameError, identity
-from transforms.resizers import RESIZES
+from sysnoise.transforms.methods import UnknownNameError, identity
+from sysnoise.transforms.resizers import RESIZES
+from tests.transforms import plain
 
 PAPER_RESIZES = {
     "pil-bilinear": "pillow-bilinear",

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from transforms import builds, methods
-from transforms.builds import BUILDS, IMPORT_NAMES, is_importable
-from transforms.decoders import DECODERS
-from transforms.errors import GridError, MissingExtraError
-from transforms.grid import grid_from_document
-from transforms.grid_file import parse_grid
-from transforms.methods import install_line, is_available
+from sysnoise.manifests.grids.grid_file import parse_grid
+from sysnoise.transforms import libraries, methods
+from sysnoise.transforms.codecs.decoders import DECODERS
+from sysnoise.transforms.errors import GridError, MissingExtraError
+from sysnoise.transforms.grid import grid_from_document
+from sysnoise.transforms.libraries import BUILDS, IMPORT_NAMES, is_importable
+from sysnoise.transforms.methods import install_line, is_available
 
 CORE = {"pillow", "opencv", "simplejpeg", "pyav", "numpy"}
 
@@ -42,7 +42,7 @@ def test_every_library_has_an_import_name() -> None:
 
 @pytest.mark.parametrize("name", ["no_such_module", "no_such_package.module"])
 def test_library_that_is_not_installed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(builds.IMPORT_NAMES, "jpeglib", name)
+    monkeypatch.setitem(libraries.IMPORT_NAMES, "jpeglib", name)
     assert not is_importable("jpeglib")
     assert not is_available(DECODERS["jpeglib-9e"])
     assert is_available(DECODERS["pillow"])
@@ -56,8 +56,8 @@ def test_install_line() -> None:
 def test_core_does_not_load_the_extras() -> None:
     code = (
         "import sys\n"
-        "from transforms import encoders, grid\n"
-        "from transforms.methods import is_available\n"
+        "from sysnoise.transforms import grid\nfrom sysnoise.transforms.codecs import encoders\n"
+        "from sysnoise.transforms.methods import is_available\n"
         "list(map(is_available, (grid.DECODERS | grid.RESIZES | encoders.ENCODERS).values()))\n"
         "print(*sys.modules)"
     )

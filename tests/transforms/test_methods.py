@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from transforms.builds import BUILDS, library_build
-from transforms.colors import COLORS
-from transforms.decoders import DECODERS
-from transforms.encoders import ENCODERS
-from transforms.methods import (
+from sysnoise.transforms.codecs.decoders import DECODERS
+from sysnoise.transforms.codecs.encoders import ENCODERS
+from sysnoise.transforms.colors import COLORS
+from sysnoise.transforms.libraries import BUILDS, library_build
+from sysnoise.transforms.methods import (
     Method,
     UnknownNameError,
     get_method,
@@ -22,7 +22,7 @@ from transforms.methods import (
     registry,
     unknown_name,
 )
-from transforms.resizers import RESIZES
+from sysnoise.transforms.resizers import RESIZES
 
 # The libraries that are installed wherever the tests run.
 INSTALLED = {"pillow", "opencv", "simplejpeg", "pyav", "numpy", "imagecodecs"}

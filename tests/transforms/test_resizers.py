@@ -10,10 +10,10 @@ from math import floor
 import numpy as np
 import pytest
 
+from sysnoise.transforms.methods import UnknownNameError, get_method
+from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.resizers import RESIZES, ResizeError, resize, resize_each
 from tests.transforms import plain
-from transforms.arrays import Pixels
-from transforms.methods import UnknownNameError, get_method
-from transforms.resizers import RESIZES, ResizeError, resize, resize_each
 
 PAPER_NAMES = {
     "pil-nearest": "pillow-nearest",

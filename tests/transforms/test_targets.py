@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from transforms.geometry import PRESETS, KeepRatio, Letterbox, Native, Placement
-from transforms.targets import (
+from sysnoise.transforms.geometry import PRESETS, KeepRatio, Letterbox, Native, Placement
+from sysnoise.transforms.targets import (
     annotation_problems,
     decode_rle,
     map_annotation,

@@ -8,7 +8,7 @@ from typing import Any
 import onnx
 from onnx import TypeProto, helper
 
-from transforms.errors import ModelNoiseError
+from sysnoise.transforms.errors import ModelNoiseError
 
 Shape = tuple[int, ...]
 Shapes = dict[str, Shape]

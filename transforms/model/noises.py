@@ -9,13 +9,13 @@ from typing import Any
 
 import onnx
 
-from transforms.errors import ModelNoiseError
-from transforms.methods import Method, get_method, identity, registry
-from transforms.model.graph import Shape
-from transforms.model.pooling import ceil_mode
-from transforms.model.precision import half_precision
-from transforms.model.quantization import Activations, Calibration, Weights, quantize
-from transforms.model.upsampling import interpolation, upsample
+from sysnoise.transforms.errors import ModelNoiseError
+from sysnoise.transforms.methods import Method, get_method, identity, registry
+from sysnoise.transforms.model.graph import Shape
+from sysnoise.transforms.model.pooling import ceil_mode
+from sysnoise.transforms.model.precision import half_precision
+from sysnoise.transforms.model.quantization import Activations, Calibration, Weights, quantize
+from sysnoise.transforms.model.upsampling import interpolation, upsample
 
 
 class Family(Enum):

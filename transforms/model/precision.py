@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from transforms.model.graph import copy_of, input_of, nodes_of
+from sysnoise.transforms.model.graph import copy_of, input_of, nodes_of
 
 _LARGEST = np.finfo(np.float16).max
 

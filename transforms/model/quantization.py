@@ -25,8 +25,8 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from transforms.errors import ModelNoiseError, plain_message
-from transforms.model.graph import input_of, nodes_of, opset_of
+from sysnoise.transforms.errors import ModelNoiseError, plain_message
+from sysnoise.transforms.model.graph import input_of, nodes_of, opset_of
 
 Calibration = Callable[[], Iterator[NDArray[np.float32]]]
 """Yields input tensors, one batch each; the same ones at each call."""

@@ -13,8 +13,8 @@ from fractions import Fraction
 
 import onnx
 
-from transforms.errors import ModelNoiseError
-from transforms.model.graph import (
+from sysnoise.transforms.errors import ModelNoiseError
+from sysnoise.transforms.model.graph import (
     Shape,
     Shapes,
     attributes_of,

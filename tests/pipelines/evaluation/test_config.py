@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import UsageError
-from pipelines.evaluation.config import (
+from sysnoise.pipelines.cli.photographs import COCO_CATEGORIES
+from sysnoise.pipelines.errors import UsageError
+from sysnoise.pipelines.evaluation.config import (
     CATEGORIES,
     Background,
     Classifier,
@@ -17,8 +18,7 @@ from pipelines.evaluation.config import (
     load_config,
     parse_config,
 )
-from pipelines.photographs import COCO_CATEGORIES
-from transforms.detection import (
+from sysnoise.transforms.model.boxes import (
     BoxesHead,
     BoxFormat,
     BoxUnits,
@@ -28,7 +28,7 @@ from transforms.detection import (
     YoloHead,
     YoloOutput,
 )
-from transforms.model_input import ChannelOrder, InputFit, InputSpec, InputType, Layout
+from sysnoise.transforms.model.input import ChannelOrder, InputFit, InputSpec, InputType, Layout
 
 CLASSIFIER = """\
 task: classification

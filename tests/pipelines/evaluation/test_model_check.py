@@ -11,10 +11,10 @@ import onnxruntime
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from pipelines.errors import UsageError
-from pipelines.evaluation.config import Background, Classifier, ModelConfig
-from pipelines.evaluation.model_check import batch_size, check_model
-from transforms.detection import (
+from sysnoise.pipelines.errors import UsageError
+from sysnoise.pipelines.evaluation.config import Background, Classifier, ModelConfig
+from sysnoise.pipelines.evaluation.model_check import batch_size, check_model
+from sysnoise.transforms.model.boxes import (
     BoxesHead,
     BoxFormat,
     BoxUnits,
@@ -22,7 +22,7 @@ from transforms.detection import (
     YoloHead,
     YoloOutput,
 )
-from transforms.model_input import ChannelOrder, InputSpec, InputType, Layout
+from sysnoise.transforms.model.input import ChannelOrder, InputSpec, InputType, Layout
 
 Dims = Sequence[int | str | None] | None
 ANCHORS = ((1.0, 2.0), (3.0, 4.0))

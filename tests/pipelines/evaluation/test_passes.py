@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipelines.evaluation.passes import passes_together
-from pipelines.evaluation.records import Pass
+from sysnoise.pipelines.evaluation.passes import passes_together
+from sysnoise.pipelines.evaluation.records import Pass
 
 
 def test_no_more_variants_of_a_shard_are_made_at_once_than_memory_holds() -> None:

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import webdataset
 
-from pipelines.errors import InputError
-from pipelines.photographs import jpeg_bytes
-from pipelines.readers.access import source_reader
-from pipelines.readers.imagenet import read_imagenet
-from pipelines.readers.sources import SourceSet
-from transforms.arrays import Pixels
+from sysnoise.pipelines.cli.photographs import jpeg_bytes
+from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.readers.access import source_reader
+from sysnoise.pipelines.readers.imagenet import read_imagenet
+from sysnoise.pipelines.readers.sources import SourceSet
+from sysnoise.transforms.pixels import Pixels
 
 Row = tuple[str, int, str | None, str | None, bytes]
 """Key, label, wnid, class name and image bytes of a sample."""

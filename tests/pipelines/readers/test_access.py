@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.readers.access import source_reader, tar_members
-from pipelines.storage import open_root
+from sysnoise.pipelines.readers.access import source_reader, tar_members
+from sysnoise.pipelines.storage.root import open_root
+from sysnoise.transforms.pixels import Pixels
 from tests.pipelines.readers.layouts import (
     Build,
     hugging_face,
@@ -19,7 +20,6 @@ from tests.pipelines.readers.layouts import (
     published_tar,
     webdataset_file,
 )
-from transforms.arrays import Pixels
 
 
 @pytest.mark.parametrize(

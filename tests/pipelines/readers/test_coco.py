@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.readers.access import source_reader
-from pipelines.readers.coco import read_coco
-from pipelines.readers.sources import SourceSet
+from sysnoise.pipelines.readers.access import source_reader
+from sysnoise.pipelines.readers.coco import read_coco
+from sysnoise.pipelines.readers.sources import SourceSet
 from tests.pipelines.readers.layouts import in_memory, refusal, write_zip
 
 Document = dict[str, Any]

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sysnoise.transforms.pixels import Pixels
 from tests.pipelines.readers.layouts import (
     DEVKIT_LABELS,
     LAYOUTS,
@@ -30,7 +31,6 @@ from tests.pipelines.readers.layouts import (
     write_tar,
     zipped,
 )
-from transforms.arrays import Pixels
 
 
 @pytest.mark.parametrize("place", [str, in_memory])

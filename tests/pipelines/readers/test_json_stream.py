@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.readers import json_stream
+from sysnoise.pipelines.readers import json_stream
 
 SCALARS: list[Any] = [0, -12, 1234567890123, 1.5, -2.5e-07, 1e22, "", 'a"\\\né😀', True, None]
 

@@ -7,8 +7,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from manifests.tables import DatasetKind
-from pipelines.readers.sources import SourceSet, sample_key, source_fingerprint, source_table
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.pipelines.readers.sources import (
+    SourceSet,
+    sample_key,
+    source_fingerprint,
+    source_table,
+)
 from tests.pipelines.readers.layouts import refusal
 
 

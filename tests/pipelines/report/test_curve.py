@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from manifests.settings import Noise
-from pipelines.report.curve import Point, common_scale, label_place
-from pipelines.scoring.table import Row, Score, Step
+from sysnoise.manifests.settings import Noise
+from sysnoise.pipelines.report.curve import Point, common_scale, label_place
+from sysnoise.pipelines.scoring.table import Row, Score, Step
 
 
 def row(*losses: float | None) -> Row:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.settings import Setting
-from pipelines.report.flips import FLIPS, IMAGES, chosen_flips, chosen_images, ordered_settings
-from pipelines.scoring.records import PredictedClasses
+from sysnoise.manifests.settings import Setting
+from sysnoise.pipelines.report.flips import (
+    FLIPS,
+    IMAGES,
+    chosen_flips,
+    chosen_images,
+    ordered_settings,
+)
+from sysnoise.pipelines.scoring.records import PredictedClasses
 
 BASELINE = Setting("b/b/b")
 

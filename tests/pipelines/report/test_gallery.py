@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manifests import open_set
-from pipelines.report.collect import read_tables
-from pipelines.report.gallery import central_crop, chosen_variants, make_gallery, spread
+from sysnoise import open_set
+from sysnoise.pipelines.report.gallery import central_crop, chosen_variants, make_gallery, spread
+from sysnoise.pipelines.scoring.tables import read_tables
 from tests.end_to_end.reading import decode_image, read_tars, samples_table
 
 PILLOW = "pillow/pillow-bilinear/rgb"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pipelines.report.markup import code, script_json, table
+from sysnoise.pipelines.report.markup import code, script_json, table
 
 
 @pytest.mark.parametrize("text", ["</script>", "<!--<script>", "a & b \u2028 'x' \"y\""])

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.errors import InputError
-from pipelines.scoring.class_rows import BATCH, ClassRows, read_class_rows
-from pipelines.storage import open_root
+from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.scoring.class_rows import BATCH, ClassRows, read_class_rows
+from sysnoise.pipelines.storage.root import open_root
 
 ROW = {"setting": "a/b/c", "key": "k", "class": 3}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import UsageError
-from pipelines.scoring.compose import named_predictions
+from sysnoise.pipelines.errors import UsageError
+from sysnoise.pipelines.scoring.compose import named_predictions
 from tests.scoring import BASELINE, class_rows, made_up_set, write_lines
 
 
@@ -32,7 +32,7 @@ def test_scoring_classes_loads_neither_beam_nor_codecs(one_image_set: Path, tmp_
     noisy = made_up_set(one_image_set, tmp_path / "set", [0, 1])
     path = write_lines(tmp_path / "m.jsonl", class_rows(BASELINE, [0, 1], {1}))
     script = (
-        "import sys; from pipelines.cli import main; "
+        "import sys; from sysnoise.pipelines.cli.main import main; "
         f"code = main(['score', {str(noisy)!r}, '--predictions', {str(path)!r}]); "
         "names = {name.split('.')[0] for name in sys.modules}; "
         "loaded = names & {'apache_beam', 'PIL', 'av', 'cv2', 'imagecodecs', 'simplejpeg'}; "

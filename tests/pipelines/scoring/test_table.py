@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from manifests.settings import Setting, noises_of, parse_setting
-from manifests.tables import DatasetKind
-from pipelines.scoring.records import Counting, Figures, Scored
-from pipelines.scoring.table import Row, build_row
+from sysnoise.manifests.settings import Setting, noises_of, parse_setting
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.pipelines.scoring.records import Counting, Figures, Scored
+from sysnoise.pipelines.scoring.table import Row, build_row
 
 BASELINE = "b/b/b"
 VARIANTS = ("a/b/b", "b/a/b", BASELINE, "b/c/b", "c/b/b", "d/b/b", "c/a/b")

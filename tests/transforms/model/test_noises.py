@@ -12,8 +12,13 @@ import onnx
 import onnxruntime
 import pytest
 
-from manifests.settings import Noise, noises_of, parse_setting
-from manifests.tables import DatasetKind
+from sysnoise.manifests.settings import Noise, noises_of, parse_setting
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.transforms.errors import ModelNoiseError
+from sysnoise.transforms.methods import UnknownNameError
+from sysnoise.transforms.model.noises import MODEL_NOISES, apply_noises, model_noise_identity
+from sysnoise.transforms.model.pooling import ceil_mode
+from sysnoise.transforms.model.quantization import Activations, Weights, quantize
 from tests.transforms.model.graphs import (
     Array,
     Axes,
@@ -26,11 +31,6 @@ from tests.transforms.model.graphs import (
     run,
     unchanged,
 )
-from transforms.errors import ModelNoiseError
-from transforms.methods import UnknownNameError
-from transforms.model.noises import MODEL_NOISES, apply_noises, model_noise_identity
-from transforms.model.pooling import ceil_mode
-from transforms.model.quantization import Activations, Weights, quantize
 
 SHAPE = (1, 3, 9, 9)
 COLUMNS = {

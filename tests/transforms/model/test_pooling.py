@@ -10,6 +10,8 @@ import onnx
 import pytest
 from onnx import helper
 
+from sysnoise.transforms.errors import ModelNoiseError
+from sysnoise.transforms.model.pooling import ceil_mode
 from tests.transforms.model.graphs import (
     Array,
     declared,
@@ -20,8 +22,6 @@ from tests.transforms.model.graphs import (
     run,
     unchanged,
 )
-from transforms.errors import ModelNoiseError
-from transforms.model.pooling import ceil_mode
 
 
 def starts(length: int, extent: int, stride: int, before: int, after: int) -> list[int]:

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
+from sysnoise.transforms.model.precision import half_precision
 from tests.transforms.model.graphs import (
     ALL,
     NONE,
@@ -23,7 +24,6 @@ from tests.transforms.model.graphs import (
     run,
     unchanged,
 )
-from transforms.model.precision import half_precision
 
 UNIT = 2.0**-11
 """Half the distance between 1 and the next float16: the largest relative error of a rounding."""

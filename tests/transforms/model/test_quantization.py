@@ -17,6 +17,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from sysnoise.transforms.errors import ModelNoiseError
+from sysnoise.transforms.model.quantization import Activations, Weights, quantize
 from tests.transforms.model.graphs import (
     Array,
     bytes_of,
@@ -29,8 +31,6 @@ from tests.transforms.model.graphs import (
     unchanged,
 )
 from tests.transforms.model.test_precision import convolution
-from transforms.errors import ModelNoiseError
-from transforms.model.quantization import Activations, Weights, quantize
 
 VARIANTS = list(product(Activations, Weights))
 W, B = noise(6, 3, 3, 3, seed=1) * np.arange(1, 7, dtype=np.float32).reshape(6, 1, 1, 1), noise(6)

@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper
 
+from sysnoise.transforms.errors import ModelNoiseError
+from sysnoise.transforms.model.upsampling import interpolation, upsample
 from tests.transforms.model.graphs import Array, find, floats, model_of, node, noise, run, unchanged
-from transforms.errors import ModelNoiseError
-from transforms.model.upsampling import interpolation, upsample
 
 MODES = ("linear", "nearest")
 TRANSFORMATIONS = ("half_pixel", "align_corners", "asymmetric")

@@ -1,0 +1,98 @@
+"""YAML files that are refused with all their problems, each by line and column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from sysnoise.transforms.problems import DocumentPath, DocumentProblem, dotted_path
+
+
+class YamlError(ValueError):
+    """A text that is not YAML; the message says where and why."""
+
+
+@dataclass(frozen=True)
+class YamlFile:
+    """A document, and where its values stand.
+
+    Attributes:
+        origin: where the text comes from, for the messages.
+        document: the parsed value.
+        marks: place of each path in the text.
+        doubled: keys that stand twice.
+    """
+
+    origin: str
+    document: Any
+    marks: Mapping[DocumentPath, yaml.Mark]
+    doubled: tuple[DocumentProblem, ...]
+
+    def located(self, problems: Iterable[DocumentProblem], whole: str) -> list[str]:
+        """Return ``origin:line:column: where: what`` for each problem, in the order of the text.
+
+        Args:
+            problems: of the document, keys that stand twice included.
+            whole: what the document is called.
+        """
+        found = ((*self._place(path), dotted_path(path, whole), text) for path, text in problems)
+        return [
+            f"{self.origin}:{line}:{column}: {path}: {text}"
+            for line, column, path, text in sorted(found)
+        ]
+
+    def _place(self, path: DocumentPath) -> tuple[int, int]:
+        """Line and column, from 1, of a path or of what holds it."""
+        while path and path not in self.marks:
+            path = path[:-1]
+        mark = self.marks.get(path)
+        return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+def read_yaml(text: str, origin: str) -> YamlFile:
+    """Read a YAML document with the places of its values.
+
+    Args:
+        text: YAML.
+        origin: where the text comes from, for the messages.
+
+    Raises:
+        YamlError: the text is not YAML.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.safe_load(text)
+        marks, doubled = _marks(root)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{origin}:{mark.line + 1}:{mark.column + 1}" if mark else origin
+        raise YamlError(f"{place}: not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise YamlError(f"{origin}: not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise YamlError(f"{origin}: an alias holds itself, or the file is nested deeply") from error
+    return YamlFile(origin, document, marks, tuple(doubled))
+
+
+def _marks(root: yaml.Node | None) -> tuple[dict[DocumentPath, yaml.Mark], list[DocumentProblem]]:
+    """Return where each path of the document stands in its text, and keys that stand twice."""
+    marks: dict[DocumentPath, yaml.Mark] = {}
+    problems: list[DocumentProblem] = []
+
+    def visit(node: yaml.Node, path: DocumentPath, mark: yaml.Mark) -> None:
+        marks[path] = mark
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if (*path, key.value) in marks:
+                    problems.append(((*path, key.value), "is set twice"))
+                visit(value, (*path, key.value), key.start_mark)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                visit(item, (*path, index), item.start_mark)
+
+    if root is not None:
+        visit(root, (), root.start_mark)
+    return marks, problems

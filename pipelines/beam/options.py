@@ -1,0 +1,114 @@
+"""Beam's runner and options: the local default, and the refusal of unknown arguments."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.runners.runner import create_runner
+
+from sysnoise.pipelines.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What runs a pipeline.
+
+    Attributes:
+        local_runner: Beam's runner that works in this process; None where ``options`` name another.
+        options: Beam's options.
+    """
+
+    local_runner: FnApiRunner | None
+    options: PipelineOptions
+
+    @property
+    def local_workers(self) -> int | None:
+        """Number of local workers; None with a runner of the user's."""
+        if self.local_runner is None:
+            return None
+        workers: int = self.options.view_as(DirectOptions).direct_num_workers
+        return workers
+
+
+def beam_engine(
+    arguments: Sequence[str], workers: int | None, own_options: Sequence[str] = ()
+) -> Engine:
+    """Return what runs a pipeline, from the arguments that are not those of the command.
+
+    Without ``--runner``, that is Beam's local FnApiRunner with one thread per worker, which waits
+    for a process of ours; plain DirectRunner would first try to download a binary. With it, the
+    options name the runner.
+
+    Args:
+        arguments: as typed.
+        workers: number of local workers; by default the number of cores.
+        own_options: options of the command, which a message may suggest.
+
+    Raises:
+        UsageError: an argument that Beam does not know, or ``workers`` with another runner.
+    """
+    name = PipelineOptions(list(arguments)).view_as(StandardOptions).runner
+    if name is not None:
+        _load_runner(name)
+    _refuse_unknown(arguments, own_options)
+    if name is None:
+        return Engine(FnApiRunner(), _local_options(arguments, workers))
+    if workers:
+        raise UsageError("--workers counts local processes; --runner has options of its own")
+    options = PipelineOptions(list(arguments))
+    if name.endswith("DaskRunner"):
+        _set_up_dask(options)
+    return Engine(None, options)
+
+
+def _local_options(arguments: Sequence[str], workers: int | None) -> PipelineOptions:
+    if "--direct_running_mode" in {argument.split("=")[0] for argument in arguments}:
+        raise UsageError("--direct_running_mode goes with --runner; local workers are processes")
+    count = workers or os.cpu_count() or 1
+    local = ["--direct_running_mode=multi_threading", f"--direct_num_workers={count}"]
+    return PipelineOptions([*local, *arguments])
+
+
+def _load_runner(name: str) -> None:
+    """Import a runner, which makes its options known, or refuse it."""
+    try:
+        create_runner(name)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UsageError(f"--runner={name}: Beam has no such runner here: {error}") from error
+
+
+def _set_up_dask(options: PipelineOptions) -> None:
+    """Make each shard a task of its own, where 128 would share one, and keep Dask quiet.
+
+    It logs a traceback where its scheduler is gone, which the command says by itself.
+    """
+    from apache_beam.runners.dask.dask_runner import DaskOptions
+
+    dask = options.view_as(DaskOptions)
+    if not dask.npartitions and not dask.partition_size:
+        dask.partition_size = 1
+    for name in ("distributed", "distributed.client"):  # Each has a level of its own.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _refuse_unknown(arguments: Sequence[str], own_options: Sequence[str]) -> None:
+    parsers: list[argparse.ArgumentParser] = []
+    PipelineOptions([]).get_all_options(add_extra_args_fn=parsers.append)
+    _, unknown = parsers[0].parse_known_args(list(arguments))
+    if unknown:
+        name = unknown[0].split("=")[0]
+        beams = sorted(text for action in parsers[0]._actions for text in action.option_strings)
+        close = _closest(name, own_options) or _closest(name, beams)
+        hint = f"; did you mean {close}?" if close else ""
+        raise UsageError(f"unknown argument {unknown[0]!r}, neither of sysnoise nor of Beam{hint}")
+
+
+def _closest(name: str, options: Sequence[str]) -> str:
+    return next(iter(difflib.get_close_matches(name, options, n=1)), "")

@@ -1,0 +1,111 @@
+"""Progress of a run, read from the files that it writes, so that it is the same on every runner."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.storage.root import Root, is_local
+
+TERMINAL_SECONDS = 0.5
+REMOTE_SECONDS = 10.0
+"""Between looks at a remote output, each of which is a request."""
+LOG_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run does, file by file.
+
+    Attributes:
+        images: number of images by the path of the file whose presence says that they are done.
+        present: returns the paths of files that are there; others among them do not count. It
+            raises OSError or InputError where they cannot be listed.
+        noun: what such a file stands for, such as ``shard``.
+        pause: seconds between looks where the progress is shown on a terminal.
+    """
+
+    images: Mapping[str, int]
+    present: Callable[[], Collection[str]]
+    noun: str
+    pause: float
+
+    def done(self) -> list[str]:
+        """Return the paths of the files that are there."""
+        present = set(self.present())
+        return [path for path in self.images if path in present]
+
+    def count(self, paths: Collection[str]) -> int:
+        """Return the number of images that files stand for."""
+        return sum(self.images[path] for path in paths)
+
+
+def pause_between_looks(output: Root) -> float:
+    """Return the seconds between two looks at an output."""
+    return TERMINAL_SECONDS if is_local(output) else REMOTE_SECONDS
+
+
+@contextlib.contextmanager
+def show_progress(work: Work) -> Iterator[None]:
+    """Show files, images per second and time left on standard error while the body runs.
+
+    On a terminal that is a bar; elsewhere a plain line every half minute and one at the end.
+
+    Args:
+        work: of this run; what is done already does not count for the speed.
+    """
+    stop = threading.Event()
+    thread = threading.Thread(target=_watch, args=(work, stop), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _watch(work: Work, stop: threading.Event) -> None:
+    watch = _watch_terminal if sys.stderr.isatty() else _watch_log
+    try:
+        watch(work, stop)
+    except (OSError, InputError) as error:  # The run itself does not depend on it.
+        logging.getLogger(__name__).warning("the progress is not shown any more: %s", error)
+
+
+def _watch_terminal(work: Work, stop: threading.Event) -> None:
+    before, total = work.count(work.done()), work.count(work.images)
+    with tqdm(total=total, initial=before, unit="image", file=sys.stderr) as bar:
+        while True:
+            stopped = stop.wait(work.pause)
+            done = work.done()
+            bar.set_description(f"{work.noun} {len(done)}/{len(work.images)}", refresh=False)
+            bar.update(work.count(done) - bar.n)
+            if stopped:
+                return
+
+
+def _watch_log(work: Work, stop: threading.Event) -> None:
+    start = time.monotonic()
+    before, total = work.count(work.done()), work.count(work.images)
+    while True:
+        stopped = stop.wait(LOG_SECONDS)
+        done = work.done()
+        images = work.count(done)
+        rate = (images - before) / (time.monotonic() - start)
+        left = f"{(total - images) / rate:.0f} s left" if rate else "time left unknown"
+        print(
+            f"{work.noun}s {len(done)}/{len(work.images)}, images {images}/{total}, "
+            f"{rate:.1f} images/s, {left}",
+            file=sys.stderr,
+            flush=True,
+        )
+        if stopped:
+            return

@@ -1,0 +1,1 @@
+"""The ``sysnoise`` command: one module per command, with its arguments and its action."""

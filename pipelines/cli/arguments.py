@@ -1,0 +1,161 @@
+"""Arguments that several commands have, and the types of their values."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from sysnoise.manifests.layout import ShardFormat
+
+FORMATS = {
+    "webdataset": (ShardFormat.WEBDATASET,),
+    "parquet": (ShardFormat.PARQUET,),
+    "both": (ShardFormat.WEBDATASET, ShardFormat.PARQUET),
+    "none": (),
+}
+"""The formats of the shards, by the value of ``--format``."""
+
+SCORE_FORMATS = ("terminal", "markdown", "csv", "json", "latex")
+IMAGENET_SPLIT = "val"
+BEAM_HELP = (
+    "Arguments that are not listed here go to Apache Beam, such as --runner=FlinkRunner. By "
+    "default the run uses Beam's local runner with one {worker} per worker. The same command "
+    "resumes a run that was interrupted."
+)
+
+
+def add_command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    """Add a command that takes no arguments of Beam's and has nothing to resume.
+
+    Args:
+        commands: the parsers that it is added to.
+        name: what users type.
+        text: what the command does, as a sentence without capital letter and period.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
+    )
+    parser.set_defaults(takes_beam_arguments=False, resume_hint="")
+    return parser
+
+
+def add_set(parser: Any, metavar: str = "OUT", name: str = "set") -> None:
+    """Add the positional argument that names a set."""
+    parser.add_argument(name, metavar=metavar, help="the set, path or fsspec URL")
+
+
+def add_json(parser: Any) -> None:
+    """Add ``--json``."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def add_labels(parser: Any) -> None:
+    """Add the files that say ImageNet's labels and classes."""
+    parser.add_argument(
+        "--label-file",
+        metavar="PATH",
+        help="lines of 'filename label', 0-based in wnid order; or Kaggle's LOC_val_solution.csv",
+    )
+    parser.add_argument(
+        "--classes", metavar="PATH", help="one line per class, in label order: 'wnid name'"
+    )
+
+
+def add_extent(parser: Any) -> None:
+    """Add how many samples a set has, and how many a shard."""
+    parser.add_argument(
+        "--samples-per-shard",
+        type=positive,
+        metavar="N",
+        help="default: 256 for ImageNet, 16 for COCO",
+    )
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N samples")
+
+
+def add_required_predictions(parser: Any) -> None:
+    """Add where predictions are, of which one model's must be given."""
+    _add_predictions(parser, required=True)
+
+
+def add_optional_predictions(parser: Any) -> None:
+    """Add where predictions are, if there are any."""
+    _add_predictions(parser)
+
+
+def _add_predictions(parser: Any, **options: Any) -> None:
+    parser.add_argument(
+        "--predictions",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="ImageNet: .parquet or .jsonl, or a folder of them; COCO: a folder of results with "
+        "one .json file per setting; may be repeated for another model",
+        **options,
+    )
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name of the model of each --predictions, in their order (default: the name of the "
+        "file or folder)",
+    )
+    parser.add_argument(
+        "--partial",
+        dest="coverage",
+        action="store_const",
+        const="common",
+        default="whole",
+        help="score the images that all settings have, and say how many",
+    )
+    add_counting(parser)
+
+
+def add_counting(parser: Any) -> None:
+    """Add which methods of a noise count."""
+    parser.add_argument(
+        "--all-methods",
+        dest="counting",
+        action="store_const",
+        const="all",
+        default="distinct",
+        help="also count methods with the pixels of another or of the baseline, as the paper does",
+    )
+
+
+def add_table_output(parser: Any) -> None:
+    """Add the format of a table, and where it goes."""
+    parser.add_argument(
+        "--format", choices=SCORE_FORMATS, default="terminal", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="outside of the set (default: standard output)"
+    )
+
+
+def variant_id(text: str) -> str:
+    """Return the id of a variant that is given by id or by slug."""
+    return text.replace("__", "/")
+
+
+def split_name(text: str) -> str:
+    """Return the name of a split, which becomes a part of file names.
+
+    Raises:
+        argparse.ArgumentTypeError: it is empty or has slashes.
+    """
+    if not text or {"/", "\\"} & {*text}:
+        raise argparse.ArgumentTypeError(f"expected a name for files, found {text!r}")
+    return text
+
+
+def positive(text: str) -> int:
+    """Return a whole number of at least 1.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is another one.
+    """
+    value = int(text) if text.isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return value

@@ -1,0 +1,99 @@
+"""``sysnoise card``: its arguments, and what a publisher says of a set."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import re
+from typing import Any
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+from sysnoise.manifests.publication import FIRST_VERSION, is_url
+from sysnoise.pipelines.cli.arguments import add_command, add_set
+
+
+def add_card(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands, "card", "write README.md, croissant.json and SHA256SUMS of a finished set again"
+    )
+    parser.set_defaults(run=_card)
+    parser.epilog = (
+        "What is not given stays as the card says it; the defaults are those of a new set, to "
+        "which 'sysnoise generate' returns when it changes the set."
+    )
+    add_set(parser)
+    parser.add_argument(
+        "--license",
+        type=_license,
+        metavar="L",
+        help="SPDX id or URL (default: the URL of the dataset's own terms)",
+    )
+    parser.add_argument(
+        "--citation",
+        metavar="FILE",
+        help="BibTeX, instead of the SysNoise paper's and the dataset's",
+    )
+    parser.add_argument(
+        "--date", type=_date, metavar="YYYY-MM-DD", help="date of the publication (default: none)"
+    )
+    parser.add_argument(
+        "--set-version",
+        type=_version,
+        metavar="V",
+        help=f"MAJOR.MINOR.PATCH (default: {FIRST_VERSION})",
+    )
+    parser.add_argument(
+        "--url", type=_web_address, metavar="URL", help="where the set is published (default: none)"
+    )
+
+
+def _card(arguments: argparse.Namespace) -> None:
+    from sysnoise.pipelines.publication.card import make_card, read_citation
+
+    citation = arguments.citation and read_citation(arguments.citation)
+    given = {
+        "license": arguments.license,
+        "citation": citation,
+        "date": arguments.date,
+        "version": arguments.set_version,
+        "url": arguments.url,
+    }
+    make_card(arguments.set, given)
+
+
+def _license(text: str) -> str:
+    """Return a web address, or an SPDX id in SPDX's own spelling."""
+    if is_url(text):
+        return text
+    try:
+        if not re.fullmatch(r"[A-Za-z0-9.+-]+", text):  # An expression has no page at SPDX.
+            raise InvalidLicenseExpression(text)
+        return canonicalize_license_expression(text)
+    except InvalidLicenseExpression as error:
+        raise argparse.ArgumentTypeError(
+            f"expected an SPDX id, such as CC-BY-4.0, or a web address, found {text!r}"
+        ) from error
+
+
+def _date(text: str) -> str:
+    try:
+        is_date = datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        is_date = False
+    if not is_date:
+        raise argparse.ArgumentTypeError(f"expected a date as YYYY-MM-DD, found {text!r}")
+    return text
+
+
+def _version(text: str) -> str:
+    if not re.fullmatch(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}", text):
+        raise argparse.ArgumentTypeError(f"expected MAJOR.MINOR.PATCH, found {text!r}")
+    return text
+
+
+def _web_address(text: str) -> str:
+    if not is_url(text):
+        raise argparse.ArgumentTypeError(f"expected a web address, found {text!r}")
+    return text

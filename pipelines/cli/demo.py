@@ -1,0 +1,109 @@
+"""``sysnoise demo``: two small sets from shipped photographs, made by the command itself."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sysnoise.pipelines.cli.arguments import add_command
+from sysnoise.pipelines.errors import OutputError, ShardError
+
+READING = """
+Read a shard with WebDataset (pip install webdataset):
+
+    import webdataset as wds
+    variant = "ffmpeg/pillow-bilinear/rgb"
+    shards = f"{output}/imagenet/variants/{{variant}}/val-00000-of-00001.tar"
+    for sample in wds.WebDataset(shards, shardshuffle=False).decode("rgb8"):
+        print(sample["__key__"], sample["cls"], sample["png"].shape)
+
+or with Hugging Face datasets (pip install datasets), which decodes the images of Parquet shards:
+
+    from datasets import load_dataset
+    files = f"{output}/imagenet/variants/{{variant}}/*.parquet"
+    print(load_dataset("parquet", data_files=files, split="train")[0])
+
+The digests of all images, side by side for all variants: {output}/imagenet/samples/*.parquet"""
+
+
+def add_demo(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(commands, "demo", "generate two small sets from shipped photographs")
+    parser.set_defaults(run=_demo)
+    parser.add_argument("--output", default="demo", metavar="PATH", help="default: %(default)s")
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    run_demo(arguments.output)
+
+
+def run_demo(output: str) -> None:
+    """Write an ImageNet and a COCO layout of shipped photographs and generate both.
+
+    Args:
+        output: folder that does not exist, or an empty one.
+
+    Raises:
+        OutputError: the folder is not empty.
+        ShardError: a generation failed.
+    """
+    from sysnoise.pipelines.cli.photographs import write_coco, write_imagenet
+
+    root = Path(output)
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise OutputError(f"the output {output!r} is not an empty folder; give another path")
+    write_imagenet(root / "source" / "imagenet")
+    write_coco(root / "source" / "coco")
+    source = root / "source"
+    _run(
+        "generate",
+        "imagenet",
+        f"--images={source / 'imagenet' / 'images'}",
+        f"--label-file={source / 'imagenet' / 'val.txt'}",
+        f"--output={root / 'imagenet'}",
+        "--grid=imagenet-one-factor",
+        "--format=both",
+    )
+    _run(
+        "generate",
+        "coco",
+        f"--images={source / 'coco' / 'images'}",
+        f"--annotations={source / 'coco' / 'instances_demo.json'}",
+        f"--output={root / 'coco'}",
+        "--grid=coco-published",
+        "--format=both",
+    )
+    for name in ("imagenet", "coco"):
+        _print_tree(root / name)
+    print(READING.format(output=output))
+
+
+def _run(*arguments: str) -> None:
+    """Run the command as a user would, in a process of its own."""
+    print(f"\n$ sysnoise {shlex.join(arguments)}", flush=True)
+    # -P keeps the user's own modules out of the import path.
+    command = [sys.executable, "-P", "-m", "sysnoise.pipelines.cli.main"]
+    if subprocess.run([*command, *arguments], check=False).returncode != 0:
+        raise ShardError("the demo's run failed; see the message above")
+
+
+def _print_tree(folder: Path, shown: int = 4) -> None:
+    """Print a folder's tree, with only the first entries of long folders."""
+    print(f"\n{folder}")
+    _print_entries(sorted(folder.iterdir()), "", shown)
+
+
+def _print_entries(entries: Sequence[Path], indent: str, shown: int) -> None:
+    limit = shown if indent else len(entries)
+    for entry in entries[:limit]:
+        size = "" if entry.is_dir() else f"  {entry.stat().st_size:,} bytes"
+        print(f"{indent}  {entry.name}{size}")
+        if entry.is_dir():
+            _print_entries(sorted(entry.iterdir()), indent + "  ", shown)
+    if len(entries) > limit:
+        print(f"{indent}  ... {len(entries) - limit} more")

@@ -1,0 +1,202 @@
+"""``sysnoise evaluate``: its arguments, and a model's table."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import posixpath
+import sys
+from typing import TYPE_CHECKING, Any
+
+from sysnoise.manifests.grids import load_grid
+from sysnoise.pipelines.cli.arguments import (
+    BEAM_HELP,
+    FORMATS,
+    add_command,
+    add_counting,
+    add_extent,
+    add_labels,
+    add_set,
+    add_table_output,
+    positive,
+    split_name,
+    variant_id,
+)
+from sysnoise.pipelines.cli.generate import (
+    generate_options,
+    read_coco_sources,
+    read_imagenet_sources,
+    read_limited,
+)
+from sysnoise.pipelines.cli.output import print_finished, print_table, refuse_outputs_inside
+from sysnoise.pipelines.errors import RESUME_EVALUATING, UsageError
+
+if TYPE_CHECKING:
+    from sysnoise.pipelines.beam.options import Engine
+    from sysnoise.pipelines.evaluation.config import ModelConfig
+
+
+def add_evaluate(commands: Any) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands, "evaluate", "run an ONNX model over a set: its predictions and the paper's table"
+    )
+    parser.set_defaults(run=_evaluate, takes_beam_arguments=True, resume_hint=RESUME_EVALUATING)
+    parser.epilog = f"Configs and noises: docs/evaluating.md. {BEAM_HELP.format(worker='thread')}"
+    add_set(parser)
+    parser.add_argument("--model", required=True, metavar="M.onnx", help="path or fsspec URL")
+    parser.add_argument(
+        "--config", required=True, metavar="YAML", help="the model's inputs and outputs"
+    )
+    parser.add_argument(
+        "--predictions",
+        metavar="PATH",
+        help="new folder, or one with this evaluation begun (default: predictions/ and the model's "
+        "name)",
+    )
+    parser.add_argument(
+        "--variant",
+        action="append",
+        type=variant_id,
+        metavar="ID",
+        help="beside the baseline only this variant, by id or slug; may be repeated (default: all "
+        "whose images are available)",
+    )
+    parser.add_argument(
+        "--model-noise",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a noise in or after the model, or 'all'; may be repeated (default: none)",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=positive,
+        default=4,
+        metavar="N",
+        help="images per batch, where the model leaves that open (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--calibration-images",
+        type=positive,
+        default=128,
+        metavar="N",
+        help="images of the baseline that int8 is calibrated on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers", type=positive, metavar="N", help="local threads (default: all cores)"
+    )
+    _add_online(parser)
+    add_counting(parser)
+    add_table_output(parser)
+
+
+def _add_online(parser: argparse.ArgumentParser) -> None:
+    """Add what makes images from their sources, and the set before them."""
+    parser.add_argument(
+        "--online",
+        action="store_true",
+        help="make the images from --images instead of reading the shards",
+    )
+    parser.add_argument(
+        "--images", metavar="PATH", help="the sources for --online, as generate takes them"
+    )
+    dataset = parser.add_argument_group(
+        "a set that does not exist yet",
+        "With --grid, OUT is made first as by 'generate --format none'.",
+    )
+    dataset.add_argument("--grid", metavar="NAME|FILE", help="a shipped grid or a YAML file")
+    add_labels(dataset)
+    dataset.add_argument(
+        "--annotations", metavar="PATH", help="instances_*.json: the sources are COCO's"
+    )
+    dataset.add_argument("--split", type=split_name, help="default: as in generate")
+    add_extent(dataset)
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    predictions = arguments.predictions or _default_predictions(arguments.model)
+    refuse_outputs_inside(arguments.set, arguments.output, predictions)
+    _require_runtime()
+    from sysnoise.pipelines.beam.options import beam_engine
+    from sysnoise.pipelines.evaluation.config import load_config
+    from sysnoise.pipelines.evaluation.pipeline import evaluate
+    from sysnoise.pipelines.evaluation.request import Request
+    from sysnoise.pipelines.scoring.records import Counting
+
+    images, config = _source_images(arguments), load_config(arguments.config)
+    engine = beam_engine(arguments.beam_arguments, arguments.workers, generate_options())
+    if arguments.grid:
+        _make_set(arguments, engine, config)
+    request = Request(
+        set_url=arguments.set,
+        images_url=images,
+        model=arguments.model,
+        config=config,
+        predictions_url=predictions,
+        variants=tuple(arguments.variant or ()),
+        noises=tuple(arguments.model_noise),
+        batch_size=arguments.batch_size,
+        calibration=arguments.calibration_images,
+        counting=Counting(arguments.counting),
+    )
+    table, notes = evaluate(request, engine)
+    for note in notes:
+        print(f"sysnoise: note: {note}", file=sys.stderr)
+    print_table(arguments, table)
+    print(
+        f"sysnoise: the predictions are in {predictions!r}; 'sysnoise report {arguments.set} "
+        f"--predictions {predictions} -o FILE' shows them",
+        file=sys.stderr,
+    )
+
+
+def _default_predictions(model: str) -> str:
+    return posixpath.join("predictions", posixpath.basename(model).partition(".")[0])
+
+
+def _require_runtime() -> None:
+    """Refuse models where their libraries, an extra, are not installed."""
+    from sysnoise.transforms.methods import install_line
+
+    missing = [each for each in ("onnx", "onnxruntime") if not importlib.util.find_spec(each)]
+    if missing:
+        raise UsageError(f"running models needs {', '.join(missing)}: {install_line('evaluate')}")
+
+
+def _source_images(arguments: argparse.Namespace) -> str | None:
+    """Return where the sources are that images are made from; None to read the shards."""
+    if arguments.online != (arguments.images is not None):
+        raise UsageError("--online and --images go together; leave both out to read the shards")
+    if arguments.grid and not arguments.online:
+        raise UsageError("--grid goes with --online --images")
+    labels = ("label_file", "classes")
+    for name in (*labels, "annotations", "split", "limit", "samples_per_shard"):
+        if getattr(arguments, name) and not arguments.grid:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} goes with --grid, for a set that does not exist yet")
+    if arguments.annotations and any(getattr(arguments, name) for name in labels):
+        raise UsageError("--annotations is for COCO; --label-file and --classes are for ImageNet")
+    images: str | None = arguments.images
+    return images
+
+
+def _make_set(arguments: argparse.Namespace, engine: Engine, config: ModelConfig) -> None:
+    """Make those parts of the set, without images, that do not exist yet."""
+    from sysnoise.manifests.layout import MANIFEST
+    from sysnoise.manifests.reading import open_set
+    from sysnoise.pipelines.evaluation.pipeline import fitting_model
+    from sysnoise.pipelines.generation.pipeline import Scope, generate
+    from sysnoise.pipelines.planning.plan import PlanOptions
+    from sysnoise.pipelines.storage.root import exists, open_output
+
+    if exists(open_output(arguments.set), MANIFEST) and open_set(arguments.set).manifest["formats"]:
+        raise UsageError(f"{arguments.set!r} is a finished set already: leave out --grid")
+    grid = load_grid(arguments.grid)
+    read = read_coco_sources if arguments.annotations else read_imagenet_sources
+    source = read_limited(arguments, read)
+    fitting_model(arguments.model, config, source.kind, source.labels())
+    options = PlanOptions(FORMATS["none"], samples_per_shard=arguments.samples_per_shard)
+    manifest = generate(source, grid, arguments.set, options, Scope(), engine)
+    if manifest is not None:
+        print_finished(arguments.set, manifest, sys.stderr)

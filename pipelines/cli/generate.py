@@ -1,0 +1,256 @@
+"""``sysnoise generate``: its arguments, and a set from the images of a dataset."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sysnoise.manifests.grids import load_grid
+from sysnoise.manifests.layout import MAX_PIXELS
+from sysnoise.pipelines.cli.arguments import (
+    BEAM_HELP,
+    FORMATS,
+    IMAGENET_SPLIT,
+    add_command,
+    add_extent,
+    add_labels,
+    positive,
+    split_name,
+)
+from sysnoise.pipelines.cli.output import print_finished, warn
+from sysnoise.pipelines.errors import RESUME_GENERATING, UsageError
+from sysnoise.pipelines.planning.ranges import parse_range
+
+if TYPE_CHECKING:
+    from sysnoise.pipelines.generation.estimate import Estimate
+    from sysnoise.pipelines.planning.plan import PlanOptions
+    from sysnoise.pipelines.readers.sources import SourceSet
+
+IMAGE_FORMATS = ("png", "webp", "jxl", "npy")
+
+ReadSources = Callable[[argparse.Namespace], "SourceSet"]
+
+
+def add_generate(commands: Any) -> None:
+    """Add the command, with a subcommand per dataset."""
+    generate = add_command(commands, "generate", "generate a set")
+    datasets = generate.add_subparsers(metavar="DATASET", required=True)
+
+    imagenet = add_command(datasets, "imagenet", "generate a set of ImageNet")
+    imagenet.set_defaults(run=lambda arguments: _generate(arguments, read_imagenet_sources))
+    imagenet.add_argument(
+        "--images",
+        required=True,
+        metavar="PATH",
+        help="folder (images, class folders, Kaggle, WebDataset, Parquet), or .tar, .zip or "
+        ".parquet file; path or fsspec URL",
+    )
+    add_labels(imagenet)
+    imagenet.add_argument(
+        "--split",
+        type=split_name,
+        default=IMAGENET_SPLIT,
+        help="name of the split, for file names; of sources named by split, those that are read "
+        "(default: %(default)s)",
+    )
+    _add_options(imagenet)
+
+    coco = add_command(datasets, "coco", "generate a set of COCO")
+    coco.set_defaults(run=lambda arguments: _generate(arguments, read_coco_sources))
+    coco.add_argument("--images", required=True, metavar="PATH", help="folder or .zip file")
+    coco.add_argument("--annotations", required=True, metavar="PATH", help="instances_*.json")
+    coco.add_argument(
+        "--split", type=split_name, help="default: what follows instances_ in the file's name"
+    )
+    _add_options(coco)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every dataset has."""
+    parser.set_defaults(takes_beam_arguments=True, resume_hint=RESUME_GENERATING)
+    parser.epilog = BEAM_HELP.format(worker="process")
+    parser.add_argument(
+        "--output", required=True, metavar="PATH", help="new, empty, or one with this set begun"
+    )
+    parser.add_argument(
+        "--grid",
+        required=True,
+        metavar="NAME|FILE",
+        help="a shipped grid (see 'sysnoise grids') or a YAML file",
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="webdataset",
+        help="format of the shards; none for everything but the images (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--image-format",
+        choices=IMAGE_FORMATS,
+        default="png",
+        help="format of the images in them, all lossless (default: %(default)s)",
+    )
+    add_extent(parser)
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="reject files of a kind that a decoder is not made for; "
+        "by default that decoder's variants take the pixels of the baseline's decoder",
+    )
+    parser.add_argument(
+        "--skip-duplicates",
+        action="store_true",
+        help="leave out shard files whose images all equal those of an earlier variant",
+    )
+    parser.add_argument(
+        "--max-pixels",
+        type=positive,
+        metavar="N",
+        default=MAX_PIXELS,
+        help="reject images that are larger, or would be resized to more (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--shard-range",
+        type=parse_range,
+        metavar="A:B",
+        help="make only the shards from A up to but not including B; then 'sysnoise finish'",
+    )
+    _add_existing(parser)
+    parser.add_argument(
+        "--workers", type=positive, metavar="N", help="local processes (default: all cores)"
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="write nothing to the output; estimate size and time from at most 32 samples",
+    )
+
+
+def _add_existing(parser: argparse.ArgumentParser) -> None:
+    """Add what becomes of a set that the output already holds."""
+    existing = parser.add_mutually_exclusive_group()
+    for name, text in (
+        ("overwrite", "remove the set that the output holds, and start again"),
+        ("retry-rejects", "also make those shards again that hold rejects"),
+        (
+            "add-variants",
+            "grow the set that the output holds to a larger grid; only what is new is made",
+        ),
+    ):
+        existing.add_argument(
+            f"--{name}", dest="existing", action="store_const", const=name, help=text
+        )
+
+
+def read_imagenet_sources(arguments: argparse.Namespace) -> SourceSet:
+    """Find the images of ImageNet that the arguments name."""
+    from sysnoise.pipelines.readers.imagenet import read_imagenet
+
+    split = arguments.split or IMAGENET_SPLIT
+    return read_imagenet(arguments.images, arguments.label_file, arguments.classes, split)
+
+
+def read_coco_sources(arguments: argparse.Namespace) -> SourceSet:
+    """Find the images of COCO that the arguments name."""
+    from sysnoise.pipelines.readers.coco import read_coco
+
+    return read_coco(arguments.images, arguments.annotations, arguments.split)
+
+
+def read_limited(arguments: argparse.Namespace, read: ReadSources) -> SourceSet:
+    """Find as many images as the arguments allow, and print what the user should know of them."""
+    source = read(arguments).limited(arguments.limit)
+    for warning in source.warnings:
+        warn(warning)
+    return source
+
+
+def _generate(arguments: argparse.Namespace, read: ReadSources) -> None:
+    _refuse_contradictions(arguments)
+    grid = load_grid(arguments.grid)
+    _require_encoder(arguments.image_format)
+    from sysnoise.pipelines.beam.options import beam_engine
+    from sysnoise.pipelines.generation.estimate import estimate
+    from sysnoise.pipelines.generation.pipeline import Scope, generate
+    from sysnoise.pipelines.planning.resume import Existing
+
+    engine = beam_engine(arguments.beam_arguments, arguments.workers, generate_options())
+    source = read_limited(arguments, read)
+    options = _plan_options(arguments)
+    if arguments.dry_run:
+        _print_estimate(estimate(source, grid, arguments.output, options, engine))
+        return
+    scope = Scope(Existing(arguments.existing or Existing.RESUME.value), arguments.shard_range)
+    manifest = generate(source, grid, arguments.output, options, scope, engine)
+    if manifest is None:
+        print(
+            f"{arguments.output}: shards {arguments.shard_range} are done; when all are, run "
+            f"'sysnoise finish {arguments.output}'"
+        )
+    else:
+        print_finished(arguments.output, manifest)
+
+
+def generate_options() -> list[str]:
+    """Return the names of the options that ``generate`` has for every dataset."""
+    parser = argparse.ArgumentParser(add_help=False)
+    _add_options(parser)
+    return [text for action in parser._actions for text in action.option_strings]
+
+
+def _refuse_contradictions(arguments: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    if arguments.existing == "overwrite" and arguments.shard_range:
+        raise UsageError(
+            "--overwrite removes the shards of all ranges; leave it or --shard-range out"
+        )
+    if arguments.dry_run and (arguments.existing or arguments.shard_range):
+        raise UsageError(
+            "--dry-run estimates a whole new set; leave out --shard-range, --overwrite, "
+            "--retry-rejects and --add-variants"
+        )
+    about_images = {
+        "--image-format": arguments.image_format != IMAGE_FORMATS[0],
+        "--skip-duplicates": arguments.skip_duplicates,
+    }
+    for option, is_given in about_images.items():
+        if is_given and arguments.format == "none":
+            raise UsageError(f"--format none stores no images; leave out {option}")
+
+
+def _require_encoder(image_format: str) -> None:
+    """Refuse an image format whose library is an extra that is not installed."""
+    from sysnoise.transforms.codecs.encoders import ENCODERS
+    from sysnoise.transforms.methods import install_line, is_available
+
+    encoder = ENCODERS[image_format]
+    if encoder.extra and not is_available(encoder):
+        raise UsageError(
+            f"--image-format {image_format} needs {encoder.library}: {install_line(encoder.extra)}"
+        )
+
+
+def _plan_options(arguments: argparse.Namespace) -> PlanOptions:
+    from sysnoise.manifests.tables import Duplicates, UnsupportedKinds
+    from sysnoise.pipelines.planning.plan import PlanOptions
+
+    return PlanOptions(
+        formats=FORMATS[arguments.format],
+        image_format=arguments.image_format,
+        samples_per_shard=arguments.samples_per_shard,
+        unsupported=UnsupportedKinds.REJECT if arguments.strict else UnsupportedKinds.FALLBACK,
+        duplicates=Duplicates.SKIP if arguments.skip_duplicates else Duplicates.STORE,
+        max_pixels=arguments.max_pixels,
+    )
+
+
+def _print_estimate(found: Estimate) -> None:
+    from sysnoise.pipelines.generation.estimate import format_estimate
+
+    print(format_estimate(found))
+    if not found.fits:
+        warn(
+            f"the estimated {found.total_bytes / 1e6:.1f} MB do not fit into the free space of "
+            "the output's file system"
+        )

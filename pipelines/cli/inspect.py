@@ -1,0 +1,83 @@
+"""``sysnoise grids``, ``compare``, ``codecs`` and ``status``: commands that change nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from sysnoise.manifests.grids import grid_names, load_grid
+from sysnoise.pipelines.cli.arguments import add_command, add_json, add_set
+from sysnoise.transforms.errors import MissingExtraError
+
+
+def add_grids(commands: Any) -> None:
+    """Add ``grids``."""
+    parser = add_command(commands, "grids", "list the shipped grids, or the variants of one")
+    parser.set_defaults(run=_grids)
+    parser.add_argument("grid", nargs="?", metavar="NAME|FILE", help="a grid, by name or YAML file")
+
+
+def add_compare(commands: Any) -> None:
+    """Add ``compare``."""
+    parser = add_command(
+        commands, "compare", "print the differences between two sets of the same samples"
+    )
+    parser.set_defaults(run=_compare)
+    parser.add_argument("first", metavar="A", help="a finished set, path or fsspec URL")
+    parser.add_argument("second", metavar="B", help="another one, made in another environment")
+
+
+def add_codecs(commands: Any) -> None:
+    """Add ``codecs``."""
+    parser = add_command(commands, "codecs", "list the decoders and how far they differ")
+    parser.set_defaults(run=_codecs)
+    add_json(parser)
+
+
+def add_status(commands: Any) -> None:
+    """Add ``status``."""
+    parser = add_command(commands, "status", "show how much of a set is done")
+    parser.set_defaults(run=_status)
+    add_set(parser, name="output")
+    add_json(parser)
+
+
+def _grids(arguments: argparse.Namespace) -> None:
+    if arguments.grid:
+        for variant in load_grid(arguments.grid).variants:
+            print(variant.id)
+        return
+    from sysnoise.transforms.methods import install_line
+
+    for name in grid_names():
+        try:
+            grid = load_grid(name)
+        except MissingExtraError as error:
+            print(f"{name:<22} needs {install_line(*error.extras)}")
+            continue
+        print(
+            f"{name:<22}{len(grid.variants):>4} variants: {len(grid.decoders)} decoders, "
+            f"{len(grid.resizes)} resizes, {len(grid.colors)} colors, "
+            f"{grid.geometry.rule}, {grid.combine.value}"
+        )
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from sysnoise.pipelines.comparison.compare import compare, format_comparison
+
+    print(format_comparison(compare(arguments.first, arguments.second)))
+
+
+def _codecs(arguments: argparse.Namespace) -> None:
+    from sysnoise.pipelines.comparison.codecs import describe_codecs, format_codecs
+
+    document = describe_codecs()
+    print(json.dumps(document, indent=2) if arguments.json else format_codecs(document))
+
+
+def _status(arguments: argparse.Namespace) -> None:
+    from sysnoise.pipelines.generation.status import describe_status, format_status
+
+    document = describe_status(arguments.output)
+    print(json.dumps(document, indent=2) if arguments.json else format_status(document))

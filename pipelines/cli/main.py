@@ -1,0 +1,100 @@
+"""The ``sysnoise`` command: its parser, its exit codes and what becomes of errors."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+
+from sysnoise.manifests.errors import SetError
+from sysnoise.pipelines.cli import (
+    card,
+    demo,
+    evaluate,
+    finish,
+    generate,
+    inspect,
+    report,
+    score,
+    transfer,
+    verify,
+)
+from sysnoise.pipelines.errors import CommandError, UnwritableError, UsageError
+from sysnoise.pipelines.workers.logs import set_up_logging
+from sysnoise.transforms.errors import GridError, TransformError
+
+COMMANDS = (
+    generate.add_generate,
+    finish.add_finish,
+    inspect.add_grids,
+    inspect.add_compare,
+    inspect.add_codecs,
+    inspect.add_status,
+    demo.add_demo,
+    verify.add_verify,
+    card.add_card,
+    transfer.add_publish,
+    transfer.add_fetch,
+    report.add_report,
+    score.add_score,
+    evaluate.add_evaluate,
+)
+"""Each adds the parser of a command, which names the function that runs it, in the help's order."""
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command.
+
+    ``run`` is the function of the chosen command, ``takes_beam_arguments`` says whether unknown
+    arguments are for Beam, and ``resume_hint`` what to do after an interruption.
+    """
+    parser = argparse.ArgumentParser(
+        prog="sysnoise",
+        description="Generate ImageNet and COCO in every decoder x resize x color combination.",
+        epilog="Exit codes: 0 done, 1 failed, 2 bad usage.",
+        allow_abbrev=False,
+    )
+    version = importlib.metadata.version("sysnoise")
+    parser.add_argument("--version", action="version", version=f"sysnoise {version}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add_command in COMMANDS:
+        add_command(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 done, 1 failed, 2 bad usage.
+
+    A user can fix what raises one of the caught errors; any other error is a defect of the command
+    and keeps its traceback.
+    """
+    arguments, beam_arguments = command_parser().parse_known_args(argv)
+    set_up_logging()
+    try:
+        if beam_arguments and not arguments.takes_beam_arguments:
+            raise UsageError(f"unknown argument {beam_arguments[0]!r}")
+        arguments.beam_arguments = beam_arguments
+        arguments.run(arguments)
+    except (UsageError, GridError) as error:
+        return _fail(str(error), 2)
+    except UnwritableError as error:
+        return _fail(f"{error}; {_fix(arguments)}", 1)
+    except (CommandError, SetError, TransformError, OSError) as error:
+        return _fail(str(error), 1)
+    except KeyboardInterrupt:
+        return _fail("; ".join(filter(None, ("interrupted", arguments.resume_hint))), 1)
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"sysnoise: {message}", file=sys.stderr)
+    return code
+
+
+def _fix(arguments: argparse.Namespace) -> str:
+    return f"fix that and {arguments.resume_hint or 'run the same command again'}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""What several commands print, and where their files may go."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from sysnoise.manifests.manifest import Manifest
+    from sysnoise.pipelines.scoring.compose import Table
+
+
+def warn(message: str) -> None:
+    """Print a warning on standard error."""
+    print(f"sysnoise: warning: {message}", file=sys.stderr)
+
+
+def print_finished(output: str, manifest: Manifest, to: TextIO | None = None) -> None:
+    """Print the size of a finished set, and warn of axes without noise.
+
+    Args:
+        output: the set, as the user gave it.
+        manifest: of the set.
+        to: where the size goes; standard output by default.
+    """
+    counts = manifest["counts"]
+    print(
+        f"{output}: {counts['samples']} samples x {counts['variants']} variants in "
+        f"{counts['shards']} shards, {counts['rejects']} rejected, "
+        f"{counts['bytes'] / 1e6:.1f} MB in {counts['files']} files",
+        file=to,
+    )
+    if counts["rejects"]:
+        print(f"the reasons are in {output}/rejects.parquet", file=to)
+    for axis, noise in manifest["noise"].items():
+        if noise["images"] and noise["images"] == noise["identical_images"]:
+            warn(
+                f"the {axis} axis carries no noise: every image of its {noise['variants']} "
+                "variant(s) equals the baseline's"
+            )
+
+
+def print_table(arguments: argparse.Namespace, table: Table) -> None:
+    """Print a table, or write it to ``--output``."""
+    from sysnoise.pipelines.scoring.formats import FORMATTERS
+    from sysnoise.pipelines.storage.commit import write_path
+
+    text = FORMATTERS[arguments.format](table)
+    if arguments.output:
+        write_path(arguments.output, text.encode())
+    else:
+        print(text, end="")
+    if arguments.format == "csv":
+        for row in table.rows:
+            for note in row.notes:
+                print(f"sysnoise: note: {row.model}: {note}", file=sys.stderr)
+
+
+def refuse_outputs_inside(set_url: str, *outputs: str | None) -> None:
+    """Refuse outputs that lie in the set itself.
+
+    Raises:
+        UsageError: one does.
+    """
+    from sysnoise.pipelines.storage.commit import refuse_inside
+
+    for output in filter(None, outputs):
+        refuse_inside(set_url, output)

@@ -1,0 +1,1 @@
+"""``sysnoise compare`` and ``codecs``: what other builds of the libraries change."""

@@ -1,0 +1,163 @@
+"""``sysnoise compare``: what another environment does to a set.
+
+Two finished sets of the same samples are compared by pixel digests; where these differ and both
+sets hold the images, by their pixels too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sysnoise.manifests.changes import field_changes
+from sysnoise.manifests.errors import NotHeldError
+from sysnoise.manifests.reading import FinishedSet, open_set
+from sysnoise.pipelines.errors import InputError, lines_of
+from sysnoise.transforms.difference import Difference, difference, identical
+from sysnoise.transforms.methods import AXES
+
+
+@dataclass(frozen=True)
+class SetComparison:
+    """Two sets, side by side.
+
+    Attributes:
+        samples: number of samples that both hold.
+        changes: for each method whose identity differs, what differs, as ``field: a -> b``.
+        differences: by id of each variant that both hold; B against A.
+        only_first: ids of variants that only the first set holds.
+        only_second: ids of variants that only the second set holds.
+    """
+
+    samples: int
+    changes: Mapping[str, list[str]]
+    differences: Mapping[str, Difference]
+    only_first: list[str]
+    only_second: list[str]
+
+
+def compare(first_url: str, second_url: str) -> SetComparison:
+    """Compare two finished sets.
+
+    Raises:
+        SetError: one is not a finished set, or lacks a table, or a file of it is damaged.
+        InputError: they do not hold the same samples in the same geometry, or share no variant.
+    """
+    first, second = open_set(first_url), open_set(second_url)
+    _refuse_other_samples(first, second)
+    common = [variant_id for variant_id in first.variants if variant_id in second.variants]
+    if not common:
+        raise InputError(f"{first_url!r} and {second_url!r} have no variant in common")
+    slugs = {variant_id: first.variants[variant_id]["slug"] for variant_id in common}
+    totals = dict.fromkeys(common, Difference())
+    for shard in range(first.shards):
+        for variant_id, total in _compare_shard(first, second, shard, slugs):
+            totals[variant_id] += total
+    return SetComparison(
+        samples=first.manifest["counts"]["samples"],
+        changes=_identity_changes(first, second, common),
+        differences=totals,
+        only_first=[each for each in first.variants if each not in second.variants],
+        only_second=[each for each in second.variants if each not in first.variants],
+    )
+
+
+def format_comparison(result: SetComparison) -> str:
+    """Return a comparison as text for a terminal."""
+    lines = [f"{result.samples} samples, {len(result.differences)} variants in both sets"]
+    for which, ids in (("first", result.only_first), ("second", result.only_second)):
+        if ids:
+            lines.append(f"only in the {which} set: {', '.join(ids)}")
+    by_fields: dict[tuple[str, ...], list[str]] = {}
+    for method, fields in result.changes.items():
+        by_fields.setdefault(tuple(fields), []).append(method)
+    for changed_fields, methods in by_fields.items():
+        lines += [f"changed: {', '.join(methods)}", *(f"  {field}" for field in changed_fields)]
+    if not result.changes:
+        lines.append("no method's identity changed")
+    changed = {
+        name: each
+        for name, each in result.differences.items()
+        if each.identical_images < each.images
+    }
+    if not changed:
+        return "\n".join([*lines, "identical: every image of every variant has the same pixels"])
+    width = max(map(len, changed))
+    lines.append(f"{'variant':<{width}}  identical     mean  max     PSNR  changed pixels")
+    lines += [
+        f"{name:<{width}}  {each.identical_share:>8.1%}  {_statistics(each)}"
+        for name, each in changed.items()
+    ]
+    same = len(result.differences) - len(changed)
+    return "\n".join([*lines, f"{same} other variant(s) are identical"])
+
+
+def _statistics(total: Difference) -> str:
+    if total.psnr is None:
+        return "pixels not at hand"
+    return f"{total.mean:7.4f}  {total.maximum:3d}  {total.psnr:7.2f}  {total.changed_share:.4%}"
+
+
+def _refuse_other_samples(first: FinishedSet, second: FinishedSet) -> None:
+    problems = [
+        f"{name}: {first.manifest[part][name]} and {second.manifest[part][name]}"
+        for part, name in (
+            ("dataset", "kind"),
+            ("counts", "samples"),
+            ("counts", "shards"),
+            ("source", "content_sha256"),
+            ("plan", "samples_per_shard"),
+            ("grid", "geometry"),
+            ("grid", "color_stage"),
+            ("grid", "seed"),
+        )
+        if first.manifest[part][name] != second.manifest[part][name]
+    ]
+    if problems:
+        raise InputError(
+            f"{first.url!r} and {second.url!r} do not hold the same samples in the same geometry "
+            f"and shards:\n{lines_of(problems)}"
+        )
+
+
+def _compare_shard(
+    first: FinishedSet, second: FinishedSet, shard: int, slugs: Mapping[str, str]
+) -> Iterator[tuple[str, Difference]]:
+    columns = ["key", "status", "geometry", *slugs.values()]
+    rows = list(zip(first.samples(shard, columns), second.samples(shard, columns), strict=True))
+    if any(one["key"] != other["key"] or one["status"] != other["status"] for one, other in rows):
+        raise InputError(f"{first.url!r} and {second.url!r} hold other samples in shard {shard}")
+    accepted = [(one, other) for one, other in rows if one["status"] == "ok"]
+    for variant_id, slug in slugs.items():
+        changed = {one["key"] for one, other in accepted if one[slug] != other[slug]}
+        for one, _ in accepted:
+            if one["key"] not in changed:
+                geometry = one["geometry"]
+                yield variant_id, identical(geometry["output_width"] * geometry["output_height"])
+        if changed:
+            try:
+                yield from list(_compare_images(first, second, shard, variant_id, changed))
+            except NotHeldError:  # One set has no pixels at hand; the digests have told the change.
+                yield variant_id, Difference(images=len(changed))
+
+
+def _compare_images(
+    first: FinishedSet, second: FinishedSet, shard: int, variant_id: str, keys: set[str]
+) -> Iterator[tuple[str, Difference]]:
+    pairs = zip(first.images(variant_id, shard), second.images(variant_id, shard), strict=True)
+    for (key, one), (_, other) in pairs:
+        if key in keys:
+            pixels = second.decode(variant_id, shard, key, other)
+            yield variant_id, difference(pixels, first.decode(variant_id, shard, key, one))
+
+
+def _identity_changes(
+    first: FinishedSet, second: FinishedSet, common: list[str]
+) -> dict[str, list[str]]:
+    changes: dict[str, list[str]] = {}
+    for variant_id in common:
+        for axis in AXES:
+            one, other = first.variants[variant_id][axis], second.variants[variant_id][axis]
+            if one != other:
+                changes[f"{axis} {one['name']}"] = field_changes(one, other)
+    return changes

@@ -1,0 +1,360 @@
+"""The pipeline that runs models over sets: shards -> RunInference -> predictions -> table.
+
+The pipeline is one linear chain, and all of it works in one process, so that images pass between
+its steps without being copied. Each model is a pipeline of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import random
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import onnx
+from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
+from numpy.typing import NDArray
+
+from sysnoise.manifests.reading import FinishedSet
+from sysnoise.manifests.settings import Setting
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.pipelines.beam.options import Engine
+from sysnoise.pipelines.beam.progress import Work, pause_between_looks, show_progress
+from sysnoise.pipelines.beam.run import refuse_unfinished, run_pipeline
+from sysnoise.pipelines.errors import RESUME_EVALUATING, InputError
+from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
+from sysnoise.pipelines.evaluation.document import VERSION, open_document
+from sysnoise.pipelines.evaluation.inference import (
+    ReadImages,
+    SingleThreadedModel,
+    WritePredictions,
+)
+from sysnoise.pipelines.evaluation.model_check import batch_size, check_model
+from sysnoise.pipelines.evaluation.model_reader import read_model
+from sysnoise.pipelines.evaluation.models import Models, model_file
+from sysnoise.pipelines.evaluation.passes import (
+    Groups,
+    box_offset,
+    missing_passes,
+    model_noises,
+    passes_together,
+    pixel_groups,
+)
+from sysnoise.pipelines.evaluation.pixels import accepted_rows, opened_set, read_pixels
+from sysnoise.pipelines.evaluation.predictions import (
+    final_path,
+    join_parts,
+    part_path,
+    remove_parts,
+)
+from sysnoise.pipelines.evaluation.records import InferenceJob, Pass
+from sysnoise.pipelines.evaluation.request import (
+    Request,
+    at_hand,
+    located,
+    refuse_other_sizes,
+    refuse_other_task,
+    wanted_noises,
+    wanted_variants,
+)
+from sysnoise.pipelines.evaluation.runtime import runtime_identity
+from sysnoise.pipelines.scoring.classification import read_labels
+from sysnoise.pipelines.scoring.compose import Table, named_predictions, score
+from sysnoise.pipelines.scoring.files import setting_parser
+from sysnoise.pipelines.scoring.records import Coverage, Intervals
+from sysnoise.pipelines.storage.commit import sweep
+from sysnoise.pipelines.storage.listing import list_files
+from sysnoise.pipelines.storage.locks import lock_shards
+from sysnoise.pipelines.storage.root import Root, open_output
+from sysnoise.transforms.errors import ModelNoiseError
+from sysnoise.transforms.model.boxes import BoxOffset, offset_matters
+from sysnoise.transforms.model.input import fit_image, input_tensor
+
+CALIBRATION_SEED = 0
+HELD_BYTES = 2**28
+"""Of images that a thread holds until batches of all variants that it makes at once are full."""
+DOUBTFUL = 1.0
+"""In percent: a trained model has more."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all passes of an evaluation share.
+
+    Attributes:
+        request: what was asked for.
+        found: the set.
+        models: where models come from.
+        batch_size: number of images that are run at once.
+        groups: of variants with the same pixels, by shard.
+        images: number of images by shard.
+        engine: what runs the pipelines.
+    """
+
+    request: Request
+    found: FinishedSet
+    models: Models
+    batch_size: int
+    groups: Groups
+    images: Mapping[int, int]
+    engine: Engine
+
+
+def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
+    """Run a model over a set and score its predictions.
+
+    Each variant is run without noises of the model, the baseline with each of these, and then
+    what the stack of the worst ones lacks, as far as the set has its variants.
+
+    Args:
+        request: what is asked for.
+        engine: what runs the pipelines.
+
+    Returns:
+        The table, and what a reader of it has to know.
+
+    Raises:
+        SetError: it is no finished set, or a file is missing or damaged.
+        UsageError: variants or noises that there are not, or that do not go with the model.
+        InputError: the model cannot be read, or is not what its config says.
+        OutputError: the predictions cannot be written, or are of another evaluation.
+        ShardError: shards could not be predicted; others are kept.
+    """
+    found = opened_set(request.set_url)
+    request = located(found, request)
+    kind = DatasetKind(found.manifest["dataset"]["kind"])
+    plain = fitting_model(request.model, request.config, kind, _labels(found))
+    refuse_other_sizes(found, request.config.input)
+    variants = wanted_variants(found, request)
+    noises = wanted_noises(found, request.noises)
+    parse = setting_parser(found)
+    output = open_output(request.predictions_url)
+    with lock_shards(output, None):
+        run = _prepare(request, found, plain, output, engine)
+        singles = [parse("+".join((found.baseline, noise))) for noise in noises]
+        singles, notes = _applicable(run, singles, request.noises)
+        _predict(run, [*map(Setting, variants), *singles])
+        row = _score(request, Intervals.NONE).rows[0]
+        open_steps = [step for step in row.steps if step.score is None and step.held]
+        lacking = [parse(step.setting) for step in open_steps]
+        lacking = [each for each in lacking if each.variant in at_hand(found, request)]
+        lacking, others = _applicable(run, lacking, ())
+        _predict(run, lacking)
+        table = _score(request, Intervals.BOOTSTRAP)
+    return table, [*notes, *others, *_doubts(table)]
+
+
+def _doubts(table: Table) -> list[str]:
+    """Tell of a baseline so bad that the config may be wrong, which nothing else can notice."""
+    metric = table.metrics[0]
+    value = table.rows[0].trained[metric]
+    if value is None or value >= DOUBTFUL:
+        return []
+    return [
+        f"the baseline's {metric} is {value:.2f}: do mean, scale, channels, fit and the outputs in "
+        "the config fit the model?"
+    ]
+
+
+def fitting_model(
+    url: str, config: ModelConfig, kind: DatasetKind, labels: Collection[int]
+) -> onnx.ModelProto:
+    """Read a model, and refuse one that does not fit its config or the dataset.
+
+    Args:
+        url: of the model.
+        config: of the model.
+        kind: of the dataset.
+        labels: those that occur in it: classes, 0-based, or ids of categories.
+
+    Raises:
+        UsageError: a detector on ImageNet, a classifier on COCO, or what the config says otherwise
+            than the model.
+        InputError: the model cannot be read.
+    """
+    refuse_other_task(kind, config)
+    model = read_model(url)
+    check_model(config, model, labels)
+    return model
+
+
+def _labels(found: FinishedSet) -> set[int]:
+    """Return the classes, or ids of categories, that occur in the set."""
+    if DatasetKind(found.manifest["dataset"]["kind"]) is DatasetKind.COCO:
+        return {category["id"] for category in found.annotations()["categories"]}
+    return set(read_labels(found).labels.tolist())
+
+
+def _prepare(
+    request: Request,
+    found: FinishedSet,
+    plain: onnx.ModelProto,
+    output: Root,
+    engine: Engine,
+) -> _Run:
+    """Open the folder of predictions and look at the set's samples."""
+    size = batch_size(plain, request.batch_size)
+    document = open_document(output, _document(request, found, plain, size))
+    sweep(output, lambda owner: True)
+    groups, images = pixel_groups(found, at_hand(found, request))
+    calibration = functools.partial(_calibration, request, found, images)
+    models = Models(output, document, plain, calibration, request.config.input.shape(1))
+    return _Run(request, found, models, size, groups, images, engine)
+
+
+def _document(
+    request: Request, found: FinishedSet, plain: onnx.ModelProto, size: int
+) -> dict[str, Any]:
+    """Return what every prediction depends on."""
+    model = plain.SerializeToString(deterministic=True)
+    return {
+        "version": VERSION,
+        "set": found.manifest["checksum"],
+        "model": hashlib.sha256(model).hexdigest(),
+        "config": request.config.document(),
+        "batch_size": size,
+        "calibration": {"images": _calibration_size(request, found), "seed": CALIBRATION_SEED},
+        "runtime": runtime_identity(),
+    }
+
+
+def _calibration_size(request: Request, found: FinishedSet) -> int:
+    return min(request.calibration, int(found.manifest["counts"]["samples"]))
+
+
+def _calibration(
+    request: Request, found: FinishedSet, images: Mapping[int, int]
+) -> Iterator[NDArray[Any]]:
+    """Yield input tensors of some images of the baseline, chosen by a fixed seed."""
+    places = [(shard, place) for shard, count in images.items() for place in range(count)]
+    count = _calibration_size(request, found)
+    chosen = sorted(random.Random(CALIBRATION_SEED).sample(places, count))
+    spec = request.config.input
+    for shard, group in itertools.groupby(chosen, lambda each: each[0]):
+        rows = accepted_rows(found, shard, [found.baseline])
+        wanted = [rows[place] for _, place in group]
+        source = (request.set_url, request.images_url)
+        for _, _, pixels in read_pixels(*source, shard, [found.baseline], wanted):
+            yield input_tensor([fit_image(pixels, spec)[0]], spec)
+
+
+def _applicable(
+    run: _Run, settings: Sequence[Setting], required: Collection[str]
+) -> tuple[list[Setting], list[str]]:
+    """Leave out settings whose noises change nothing in this model, or that it cannot take.
+
+    Args:
+        run: the evaluation.
+        settings: with noises.
+        required: names of the noises that the model has to take.
+
+    Returns:
+        The other settings, and what was left out and why.
+
+    Raises:
+        InputError: the model cannot take a noise that is required.
+    """
+    kept, notes = [], []
+    for setting in settings:
+        try:
+            changes = _changes_predictions(run, setting)
+        except ModelNoiseError as error:
+            if not set(setting.methods).isdisjoint(required):
+                raise InputError(str(error)) from error
+            notes.append(f"left out: {error}")
+            continue
+        if changes:
+            kept.append(setting)
+        else:
+            name = "+".join(setting.methods)
+            notes.append(f"{name} changes nothing in this model at this input size")
+    return kept, notes
+
+
+def _changes_predictions(run: _Run, setting: Setting) -> bool:
+    """Tell whether the noises of a setting do something in this model, if it has any."""
+    inside, offset, task = model_noises(setting), box_offset(setting), run.request.config.task
+    if inside:
+        return model_file(run.models, inside) is not None
+    if offset is BoxOffset.NONE:
+        return True
+    return not isinstance(task, Classifier) and offset_matters(task.head, offset)
+
+
+def _predict(run: _Run, settings: Sequence[Setting]) -> None:
+    """Make the predictions of settings that are not there, one model after the other."""
+    output, config = run.models.output, run.request.config
+    present = set(list_files(output))
+    missing = [each for each in settings if final_path(each.slug, config) not in present]
+    by_model: dict[tuple[str, ...], list[Setting]] = {}
+    for setting in missing:
+        by_model.setdefault(model_noises(setting), []).append(setting)
+    shards = run.found.shards
+    for noises, group in by_model.items():
+        passes = list(missing_passes(group, run.groups, shards, present))
+        if passes:
+            _run_model(run, noises, passes)
+        for setting in group:
+            join_parts(output, setting, run.images, shards, config)
+    remove_parts(output, config)
+
+
+def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None:
+    """Run one model over what its settings lack."""
+    job, work = _job(run, noises), _work(run, noises, passes)
+    most = 1
+    if job.images_url is not None:
+        most = max(1, HELD_BYTES // (run.batch_size * job.config.input.image_bytes))
+    elements = list(passes_together(passes, most))
+
+    def build(pipeline: beam.Pipeline) -> object:
+        return (
+            pipeline
+            | "Passes" >> beam.Create(elements)  # passes over one shard
+            | "ReadImages" >> beam.ParDo(ReadImages(job))  # [(key, image), ...]
+            | "RunInference"
+            >> RunInference(KeyedModelHandler(SingleThreadedModel(job)).with_no_batching())
+            | "WritePredictions" >> beam.ParDo(WritePredictions(job))  # path of a part
+        )
+
+    with show_progress(work):
+        failures = run_pipeline(run.engine, build, len(elements), RESUME_EVALUATING)
+    refuse_unfinished(failures, work, RESUME_EVALUATING)
+
+
+def _job(run: _Run, noises: Sequence[str]) -> InferenceJob:
+    """Return what a process must know to run a model."""
+    model = model_file(run.models, noises)
+    if model is None:
+        raise ValueError(f"{noises} change nothing, so that no setting of theirs is run")
+    return InferenceJob(
+        run.request.set_url,
+        run.request.images_url,
+        run.request.predictions_url,
+        model.path,
+        model.sha256,
+        run.request.config,
+        run.batch_size,
+        run.models.document["runtime"],
+    )
+
+
+def _work(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> Work:
+    """Return the parts that are to be made."""
+    output, shards = run.models.output, run.found.shards
+    images = {
+        part_path(target.slug, each.shard, shards): run.images[each.shard]
+        for each in passes
+        for target in each.targets
+    }
+    noun = f"{'+'.join(noises) or 'plain model'}: part"
+    return Work(images, lambda: list_files(output), noun, pause_between_looks(output))
+
+
+def _score(request: Request, intervals: Intervals) -> Table:
+    predictions = named_predictions([request.predictions_url], [])
+    return score(request.set_url, predictions, Coverage.WHOLE, request.counting, intervals)

@@ -1,0 +1,1 @@
+"""``sysnoise generate``, ``finish`` and ``status``: a set from its plan to its manifest."""

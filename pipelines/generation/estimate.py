@@ -1,0 +1,272 @@
+"""``sysnoise generate --dry-run``: size and time of a run, from a few images made for real.
+
+The images are written as one shard into a temporary folder, and a shard without images beside it
+tells what every shard costs by itself; both give the cost of any number of shards. The time is an
+upper bound where images are rows of Parquet files: a run reads a row group once for all its rows
+that follow each other, the trial once an image.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from sysnoise.manifests.layout import receipt_path
+from sysnoise.manifests.tables import DatasetKind, Duplicates
+from sysnoise.pipelines.beam.options import Engine
+from sysnoise.pipelines.errors import lines_of
+from sysnoise.pipelines.generation.pipeline import check_request
+from sysnoise.pipelines.planning.plan import Plan, PlanOptions, make_plan
+from sysnoise.pipelines.planning.resume import Existing
+from sysnoise.pipelines.readers.access import source_reader
+from sysnoise.pipelines.readers.sources import SourceSet
+from sysnoise.pipelines.shards.shard import ReadSource, write_shard
+from sysnoise.pipelines.storage.reading import read_file
+from sysnoise.pipelines.storage.root import Root, is_local, open_output
+from sysnoise.pipelines.workers.job import prepare_libraries
+from sysnoise.transforms.grid import Grid
+
+TRIED_SAMPLES = 32
+TRIAL_SECONDS = 20.0
+TRIAL_BYTES = 512 << 20
+"""The trial ends with the first of these: samples, seconds, or bytes in the temporary folder."""
+
+SET_FILES = {DatasetKind.IMAGENET: 9, DatasetKind.COCO: 11}
+"""Files that no shard owns.
+
+Plan, sources, rejects, files, the three of the card, sums, manifest; COCO's two annotations.
+"""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Some samples, written as one shard.
+
+    Attributes:
+        samples: number of source images, rejects included.
+        seconds: by the clock, reading the images included.
+        cpu_seconds: of this process.
+        bytes: by format of the files, and of the receipt.
+        files: number of files.
+        rejects: rows of the rejects table.
+    """
+
+    samples: int
+    seconds: float
+    cpu_seconds: float
+    bytes: Mapping[str, int]
+    files: int
+    rejects: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would write and take.
+
+    Attributes:
+        plan: of the run.
+        trial: the samples that were made for it.
+        files: number of files of the finished set.
+        bytes: by format of the shards' files, and of the receipts. Duplicates count in full; the
+            tables of the whole set are left out.
+        cpu_seconds: of all workers together.
+        processes: local worker processes that run side by side; None with a runner of the user's.
+        seconds: by the clock, without start-up, uploads and manifest; None where ``processes`` is.
+        free_bytes: on the output's file system; None where it is not local.
+    """
+
+    plan: Plan
+    trial: Trial
+    files: int
+    bytes: Mapping[str, float]
+    cpu_seconds: float
+    processes: int | None
+    seconds: float | None
+    free_bytes: int | None
+
+    @property
+    def total_bytes(self) -> float:
+        """Bytes of all files."""
+        return sum(self.bytes.values())
+
+    @property
+    def fits(self) -> bool:
+        """Whether the output is likely to fit, as far as that is known."""
+        return self.free_bytes is None or self.total_bytes <= self.free_bytes
+
+
+def estimate(
+    source: SourceSet,
+    grid: Grid,
+    output_url: str,
+    options: PlanOptions,
+    engine: Engine,
+) -> Estimate:
+    """Plan a set as ``generate`` does, and make a few of its samples.
+
+    Arguments are as there. Nothing is written to the output, and what is in it is not looked at.
+
+    Raises:
+        UsageError, InputError, OutputError: as ``check_request`` raises them, or
+            no such kind of output.
+        ShardError: a source image cannot be read.
+        OSError: the temporary folder cannot be written.
+    """
+    check_request(source, grid, options, Existing.RESUME)
+    output = open_output(output_url)
+    plan = make_plan(source, grid, options)
+    prepare_libraries()
+    read = source_reader(source.root)
+    whole = _try(plan, spread_rows(source), read)
+    empty = _try(plan, [], read)
+    processes = _processes(plan, engine)
+    return Estimate(
+        plan=plan,
+        trial=whole,
+        files=plan.shards * whole.files + SET_FILES[plan.kind],
+        bytes={
+            kind: extrapolated(plan, size, empty.bytes[kind], whole.samples)
+            for kind, size in whole.bytes.items()
+        },
+        cpu_seconds=extrapolated(plan, whole.cpu_seconds, empty.cpu_seconds, whole.samples),
+        processes=processes,
+        seconds=None
+        if processes is None
+        else extrapolated(plan, whole.seconds, empty.seconds, whole.samples, processes),
+        free_bytes=_free_bytes(output),
+    )
+
+
+def spread_rows(source: SourceSet) -> list[dict[str, Any]]:
+    """Return rows of the table of sources, evenly spaced, in an order whose start is spread too."""
+    samples = source.table.num_rows
+    count = min(samples, TRIED_SAMPLES)
+    positions = [(2 * index + 1) * samples // (2 * count) for index in range(count)]
+    random.Random(0).shuffle(positions)
+    rows: list[dict[str, Any]] = source.table.take(positions).to_pylist()
+    return rows
+
+
+def _try(plan: Plan, sources: Iterable[Mapping[str, Any]], read: ReadSource) -> Trial:
+    """Write sources as one shard, as many as time and space allow."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = open_output(folder)
+        start, cpu_start = time.perf_counter(), time.process_time()
+        kept = _within_limits(sources, folder)
+        receipt = write_shard(plan, 0, kept, read, output, lambda key: None)
+        seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+        receipt_bytes = len(read_file(output, receipt_path(plan.shard_name(0))))
+    sizes: Counter[str] = Counter()
+    for file in receipt["files"]:
+        sizes[file["format"]] += file["bytes"]
+    sizes["receipts"] = receipt_bytes
+    return Trial(
+        samples=receipt["samples"] + len(receipt["rejects"]),
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
+        bytes=sizes,
+        files=len(receipt["files"]) + 1,
+        rejects=receipt["rejects"],
+    )
+
+
+def _within_limits(
+    sources: Iterable[Mapping[str, Any]], folder: str
+) -> Iterator[Mapping[str, Any]]:
+    """Yield sources, the first one in any case, until making them has used up time or space."""
+    deadline = time.perf_counter() + TRIAL_SECONDS
+    for source in sources:
+        yield source
+        files = (path.stat() for path in Path(folder).rglob("*"))
+        if time.perf_counter() > deadline or sum(file.st_size for file in files) > TRIAL_BYTES:
+            return
+
+
+def extrapolated(plan: Plan, whole: float, empty: float, samples: int, processes: int = 1) -> float:
+    """Return the cost of the shards of the busiest process.
+
+    Args:
+        plan: of the run.
+        whole: cost of the trial.
+        empty: cost of a shard without samples.
+        samples: number of samples of the trial.
+        processes: among which the shards are dealt.
+    """
+    shards = math.ceil(plan.shards / processes)
+    per_sample = max(0.0, whole - empty) / samples
+    return shards * empty + min(plan.samples, shards * plan.samples_per_shard) * per_sample
+
+
+def _processes(plan: Plan, engine: Engine) -> int | None:
+    if engine.local_workers is None:
+        return None
+    cores = os.cpu_count() or 1
+    return min(engine.local_workers or cores, cores, plan.shards)
+
+
+def _free_bytes(output: Root) -> int | None:
+    if not is_local(output):
+        return None
+    path = Path(output.path)
+    return shutil.disk_usage(next(each for each in (path, *path.parents) if each.exists())).free
+
+
+def format_estimate(found: Estimate) -> str:
+    """Return an estimate as text for a terminal."""
+    plan, trial = found.plan, found.trial
+    variants = len(plan.grid.variants)
+    parts = ", ".join(f"{kind} {_size_text(size)}" for kind, size in found.bytes.items())
+    whole = plan.duplicates is Duplicates.STORE
+    free = found.free_bytes
+    lines = {
+        "samples": f"{plan.samples} in {plan.shards} shard(s)",
+        "variants": f"{variants} of {plan.grid.name}",
+        "images": _images_text(plan),
+        "files": f"{found.files}",
+        "size": f"{_size_text(found.total_bytes)}: {parts}"
+        + ("" if whole else "; --skip-duplicates will save some of it"),
+        "CPU time": f"{found.cpu_seconds / plan.samples:.3f} s a sample, "
+        f"{tqdm.format_interval(found.cpu_seconds)} in all",
+        "time": _time_text(found),
+        "tried": f"{trial.samples} sample(s) in {trial.seconds:.1f} s, "
+        f"{len(trial.rejects)} rejected",
+        "free": "unknown" if free is None else _size_text(free),
+    }
+    rejects = [f"{each['key']}: {each['reason']}: {each['message']}" for each in trial.rejects]
+    return "\n".join(
+        [
+            f"dry run of {plan.kind.value} {plan.split}: nothing was written to the output",
+            *(f"{label:<10}{text}" for label, text in lines.items()),
+            *(["rejected among the tried:", lines_of(rejects)] if rejects else []),
+        ]
+    )
+
+
+def _images_text(plan: Plan) -> str:
+    if not plan.formats:
+        return "none"
+    count = plan.samples * len(plan.grid.variants) * len(plan.formats)
+    formats = " and ".join(shard_format.value for shard_format in plan.formats)
+    return f"{count} {plan.image_format} in {formats}"
+
+
+def _time_text(found: Estimate) -> str:
+    if found.seconds is None:
+        return "unknown: depends on the workers of --runner"
+    interval = tqdm.format_interval(found.seconds)
+    return f"{interval} with {found.processes} process(es), without start-up and manifest"
+
+
+def _size_text(size: float) -> str:
+    return str(tqdm.format_sizeof(size, "B"))

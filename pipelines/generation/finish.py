@@ -1,0 +1,327 @@
+"""Finishing a set: from the receipts of all shards to tables, card and manifest."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sysnoise.manifests import layout
+from sysnoise.manifests.checksums import content_line
+from sysnoise.manifests.manifest import Contents, build_manifest
+from sysnoise.manifests.part import held_variants
+from sysnoise.manifests.publication import Publication
+from sysnoise.manifests.tables import (
+    FILES_SCHEMA,
+    DatasetKind,
+    SampleStatus,
+    parse_parquet,
+    placement_of,
+    rejects_schema,
+)
+from sysnoise.pipelines.errors import OutputError, ShardError, lines_of
+from sysnoise.pipelines.planning.plan import Plan, load_plan
+from sysnoise.pipelines.planning.resume import (
+    Existing,
+    finished_manifest,
+    pending_shards,
+    refuse_foreign_output,
+)
+from sysnoise.pipelines.publication.card import write_card
+from sysnoise.pipelines.readers.sources import BATCH_ROWS
+from sysnoise.pipelines.shards.tally import Tally, noise_by_axis, noise_by_variant
+from sysnoise.pipelines.storage.commit import (
+    new_file,
+    remove_file,
+    remove_folder,
+    sweep,
+    write_file,
+)
+from sysnoise.pipelines.storage.json_files import json_bytes
+from sysnoise.pipelines.storage.listing import file_sizes
+from sysnoise.pipelines.storage.locks import lock_shards
+from sysnoise.pipelines.storage.reading import (
+    open_file,
+    read_file,
+    read_if_there,
+    read_side_by_side,
+)
+from sysnoise.pipelines.storage.root import Root, open_output
+from sysnoise.transforms.geometry import Placement
+from sysnoise.transforms.targets import map_annotation
+
+
+@dataclass(frozen=True)
+class ReceiptTotals:
+    """What the receipts of a set add up to.
+
+    Attributes:
+        tally: of all samples.
+        files: rows of the files table.
+        rejects: the table of rejects.
+        sums: sha256 of each receipt, in hexadecimal, by path.
+    """
+
+    tally: Tally
+    files: pa.Table
+    rejects: pa.Table
+    sums: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class SampleTotals:
+    """What the tables of samples add up to.
+
+    Attributes:
+        content_sha256: fingerprint of the source files' bytes.
+        placements: of COCO's images in key order; None for rejects.
+    """
+
+    content_sha256: str
+    placements: Sequence[Placement | None]
+
+
+def finish(plan: Plan, output: Root) -> dict[str, Any]:
+    """Write everything that a finished set has beside its shards, card and manifest last.
+
+    Receipts and tables of samples are read one at a time, each once.
+
+    Args:
+        plan: of the run.
+        output: where the receipts of all shards are.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ShardError: a shard has no receipt of this plan.
+        ManifestError: the manifest would not follow its schema.
+    """
+    receipts = _add_up_receipts(plan, output)
+    samples = _read_samples(plan, output)
+    set_files = _write_set_files(plan, output, samples, receipts)
+    files = pa.concat_tables([receipts.files, set_files]).sort_by("path")
+    table_row = _write_table(output, layout.FILES, files)
+    contents = Contents(
+        samples=receipts.tally.samples,
+        rejects=receipts.rejects.num_rows,
+        content_sha256=samples.content_sha256,
+        files=files,
+        files_table=table_row,
+        noise_by_variant=noise_by_variant(plan.grid, receipts.tally),
+        noise_by_axis=noise_by_axis(plan.grid, receipts.tally),
+    )
+    manifest = build_manifest(plan.document(), plan.grid, contents)
+    held = held_variants(manifest, None)
+    remove_file(output, layout.PART)  # What was a copy of a part has become whole.
+    write_card(output, manifest, files, held, Publication(), receipts.sums)
+    sweep(output, lambda owner: True)
+    for folder in (layout.FAILURES, layout.STRIKES, layout.EARLIER):
+        remove_folder(output, folder)
+    write_file(output, layout.MANIFEST, json_bytes(manifest))
+    return manifest
+
+
+def finish_set(output_url: str) -> dict[str, Any]:
+    """Finish a set whose shards were made in parts, and return its manifest.
+
+    Raises:
+        OutputError: no output of ``sysnoise generate``, or a run is working on it.
+        ShardError: a shard has no receipt, or not the files that it names.
+    """
+    output = open_output(output_url)
+    refuse_foreign_output(output)
+    try:
+        plan = load_plan(output)
+    except FileNotFoundError as error:
+        raise OutputError(f"{output_url!r} has no {layout.PLAN}: nothing was generated") from error
+    with lock_shards(output, None):
+        sizes = file_sizes(output)
+        pending = pending_shards(plan, output, range(plan.shards), sizes, Existing.RESUME)
+        if pending:
+            raise ShardError(
+                f"{len(pending)} of {plan.shards} shards of {output_url!r} have no receipt, or not "
+                "the files that it names; make them with 'sysnoise generate', as the others, and "
+                f"--shard-range:\n{lines_of([f'{shard}:{shard + 1}' for shard in pending])}"
+            )
+        return finished_manifest(output) or finish(plan, output)
+
+
+def _add_up_receipts(plan: Plan, output: Root) -> ReceiptTotals:
+    schema = rejects_schema(plan.grid.decoders)
+    tally, sums = Tally(plan.grid), {}
+    files, rejects = [FILES_SCHEMA.empty_table()], [schema.empty_table()]
+    for path, data, receipt in _receipts(plan, output):
+        tally.add_receipt(receipt)
+        sums[path] = hashlib.sha256(data).hexdigest()
+        rows = [{**row, "shard": receipt["shard"]} for row in receipt["files"]]
+        files.append(pa.Table.from_pylist(rows, FILES_SCHEMA))
+        if receipt["rejects"]:
+            rejects.append(pa.Table.from_pylist(receipt["rejects"], schema))
+    return ReceiptTotals(tally, _joined(files), _joined(rejects), sums)
+
+
+def _joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return the tables as one in one piece: thousands of small ones slow down the allocator."""
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def _receipts(plan: Plan, output: Root) -> Iterator[tuple[str, bytes, dict[str, Any]]]:
+    """Yield path, bytes and content of each receipt of the plan; refuse others at the end."""
+    problems = []
+    read = functools.partial(read_if_there, output)
+    paths = [layout.receipt_path(plan.shard_name(shard)) for shard in range(plan.shards)]
+    for path, data in zip(paths, read_side_by_side(read, paths), strict=True):
+        if data is None:
+            problems.append(f"{path}: missing")
+            continue
+        receipt = json.loads(data)
+        if receipt["fingerprint"] == plan.fingerprint:
+            yield path, data, receipt
+        else:
+            problems.append(f"{path}: of another plan ({receipt['fingerprint']})")
+    if problems:
+        raise ShardError(
+            f"{len(problems)} shard(s) of {output.url!r} are not done:\n{lines_of(problems)}"
+        )
+
+
+def _read_samples(plan: Plan, output: Root) -> SampleTotals:
+    columns = ["key", "source_sha256"]
+    if plan.kind is DatasetKind.COCO:
+        columns += ["status", "geometry"]
+    digest = hashlib.sha256()
+    placements: list[Placement | None] = []
+    paths = (layout.samples_path(plan.shard_name(shard)) for shard in range(plan.shards))
+    for data in read_side_by_side(functools.partial(read_file, output), paths):
+        rows = parse_parquet(data, columns).to_pylist()
+        for row in rows:
+            digest.update(content_line(row["source_sha256"], row["key"]))
+        if plan.kind is DatasetKind.COCO:
+            placements += map(_placement, rows)
+    return SampleTotals(digest.hexdigest(), placements)
+
+
+def _placement(row: Mapping[str, Any]) -> Placement | None:
+    return placement_of(row["geometry"]) if row["status"] == SampleStatus.OK.value else None
+
+
+def _write_set_files(
+    plan: Plan, output: Root, samples: SampleTotals, receipts: ReceiptTotals
+) -> pa.Table:
+    """Write rejects and annotations; return the rows of all files that no shard owns."""
+    row = _write_table(output, layout.REJECTS, receipts.rejects)
+    written: dict[str, tuple[str, int | None, dict[str, Any]]] = {
+        layout.REJECTS: ("rejects", receipts.rejects.num_rows, row)
+    }
+    if plan.kind is DatasetKind.COCO:
+        for kind, maps in ANNOTATIONS.items():
+            path = layout.annotations_path(plan.split, kind)
+            parts = _annotation_document(plan, output, samples.placements, *maps)
+            row = _write_parts(output, path, parts)
+            written[path] = ("annotations", receipts.tally.samples, row)
+    for path, count in ((layout.PLAN, None), (layout.SOURCES, plan.samples)):
+        written[path] = (path.split(".")[0], count, _describe(output, path))
+    rows = [
+        {"path": path, "variant": None, "shard": None, "format": kind, "samples": count, **row}
+        for path, (kind, count, row) in written.items()
+    ]
+    return pa.Table.from_pylist(rows, FILES_SCHEMA)
+
+
+def _annotation_document(
+    plan: Plan,
+    output: Root,
+    placements: Sequence[Placement | None],
+    map_image: MapText,
+    map_objects: MapText,
+) -> Iterator[str]:
+    """Yield a COCO ground truth without the rejects, in parts of one JSON text."""
+    yield _json({**plan.coco, "images": []}).removesuffix("]}")
+    yield from _separated(
+        map_image(_renamed(source["image"], f"{source['key']}.{plan.image_format}"), placement)
+        for source, placement in _kept(output, placements, ["key", "image"])
+    )
+    yield '],"annotations":['
+    yield from _separated(
+        map_objects(source["annotations"], placement)[1:-1]  # without the brackets of the list
+        for source, placement in _kept(output, placements, ["annotations"])
+    )
+    yield "]}"
+
+
+def _kept(
+    output: Root, placements: Sequence[Placement | None], columns: Sequence[str]
+) -> Iterator[tuple[dict[str, Any], Placement]]:
+    """Yield columns of the table of sources, and the placement, of all samples but rejects."""
+    with open_file(output, layout.SOURCES) as opened:
+        batches = pq.ParquetFile(opened).iter_batches(BATCH_ROWS, columns=list(columns))
+        sources = (row for batch in batches for row in batch.to_pylist())
+        for source, placement in zip(sources, placements, strict=True):
+            if placement is not None:
+                yield source, placement
+
+
+def _separated(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the texts that are not empty, with commas between them."""
+    separator = ""
+    for text in filter(None, texts):
+        yield separator + text
+        separator = ","
+
+
+def _renamed(image: str, name: str) -> str:
+    return _json(json.loads(image) | {"file_name": name})
+
+
+def _unchanged(text: str, placement: Placement) -> str:
+    return text
+
+
+def _resized(image: str, placement: Placement) -> str:
+    size = {"width": placement.output_width, "height": placement.output_height}
+    return _json(json.loads(image) | size)
+
+
+def _rescaled(objects: str, placement: Placement) -> str:
+    return _json([map_annotation(each, placement) for each in json.loads(objects)])
+
+
+MapText = Callable[[str, Placement], str]
+
+ANNOTATIONS: dict[str, tuple[MapText, MapText]] = {
+    "original": (_unchanged, _unchanged),
+    "rescaled": (_resized, _rescaled),
+}
+"""How the JSON texts of an image and of its annotations are mapped, by kind of ground truth."""
+
+
+def _write_table(output: Root, path: str, table: pa.Table) -> dict[str, Any]:
+    with new_file(output, path) as file:
+        pq.write_table(table.combine_chunks(), file, compression="zstd")
+    return {"bytes": file.size, "sha256": file.sha256}
+
+
+def _write_parts(output: Root, path: str, parts: Iterable[str]) -> dict[str, Any]:
+    with new_file(output, path) as file:
+        for part in parts:
+            file.write(part.encode())
+    return {"bytes": file.size, "sha256": file.sha256}
+
+
+def _describe(output: Root, path: str) -> dict[str, Any]:
+    """Return length and sha256 of a file that is there."""
+    with open_file(output, path) as opened:
+        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+        return {"bytes": opened.seek(0, io.SEEK_END), "sha256": sha256}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,241 @@
+"""The pipeline that generates noise sets.
+
+plan -> Create(shards) -> GenerateShard -> outcomes; then tables and manifest from the receipts.
+
+The pipeline is one linear chain, and only shard numbers and outcomes pass between its steps: image
+bytes stay inside the process that owns their shard, because every runner is slow at moving them.
+Elsewhere than in the local run, a shard that fails leaves a file that says why, since not every
+runner reports errors or metrics.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from sysnoise.manifests import layout
+from sysnoise.manifests.manifest import Manifest
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.pipelines.beam.local_run import current_run
+from sysnoise.pipelines.beam.options import Engine
+from sysnoise.pipelines.beam.progress import Work, pause_between_looks, show_progress
+from sysnoise.pipelines.beam.run import refuse_unfinished, run_pipeline
+from sysnoise.pipelines.errors import (
+    RESUME_GENERATING,
+    InputError,
+    OutputError,
+    UsageError,
+    lines_of,
+)
+from sysnoise.pipelines.generation.finish import finish
+from sysnoise.pipelines.planning.plan import Plan, PlanOptions, make_plan
+from sysnoise.pipelines.planning.ranges import Range
+from sysnoise.pipelines.planning.resume import (
+    Existing,
+    finished_manifest,
+    prepare_output,
+    refuse_foreign_output,
+    refuse_rival,
+    sweep_shards,
+)
+from sysnoise.pipelines.readers.sources import SourceSet
+from sysnoise.pipelines.storage.commit import write_file
+from sysnoise.pipelines.storage.json_files import json_bytes
+from sysnoise.pipelines.storage.listing import list_folder
+from sysnoise.pipelines.storage.locks import lock_shards
+from sysnoise.pipelines.storage.reading import read_file
+from sysnoise.pipelines.storage.root import Root, absolute_url, exists, open_output
+from sysnoise.pipelines.workers.job import Failure, ShardJob, check_open_files
+from sysnoise.pipelines.workers.pool import leave_process, take_process
+from sysnoise.transforms.geometry import RandomResizedCrop, ShorterSide, Squash
+from sysnoise.transforms.grid import Grid
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which part of a set a run makes.
+
+    Attributes:
+        existing: what becomes of a set that the output already holds.
+        shards: the shards of this run, of which another process finishes the set; by default all.
+    """
+
+    existing: Existing = Existing.RESUME
+    shards: Range | None = None
+
+
+class GenerateShard(beam.DoFn):
+    """Makes one shard: shard number -> (shard number, error message or None)."""
+
+    def __init__(self, job: ShardJob) -> None:
+        """Take what a worker must know."""
+        self._job = job
+
+    def setup(self) -> None:
+        """Take a worker process that makes the shards of this step."""
+        self._worker = take_process(self._job)
+        self._run = current_run()
+        if self._run is not None:
+            self._run.add(self._worker)
+
+    def process(self, shard: int) -> Iterator[tuple[int, str | None]]:
+        """Make one shard; a failure is told to the local run, or written beside the receipts."""
+        if self._run is not None and self._run.is_stopped:
+            return
+        failure = self._worker.make(shard)
+        if failure is not None and self._run is not None:
+            self._run.fail(failure)
+        elif failure is not None:
+            _write_failure(self._job, failure)
+        yield shard, None if failure is None else failure.message
+
+    def teardown(self) -> None:
+        """End the worker process with the local run; elsewhere leave it to the next step."""
+        if self._run is not None:
+            self._worker.close()
+        else:
+            leave_process(self._job, self._worker)
+
+
+def _write_failure(job: ShardJob, failure: Failure) -> None:
+    path = layout.failure_path(failure.shard)
+    output = open_output(job.output_url)
+    if exists(output, layout.MANIFEST):
+        return  # Another attempt made the shard, and the set is finished.
+    try:
+        write_file(output, path, json_bytes(failure.document()))
+    except OutputError:  # The missing receipt tells that the shard is not done; here stands why.
+        logging.getLogger(__name__).exception("%s", failure.message)
+
+
+def generate(
+    source: SourceSet,
+    grid: Grid,
+    output_url: str,
+    options: PlanOptions,
+    scope: Scope,
+    engine: Engine,
+) -> Manifest | None:
+    """Generate a set, or a part of it: plan it, run the pipeline and finish it.
+
+    Args:
+        source: the dataset.
+        grid: the grid.
+        output_url: a path that does not exist, an empty folder or one that holds this set, as
+            fsspec URL.
+        options: what the user chose beside them.
+        scope: which part of the set is made.
+        engine: what runs the pipeline.
+
+    Returns:
+        The manifest; None where the scope leaves shards to other processes.
+
+    Raises:
+        InputError: the grid does not go with the dataset.
+        UsageError: the split does not fit into file names, or the scope names shards that the plan
+            does not have.
+        OutputError: the output holds something else, is worked on or cannot be written.
+        ShardError: shards could not be made; the others are committed.
+    """
+    check_request(source, grid, options, scope.existing)
+    output = open_output(output_url)
+    refuse_foreign_output(output)
+    plan = make_plan(source, grid, options)
+    shards = scope.shards.resolve(plan.shards) if scope.shards else range(plan.shards)
+    with lock_shards(output, shards if scope.shards else None):
+        pending = prepare_output(plan, source.table, output, scope.existing, shards)
+        if pending:
+            job = ShardJob(absolute_url(source.root), absolute_url(output_url), plan.fingerprint)
+            _make_shards(engine, job, plan, output, shards, pending)
+        if scope.shards is not None:
+            refuse_rival(plan, source.table, output)
+        if len(shards) < plan.shards:
+            return None
+        return finished_manifest(output) or finish(plan, output)
+
+
+def _make_shards(
+    engine: Engine,
+    job: ShardJob,
+    plan: Plan,
+    output: Root,
+    shards: range,
+    pending: Sequence[int],
+) -> None:
+    """Make the pending ones of some shards, and remove what dead workers leave."""
+
+    def build(pipeline: beam.Pipeline) -> object:
+        numbers = pipeline | "Shards" >> beam.Create(pending)  # shard number
+        return numbers | "GenerateShard" >> beam.ParDo(GenerateShard(job))  # with error or None
+
+    work = _work(plan, output, shards)
+    try:
+        with show_progress(work):
+            failures = run_pipeline(engine, build, len(pending), RESUME_GENERATING)
+    finally:
+        if engine.local_runner is not None:  # Workers of another runner may still be at work.
+            sweep_shards(plan, output, shards)
+    if engine.local_runner is None:
+        failures = _read_failures(job, pending)
+    refuse_unfinished(failures, work, RESUME_GENERATING)
+
+
+def _read_failures(job: ShardJob, pending: Sequence[int]) -> list[Failure]:
+    output = open_output(job.output_url)
+    paths = {layout.failure_path(shard) for shard in pending}
+    return [
+        Failure.from_document(json.loads(read_file(output, path)))
+        for path in list_folder(output, layout.FAILURES)
+        if path in paths
+    ]
+
+
+def check_request(source: SourceSet, grid: Grid, options: PlanOptions, existing: Existing) -> None:
+    """Refuse what cannot be generated, whatever the output is.
+
+    Raises:
+        InputError: the grid does not go with the dataset.
+        UsageError: the split does not fit into file names.
+        OutputError: the system does not allow as many open files as a worker needs.
+    """
+    _refuse_unfit_grid(source.kind, grid)
+    _refuse_unfit_split(source.split)
+    older = len(grid.variants) if existing is Existing.GROW else 0  # Read while new ones are made.
+    check_open_files(len(grid.variants) * len(options.formats) + older)
+
+
+def _refuse_unfit_grid(kind: DatasetKind, grid: Grid) -> None:
+    if kind is not DatasetKind.COCO:
+        return
+    problems = []
+    if isinstance(grid.geometry, ShorterSide | Squash | RandomResizedCrop):
+        problems.append(
+            f"its geometry {grid.geometry.rule!r} crops; use keep-ratio, letterbox or native"
+        )
+    if grid.applies_exif:
+        problems.append("opencv-exif rotates images, but COCO's boxes are given for the unrotated")
+    if problems:
+        raise InputError(f"grid {grid.name!r} does not go with COCO:\n{lines_of(problems)}")
+
+
+def _refuse_unfit_split(split: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", split):
+        raise UsageError(
+            f"the split {split!r} goes into file names; give --split a name of letters, digits, "
+            "'_', '-' and '.'"
+        )
+
+
+def _work(plan: Plan, output: Root, shards: range) -> Work:
+    """Return the receipts of a run; a shard that failed and was made elsewhere is done, too."""
+    return Work(
+        {layout.receipt_path(plan.shard_name(shard)): plan.shard_size(shard) for shard in shards},
+        lambda: list_folder(output, layout.RECEIPTS),
+        "shard",
+        pause_between_looks(output),
+    )

@@ -1,0 +1,95 @@
+"""Growing a set: a larger grid takes over the variants that a smaller one has made.
+
+The receipts of the smaller grid are set aside. Each shard is then made again, but for the images
+that its receipt there vouches for; where nothing of a file can change, the file stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from sysnoise.manifests import layout
+from sysnoise.manifests.changes import plan_changes
+from sysnoise.pipelines.errors import OutputError, lines_of
+from sysnoise.pipelines.planning.plan import Plan, plan_from_document
+from sysnoise.pipelines.planning.receipts import parse_receipt, vouches
+from sysnoise.pipelines.storage.commit import remove_file, remove_folder, write_file
+from sysnoise.pipelines.storage.json_files import json_bytes
+from sysnoise.pipelines.storage.listing import list_folder
+from sysnoise.pipelines.storage.reading import read_file, read_if_there
+from sysnoise.pipelines.storage.root import Root
+
+_GROWING = ("grid.decoders:", "grid.resizes:", "grid.colors:", "grid.combine:")
+"""The settings in which a plan may differ from that of the smaller grid."""
+
+
+def begin_growth(stored: Plan, plan: Plan, output: Root) -> None:
+    """Note that the set of one plan is being grown to another; the caller then writes that.
+
+    Raises:
+        OutputError: the plans differ in more than added variants, or the set is being grown to
+            another grid.
+    """
+    problems = growth_problems(stored, plan)
+    if problems:
+        raise OutputError(
+            f"the set in {output.url!r} cannot be grown to grid {plan.grid.name!r}:\n"
+            f"{lines_of(problems)}"
+        )
+    if read_earlier_plan(output) not in (None, stored):
+        raise OutputError(
+            f"the set in {output.url!r} is being grown to grid {stored.grid.name!r}; let that "
+            "run end first"
+        )
+    write_file(output, layout.EARLIER_PLAN, json_bytes(stored.document()))
+    remove_file(output, layout.MANIFEST)
+
+
+def growth_problems(stored: Plan, plan: Plan) -> list[str]:
+    """Say why a set of one plan cannot be grown to another; nothing where it can."""
+    missing = sorted(set(stored.grid.variants) - set(plan.grid.variants))
+    problems = [f"it lacks {variant.id}" for variant in missing]
+    if stored.source_sha256 != plan.source_sha256:
+        problems.append("its source images, their labels or annotations are others")
+    changes = plan_changes(stored.document(), plan.document())
+    return problems + [each for each in changes if not each.startswith(_GROWING)]
+
+
+def read_earlier_plan(output: Root) -> Plan | None:
+    """Return the plan of the smaller grid that a set is grown from; None for another set."""
+    data = read_if_there(output, layout.EARLIER_PLAN)
+    return None if data is None else plan_from_document(json.loads(data))
+
+
+def set_receipts_aside(
+    plan: Plan, output: Root, shards: Sequence[int], sizes: Mapping[str, int]
+) -> None:
+    """Set aside what a grown set's shards can be made from; do nothing for another set.
+
+    Args:
+        plan: of the larger grid.
+        output: of the set.
+        shards: those to be made.
+        sizes: length of every file of the set, by path.
+    """
+    earlier = read_earlier_plan(output)
+    if earlier is None:
+        return
+    if earlier.fingerprint == plan.fingerprint:  # Its growth was broken off before it began.
+        remove_folder(output, layout.EARLIER)
+        return
+    found = {*list_folder(output, layout.RECEIPTS), *list_folder(output, layout.EARLIER)}
+    for shard in shards:
+        name = plan.shard_name(shard)
+        aside = layout.earlier_receipt_path(name)
+        for path in {layout.receipt_path(name), aside} & found:
+            data = read_file(output, path)
+            receipt = parse_receipt(data)
+            if receipt is not None and receipt["fingerprint"] == plan.fingerprint:
+                continue  # The shard has been grown.
+            if receipt is None or not vouches(receipt, earlier, sizes):
+                remove_file(output, path)
+            elif path != aside:
+                write_file(output, aside, data)
+                remove_file(output, path)

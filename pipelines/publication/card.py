@@ -1,0 +1,179 @@
+"""Writing the card of a set, and the sums of its files."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import heapq
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from sysnoise.manifests import layout
+from sysnoise.manifests.card import grid_yaml, readme
+from sysnoise.manifests.croissant import croissant, publication_of
+from sysnoise.manifests.errors import PartError
+from sysnoise.manifests.held import HeldSet
+from sysnoise.manifests.part import held_variants
+from sysnoise.manifests.publication import Publication, check_publication
+from sysnoise.manifests.tables import parse_parquet
+from sysnoise.pipelines.errors import InputError, OutputError
+from sysnoise.pipelines.readers.sources import BATCH_ROWS
+from sysnoise.pipelines.storage.commit import new_file, write_file
+from sysnoise.pipelines.storage.json_files import json_bytes
+from sysnoise.pipelines.storage.locks import lock_shards
+from sysnoise.pipelines.storage.reading import (
+    read_file,
+    read_if_there,
+    read_side_by_side,
+    read_text,
+)
+from sysnoise.pipelines.storage.root import Root, exists, open_output
+from sysnoise.pipelines.verification.index import plan_messages, read_index
+
+Manifest = Mapping[str, Any]
+
+
+def write_card(
+    output: Root,
+    manifest: Manifest,
+    files: pa.Table,
+    held: Sequence[str],
+    publication: Publication,
+    receipts: Mapping[str, str] | None = None,
+) -> None:
+    """Write the card of a set, and then the sums of its files.
+
+    Args:
+        output: of the set, with all its other files but the manifest.
+        manifest: of the whole set.
+        files: the files table of the whole set, of :data:`sysnoise.manifests.tables.FILES_SCHEMA`.
+        held: ids of the variants whose images are there.
+        publication: what the publisher says.
+        receipts: sha256 of each receipt, in hexadecimal, by path; read where it is not given.
+
+    Raises:
+        OutputError: a file cannot be written.
+        OSError: one cannot be read.
+    """
+    held_set = HeldSet(manifest, json.loads(read_file(output, layout.PLAN)), files, held)
+    card = {
+        layout.README: readme(held_set, publication).encode(),
+        layout.CROISSANT: json_bytes(croissant(held_set, publication)),
+        layout.GRID: grid_yaml(held_set).encode(),
+    }
+    for path, data in card.items():
+        write_file(output, path, data)
+    sums = {path: hashlib.sha256(data).hexdigest() for path, data in card.items()}
+    sums |= _receipt_sums(output, manifest) if receipts is None else receipts
+    sums[layout.FILES] = manifest["files"]["sha256"]
+    if len(held) < len(held_variants(manifest, None)):
+        sums[layout.PART] = _sha256(output, layout.PART)
+    _write_sums(output, held_set.stored_files(), sums)
+
+
+def make_card(url: str, given: Mapping[str, str | None]) -> None:
+    """Make the card and the sums of a finished set, or of a copy of a part of it, anew.
+
+    Args:
+        url: of the set.
+        given: what the publisher gives, by the name of the field of :class:`Publication`; what is
+            not given, or None, stays as ``croissant.json`` says it.
+
+    Raises:
+        OutputError: no finished set, one whose plan is damaged, or a run is working on it.
+        InputError: its index is damaged, or something given cannot stand on a card.
+    """
+    output = open_output(url)
+    with lock_set(output):
+        manifest, _ = read_index(output)
+        try:
+            held = held_variants(manifest, read_if_there(output, layout.PART))
+            problems = plan_messages(read_file(output, layout.PLAN), manifest)
+        except (PartError, OSError) as error:
+            raise OutputError(f"reading the set {url!r}: {error}") from error
+        if problems:
+            raise OutputError(f"{layout.PLAN} of {url!r} {'; '.join(problems)}")
+        known = _stored_publication(output)
+        changes = {name: value for name, value in given.items() if value is not None}
+        publication = dataclasses.replace(known, **changes)
+        try:
+            check_publication(publication)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        files = parse_parquet(read_file(output, layout.FILES))
+        write_card(output, manifest, files, held, publication)
+
+
+def read_citation(url: str) -> str:
+    """Return the content of a BibTeX file.
+
+    Raises:
+        InputError: it cannot be read, or has no entry.
+    """
+    text = read_text(url, "citation file")
+    if not re.search(r"@\w+\s*\{\s*[^,\s]+,", text):
+        raise InputError(
+            f"the citation file {url!r} has no BibTeX entry, such as @misc{{key, ...}}"
+        )
+    return text
+
+
+@contextlib.contextmanager
+def lock_set(output: Root) -> Iterator[None]:
+    """Keep runs from a set while the body works on it.
+
+    Raises:
+        OutputError: it is no finished set, or a run is working on it.
+    """
+    _refuse_unfinished(output)
+    with lock_shards(output, None):
+        _refuse_unfinished(output)  # A run may have begun to change it meanwhile.
+        yield
+
+
+def _refuse_unfinished(output: Root) -> None:
+    if not exists(output, layout.MANIFEST):
+        raise OutputError(f"{output.url!r} is not a finished set: it has no {layout.MANIFEST}")
+
+
+def _stored_publication(output: Root) -> Publication:
+    """Return what the card says that the publisher gave; the default where there is no card."""
+    try:
+        return publication_of(read_file(output, layout.CROISSANT))
+    except FileNotFoundError:
+        return Publication()
+    except ValueError as error:
+        raise OutputError(
+            f"reading {layout.CROISSANT} of {output.url!r}: {error}; remove it, and give again "
+            "what the publisher gave"
+        ) from error
+
+
+def _receipt_sums(output: Root, manifest: Manifest) -> dict[str, str]:
+    shards = manifest["counts"]["shards"]
+    paths = [layout.receipt_path(layout.shard_name(shard, shards)) for shard in range(shards)]
+    sums = read_side_by_side(functools.partial(_sha256, output), paths)
+    return dict(zip(paths, sums, strict=True))
+
+
+def _sha256(output: Root, path: str) -> str:
+    return hashlib.sha256(read_file(output, path)).hexdigest()
+
+
+def _write_sums(output: Root, stored: pa.Table, others: Mapping[str, str]) -> None:
+    """Write the sums of all files but itself and the manifest, as ``sha256sum -c`` reads them."""
+    lines = heapq.merge(_path_sums(stored), sorted(others.items()))
+    with new_file(output, layout.SUMS) as file:
+        for path, sha256 in lines:
+            file.write(f"{sha256}  {path}\n".encode())
+
+
+def _path_sums(stored: pa.Table) -> Iterator[tuple[str, str]]:
+    for batch in stored.select(["path", "sha256"]).to_batches(max_chunksize=BATCH_ROWS):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)

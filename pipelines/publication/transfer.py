@@ -1,0 +1,390 @@
+"""``sysnoise publish`` and ``sysnoise fetch``: a finished set, or a part of it, somewhere else.
+
+Every file is hashed where it arrives. The plan comes first, by which a copy that was broken off is
+known, and the manifest last; in between, what has arrived is kept.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import hashlib
+import json
+import os
+import sys
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from tqdm import tqdm
+
+from sysnoise.manifests import layout
+from sysnoise.manifests.croissant import publication_of
+from sysnoise.manifests.errors import PartError
+from sysnoise.manifests.layout import receipt_path, shard_name
+from sysnoise.manifests.part import held_variants, part_document
+from sysnoise.manifests.publication import Publication
+from sysnoise.manifests.tables import parse_parquet
+from sysnoise.pipelines.errors import (
+    RESUME_COPYING,
+    DamageError,
+    InputError,
+    OutputError,
+    UsageError,
+    lines_of,
+)
+from sysnoise.pipelines.publication.card import write_card
+from sysnoise.pipelines.storage.commit import (
+    commit_files,
+    remove_file,
+    sweep,
+    working_folder,
+    write_file,
+)
+from sysnoise.pipelines.storage.json_files import json_bytes
+from sysnoise.pipelines.storage.listing import file_sizes, list_folder
+from sysnoise.pipelines.storage.locks import lock_shards
+from sysnoise.pipelines.storage.reading import read_file, read_if_there, read_side_by_side
+from sysnoise.pipelines.storage.root import Root, call_with_retries, connect, is_local, open_output
+from sysnoise.pipelines.verification.index import parse_sums, read_index
+from sysnoise.pipelines.verification.records import (
+    MISSING,
+    FileProblem,
+    FileRow,
+    Manifest,
+    needed_files,
+)
+from sysnoise.transforms.methods import unknown_name
+
+_OWNER = "copy"
+_CARD = "'sysnoise card' makes card and sums anew"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """What a copy came to.
+
+    Attributes:
+        url: of the target.
+        held: ids of the variants whose images it holds.
+        baseline: id of the set's baseline.
+        files: number of files that were asked for.
+        bytes: their length.
+        copied: number of those that were not there already.
+    """
+
+    url: str
+    held: tuple[str, ...]
+    baseline: str
+    files: int
+    bytes: int
+    copied: int
+
+    def summary(self) -> str:
+        """Return one line for the terminal."""
+        lacks = self.held and self.baseline not in self.held
+        note = f", not of the baseline {self.baseline}" if lacks else ""
+        return (
+            f"{self.url}: {self.files} files, {self.bytes / 1e6:.1f} MB, {self.copied} of them "
+            f"copied; it holds the images of {len(self.held)} variant(s){note}"
+        )
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file to be copied; ``bytes`` is None where nothing tells its length."""
+
+    path: str
+    bytes: int | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class _Index:
+    """What a set says of itself: manifest, files table, variants it holds, sums and publication."""
+
+    manifest: Manifest
+    rows: Sequence[FileRow]
+    held: tuple[str, ...]
+    sums: Mapping[str, str]
+    publication: Publication
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """A copy under way: from where, to where, through which local folder."""
+
+    source: Root
+    target: Root
+    folder: str
+    sizes: Mapping[str, int]
+
+
+def transfer(source_url: str, target_url: str, variants: Sequence[str] | None) -> Transferred:
+    """Copy a finished set; of the images, those of some variants.
+
+    What the target already holds of the same set stays.
+
+    Args:
+        source_url: of the set, path or fsspec URL.
+        target_url: a new or empty folder, or one with a copy of the set.
+        variants: ids; empty for none, so that all but the pixels is copied; None for all.
+
+    Raises:
+        InputError: there is no finished set, or it cannot be read.
+        UsageError: the set does not hold such variants.
+        OutputError: the target holds something else, or cannot be written.
+        DamageError: files arrived with other bytes than the set says, or are missing.
+    """
+    source = connect(source_url)
+    index = _read_index(source)
+    chosen = _chosen(index, source, variants)
+    target = open_output(target_url)
+    _refuse_overlap(source, target)
+    _held_before(target, index.manifest, chosen)
+    with lock_shards(target, None):
+        before = _held_before(target, index.manifest, chosen)  # Another run may have ended.
+        sweep(target, lambda owner: owner == _OWNER)
+        files = list(_wanted_files(source, index, chosen))
+        copied = _copy_files(source, target, files)
+        held = tuple(each for each in _ids(index.manifest) if each in {*chosen, *before})
+        _complete(target, index, held)
+    size = sum(file.bytes or 0 for file in files)
+    baseline = index.manifest["grid"]["baseline"]
+    return Transferred(target.url, held, baseline, len(files), size, copied)
+
+
+def _ids(manifest: Manifest) -> list[str]:
+    return [variant["id"] for variant in manifest["variants"]]
+
+
+def _read_index(source: Root) -> _Index:
+    manifest, rows = read_index(source)
+    try:
+        held = held_variants(manifest, read_if_there(source, layout.PART))
+        sums = parse_sums(read_file(source, layout.SUMS))
+        card = read_file(source, layout.CROISSANT)
+    except (PartError, OSError) as error:
+        raise InputError(f"the set {source.url!r} cannot be copied: {error}; {_CARD}") from error
+    found, expected = hashlib.sha256(card).hexdigest(), sums.get(layout.CROISSANT)
+    if found != expected:
+        raise DamageError(
+            f"{layout.CROISSANT} of {source.url!r} arrived with the sha256 {found}, expected "
+            f"{expected}; {RESUME_COPYING}; if it stays so, the set there is damaged: {_CARD}"
+        )
+    try:
+        return _Index(manifest, rows, held, sums, publication_of(card))
+    except ValueError as error:
+        raise InputError(f"reading {source.child(layout.CROISSANT)!r}: {error}; {_CARD}") from error
+
+
+def _chosen(index: _Index, source: Root, variants: Sequence[str] | None) -> tuple[str, ...]:
+    if variants is None:
+        return index.held
+    ids = _ids(index.manifest)
+    for variant in variants:
+        if variant not in ids:
+            raise UsageError(unknown_name("variant", variant, ids))
+        if variant not in index.held:
+            held = f"but those of {len(index.held)} variant(s):\n{lines_of(index.held)}"
+            raise UsageError(
+                f"{source.url!r} holds no images of {variant!r}, "
+                f"{held if index.held else 'nor of any other variant: it is a recipe'}"
+            )
+    return tuple(variants)
+
+
+def _refuse_overlap(source: Root, target: Root) -> None:
+    """Refuse a target that is the source, or lies in it."""
+    inside = f"{target.path}/".startswith(f"{source.path.rstrip('/')}/")
+    if inside and type(source.fs) is type(target.fs):
+        raise UsageError(f"the target {target.url!r} is the set itself, or in it; give another")
+
+
+def _held_before(target: Root, manifest: Manifest, chosen: Sequence[str]) -> tuple[str, ...]:
+    """Return the variants that the target holds already of this set.
+
+    Raises:
+        OutputError: it holds something else.
+        UsageError: it holds images, and none are chosen.
+    """
+    try:
+        names = {name for name in list_folder(target, "") if not name.startswith(".")}
+        stored = _stored_json(target, layout.MANIFEST)
+        plan = _stored_json(target, layout.PLAN)
+        part = read_if_there(target, layout.PART)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"reading the target {target.url!r}: {error}") from error
+    is_set = stored is not None and stored.get("checksum") == manifest["checksum"]
+    is_begun = plan is not None and plan.get("fingerprint") == manifest["plan"]["fingerprint"]
+    if not is_set and (stored is not None or (names - {layout.TEMPORARY} and not is_begun)):
+        raise OutputError(
+            f"the target {target.url!r} holds another set, or other files; give another path, or "
+            "empty it first"
+        )
+    try:
+        # A copy that was broken off while it was completed has part.json, but no manifest.
+        before = held_variants(manifest, part) if is_set or part is not None else ()
+    except PartError:  # It is written anew.
+        before = ()
+    if before and not chosen:
+        raise UsageError(
+            f"the target {target.url!r} holds images of {len(before)} variant(s), so it cannot be "
+            "a copy without any; give another path, or empty it first"
+        )
+    return before
+
+
+def _stored_json(root: Root, path: str) -> Mapping[str, object] | None:
+    data = read_if_there(root, path)
+    document = None if data is None else json.loads(data)
+    return document if document is None or isinstance(document, dict) else {}
+
+
+def _wanted_files(source: Root, index: _Index, chosen: Sequence[str]) -> Iterator[_File]:
+    """Yield the files of a copy, the plan first; all but the card and the manifest."""
+    needed = needed_files(index.rows, chosen)
+    for row in sorted(needed, key=lambda row: (row.path != layout.PLAN, row.path)):
+        yield _File(row.path, row.bytes, row.sha256)
+    table = index.manifest["files"]
+    yield _File(layout.FILES, table["bytes"], table["sha256"])
+    shards = index.manifest["counts"]["shards"]
+    receipts = [receipt_path(shard_name(shard, shards)) for shard in range(shards)]
+    missing = [path for path in receipts if path not in index.sums]
+    if missing:
+        raise InputError(
+            f"{source.child(layout.SUMS)!r} lacks {len(missing)} receipt(s):\n{lines_of(missing)}"
+        )
+    yield from (_File(path, None, index.sums[path]) for path in receipts)
+
+
+def _copy_files(source: Root, target: Root, files: Sequence[_File]) -> int:
+    """Copy the files that the target lacks or has with other bytes; return how many those are."""
+    size = sum(file.bytes or 0 for file in files)
+    sizes = file_sizes(target)
+    problems, copied = [], 0
+    bar = tqdm(total=size, unit="B", unit_scale=True, file=sys.stderr, disable=None)
+    with working_folder(target, _OWNER) as folder, bar:
+        bring = functools.partial(_bring, _Copy(source, target, folder, sizes))
+        results = chain([bring(files[0])], read_side_by_side(bring, files[1:]))
+        for file, result in zip(files, results, strict=True):
+            bar.update(file.bytes or 0)
+            if isinstance(result, FileProblem):
+                problems.append(f"{result.path}: {result.message}")
+            copied += result is True
+    if problems:
+        raise DamageError(
+            f"{len(problems)} of {len(files)} files did not arrive from {source.url!r}:\n"
+            f"{lines_of(problems)}\n{RESUME_COPYING}; if it stays so, the set there is damaged"
+        )
+    return copied
+
+
+def _bring(copy: _Copy, file: _File) -> FileProblem | bool:
+    """Copy a file, if it is not there with its bytes; say whether it was copied."""
+    if _is_there(copy, file):
+        return False
+    local = _local_name(copy)
+    try:
+        _download(copy.source, file.path, local)
+    except FileNotFoundError:
+        return FileProblem(file.path, MISSING)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise _unwritable(copy, file, error) from error
+        raise InputError(
+            f"reading {copy.source.child(file.path)!r}: {error}; {RESUME_COPYING}"
+        ) from error
+    message = _mismatch(_sha256_of(local), file) or _commit(copy, file, local)
+    return True if message is None else FileProblem(file.path, message)
+
+
+def _commit(copy: _Copy, file: _File, local: str) -> str | None:
+    """Put a file in its place, and say what is wrong with it there, if anything is."""
+    try:
+        commit_files([(local, file.path)], copy.target)
+    except OSError as error:
+        raise _unwritable(copy, file, error) from error
+    return None if is_local(copy.target) else _read_back(copy, file)
+
+
+def _unwritable(copy: _Copy, file: _File, error: OSError) -> OutputError:
+    place = copy.target.child(file.path)
+    return OutputError(
+        f"writing {place!r}: {error.strerror or error}; mend that and {RESUME_COPYING}"
+    )
+
+
+def _is_there(copy: _Copy, file: _File) -> bool:
+    """Whether the target has a file with its bytes."""
+    found = copy.sizes.get(file.path)
+    if found is None or file.bytes not in (None, found):
+        return False
+    try:
+        return _sha256_at(copy, file.path) == file.sha256
+    except OSError:  # It is brought anew, which tells what is wrong with the target.
+        return False
+
+
+def _read_back(copy: _Copy, file: _File) -> str | None:
+    """Say what is wrong with an uploaded file, if anything is; then it is removed."""
+    try:
+        message = _mismatch(_sha256_at(copy, file.path), file)
+    except OSError as error:  # S3 compares a sum of its own.
+        message = f"arrived, but cannot be read back: {error}"
+    if message is not None:
+        remove_file(copy.target, file.path)
+    return message
+
+
+def _mismatch(sha256: str, file: _File) -> str | None:
+    if sha256 == file.sha256:
+        return None
+    return f"arrived with the sha256 {sha256}, expected {file.sha256}"
+
+
+def _local_name(copy: _Copy) -> str:
+    return os.path.join(copy.folder, uuid.uuid4().hex)
+
+
+def _download(root: Root, path: str, local: str) -> None:
+    """Copy a file of a set to a local one, and sync that; raises OSError."""
+    remote = root.join(path)
+    call_with_retries(root, "reading", path, lambda: root.fs.get_file(remote, local))
+    with open(local, "rb") as opened:
+        os.fsync(opened.fileno())
+
+
+def _sha256_at(copy: _Copy, path: str) -> str:
+    """Return the sha256 of a file of the target; a remote one is read back whole."""
+    if is_local(copy.target):
+        return _sha256_of(copy.target.join(path))
+    local = _local_name(copy)
+    _download(copy.target, path, local)
+    try:
+        return _sha256_of(local)
+    finally:
+        os.unlink(local)
+
+
+def _sha256_of(path: str) -> str:
+    with open(path, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _complete(target: Root, index: _Index, held: Sequence[str]) -> None:
+    """Write the card of the copy, what it holds, and the manifest.
+
+    ``part.json`` comes first, so that a run that is broken off here is no loss to the next one; of
+    a copy that has become whole, it goes when all is written.
+    """
+    manifest = index.manifest
+    write_file(target, layout.PART, json_bytes(part_document(manifest, held)))
+    remove_file(target, layout.MANIFEST)
+    files = parse_parquet(read_file(target, layout.FILES))
+    write_card(target, manifest, files, held, index.publication)
+    write_file(target, layout.MANIFEST, json_bytes(manifest))
+    if len(held) == len(held_variants(manifest, None)):
+        remove_file(target, layout.PART)

@@ -1,0 +1,118 @@
+"""What the samples of a shard, or of a set, say about its variants: noise and equality.
+
+Everything is counted in integers, so that merging is exact in any order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from sysnoise.pipelines.shards.sample import MadeSample
+from sysnoise.transforms.difference import Difference, merged
+from sysnoise.transforms.grid import Grid
+from sysnoise.transforms.methods import AXES
+
+Shared = list[Counter[int]]
+"""By variant: how many of its images equal those of each earlier variant, by position."""
+
+
+class Tally:
+    """Adds up the samples of one shard, or the receipts of all shards.
+
+    Attributes:
+        samples: number of samples.
+        differences: by variant, from the baseline; fallbacks are left out.
+        shared: images that variants share; fallbacks are left out.
+        fallbacks: number of fallbacks by decoder.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self.samples = 0
+        self.differences = [Difference() for _ in grid.variants]
+        self.shared: Shared = [Counter() for _ in grid.variants]
+        self.fallbacks: Counter[str] = Counter()
+        self._stored: list[list[bytes]] = [[] for _ in grid.variants]
+        self._decoders = [variant.decoder for variant in grid.variants]
+
+    def add(self, made: MadeSample) -> None:
+        """Count one sample."""
+        self.samples += 1
+        self.fallbacks.update(name for name, status in made.decoders.items() if not status.is_own)
+        equal: dict[bytes, list[int]] = {}
+        for position, variant in enumerate(made.variants):
+            self._stored[position].append(variant.digest)
+            if variant.difference is not None:
+                self.differences[position] += variant.difference
+            if made.decoders[self._decoders[position]].is_own:
+                earlier = equal.setdefault(variant.digest, [])
+                self.shared[position].update(earlier)
+                earlier.append(position)
+
+    def add_receipt(self, receipt: Mapping[str, Any]) -> None:
+        """Count the samples of a shard, from its receipt."""
+        self.samples += receipt["samples"]
+        self.fallbacks.update(receipt["fallbacks"])
+        for position, sums in enumerate(receipt["differences"]):
+            self.differences[position] += Difference(*sums)
+        for position, counts in enumerate(receipt["shared"]):
+            self.shared[position].update({int(earlier): n for earlier, n in counts.items()})
+
+    def first_equal(self) -> list[int]:
+        """Return for each variant the first one all of whose stored images are the same."""
+        first: dict[tuple[bytes, ...], int] = {}
+        return [first.setdefault(tuple(ids), place) for place, ids in enumerate(self._stored)]
+
+    def document(self) -> dict[str, Any]:
+        """Return differences and shared images, by position of the variant, and fallbacks."""
+        return {
+            "differences": [dataclasses.astuple(each) for each in self.differences],
+            "shared": [
+                {str(earlier): count for earlier, count in sorted(counts.items())}
+                for counts in self.shared
+            ],
+            "fallbacks": dict(sorted(self.fallbacks.items())),
+        }
+
+
+def noise_by_variant(grid: Grid, total: Tally) -> dict[str, dict[str, Any]]:
+    """Return for each variant's id its difference from the baseline, and whom it is most like.
+
+    Args:
+        grid: of the run.
+        total: of all its shards.
+
+    Returns:
+        ``difference``: sums and what follows from them. ``most_like``: the earlier variant in grid
+        order that has the same pixels on most images, and the share of these among the images
+        that are the variant's own; None where no image is shared.
+    """
+    noise = {}
+    for position, variant in enumerate(grid.variants):
+        most_like = None
+        if total.shared[position]:
+            counts = total.shared[position].items()
+            earlier, count = min(counts, key=lambda item: (-item[1], item[0]))
+            own = total.samples - total.fallbacks[variant.decoder]
+            like = grid.variants[earlier].id
+            most_like = {"variant": like, "images": count, "share": count / own}
+        difference = total.differences[position].document()
+        noise[variant.id] = {"difference": difference, "most_like": most_like}
+    return noise
+
+
+def noise_by_axis(grid: Grid, total: Tally) -> dict[str, dict[str, Any]]:
+    """Return for each axis the pooled difference of the variants that differ in it alone."""
+    noise = {}
+    for axis in AXES:
+        members = [
+            total.differences[position]
+            for position, variant in enumerate(grid.variants)
+            if variant != grid.baseline
+            and dataclasses.replace(variant, **{axis: getattr(grid.baseline, axis)})
+            == grid.baseline
+        ]
+        noise[axis] = {"variants": len(members), **merged(members).document()}
+    return noise

@@ -1,0 +1,1 @@
+"""The files of one shard: a writer holds those of all variants."""

@@ -1,0 +1,151 @@
+"""Parquet shards, whose image column Hugging Face ``datasets`` decodes by itself.
+
+Columns: ``key``, ``image: struct<bytes, path>``, the targets, ``annotations`` (COCO) and the
+geometry. Row groups are small and of fixed length, so that the images of all variants that wait for
+a row group stay within :data:`ROW_GROUP_BYTES`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sysnoise.manifests.tables import ANNOTATIONS, DatasetKind, geometry_fields, target_fields
+from sysnoise.pipelines.shards.writers.samples import SampleMetadata
+from sysnoise.pipelines.storage.hashed_file import HashedFile, WrittenFile
+from sysnoise.transforms.targets import rle_string
+
+IMAGE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
+_DECODED_BY_DATASETS = ("png", "webp")
+
+
+class ParquetWriter:
+    """Writes one Parquet file a variant."""
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        image_format: str,
+        kind: DatasetKind,
+        applies_exif: bool,
+        rows: int,
+    ) -> None:
+        """Create the files.
+
+        Args:
+            paths: one a variant.
+            image_format: file extension of the images.
+            kind: which targets the samples carry.
+            applies_exif: whether the grid has a second geometry.
+            rows: length of the row groups.
+        """
+        self._schema = shard_schema(kind, image_format, applies_exif)
+        self._image_format = image_format
+        self._rows = rows
+        self._samples: list[SampleMetadata] = []
+        self._images: list[Sequence[bytes]] = []
+        self._count = 0
+        self._files = [HashedFile(path) for path in paths]
+        self._writers = [
+            pq.ParquetWriter(
+                file,
+                self._schema,
+                use_dictionary=False,
+                write_statistics=["key"],
+                compression={
+                    name: "NONE" if name == "image" else "SNAPPY" for name in self._leaves()
+                },
+            )
+            for file in self._files
+        ]
+
+    def _leaves(self) -> list[str]:
+        return [name for name in self._schema.names if name != "image"] + ["image.bytes"]
+
+    def write(self, sample: SampleMetadata, images: Sequence[bytes]) -> None:
+        """Append a sample; ``images`` has the encoded image of each variant, in order."""
+        self._samples.append(sample)
+        self._images.append(images)
+        if len(self._samples) == self._rows:
+            self._flush()
+
+    def close(self) -> list[WrittenFile]:
+        """Finish and sync all files, and describe them in the order of the variants."""
+        if self._samples:
+            self._flush()
+        for writer, file in zip(self._writers, self._files, strict=True):
+            writer.close()
+            file.close()
+        return [file.describe(self._count) for file in self._files]
+
+    def _flush(self) -> None:
+        rows = [_row(sample) for sample in self._samples]
+        common = {
+            field.name: pa.array([row[field.name] for row in rows], field.type)
+            for field in self._schema
+            if field.name != "image"
+        }
+        names = pa.array([f"{sample.key}.{self._image_format}" for sample in self._samples])
+        for writer, images in zip(self._writers, zip(*self._images, strict=True), strict=True):
+            encoded = pa.array(images, pa.binary())
+            common["image"] = pa.StructArray.from_arrays([encoded, names], fields=list(IMAGE))
+            columns = [common[name] for name in self._schema.names]
+            writer.write_table(pa.table(columns, schema=self._schema))
+        self._count += len(rows)
+        self._samples, self._images = [], []
+
+
+def shard_schema(kind: DatasetKind, image_format: str, applies_exif: bool) -> pa.Schema:
+    """Return the schema of Parquet shards.
+
+    For formats that Hugging Face ``datasets`` decodes it carries the features in the schema's
+    metadata, as that library writes them itself.
+    """
+    annotations = [pa.field("annotations", ANNOTATIONS)] if kind is DatasetKind.COCO else []
+    schema = pa.schema(
+        [
+            pa.field("key", pa.string()),
+            pa.field("image", IMAGE),
+            *target_fields(kind),
+            *annotations,
+            *geometry_fields(applies_exif),
+        ]
+    )
+    if image_format not in _DECODED_BY_DATASETS:
+        return schema
+    features = {
+        field.name: {"_type": "Image"} if field.name == "image" else _feature(field.type)
+        for field in schema
+    }
+    return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def _feature(data_type: pa.DataType) -> Any:
+    """Return the type of a column as the features of ``datasets`` name it."""
+    if pa.types.is_struct(data_type):
+        return {field.name: _feature(field.type) for field in data_type}
+    if pa.types.is_list(data_type):
+        return {"feature": _feature(data_type.value_type), "_type": "List"}
+    names = {pa.float64(): "float64", pa.string(): "string"}
+    return {"dtype": names.get(data_type, str(data_type)), "_type": "Value"}
+
+
+def _row(sample: SampleMetadata) -> Mapping[str, Any]:
+    row: dict[str, Any] = {"key": sample.key, **sample.targets, **sample.geometry}
+    if sample.annotations is not None:
+        geometry = sample.geometry["geometry"]
+        size = geometry["output_height"], geometry["output_width"]
+        row["annotations"] = [_object(annotation, *size) for annotation in sample.annotations]
+    return row
+
+
+def _object(annotation: Mapping[str, Any], height: int, width: int) -> dict[str, Any]:
+    segmentation = annotation.get("segmentation")
+    return {
+        **{name: annotation.get(name) for name in ("id", "category_id", "iscrowd", "area", "bbox")},
+        "segmentation": rle_string(segmentation, height, width) if segmentation else None,
+    }

@@ -1,0 +1,40 @@
+"""A sample as the writers take it, and the files they give back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sysnoise.pipelines.storage.hashed_file import WrittenFile
+
+
+@dataclass(frozen=True)
+class SampleMetadata:
+    """What is stored beside the pixels of a sample; the same for all variants.
+
+    Attributes:
+        key: the sample's key.
+        source_name: what the source calls the image.
+        source_sha256: of the source file, in hexadecimal.
+        targets: ``label``, ``wnid`` and ``class_name``, or ``image_id``; null where unknown.
+        geometry: ``geometry`` and, in grids that apply EXIF, ``geometry_exif``.
+        annotations: COCO objects in output pixels; none for ImageNet.
+    """
+
+    key: str
+    source_name: str
+    source_sha256: str
+    targets: Mapping[str, Any]
+    geometry: Mapping[str, Mapping[str, Any]]
+    annotations: Sequence[Mapping[str, Any]] | None
+
+
+class ShardWriter(Protocol):
+    """Writes the files of one shard, one a variant, with the same samples in the same order."""
+
+    def write(self, sample: SampleMetadata, images: Sequence[bytes]) -> None:
+        """Append a sample; ``images`` has the encoded image of each variant, in order."""
+
+    def close(self) -> list[WrittenFile]:
+        """Finish and sync all files, and describe them in the order of the variants."""

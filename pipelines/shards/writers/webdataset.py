@@ -1,0 +1,107 @@
+"""WebDataset shards: reproducible USTAR files.
+
+A sample is two or three adjacent members, sorted by name: ``<key>.cls`` (ImageNet), ``<key>.json``
+and ``<key>.<image format>``. Times, owners and modes are fixed.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Sequence
+
+from sysnoise.pipelines.shards.writers.samples import SampleMetadata
+from sysnoise.pipelines.storage.hashed_file import HashedFile, WrittenFile
+
+_BLOCK = tarfile.BLOCKSIZE
+_MODE = 0o644
+
+
+class WebDatasetWriter:
+    """Writes one tar file a variant."""
+
+    def __init__(self, paths: Sequence[str], image_format: str) -> None:
+        """Create the files.
+
+        Args:
+            paths: one a variant.
+            image_format: file extension of the images.
+        """
+        self._files = [HashedFile(path) for path in paths]
+        self._image_format = image_format
+        self._samples = 0
+
+    def write(self, sample: SampleMetadata, images: Sequence[bytes]) -> None:
+        """Append a sample; ``images`` has the encoded image of each variant, in order."""
+        metadata = b"".join(
+            tar_member(f"{sample.key}.{extension}", data)
+            for extension, data in metadata_members(sample)
+        )
+        header = _header(f"{sample.key}.{self._image_format}", 0)
+        holders: dict[int, list[HashedFile]] = {}  # by identity of the image, which variants share
+        for file, image in zip(self._files, images, strict=True):
+            holders.setdefault(id(image), []).append(file)
+        for image in {id(image): image for image in images}.values():
+            size = len(image)
+            member = b"".join((metadata, _with_size(header, size), image, _padding(size)))
+            HashedFile.append_to_all(holders[id(image)], member)
+        self._samples += 1
+
+    def close(self) -> list[WrittenFile]:
+        """Finish and sync all files, and describe them in the order of the variants."""
+        for file in self._files:
+            end = file.size + 2 * _BLOCK
+            file.write(bytes(2 * _BLOCK + -end % tarfile.RECORDSIZE))
+            file.close()
+        return [file.describe(self._samples) for file in self._files]
+
+
+def metadata_members(sample: SampleMetadata) -> list[tuple[str, bytes]]:
+    """Return extension and content of a sample's members other than the image, in order.
+
+    The JSON holds nothing that depends on the variant, so that equal pixels make equal shards.
+    """
+    document = {
+        "key": sample.key,
+        **{name: value for name, value in sample.targets.items() if value is not None},
+        "source_name": sample.source_name,
+        "source_sha256": sample.source_sha256,
+        **sample.geometry,
+    }
+    if sample.annotations is not None:
+        document["annotations"] = sample.annotations
+    text = json.dumps(document, separators=(",", ":"))
+    members = [("json", text.encode())]
+    label = sample.targets.get("label")
+    return members if label is None else [("cls", str(label).encode()), *members]
+
+
+def tar_member(name: str, data: bytes) -> bytes:
+    """Return the USTAR blocks of one member."""
+    return _header(name, len(data)) + data + _padding(len(data))
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    info.mode = _MODE
+    return info.tobuf(tarfile.USTAR_FORMAT)
+
+
+def _with_size(header: bytes, size: int) -> bytes:
+    """Return a header with another size, as ``tarfile`` makes it, several times as fast.
+
+    Source: POSIX.1-2017, pax, "ustar Interchange Format": the size at 124, the checksum at 148, all
+    numbers octal; the checksum is the sum of all bytes with itself as blanks.
+    """
+    if size >= 8**11:
+        raise ValueError(f"a USTAR member holds less than 8 GiB, found {size} bytes")
+    block = bytearray(header)
+    block[124:136] = b"%011o\0" % size
+    block[148:156] = b" " * 8
+    block[148:155] = b"%06o\0" % sum(block)
+    return bytes(block)
+
+
+def _padding(size: int) -> bytes:
+    return bytes(-size % _BLOCK)

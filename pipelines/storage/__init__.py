@@ -1,0 +1,1 @@
+"""Files and folders through fsspec: reading, listing, atomic writing, locks and retries."""

@@ -1,0 +1,187 @@
+"""The content of files, on any file system, with retries."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, BinaryIO, TypeVar, cast
+
+from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.storage.retries import with_retries
+from sysnoise.pipelines.storage.root import (
+    NO_PARTS,
+    Answer,
+    Root,
+    call_with_retries,
+    connect_without_retries,
+    explained,
+    is_local,
+)
+
+_READ_AHEAD = 2**20
+"""Bytes; the tables of a set are small, and S3's own 50 MB would be read anew for each shard."""
+
+
+_READS = 16
+"""Small files that are read side by side."""
+
+
+Item = TypeVar("Item")
+
+
+def read_text(url: str, purpose: str) -> str:
+    """Return the text of a small file; arguments and errors as of :func:`open_text`."""
+    with open_text(url, purpose) as opened:
+        return opened.read()
+
+
+@contextlib.contextmanager
+def open_text(url: str, purpose: str) -> Iterator[io.TextIOWrapper]:
+    """Open a file of UTF-8 text, with its line ends as they are.
+
+    Args:
+        url: path or fsspec URL.
+        purpose: what the file is, for the message.
+
+    Raises:
+        InputError: it cannot be opened, or the body raises an OSError or ValueError.
+    """
+    try:
+        root = with_retries(f"opening {url!r}", lambda: connect_without_retries(url))
+        with io.TextIOWrapper(open_file(root, ""), encoding="utf-8-sig", newline="") as opened:
+            yield opened
+    except FileNotFoundError as error:
+        raise InputError(f"the {purpose} {url!r} does not exist") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"reading the {purpose} {url!r}: {error}") from error
+
+
+def read_file(root: Root, relative: str) -> bytes:
+    """Return the content of a file of a set.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    path = root.join(relative)
+    return bytes(call_with_retries(root, "reading", relative, lambda: root.fs.cat_file(path)))
+
+
+def read_if_there(root: Root, relative: str) -> bytes | None:
+    """Return the content of a file of a set; None where there is none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        return read_file(root, relative)
+    except FileNotFoundError:
+        return None
+
+
+def read_side_by_side(read: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
+    """Yield what a function reads for each item, in order.
+
+    Some are read at a time, which helps with remote storage, and no more than these are held.
+    """
+    waiting = iter(items)
+    with ThreadPoolExecutor(_READS) as pool:
+        while batch := list(itertools.islice(waiting, _READS)):
+            yield from pool.map(read, batch)
+
+
+def read_range(root: Root, relative: str, start: int, size: int) -> bytes:
+    """Return some bytes of a file.
+
+    Raises:
+        OSError: they cannot be read, or the file ends before.
+    """
+    path = root.join(relative)
+    data = bytes(
+        call_with_retries(
+            *(root, "reading", relative),
+            lambda: root.fs.cat_file(path, start=start, end=start + size),
+        )
+    )
+    if len(data) != size:
+        found = f"expected {size} bytes from {start} on, found {len(data)}"
+        raise OSError(f"{root.child(relative)!r}: {NO_PARTS if len(data) > size else found}")
+    return data
+
+
+def open_file(root: Root, relative: str) -> io.BufferedReader:
+    """Open a file to read parts of it.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    path = root.join(relative)
+    if is_local(root):
+        return cast("io.BufferedReader", root.fs.open(path, "rb"))
+    opened = call_with_retries(
+        *(root, "opening", relative), lambda: root.fs.open(path, "rb", block_size=_READ_AHEAD)
+    )
+    return io.BufferedReader(_RemoteFile(opened, root, relative))
+
+
+class _RemoteFile(io.RawIOBase):
+    """A remote file opened for reading, with retries of each read."""
+
+    def __init__(self, opened: BinaryIO, root: Root, relative: str) -> None:
+        self._opened = opened
+        self._root = root
+        self._relative = relative
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._call(lambda: self._opened.seek(offset, whence))
+
+    def tell(self) -> int:
+        return self._opened.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._call(lambda: self._opened.read(len(buffer)))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _call(self, call: Callable[[], Answer]) -> Answer:
+        try:
+            return call_with_retries(self._root, "reading", self._relative, call)
+        except OSError as error:
+            raise OSError(explained(error)) from error
+
+    def close(self) -> None:
+        self._opened.close()
+        super().close()
+
+
+def modified(root: Root, relative: str) -> float | None:
+    """Return when a file was last written, in seconds of the epoch; None where that is not told.
+
+    Raises:
+        OSError: it is not there, or cannot be reached.
+    """
+    path = root.join(relative)
+    try:
+        time = call_with_retries(root, "looking for", relative, lambda: root.fs.modified(path))
+    except NotImplementedError:
+        return None
+    except OSError as error:  # As which retries pass on errors of other kinds.
+        if isinstance(error.__cause__, NotImplementedError):
+            return None
+        raise
+    return float(time.timestamp())
+
+
+def version_of(root: Root, relative: str) -> str:
+    """Return a text that is another one when the file has been written anew."""
+    path = root.join(relative)
+    return str(call_with_retries(root, "looking for", relative, lambda: root.fs.ukey(path)))

@@ -1,0 +1,189 @@
+"""Files and folders through fsspec: opening, listing and reading, with retries."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import urllib.parse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import fsspec
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem, make_path_posix
+
+from sysnoise.pipelines.errors import InputError, OutputError
+from sysnoise.pipelines.storage.retries import with_retries
+
+ARCHIVE_EXTENSIONS = (".tar", ".zip", ".parquet")
+NO_PARTS = "the server sends only whole files, no parts; download the file and give its path"
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Root:
+    """A folder or file that a user named, opened.
+
+    Attributes:
+        url: as it was given.
+        fs: its file system.
+        path: its path there.
+    """
+
+    url: str
+    fs: fsspec.AbstractFileSystem
+    path: str
+
+    def child(self, relative: str) -> str:
+        """Return the URL of a file or folder below this root; its own for an empty text."""
+        if not relative:
+            return self.url
+        first, separator, rest = self.url.partition("::")
+        joined = f"{first}{relative}" if first.endswith("/") else f"{first}/{relative}"
+        return joined + separator + rest
+
+    def join(self, relative: str) -> str:
+        """Return the path of a file below this root; the root itself for an empty text."""
+        below = urllib.parse.quote(relative) if is_http(self) else relative
+        return posixpath.join(self.path, below) if relative else self.path
+
+
+def open_root(url: str) -> Root:
+    """Open a folder or file.
+
+    A ``.zip`` file stands for the folder of its members.
+
+    Raises:
+        InputError: it does not exist.
+    """
+    if url.endswith(".zip") and not url.startswith("zip://"):
+        url = f"zip://::{url}"
+    root = connect(url)
+    try:
+        found = root.path == "" or exists(root)
+    except OSError as error:
+        raise InputError(f"opening {url!r}: {explained(error)}") from error
+    if not found:
+        raise InputError(f"{url!r} does not exist")
+    return root
+
+
+def connect(url: str) -> Root:
+    """Open a folder or file without looking for it: on the web, a folder may have no page.
+
+    Raises:
+        InputError: no such kind of file system, or its library is missing.
+    """
+    try:
+        return with_retries(f"opening {url!r}", lambda: connect_without_retries(url))
+    except OSError as error:
+        raise InputError(f"opening {url!r}: {explained(error)}") from error
+
+
+def connect_without_retries(url: str, **options: object) -> Root:
+    """Open a folder or file as :func:`connect` does, in one try; options are those of fsspec."""
+    fs, path = url_to_fs(url, **options)
+    if _speaks(fs, "s3"):
+        # Its retries, and those of botocore below, would multiply with ours and say nothing.
+        fs.retries = 1
+        fs.config_kwargs.setdefault("retries", {"total_max_attempts": 1})
+        fs.max_concurrency = 1  # Parts of a file; whole files go up side by side.
+    return Root(url, fs, path)
+
+
+def _speaks(fs: fsspec.AbstractFileSystem, protocol: str) -> bool:
+    return protocol in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
+
+
+def explained(error: OSError) -> str:
+    """Say what to do where a web server sends only whole files; fsspec has no class for that."""
+    if any(text in str(error) for text in ("support range requests", "seek streaming HTTP file")):
+        return NO_PARTS
+    return str(error)
+
+
+def call_with_retries(root: Root, work: str, relative: str, call: Callable[[], Answer]) -> Answer:
+    """Make a call to the file system of a root, with retries where it is not the local one."""
+    if is_local(root):
+        return call()
+    return with_retries(f"{work} {root.child(relative)!r}", call)
+
+
+def exists(root: Root, relative: str = "") -> bool:
+    """Whether there is a file or folder, at the root or below it.
+
+    Raises:
+        OSError: that cannot be told.
+    """
+    if is_local(root):
+        return bool(root.fs.exists(root.join(relative)))
+    return _kind(root, relative) is not None
+
+
+def is_file(root: Root) -> bool:
+    """Whether a root that exists is a file; on the web, where all are, one called like an archive.
+
+    Raises:
+        OSError: that cannot be told.
+    """
+    if is_http(root):
+        return root.path.endswith(ARCHIVE_EXTENSIONS)
+    return bool(root.fs.isfile(root.path)) if is_local(root) else _kind(root) == "file"
+
+
+def _kind(root: Root, relative: str = "") -> str | None:
+    """Return ``file`` or ``directory``; None where there is nothing.
+
+    The file systems' own ``exists`` and ``isfile`` take any failure for an absence.
+    """
+    try:
+        path = root.join(relative)
+        info = call_with_retries(root, "looking for", relative, lambda: root.fs.info(path))
+    except FileNotFoundError:
+        return None
+    return str(info["type"])
+
+
+def open_output(url: str) -> Root:
+    """Open the folder that a set is written to; it need not exist.
+
+    Raises:
+        OutputError: no such kind of file system, one that cannot be written, or its library is
+            missing.
+    """
+    try:
+        # Other processes write here too, and a kept listing would not show it.
+        root = with_retries(
+            f"opening {url!r}", lambda: connect_without_retries(url, use_listings_cache=False)
+        )
+    except OSError as error:
+        raise OutputError(f"opening the output {url!r}: {error}") from error
+    if is_http(root):
+        raise OutputError(f"the output {url!r} is on the web, which is only read; give another")
+    return dataclasses.replace(root, path=root.path.rstrip("/"))
+
+
+def is_local(root: Root) -> bool:
+    """Whether the root lies in the local file system."""
+    return isinstance(root.fs, LocalFileSystem)
+
+
+def is_http(root: Root) -> bool:
+    """Whether the root is a web page or file."""
+    return _speaks(root.fs, "http")
+
+
+def absolute_url(url: str) -> str:
+    """Return a URL that means the same in every working folder.
+
+    Of a chain, such as ``zip://::images.zip``, the last part is the file itself.
+    """
+    outer, separator, path = url.rpartition("::")
+    return outer + separator + (path if "://" in path else make_path_posix(path))
+
+
+def is_process_memory(url: str) -> bool:
+    """Whether a URL leads to the memory of one process, which others do not see."""
+    return "memory://" in url

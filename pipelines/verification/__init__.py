@@ -1,0 +1,1 @@
+"""``sysnoise verify``: whether a finished set is what its manifest says."""

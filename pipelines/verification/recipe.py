@@ -1,0 +1,66 @@
+"""A set against another of the same recipe, such as one that was published without images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sysnoise.manifests import layout
+from sysnoise.manifests.changes import field_changes
+from sysnoise.pipelines.storage.root import connect
+from sysnoise.pipelines.verification.index import read_index
+from sysnoise.pipelines.verification.records import CheckedPart, FileProblem, FileRow, Manifest
+
+_TOLD = ("dataset", "source", "plan", "grid", "image_format", "environment")
+"""Parts of a manifest whose changes may explain that files differ."""
+
+
+def compare_with_recipe(
+    manifest: Manifest, rows: Sequence[FileRow], part: CheckedPart, recipe_url: str
+) -> tuple[list[FileProblem], list[str]]:
+    """Compare what a set says of its files with what a recipe says.
+
+    Where images lie in the source, which is all that ``sources.parquet`` has beyond the plan, may
+    differ.
+
+    Args:
+        manifest: of the set.
+        rows: of its files table.
+        part: of the set that is checked.
+        recipe_url: path or fsspec URL of the other set.
+
+    Returns:
+        The files that differ, and notes on what differs in the manifests.
+
+    Raises:
+        InputError: the recipe's index cannot be read, or is damaged.
+    """
+    recipe, recipe_rows = read_index(connect(recipe_url))
+    notes = [
+        f"{name}.{change} (recipe -> here)"
+        for name in _TOLD
+        for change in field_changes(recipe[name], manifest[name])
+    ]
+    return list(_file_problems(_of_part(rows, part), _of_part(recipe_rows, part))), notes
+
+
+def _of_part(rows: Sequence[FileRow], part: CheckedPart) -> dict[str, FileRow]:
+    return {
+        row.path: row
+        for row in rows
+        if row.path != layout.SOURCES
+        and (row.variant is None or row.variant in part.variants)
+        and (row.shard is None or row.shard in part.shards)
+    }
+
+
+def _file_problems(here: dict[str, FileRow], there: dict[str, FileRow]) -> Iterator[FileProblem]:
+    for path in sorted({*here, *there}):
+        if path not in there:
+            yield FileProblem(path, "the recipe has no such file")
+        elif path not in here:
+            yield FileProblem(path, "missing: the recipe has it")
+        elif here[path].sha256 != there[path].sha256:
+            expected = there[path].sha256
+            yield FileProblem(
+                path, f"its sha256 is {here[path].sha256}, the recipe says {expected}"
+            )

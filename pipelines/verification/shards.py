@@ -1,0 +1,183 @@
+"""One shard of a set: its table of samples and its receipt."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sysnoise.manifests import layout
+from sysnoise.manifests.tables import SampleStatus, parse_parquet
+from sysnoise.pipelines.errors import quoted
+from sysnoise.pipelines.storage.reading import read_file
+from sysnoise.pipelines.storage.root import Root
+from sysnoise.pipelines.verification.files import Expected, byte_messages, other_file
+from sysnoise.pipelines.verification.records import (
+    Checked,
+    FileProblem,
+    FileRow,
+    Holders,
+    Manifest,
+    checked,
+    file_row,
+    unreadable,
+)
+
+
+@dataclass(frozen=True)
+class ShardSamples:
+    """What a table of samples says.
+
+    Attributes:
+        path: of the table.
+        sources: key and sha256 of the source of every sample, rejects included.
+        rejected: keys of the rejects.
+        keys: of the samples that every variant's file holds, in order.
+        members: names of their members of a tar, in order.
+        digests: by slug, the pixel digests of the keys.
+    """
+
+    path: str
+    sources: Sequence[tuple[str, str]]
+    rejected: Sequence[str]
+    keys: Sequence[str]
+    members: Sequence[str]
+    digests: Mapping[str, pa.ChunkedArray]
+
+    def expected(self, image_format: str, digests: Mapping[str, bytes] | None) -> Expected:
+        """Return what a variant's file holds; without digests its images are not decoded."""
+        return Expected(self.path, self.keys, self.members, image_format, digests)
+
+    def digests_of(self, row: FileRow) -> dict[str, bytes]:
+        """Return the pixel digests of the images of a variant's file, by key."""
+        return dict(zip(self.keys, self.digests[_slug(row)].to_pylist(), strict=True))
+
+
+def _slug(row: FileRow) -> str:
+    return layout.variant_slug(str(row.variant))
+
+
+def check_samples(
+    root: Root,
+    row: FileRow,
+    rows: Sequence[FileRow],
+    manifest: Manifest,
+    holders: Holders,
+) -> tuple[ShardSamples | None, Checked]:
+    """Read a shard's table of samples and compare it with the files table.
+
+    Args:
+        root: of the set.
+        row: of the table.
+        rows: of all files of the shard.
+        manifest: of the set.
+        holders: by sha256, the files of the set that have these bytes.
+
+    Returns:
+        What it says, None if it cannot be used; and what is wrong with it and with the rows.
+    """
+    try:
+        data = read_file(root, row.path)
+    except OSError as error:
+        return None, unreadable(row.path, error)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if other := other_file(row, sha256, holders):
+        return None, checked(row.path, data, other)
+    messages = byte_messages(row.bytes, row.sha256, len(data), sha256)
+    try:
+        samples = _parse_samples(row.path, data, manifest)
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        return None, checked(row.path, data, [*messages, f"cannot be read: {error}"])
+    others = [FileProblem(layout.FILES, text) for text in _row_messages(samples, rows)]
+    return samples, checked(row.path, data, messages, others)
+
+
+def _parse_samples(path: str, data: bytes, manifest: Manifest) -> ShardSamples:
+    table = parse_parquet(data)
+    image_format = manifest["image_format"]["name"]
+    slugs = [variant["slug"] for variant in manifest["variants"]]
+    accepted = table.filter(pc.equal(table["status"], SampleStatus.OK.value))
+    rejected = table.filter(pc.not_equal(table["status"], SampleStatus.OK.value))
+    keys = accepted["key"].to_pylist()
+    has_label = "label" in table.column_names
+    labels = accepted["label"].to_pylist() if has_label else [None] * len(keys)
+    members = [
+        f"{key}.{extension}"
+        for key, label in zip(keys, labels, strict=True)
+        for extension in ([] if label is None else ["cls"]) + ["json", image_format]
+    ]
+    return ShardSamples(
+        path=path,
+        sources=list(
+            zip(table["key"].to_pylist(), table["source_sha256"].to_pylist(), strict=True)
+        ),
+        rejected=rejected["key"].to_pylist(),
+        keys=keys,
+        members=members,
+        digests={slug: accepted[slug] for slug in slugs},
+    )
+
+
+def _row_messages(samples: ShardSamples, rows: Sequence[FileRow]) -> Iterator[str]:
+    """Compare the rows of a shard's files with its samples."""
+    variants = {row.path: row for row in rows}
+    for row in rows:
+        number = len(samples.sources) if row.variant is None else len(samples.keys)
+        if row.samples != number:
+            yield f"counts {row.samples} samples of {row.path!r}, {samples.path} makes {number}"
+        holder = variants.get(row.same_as or "")
+        if holder and samples.digests.get(_slug(row)) != samples.digests.get(_slug(holder)):
+            yield f"says that {row.path!r} is the same as {row.same_as!r}, not so {samples.path}"
+
+
+def check_receipt(
+    root: Root,
+    path: str,
+    fingerprint: str,
+    rows: Sequence[FileRow],
+    samples: ShardSamples | None,
+) -> Checked:
+    """Read a shard's receipt and compare it with the plan, the files table and the samples.
+
+    Args:
+        root: of the set.
+        path: of the receipt.
+        fingerprint: of the plan.
+        rows: of the shard, of the files table.
+        samples: what the shard's table of samples says, if it can be read.
+    """
+    try:
+        data = read_file(root, path)
+    except OSError as error:
+        return unreadable(path, error)
+    try:
+        messages = _receipt_messages(json.loads(data), fingerprint, rows, samples)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        messages = [f"is not a receipt: {error!r}"]
+    return checked(path, data, messages)
+
+
+def _receipt_messages(
+    receipt: Mapping[str, Any],
+    fingerprint: str,
+    rows: Sequence[FileRow],
+    samples: ShardSamples | None,
+) -> list[str]:
+    messages = []
+    if receipt["fingerprint"] != fingerprint:
+        messages.append(f"is of another plan: {receipt['fingerprint']}, expected {fingerprint}")
+    listed = {file_row({**row, "shard": receipt["shard"]}) for row in receipt["files"]}
+    differing = sorted({row.path for row in listed ^ set(rows)})
+    if differing:
+        messages.append(f"says otherwise than {layout.FILES} of {quoted(differing)}")
+    if samples is not None:
+        found = (receipt["samples"], [row["key"] for row in receipt["rejects"]])
+        expected = (len(samples.keys), list(samples.rejected))
+        if found != expected:
+            messages.append(f"has other samples or rejects than {samples.path}")
+    return messages

@@ -1,0 +1,1 @@
+"""The processes that make shards, and what they are told."""

@@ -1,0 +1,158 @@
+"""The work on one shard, as every process that makes shards does it."""
+
+from __future__ import annotations
+
+import functools
+import resource
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from sysnoise.manifests.layout import EARLIER_PLAN, PLAN
+from sysnoise.pipelines.errors import InputError, OutputError, ShardError
+from sysnoise.pipelines.planning.plan import Plan, current_identities, load_plan
+from sysnoise.pipelines.readers.access import source_reader
+from sysnoise.pipelines.shards.shard import ReadSource, make_shard
+from sysnoise.pipelines.storage.root import exists, open_output
+from sysnoise.transforms.digests import canonical_sha256
+from sysnoise.transforms.errors import GridError
+
+SPARE_FILES = 64
+"""Open files that a process needs beside the shards that it writes."""
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """What a process must know to make the shards of a run.
+
+    Attributes:
+        source_root: folder or archive of the source images, path or fsspec URL.
+        output_url: of the output, which holds the plan.
+        fingerprint: of the plan.
+    """
+
+    source_root: str
+    output_url: str
+    fingerprint: str
+
+
+class FailureKind(Enum):
+    """Why a shard was not made."""
+
+    SOURCE = "source"
+    OUTPUT = "output"
+    CRASH = "crash"
+    MODEL = "model"
+    INTERNAL = "internal"
+
+    @property
+    def stops_run(self) -> bool:
+        """Whether other shards would fail in the same way, or cost more than they give."""
+        return self in (FailureKind.OUTPUT, FailureKind.CRASH, FailureKind.MODEL)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A shard that was not made, and why."""
+
+    shard: int
+    kind: FailureKind
+    message: str
+
+    def document(self) -> dict[str, Any]:
+        """Return the failure as a JSON-compatible mapping."""
+        return {"shard": self.shard, "kind": self.kind.value, "message": self.message}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Failure:
+        """Read what :meth:`document` gives."""
+        return cls(document["shard"], FailureKind(document["kind"]), document["message"])
+
+
+def run_shard(job: ShardJob, shard: int, on_sample: Callable[[str | None], None]) -> Failure | None:
+    """Make one shard in this process; every error but a crash becomes a failure.
+
+    Args:
+        job: of the run.
+        shard: its number.
+        on_sample: called with each sample's key before the sample is made, and with None after the
+            last one.
+    """
+    try:
+        plan, read = _open_job(job)
+        make_shard(plan, shard, read, open_output(job.output_url), on_sample)
+    except (InputError, ShardError, GridError) as error:
+        return Failure(shard, FailureKind.SOURCE, str(error))
+    except OutputError as error:
+        return Failure(shard, FailureKind.OUTPUT, str(error))
+    except Exception:  # noqa: BLE001 - Beam's local runner can hang where a step raises.
+        trace = traceback.format_exc()
+        message = f"shard {shard}: an error that should not happen:\n{trace}"
+        return Failure(shard, FailureKind.INTERNAL, message)
+    return None
+
+
+@functools.lru_cache(maxsize=1)
+def _open_job(job: ShardJob) -> tuple[Plan, ReadSource]:
+    """Load the plan and check that this process makes the same pixels as it says.
+
+    Raises:
+        InputError: the source images are gone.
+        OutputError: the plan is gone.
+        ShardError: another plan, or this process has other library builds or CPU features.
+        GridError: a method of the grid is not installed here.
+    """
+    prepare_libraries()
+    output = open_output(job.output_url)
+    try:
+        plan = load_plan(output)
+    except OSError as error:
+        raise OutputError(f"reading {PLAN} of {job.output_url!r}: {error}") from error
+    if plan.fingerprint != job.fingerprint:
+        raise ShardError(
+            f"{job.output_url!r} holds the plan {plan.fingerprint}, this run's is "
+            f"{job.fingerprint}; do not run twice on one output"
+        )
+    here = current_identities(plan.grid, plan.image_format)
+    if canonical_sha256(here) != canonical_sha256(dict(plan.identities)):
+        raise ShardError(
+            "this worker's libraries or CPU features differ from those in plan.json; install the "
+            f"same versions on all workers. Planned: {plan.identities}; here: {here}"
+        )
+    older = len(plan.grid.variants) if exists(output, EARLIER_PLAN) else 0
+    check_open_files(len(plan.grid.variants) * len(plan.formats) + older)
+    return plan, source_reader(job.source_root)
+
+
+def prepare_libraries() -> None:
+    """Set thread pools to one, and lift Pillow's limit of image sizes: the plan has its own."""
+    import cv2
+    import pyarrow
+    from PIL import Image
+
+    cv2.setNumThreads(1)
+    pyarrow.set_cpu_count(1)
+    Image.MAX_IMAGE_PIXELS = None
+
+
+def check_open_files(shard_files: int) -> None:
+    """Raise the limit of open files of this process, which its workers inherit, where needed.
+
+    Args:
+        shard_files: number of files that a worker writes at the same time.
+
+    Raises:
+        OutputError: the system does not allow that many.
+    """
+    needed = shard_files + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        except (ValueError, OSError) as error:
+            raise OutputError(
+                f"a worker writes {shard_files} files at a time, but the system allows only {hard} "
+                f"open files (ulimit -Hn); raise that limit to {needed} or use a smaller grid"
+            ) from error

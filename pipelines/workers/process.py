@@ -1,0 +1,165 @@
+"""Shards made in a process beside the one that Beam runs in.
+
+A codec can crash, and the system can kill a process that needs too much memory. Here that is one
+failed shard, on every runner; Beam's local runner would wait for a dead worker for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+
+from sysnoise.pipelines.errors import RESUME_GENERATING, OutputError
+from sysnoise.pipelines.shards.strikes import STRIKES_TO_REJECT, add_strike
+from sysnoise.pipelines.storage.root import is_process_memory, open_output
+from sysnoise.pipelines.workers.job import Failure, FailureKind, ShardJob, run_shard
+
+_KEEP_FREED_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "268435456",
+}
+"""Keeps glibc from giving each array back to the system, which takes 3 % of a worker's time.
+
+Source: mallopt(3); other C libraries do not know these variables.
+"""
+
+_FOR_THE_COMMAND = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+"""Signals that terminals and schedulers send to all processes of a run at once.
+
+It is for the command to end its workers: one that died of them first would count as a crash.
+"""
+
+
+class ShardProcess:
+    """A worker process; it is started for its first shard, and anew for the next after a crash."""
+
+    def __init__(self, job: ShardJob) -> None:
+        """Take the job; ``memory://`` outputs, which no other process sees, are made here."""
+        self._job = job
+        self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
+        self._folder = tempfile.TemporaryDirectory(prefix="sysnoise-")
+        self._changing = threading.RLock()  # Reentrant for the sake of signal handlers.
+
+    def make(self, shard: int) -> Failure | None:
+        """Make one shard and return why it could not be made, if so.
+
+        The death of the process is a failure, and a strike against the sample that it worked on.
+        After :meth:`stop`, nothing is made and None returned.
+        """
+        if any(map(is_process_memory, (self._job.output_url, self._job.source_root))):
+            return run_shard(self._job, shard, lambda key: None)
+        try:
+            process = self._start()
+        except OSError as error:
+            message = (
+                f"shard {shard}: starting a worker: {error}; mend that and {RESUME_GENERATING}"
+            )
+            return Failure(shard, FailureKind.CRASH, message)
+        if process is None or process.stdin is None or process.stdout is None:
+            return None
+        with contextlib.suppress(BrokenPipeError):  # Then there is no answer either.
+            process.stdin.write(f"{shard}\n")
+            process.stdin.flush()
+        sample: str | None = None
+        for line in process.stdout:
+            if not line.endswith("\n"):
+                break  # It died while it wrote.
+            if not line.startswith("{"):
+                continue  # A library printed it while it was loaded.
+            answer = json.loads(line)
+            if "failure" in answer:
+                return answer["failure"] and Failure.from_document(answer["failure"])
+            sample = answer["sample"]
+        return self._crashed(process, shard, sample)
+
+    def stop(self) -> None:
+        """Kill the process, if it runs, and make no more shards."""
+        with self._changing:
+            self._stopped = True
+            if self._process is not None:
+                self._process.kill()
+
+    def close(self) -> None:
+        """Stop, and wait until the process is gone."""
+        self.stop()
+        process = self._process  # Another thread may forget it, when it has waited for it.
+        if process is not None:
+            process.wait()
+        self._folder.cleanup()
+
+    def _start(self) -> subprocess.Popen[str] | None:
+        """Return the running process, after :meth:`stop` None.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        with self._changing:
+            if self._stopped:
+                return None
+            if self._process is None or self._process.poll() is not None:
+                self._process = _start_worker(self._job, self._folder.name)
+            return self._process
+
+    def _crashed(
+        self, process: subprocess.Popen[str], shard: int, sample: str | None
+    ) -> Failure | None:
+        code = process.wait()
+        with self._changing:
+            self._process = None
+            if self._stopped:
+                return None
+        message = _crash_message(shard, sample, code)
+        if sample is not None:
+            try:
+                add_strike(open_output(self._job.output_url), shard, sample)
+            except (OutputError, OSError) as error:
+                message = f"{message}. This death could not be counted: {error}"
+        return Failure(shard, FailureKind.CRASH, message)
+
+
+def _start_worker(job: ShardJob, folder: str) -> subprocess.Popen[str]:
+    """Start a worker process, whose temporary files are in a folder."""
+    # -P keeps the user's own modules out of the import path.
+    command = [sys.executable, "-P", "-m", "sysnoise.pipelines.workers.worker"]
+    with _blocked(_FOR_THE_COMMAND):
+        return subprocess.Popen(
+            [*command, job.source_root, job.output_url, job.fingerprint],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **_KEEP_FREED_MEMORY, "TMPDIR": folder},
+        )
+
+
+@contextlib.contextmanager
+def _blocked(signals: Sequence[signal.Signals]) -> Iterator[None]:
+    """Block signals in this thread, and for good in the processes that it starts meanwhile."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _crash_message(shard: int, sample: str | None, code: int) -> str:
+    how = f"ended with exit code {code}"
+    if code < 0:
+        how = f"was killed by signal {-code} ({signal.strsignal(-code)})"
+    if sample is None:
+        work, remedy = "outside of its samples", "mend what its last message names, if any"
+    else:
+        work = f"while making sample {sample!r}"
+        remedy = (
+            f"a sample on which a worker dies {STRIKES_TO_REJECT} times is rejected as 'crashed'"
+        )
+    if -code == signal.SIGKILL:
+        remedy += "; if the system ran out of memory, use fewer --workers"
+    return f"shard {shard}: the worker {how} {work}; {RESUME_GENERATING}; {remedy}"

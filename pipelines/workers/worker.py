@@ -1,0 +1,47 @@
+"""A process that makes shards, started by :mod:`sysnoise.pipelines.workers.process`.
+
+It reads shard numbers from standard input, a line each, and answers on standard output with lines
+of JSON: the key of each sample before it is made, and the failure, or null, at a shard's end. A
+codec that crashes takes this process with it and nothing else. It ends when its input does, in the
+middle of a shard too, so that it never outlives the process that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+
+from sysnoise.pipelines.workers.job import ShardJob, run_shard
+from sysnoise.pipelines.workers.logs import set_up_logging
+
+
+def main(job: ShardJob) -> None:
+    """Make shards until standard input ends."""
+    set_up_logging()
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # Libraries may print.
+    shards: queue.SimpleQueue[int] = queue.SimpleQueue()
+    threading.Thread(target=_read_shards, args=(shards,), daemon=True).start()
+
+    def answer(key: str, value: object) -> None:
+        try:
+            answers.write(json.dumps({key: value}) + "\n")
+        except BrokenPipeError:
+            os._exit(0)  # The command is gone.
+
+    while True:
+        failure = run_shard(job, shards.get(), lambda sample: answer("sample", sample))
+        answer("failure", failure and failure.document())
+
+
+def _read_shards(shards: queue.SimpleQueue[int]) -> None:
+    for line in sys.stdin:
+        shards.put(int(line))
+    os._exit(0)  # Whatever the main thread is doing.
+
+
+if __name__ == "__main__":
+    main(ShardJob(*sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""The parts of the command that generate nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from sysnoise.pipelines.cli.generate import IMAGE_FORMATS
+from sysnoise.pipelines.cli.main import main
+from sysnoise.transforms import grid, methods
+from sysnoise.transforms.codecs.encoders import ENCODERS
+
+
+def test_grids_lists_the_grids(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(grid, "is_available", lambda method: True)
+    assert main(["grids"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 8
+    assert lines[3].split()[:3] == ["imagenet-full", "132", "variants:"]
+    assert lines[7].split()[:3] == ["imagenet-wide", "40", "variants:"]
+
+
+@pytest.fixture
+def no_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    extras = {"dali", "imagecodecs", "jpeglib"}
+    monkeypatch.setattr(methods, "is_importable", lambda library: library not in extras)
+
+
+@pytest.mark.usefixtures("no_extras")
+def test_grids_lists_grids_whose_extras_are_absent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grids"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 8
+    assert lines[7].split(maxsplit=1) == [
+        "imagenet-wide",
+        "needs pip install 'sysnoise[dali,jpeglib]'",
+    ]
+
+
+@pytest.mark.usefixtures("no_extras")
+def test_absent_extras_are_named_with_the_pip_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grids", "imagenet-wide"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 9
+    place = "sysnoise: imagenet-wide.yaml:14:5: decoders[9]: "
+    assert lines[0] == (
+        f"{place}'jpeglib-6b' is not installed here: pip install 'sysnoise[jpeglib]'"
+    )
+
+
+@pytest.mark.usefixtures("no_extras")
+def test_absent_image_format_is_named_with_the_pip_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["--images=x", "--output=y", "--grid=coco-published", "--image-format=jxl"]
+    assert main(["generate", "imagenet", *arguments]) == 2
+    expected = "--image-format jxl needs imagecodecs: pip install 'sysnoise[jxl]'\n"
+    assert capsys.readouterr().err == f"sysnoise: {expected}"
+
+
+def test_grids_lists_the_variants_of_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grids", "coco-published"]) == 0
+    assert capsys.readouterr().out == "pillow/pillow-bilinear/rgb\npillow/pillow-nearest/rgb\n"
+
+
+def test_image_formats_are_the_encoders() -> None:
+    assert set(IMAGE_FORMATS) == set(ENCODERS)
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["generate"], ["generate", "imagenet"], ["grids", "--nam"], ["nonsense"]]
+)
+def test_bad_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code: object = main(arguments)
+    except SystemExit as exit_:
+        code = exit_.code
+    assert code == 2
+    assert capsys.readouterr().err
+
+
+@pytest.mark.parametrize("split", ["a/b", "..\\up", ""])
+def test_splits_that_are_no_names_are_refused(
+    split: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["generate", "imagenet", "--images=x", "--output=y", "--grid=z", f"--split={split}"])
+    assert f"expected a name for files, found {split!r}" in capsys.readouterr().err

@@ -1,0 +1,202 @@
+"""``sysnoise codecs``, against plain library calls and NumPy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+from sysnoise.pipelines.cli.main import main
+from sysnoise.transforms.codecs.decoders import DECODERS
+from sysnoise.transforms.codecs.probes import KINDS, probe_jpeg
+from sysnoise.transforms.libraries import IMPORT_NAMES, library_build
+from sysnoise.transforms.methods import is_available
+from tests.conftest import Command
+from tests.transforms import plain
+
+CORE = [name for name, decoder in DECODERS.items() if decoder.extra is None]
+ORDINARY = [kind for kind in KINDS if kind != "cmyk"]
+SUBSAMPLED = ["4:2:2", "4:2:0", "4:2:0-odd", "progressive"]
+APART = ["simplejpeg-fastdct", "simplejpeg-fastupsample", "ffmpeg"]
+
+TEXT_OR_NULL = {"type": ["string", "null"]}
+SCHEMA = {
+    "type": "object",
+    "required": ["decoders", "identical", "distance"],
+    "additionalProperties": False,
+    "properties": {
+        "decoders": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "name": {"enum": list(DECODERS)},
+                    "library": {"type": "string"},
+                    "version": TEXT_OR_NULL,
+                    "codec": {"type": "object", "additionalProperties": {"type": "string"}},
+                    "dct": {"enum": ["islow", "ifast", None]},
+                    "upsampling": TEXT_OR_NULL,
+                    "exif": {"enum": ["ignored", "applied"]},
+                    "extra": TEXT_OR_NULL,
+                    "available": {"type": "boolean"},
+                },
+                "minProperties": 9,
+            },
+        },
+        "identical": {
+            "type": "object",
+            "required": list(KINDS),
+            "additionalProperties": {
+                "type": "array",
+                "items": {"type": "array", "items": {"enum": list(DECODERS)}, "minItems": 2},
+            },
+        },
+        "distance": {
+            "type": "object",
+            "required": list(KINDS),
+            "additionalProperties": {
+                "type": "object",
+                "propertyNames": {"enum": list(DECODERS)},
+                "additionalProperties": {
+                    "type": ["object", "null"],
+                    "required": ["mean", "maximum"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "mean": {"type": "number", "minimum": 0, "maximum": 255},
+                        "maximum": {"type": "integer", "minimum": 0, "maximum": 255},
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def document(sysnoise: Command) -> Mapping[str, Any]:
+    done = sysnoise("codecs", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found: Mapping[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_json_keeps_its_form(document: Mapping[str, Any]) -> None:
+    jsonschema.validate(document, SCHEMA)
+    assert [row["name"] for row in document["decoders"]] == list(DECODERS)
+    available = [row["name"] for row in document["decoders"] if row["available"]]
+    assert set(CORE) <= set(available)
+    assert all(list(of) == available for of in document["distance"].values())
+
+
+def test_rows_say_what_the_registry_says(document: Mapping[str, Any]) -> None:
+    rows = {row["name"]: row for row in document["decoders"]}
+    turbo = library_build("simplejpeg")
+    assert rows["simplejpeg-fastdct"] == {
+        "name": "simplejpeg-fastdct",
+        "library": "simplejpeg",
+        "version": turbo["version"],
+        "codec": {"libjpeg_turbo": turbo["libjpeg_turbo"]},
+        "dct": "ifast",
+        "upsampling": "fancy",
+        "exif": "ignored",
+        "extra": None,
+        "available": True,
+    }
+    assert rows["opencv-exif"]["exif"] == "applied"
+    assert rows["ffmpeg"]["upsampling"] == "swscale bicubic"
+    assert rows["jpeglib-9e"]["codec"] == {"libjpeg": "9e"}
+
+
+@pytest.mark.parametrize("kind", ORDINARY)
+def test_pillow_opencv_and_simplejpeg_are_identical(kind: str, document: Mapping[str, Any]) -> None:
+    (group,) = [names for names in document["identical"][kind] if "pillow" in names]
+    assert {"pillow", "opencv", "opencv-exif", "simplejpeg"} <= set(group)
+    assert {"simplejpeg-fastdct", "ffmpeg"}.isdisjoint(group)
+
+
+@pytest.mark.parametrize("kind", SUBSAMPLED)
+def test_the_others_stand_apart(kind: str, document: Mapping[str, Any]) -> None:
+    distance = document["distance"][kind]
+    assert 0.5 < distance["simplejpeg-fastdct"]["mean"] < 1.5
+    for name in ("simplejpeg-fastupsample", "ffmpeg"):
+        assert distance[name]["mean"] > 4
+        assert distance[name]["maximum"] > 50
+    groups = [set(names) for names in document["identical"][kind]]
+    for name in APART:
+        assert not any({"pillow", name} <= group for group in groups)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_figures_are_those_of_numpy(kind: str, document: Mapping[str, Any]) -> None:
+    data = probe_jpeg(kind)
+    pixels = {name: decode(data) for name, decode in plain.DECODERS.items() if name in CORE}
+    assert {"pillow", "opencv", "simplejpeg", *APART} <= set(pixels)
+    for name, values in pixels.items():
+        absolute = np.abs(values.astype(np.float64) - pixels["pillow"])
+        found = document["distance"][kind][name]
+        assert found["mean"] == pytest.approx(absolute.mean(), rel=1e-12)
+        assert found["maximum"] == absolute.max()
+    by_content: dict[bytes, list[str]] = {}
+    for name, values in pixels.items():
+        by_content.setdefault(values.tobytes(), []).append(name)
+    groups = [[n for n in names if n in pixels] for names in document["identical"][kind]]
+    assert [names for names in groups if len(names) > 1] == [
+        names for names in by_content.values() if len(names) > 1
+    ]
+
+
+def test_text_tells_the_same(document: Mapping[str, Any], sysnoise: Command) -> None:
+    done = sysnoise("codecs")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert max(map(len, done.stdout.splitlines())) <= 120
+    rows, groups, distances = (
+        {line.split()[0]: line.split()[1:] for line in section.splitlines()}
+        for section in done.stdout.split("\n\n")
+    )
+    assert rows["pillow"][:2] == ["pillow", library_build("pillow")["version"]]
+    assert groups["4:2:0"][:5] == ["pillow", "=", "opencv", "=", "opencv-exif"]
+    assert distances["opencv"][:6] == ["="] * 6
+    found = document["distance"]["4:2:0"]["ffmpeg"]
+    assert distances["ffmpeg"][2] == f"{found['mean']:.2f}/{found['maximum']}"
+
+
+@pytest.fixture
+def no_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the modules of the extras not found."""
+    for library in ("dali", "jpeglib"):
+        monkeypatch.setitem(IMPORT_NAMES, library, f"absent_{library}")
+
+
+@pytest.mark.usefixtures("no_extras")
+def test_absent_extras_are_listed_with_their_pip_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not is_available(DECODERS["dali"])
+    assert main(["codecs"]) == 0
+    text = capsys.readouterr().out
+    assert "\nnot installed; pip install 'sysnoise[dali]' brings: dali\n" in text
+    names = ", ".join(name for name in DECODERS if name.startswith("jpeglib"))
+    assert f"; pip install 'sysnoise[jpeglib]' brings: {names}" in " ".join(text.split())
+
+    assert main(["codecs", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.validate(document, SCHEMA)
+    (row,) = [row for row in document["decoders"] if row["name"] == "dali"]
+    assert (row["version"], row["codec"], row["available"]) == (None, {}, False)
+    assert all(list(of) == CORE for of in document["distance"].values())
+
+
+def test_neither_beam_nor_arrow_is_loaded() -> None:
+    script = (
+        "import sys\n"
+        "from sysnoise.pipelines.cli.main import main\n"
+        "code = main(['codecs'])\n"
+        "sys.exit(code or bool({'apache_beam', 'pyarrow', 'fsspec'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")

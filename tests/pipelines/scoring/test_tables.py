@@ -1,0 +1,35 @@
+"""What the tables add up to, against a count by brute force."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+from sysnoise import open_set
+from sysnoise.pipelines.report.collect import changed_axes
+from sysnoise.pipelines.scoring.tables import read_tables
+from sysnoise.transforms.methods import AXES
+from tests.end_to_end.reading import samples_table
+
+
+def test_groups_are_those_whose_digests_agree(imagenet_set: Path) -> None:
+    found = open_set(str(imagenet_set))
+    rows = samples_table(imagenet_set)
+    slugs = {each["slug"]: variant for variant, each in found.variants.items()}
+    same = {
+        frozenset((slugs[one], slugs[other]))
+        for one, other in combinations(slugs, 2)
+        if all(row[one] == row[other] for row in rows)
+    }
+    groups = read_tables(found).groups
+    assert {frozenset(pair) for group in groups for pair in combinations(group, 2)} == same
+    assert same
+
+
+def test_changed_axes_are_named() -> None:
+    one, other = (
+        {axis: {"name": name} for axis, name in zip(AXES, names, strict=True)}
+        for names in (("pillow", "a", "rgb"), ("pillow", "b", "nv12"))
+    )
+    assert changed_axes(other, one) == ("resize", "color")
+    assert changed_axes(one, one) == ()

@@ -1,0 +1,121 @@
+"""Kinds of image files, told from files that Pillow wrote and from headers put together by hand."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sysnoise.pipelines.cli.photographs import SUBSAMPLINGS, jpeg_bytes
+from sysnoise.transforms.codecs.sniff import Container, Entropy, ImageKind, JpegFrame, sniff
+from sysnoise.transforms.pixels import Pixels
+from tests.transforms.plain import saved
+
+
+def frame_header(process: int, precision: int = 8, components: str = "01 22 00") -> bytes:
+    """A JPEG that ends behind its start of frame: 600 x 400 pixels."""
+    factors = bytes.fromhex(components)
+    payload = bytes([precision]) + bytes.fromhex("0190 0258") + bytes([len(factors) // 3]) + factors
+    length = (len(payload) + 2).to_bytes(2, "big")
+    return b"\xff\xd8\xff" + bytes([0xC0 + process]) + length + payload
+
+
+@pytest.mark.parametrize(
+    ("kind", "container"),
+    [
+        ("JPEG", Container.JPEG),
+        ("PNG", Container.PNG),
+        ("GIF", Container.GIF),
+        ("WEBP", Container.WEBP),
+        ("BMP", Container.BMP),
+        ("TIFF", Container.TIFF),
+    ],
+)
+def test_container_of_files_by_pillow(
+    kind: str, container: Container, photos: dict[str, Pixels]
+) -> None:
+    found = sniff(saved(Image.fromarray(photos["chelsea"]), kind))
+    assert found.container is container
+    assert (found.frame is not None) is (container is Container.JPEG)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"garbage", b"RIFF....WAVEfmt ", b" \xff\xd8\xff"])
+def test_other_bytes_are_unknown(data: bytes) -> None:
+    assert sniff(data) == ImageKind(Container.UNKNOWN)
+
+
+def test_big_endian_tiff() -> None:
+    assert sniff(b"MM\x00*\x00\x00\x00\x08") == ImageKind(Container.TIFF)
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "process"),
+    [
+        ("RGB", {"subsampling": "4:4:4"}, 0),
+        ("RGB", {"subsampling": "4:2:2"}, 0),
+        ("RGB", {"subsampling": "4:2:0"}, 0),
+        ("RGB", {"progressive": True}, 2),
+        ("L", {}, 0),
+        ("CMYK", {"subsampling": "4:2:0"}, 0),
+    ],
+)
+def test_frame_is_the_one_pillow_reads(
+    mode: str, options: dict[str, Any], process: int, photos: dict[str, Pixels]
+) -> None:
+    data = saved(Image.fromarray(photos["chelsea"]).convert(mode), "JPEG", **options)
+    with Image.open(io.BytesIO(data)) as image:
+        layers: list[tuple[int, int, int, int]] = image.layer  # type: ignore[attr-defined]
+    frame = JpegFrame(
+        process=process,
+        precision=8,
+        width=451,
+        height=300,
+        sampling=tuple((horizontal, vertical) for _, horizontal, vertical, _ in layers),
+    )
+    assert sniff(data) == ImageKind(Container.JPEG, frame)
+
+
+@pytest.mark.parametrize(
+    ("subsampling", "sampling"), zip(SUBSAMPLINGS, ["1x1", "2x1", "2x2"], strict=True)
+)
+def test_kind_in_words(subsampling: str, sampling: str, photos: dict[str, Pixels]) -> None:
+    data = jpeg_bytes(photos["chelsea"], subsampling)
+    assert str(sniff(data)) == f"jpeg (SOF0, 8 bits, {sampling} 1x1 1x1)"
+    assert str(sniff(b"GIF89a")) == "gif"
+
+
+@pytest.mark.parametrize(
+    ("process", "entropy", "lossless"),
+    [
+        (0, Entropy.HUFFMAN, False),
+        (1, Entropy.HUFFMAN, False),
+        (2, Entropy.HUFFMAN, False),
+        (3, Entropy.HUFFMAN, True),
+        (5, Entropy.HUFFMAN, False),
+        (6, Entropy.HUFFMAN, False),
+        (7, Entropy.HUFFMAN, True),
+        (9, Entropy.ARITHMETIC, False),
+        (10, Entropy.ARITHMETIC, False),
+        (11, Entropy.ARITHMETIC, True),
+        (13, Entropy.ARITHMETIC, False),
+        (14, Entropy.ARITHMETIC, False),
+        (15, Entropy.ARITHMETIC, True),
+    ],
+)
+def test_processes_of_the_standard(process: int, entropy: Entropy, lossless: bool) -> None:
+    """ITU-T T.81, table B.1."""
+    frame = sniff(frame_header(process, precision=12, components="01 21 00 02 11 01")).frame
+    assert frame == JpegFrame(process, 12, 600, 400, ((2, 1), (1, 1)))
+    assert (frame.entropy, frame.lossless) == (entropy, lossless)
+
+
+@pytest.mark.parametrize("process", [4, 8, 12])
+def test_markers_among_the_frames_that_are_none(process: int) -> None:
+    assert sniff(frame_header(process)) == ImageKind(Container.JPEG)
+
+
+@pytest.mark.parametrize("data", [b"\xff\xd8", b"\xff\xd8\xff\xd9", frame_header(0)[:-1]])
+def test_jpeg_without_a_readable_frame(data: bytes) -> None:
+    assert sniff(data) == ImageKind(Container.JPEG)

@@ -1,0 +1,274 @@
+"""Decoders: encoded image bytes to RGB pixels, each exactly as its library gives them.
+
+Every function takes the bytes of one image file and returns uint8 of shape (H, W, 3), RGB, 0 to
+255. Orientation stored in EXIF is ignored, except by ``opencv-exif``. None decodes at reduced
+scale.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import cv2
+import numpy as np
+import simplejpeg
+from av.video.reformatter import Interpolation
+from PIL import Image
+
+from sysnoise.transforms.codecs.dali import dali_kind, decode_dali
+from sysnoise.transforms.codecs.exif import exif_orientation
+from sysnoise.transforms.codecs.ffmpeg import (
+    ACCURATE_BICUBIC,
+    decode_ffmpeg,
+    decode_ffmpeg_nv12,
+    ffmpeg_kind,
+)
+from sysnoise.transforms.codecs.libjpeg import LIBJPEG_BUILDS, decode_jpeglib, jpeglib_kind
+from sysnoise.transforms.codecs.sniff import ImageKind, sniff
+from sysnoise.transforms.errors import plain_message
+from sysnoise.transforms.methods import Method, get_method, registry
+from sysnoise.transforms.pixels import Pixels, check_pixels
+
+Decode = Callable[[bytes], Pixels]
+
+
+class Exif(Enum):
+    """What a decoder does with the orientation stored in EXIF."""
+
+    IGNORED = "ignored"
+    APPLIED = "applied"
+
+
+def any_kind(kind: ImageKind) -> bool:
+    """Every kind of file: what the library cannot read counts as damaged."""
+    return True
+
+
+@dataclass(frozen=True)
+class Decoder(Method[Decode]):
+    """A method of the decoder axis.
+
+    Attributes:
+        exif: what it does with the orientation stored in EXIF.
+        supports: whether the library is made for a kind of file.
+        color: the only color mode that it goes with; None where it goes with any.
+    """
+
+    exif: Exif = Exif.IGNORED
+    supports: Callable[[ImageKind], bool] = any_kind
+    color: str | None = None
+
+
+class DecodeError(Exception):
+    """A decoder that did not give an image; the message is the library's, the cause is chained."""
+
+
+class UnsupportedKindError(DecodeError):
+    """A kind of file that the decoder's library is not made for; the file may be fine."""
+
+
+def decode_pillow(data: bytes) -> Pixels:
+    """Pillow at full scale: libjpeg-turbo, accurate DCT, fancy upsampling; other modes to RGB.
+
+    Source: Pillow, ``Image.open`` and ``Image.convert``.
+    """
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def decode_opencv(data: bytes) -> Pixels:
+    """OpenCV straight to RGB, stored orientation.
+
+    Source: OpenCV, ``imdecode`` with ``IMREAD_COLOR_RGB | IMREAD_IGNORE_ORIENTATION``.
+    """
+    return _imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+
+
+def decode_opencv_exif(data: bytes) -> Pixels:
+    """OpenCV straight to RGB, turned upright as EXIF says: OpenCV's default.
+
+    Source: OpenCV, ``imdecode`` with ``IMREAD_COLOR_RGB``.
+    """
+    return _imdecode(data, cv2.IMREAD_COLOR_RGB)
+
+
+def _imdecode(data: bytes, flags: int) -> Pixels:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if pixels is None:
+        raise ValueError("cv2.imdecode returned no image")
+    return np.asarray(pixels, np.uint8)
+
+
+def decode_simplejpeg(data: bytes) -> Pixels:
+    """libjpeg-turbo, accurate DCT and fancy upsampling. Source: ``simplejpeg.decode_jpeg``."""
+    return np.asarray(simplejpeg.decode_jpeg(data))
+
+
+def decode_simplejpeg_fastdct(data: bytes) -> Pixels:
+    """libjpeg-turbo with the fast integer DCT (IFAST), which is less exact."""
+    return np.asarray(simplejpeg.decode_jpeg(data, fastdct=True))
+
+
+def decode_simplejpeg_fastupsample(data: bytes) -> Pixels:
+    """libjpeg-turbo with replicated instead of smoothly interpolated chroma."""
+    return np.asarray(simplejpeg.decode_jpeg(data, fastupsample=True))
+
+
+def decode_simplejpeg_fastdct_fastupsample(data: bytes) -> Pixels:
+    """libjpeg-turbo with both shortcuts."""
+    return np.asarray(simplejpeg.decode_jpeg(data, fastdct=True, fastupsample=True))
+
+
+def turbojpeg_kind(kind: ImageKind) -> bool:
+    """Lossy JPEGs of 8 bits in a chroma subsampling that TurboJPEG's API has a name for."""
+    frame = kind.frame
+    if frame is None or frame.precision != 8 or frame.lossless:
+        return False
+    if len(frame.sampling) == 1:
+        return True
+    (width, height), *chroma = frame.sampling[:3]
+    ratios = {(width / h, height / v) for h, v in chroma if h and v}
+    black = frame.sampling[3:]  # Of CMYK and YCCK, sampled like the first component.
+    return (
+        ratios <= TURBOJPEG_SUBSAMPLINGS
+        and len(ratios) == 1
+        and all(factors == frame.sampling[0] for factors in black)
+    )
+
+
+TURBOJPEG_SUBSAMPLINGS = {(1, 1), (2, 1), (2, 2), (1, 2), (4, 1), (1, 4)}
+"""4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1 and 4:4:1, as luma to chroma factors (``TJSAMP``)."""
+
+
+def _simplejpeg(name: str, function: Decode, dct: str, upsampling: str) -> Decoder:
+    options = {"dct": dct, "upsampling": upsampling}
+    return Decoder(name, "simplejpeg", function, options, supports=turbojpeg_kind)
+
+
+def _ffmpeg(
+    name: str, function: Decode, options: Mapping[str, str], color: str | None = None
+) -> Decoder:
+    options = {"codec": "mjpeg", "err_detect": "explode", **options}
+    return Decoder(name, "pyav", function, options, supports=ffmpeg_kind, color=color)
+
+
+def _jpeglib(name: str, build: str) -> Decoder:
+    return Decoder(
+        f"jpeglib-{name}",
+        "jpeglib",
+        functools.partial(decode_jpeglib, build=build),
+        {"build": build, "dct": "islow", "upsampling": "fancy"},
+        extra="jpeglib",
+        supports=functools.partial(jpeglib_kind, build=build),
+    )
+
+
+DECODERS = registry(
+    (
+        Decoder(
+            "pillow",
+            "pillow",
+            decode_pillow,
+            {"dct": "islow", "upsampling": "fancy"},
+            aliases=("pil",),
+        ),
+        Decoder("opencv", "opencv", decode_opencv, {"dct": "islow", "upsampling": "fancy"}),
+        Decoder(
+            "opencv-exif",
+            "opencv",
+            decode_opencv_exif,
+            {"dct": "islow", "upsampling": "fancy"},
+            exif=Exif.APPLIED,
+        ),
+        _simplejpeg("simplejpeg", decode_simplejpeg, "islow", "fancy"),
+        _simplejpeg("simplejpeg-fastdct", decode_simplejpeg_fastdct, "ifast", "fancy"),
+        _simplejpeg("simplejpeg-fastupsample", decode_simplejpeg_fastupsample, "islow", "plain"),
+        _simplejpeg(
+            "simplejpeg-fastdct-fastupsample",
+            decode_simplejpeg_fastdct_fastupsample,
+            "ifast",
+            "plain",
+        ),
+        _ffmpeg(
+            "ffmpeg",
+            functools.partial(decode_ffmpeg, flags=Interpolation.BICUBIC),
+            {"swscale": "bicubic"},
+        ),
+        _ffmpeg(
+            "ffmpeg-accurate",
+            functools.partial(decode_ffmpeg, flags=ACCURATE_BICUBIC),
+            {"swscale": "bicubic+accurate_rnd+full_chroma_int"},
+        ),
+        _ffmpeg(
+            "ffmpeg-nv12",
+            decode_ffmpeg_nv12,
+            {"planes": "nv12, full range", "swscale": "bicubic"},
+            color="rgb",
+        ),
+        *(_jpeglib(name, build) for name, build in LIBJPEG_BUILDS.items()),
+        Decoder(
+            "dali",
+            "dali",
+            decode_dali,
+            {"device": "cpu", "dct": "islow", "upsampling": "fancy"},
+            extra="dali",
+            supports=dali_kind,
+        ),
+    )
+)
+
+
+def decode(name: str, data: bytes) -> Pixels:
+    """Decode one image file with the decoder called ``name``.
+
+    Returns:
+        uint8, shape (H, W, 3), RGB.
+
+    Raises:
+        UnknownNameError: no such decoder.
+        UnsupportedKindError: the decoder's library is not made for this kind of file.
+        DecodeError: the library failed or gave something that is not an RGB image.
+    """
+    decoder = get_method(DECODERS, "decoder", name)
+    kind = sniff(data)
+    if kind.is_recognized and not decoder.supports(kind):
+        raise UnsupportedKindError(f"{decoder.name}: not made for {kind}")
+    try:
+        pixels = decoder.function(data)
+        check_pixels(pixels)
+    except Exception as error:  # Codecs raise whatever they like on damaged data.
+        raise DecodeError(f"{decoder.name}: {plain_message(error)}") from error
+    return pixels
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header of an image file says.
+
+    Attributes:
+        width: in pixels, as stored.
+        height: in pixels, as stored.
+        orientation: 1 to 8, from EXIF; 1 where there is none, or none that can be read.
+    """
+
+    width: int
+    height: int
+    orientation: int
+
+
+def read_header(data: bytes) -> Header:
+    """Read size and orientation without decoding the image.
+
+    Raises:
+        DecodeError: Pillow cannot read the file's header.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            # Not getexif(), which decodes a whole PNG in search of EXIF and takes XMP for it.
+            return Header(*image.size, exif_orientation(image.info.get("exif", b"")))
+    except Exception as error:
+        raise DecodeError(f"reading the header: {plain_message(error)}") from error

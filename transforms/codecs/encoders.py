@@ -1,0 +1,173 @@
+"""Encoders of the stored images. All are lossless: a lossy one would add noise of its own.
+
+Every function takes uint8 RGB of shape (H, W, 3) and returns the bytes of one file. The bytes
+depend on the library's build; the pixels do not.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from isal import igzip_lib, isal_zlib
+from PIL import Image
+
+from sysnoise.transforms.methods import Method, get_method, registry
+from sysnoise.transforms.pixels import Pixels
+
+Encode = Callable[[Pixels], bytes]
+
+
+@dataclass(frozen=True)
+class Encoder(Method[Encode]):
+    """A format of the stored images; its name is also the file extension.
+
+    Attributes:
+        media_type: the registered media type, or the nearest to one.
+    """
+
+    media_type: str = ""
+
+
+class EncodeError(Exception):
+    """An image that cannot be encoded; the message is the library's, the cause is chained."""
+
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_TRUECOLOR = 2
+_PNG_FILTER_UP = 2
+_PNG_LEVEL = 3
+_PNG_WINDOW_BITS = 2
+_PNG_LONGEST_CHUNK = 2**31 - 1
+_SCRATCH = np.zeros(64, np.uint8)
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """PNG with filter Up in every row, compressed by ISA-L's deflate at level 3.
+
+    Levels 1 and 2 are faster, but not reproducible: they begin with the hash of a register that
+    holds an address (ISA-L 2.32.1, ``.write_first_byte`` in ``igzip_icf_body_h1_gr_bt.asm``), so
+    that equal pixels now and then give other bytes in another process. Matches reach back four
+    bytes: farther ones are rare in filtered photographs, and looking for them takes longer.
+
+    Source: W3C, PNG specification, sections 5, 9.2 (filter Up) and 11.2.
+
+    Raises:
+        ValueError: the compressed pixels exceed the length of a chunk, 2 GiB.
+    """
+    height, width = pixels.shape[:2]
+    rows = pixels.reshape(height, 3 * width)
+    filtered = np.empty((height, 1 + 3 * width), np.uint8)
+    filtered[:, 0] = _PNG_FILTER_UP
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])  # modulo 256, as the filter is defined
+    header = struct.pack(">IIBBBBB", width, height, 8, _PNG_TRUECOLOR, 0, 0, 0)
+    chunks = (
+        *_png_chunk(b"IHDR", header),
+        *_png_chunk(b"IDAT", _deflate(filtered)),
+        *_png_chunk(b"IEND", b""),
+    )
+    _clear_vector_registers()
+    return b"".join((_PNG_SIGNATURE, *chunks))
+
+
+def _deflate(data: Pixels) -> bytes:
+    return igzip_lib.compress(
+        data, _PNG_LEVEL, flag=igzip_lib.COMP_ZLIB, hist_bits=_PNG_WINDOW_BITS
+    )
+
+
+def _png_chunk(name: bytes, data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    if len(data) > _PNG_LONGEST_CHUNK:
+        raise ValueError(f"a PNG chunk holds {_PNG_LONGEST_CHUNK} bytes, found {len(data)}")
+    checksum = isal_zlib.crc32(data, isal_zlib.crc32(name))
+    return struct.pack(">I", len(data)), name, data, struct.pack(">I", checksum)
+
+
+def _clear_vector_registers() -> None:
+    """Let NumPy's AVX code clear the upper halves of the vector registers when it ends.
+
+    ISA-L (2.32.1, isal 1.9.1) leaves them set. SSE code that runs next, such as OpenCV's
+    INTER_AREA, then takes four times as long (measured on an AMD EPYC with AVX-512).
+    """
+    np.subtract(_SCRATCH, _SCRATCH, out=_SCRATCH)
+
+
+def encode_webp(pixels: Pixels) -> bytes:
+    """Lossless WebP by Pillow at its fastest, quality 0 and method 0.
+
+    Raises:
+        ValueError: a side is longer than 16,383 pixels, the format's limit.
+    """
+    if max(pixels.shape) > 16_383:
+        raise ValueError(
+            f"WebP holds at most 16383 x 16383 pixels, found {pixels.shape[1]} x {pixels.shape[0]}"
+        )
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, quality=0, method=0)
+    return buffer.getvalue()
+
+
+def encode_jxl(pixels: Pixels) -> bytes:
+    """Lossless JPEG XL by imagecodecs (libjxl), effort 1."""
+    import imagecodecs  # An extra: the core does without it.
+
+    return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=1, numthreads=1))
+
+
+def encode_npy(pixels: Pixels) -> bytes:
+    """NumPy's own format, uncompressed."""
+    buffer = io.BytesIO()
+    np.save(buffer, pixels, allow_pickle=False)
+    return buffer.getvalue()
+
+
+ENCODERS = registry(
+    (
+        Encoder(
+            "png",
+            "isal",
+            encode_png,
+            {"filter": "up", "level": _PNG_LEVEL, "window": 1 << _PNG_WINDOW_BITS},
+            media_type="image/png",
+        ),
+        Encoder(
+            "webp",
+            "pillow",
+            encode_webp,
+            {"lossless": True, "quality": 0, "method": 0},
+            media_type="image/webp",
+        ),
+        Encoder(
+            "jxl",
+            "imagecodecs",
+            encode_jxl,
+            {"lossless": True, "effort": 1},
+            extra="jxl",
+            media_type="image/jxl",
+        ),
+        Encoder("npy", "numpy", encode_npy, media_type="application/x-npy"),
+    )
+)
+
+
+def encode(name: str, pixels: Pixels) -> bytes:
+    """Encode pixels losslessly in the format called ``name``.
+
+    Args:
+        name: a name of :data:`ENCODERS`.
+        pixels: uint8, shape (H, W, 3).
+
+    Raises:
+        UnknownNameError: no such format.
+        EncodeError: the format or its library cannot hold these pixels.
+    """
+    encoder = get_method(ENCODERS, "image format", name)
+    try:
+        return encoder.function(pixels)
+    except Exception as error:
+        height, width = pixels.shape[:2]
+        raise EncodeError(f"encoding {width} x {height} pixels as {name}: {error}") from error

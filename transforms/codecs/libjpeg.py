@@ -1,0 +1,112 @@
+"""Builds of libjpeg, libjpeg-turbo and mozjpeg side by side, through the extra ``jpeglib``."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import tempfile
+import threading
+from collections.abc import Mapping
+
+import numpy as np
+
+from sysnoise.transforms.codecs.jpeg import has_end_of_image
+from sysnoise.transforms.codecs.sniff import Entropy, ImageKind
+from sysnoise.transforms.pixels import Pixels
+
+LIBJPEG_BUILDS: Mapping[str, str] = {
+    "6b": "6b",
+    "7": "7",
+    "8d": "8d",
+    "9e": "9e",
+    "mozjpeg4": "mozjpeg403",
+    "turbo2": "turbo210",
+}
+"""The builds on offer: how methods call them, and how jpeglib does."""
+
+_WITHOUT_ARITHMETIC = {"6b"}
+_DCT_PROCESSES = {0, 1, 2, 9, 10}
+_ONE_AT_A_TIME = threading.Lock()  # The chosen build is a global of jpeglib.
+
+
+def decode_jpeglib(data: bytes, *, build: str) -> Pixels:
+    """One build of libjpeg: accurate DCT, fancy upsampling, straight to RGB.
+
+    jpeglib reads from a path, so the bytes go through a temporary file without a name, in memory
+    where the system has ``/dev/shm``. ``jpeglib.read_spatial`` is not used: it leaves a file behind
+    when decoding fails, and writes past its buffers where there are more than 50 markers.
+
+    A file that lacks its end libjpeg would complete with gray, so that is refused first. What it
+    complains of goes to the standard error of the process.
+
+    Args:
+        data: the bytes of a JPEG file.
+        build: a value of :data:`LIBJPEG_BUILDS`.
+
+    Raises:
+        ValueError: not a whole JPEG, or one that the build cannot read.
+    """
+    import jpeglib  # An extra: the core does without it.
+
+    if not has_end_of_image(data):
+        raise ValueError("not a JPEG, or one without its end-of-image marker")
+    with (
+        _ONE_AT_A_TIME,
+        jpeglib.version(build),
+        tempfile.TemporaryFile(dir=_memory_folder()) as file,
+    ):
+        file.write(data)
+        file.flush()
+        try:
+            return _read(f"/dev/fd/{file.fileno()}")
+        except OSError as error:  # Its message names the temporary file.
+            raise ValueError(f"jpeglib's build {build} cannot read the file") from error
+
+
+def _read(path: str) -> Pixels:
+    """Decode a file with the build that is chosen; the first call finds errors of the header."""
+    from jpeglib import Colorspace, DCTMethod
+    from jpeglib._bind import CJpegLib
+
+    size, scans = (ctypes.c_int * 2)(), (ctypes.c_int * 1)()
+    unused = (
+        "block_dims",
+        "num_components",
+        "samp_factor",
+        "jpeg_color_space",
+        "marker_lengths",
+        "marker_types",
+        "huffman_bits",
+        "huffman_values",
+        "flags",
+    )
+    CJpegLib.read_jpeg_info(path, image_dims=size, num_scans=scans, **dict.fromkeys(unused))
+    height, width = size
+    pixels = np.empty((height, width, 3), np.uint8)
+    CJpegLib.read_jpeg_spatial(
+        path,
+        np.ctypeslib.as_ctypes(pixels),
+        colormap=None,
+        in_colormap=None,
+        out_color_space=int(Colorspace.JCS_RGB),
+        dither_mode=None,
+        dct_method=int(DCTMethod.JDCT_ISLOW),
+        flags=None,
+    )
+    return pixels
+
+
+@functools.cache
+def _memory_folder() -> str | None:
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def jpeglib_kind(kind: ImageKind, *, build: str) -> bool:
+    """Gray and three-component DCT JPEGs of 8 bits; arithmetic coding from libjpeg 7 on."""
+    frame = kind.frame
+    if frame is None or frame.precision != 8 or frame.process not in _DCT_PROCESSES:
+        return False
+    if frame.entropy is Entropy.ARITHMETIC and build in _WITHOUT_ARITHMETIC:
+        return False
+    return len(frame.sampling) in (1, 3)

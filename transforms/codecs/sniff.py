@@ -1,0 +1,122 @@
+"""What kind of image file some bytes are, from the bytes alone; file names are not trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from sysnoise.transforms.codecs.jpeg import START_OF_IMAGE, segments
+
+
+class Container(Enum):
+    """The file formats that are told apart by their first bytes."""
+
+    JPEG = "jpeg"
+    PNG = "png"
+    GIF = "gif"
+    WEBP = "webp"
+    BMP = "bmp"
+    TIFF = "tiff"
+    UNKNOWN = "unknown"
+
+
+class Entropy(Enum):
+    """The entropy coding of a JPEG."""
+
+    HUFFMAN = "huffman"
+    ARITHMETIC = "arithmetic"
+
+
+@dataclass(frozen=True)
+class JpegFrame:
+    """What the start-of-frame segment of a JPEG says (ITU-T T.81, B.2.2).
+
+    Attributes:
+        process: 0 baseline, 1 extended, 2 progressive, 3 lossless, and up: the number of the SOF
+            marker.
+        precision: bits a sample.
+        width: in pixels.
+        height: in pixels.
+        sampling: horizontal and vertical sampling factor of each component.
+    """
+
+    process: int
+    precision: int
+    width: int
+    height: int
+    sampling: tuple[tuple[int, int], ...]
+
+    @property
+    def entropy(self) -> Entropy:
+        """Entropy coding: processes from 9 on are arithmetic."""
+        return Entropy.ARITHMETIC if self.process >= 9 else Entropy.HUFFMAN
+
+    @property
+    def lossless(self) -> bool:
+        """Whether the process is one of the lossless ones."""
+        return self.process % 4 == 3
+
+
+@dataclass(frozen=True)
+class ImageKind:
+    """The kind of an image file.
+
+    Attributes:
+        container: by its first bytes.
+        frame: of a JPEG that has a readable start of frame; else None.
+    """
+
+    container: Container
+    frame: JpegFrame | None = None
+
+    @property
+    def is_recognized(self) -> bool:
+        """Whether the kind can be told: a JPEG without a readable frame is damaged, not odd."""
+        return self.container is not Container.JPEG or self.frame is not None
+
+    def __str__(self) -> str:
+        """Describe the kind for a message: ``jpeg (SOF9, 8 bits, 2x2 1x1 1x1)``."""
+        if self.frame is None:
+            return self.container.value
+        sampling = " ".join(f"{h}x{v}" for h, v in self.frame.sampling)
+        return f"jpeg (SOF{self.frame.process}, {self.frame.precision} bits, {sampling})"
+
+
+_MAGIC = {
+    START_OF_IMAGE: Container.JPEG,
+    b"\x89PNG\r\n\x1a\n": Container.PNG,
+    b"GIF8": Container.GIF,
+    b"BM": Container.BMP,
+    b"II*\x00": Container.TIFF,
+    b"MM\x00*": Container.TIFF,
+}
+_START_OF_FRAME = {0xC0 + number: number for number in range(16) if number not in (4, 8, 12)}
+
+
+def sniff(data: bytes) -> ImageKind:
+    """Tell the kind of an image file from its bytes."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return ImageKind(Container.WEBP)
+    for magic, container in _MAGIC.items():
+        if data.startswith(magic):
+            frame = _jpeg_frame(data) if container is Container.JPEG else None
+            return ImageKind(container, frame)
+    return ImageKind(Container.UNKNOWN)
+
+
+def _jpeg_frame(data: bytes) -> JpegFrame | None:
+    for segment in segments(data):
+        payload = segment.payload
+        if segment.marker not in _START_OF_FRAME:
+            continue
+        if len(payload) < 6 or len(payload) < 6 + 3 * payload[5]:
+            return None
+        factors = payload[7 : 6 + 3 * payload[5] : 3]
+        return JpegFrame(
+            process=_START_OF_FRAME[segment.marker],
+            precision=payload[0],
+            width=int.from_bytes(payload[3:5], "big"),
+            height=int.from_bytes(payload[1:3], "big"),
+            sampling=tuple((factor >> 4, factor & 15) for factor in factors),
+        )
+    return None

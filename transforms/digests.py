@@ -1,0 +1,36 @@
+"""The digests that identify an image by its pixels, and a JSON document by its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+from sysnoise.transforms.pixels import Pixels, check_pixels
+
+
+def canonical_sha256(document: Any) -> str:
+    """Return the sha256 of a JSON-compatible value, whatever the order of its keys."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def pixel_digest(pixels: Pixels) -> bytes:
+    r"""Return the 32-byte sha256 that identifies an image by its pixels alone.
+
+    The hashed message is ``uint8 H W 3\n`` with decimal height and width, then the RGB bytes in
+    C order, so that anyone can recompute it from a stored image in any language.
+
+    Args:
+        pixels: uint8, shape (H, W, 3).
+
+    Raises:
+        ValueError: another dtype or shape.
+    """
+    check_pixels(pixels)
+    height, width, channels = pixels.shape
+    digest = hashlib.sha256(f"uint8 {height} {width} {channels}\n".encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.digest()

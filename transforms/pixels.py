@@ -1,0 +1,18 @@
+"""The pixel array that every transform takes and gives, and its digest."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+"""RGB image: uint8, shape (height, width, 3), values 0 to 255, C order."""
+
+
+def check_pixels(pixels: Pixels) -> None:
+    """Raise ValueError unless ``pixels`` is a non-empty uint8 array of shape (H, W, 3)."""
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
+        raise ValueError(
+            f"expected a non-empty uint8 RGB image of shape (H, W, 3), "
+            f"found {pixels.dtype} of shape {pixels.shape}"
+        )

@@ -1,0 +1,16 @@
+"""What is wrong with a document that a user wrote, and where."""
+
+from __future__ import annotations
+
+DocumentPath = tuple[str | int, ...]
+"""Keys and indices that lead from the whole document to one of its values."""
+
+
+DocumentProblem = tuple[DocumentPath, str]
+"""Where in a document something is wrong, and what."""
+
+
+def dotted_path(path: DocumentPath, whole: str) -> str:
+    """Return a path of a document as text: ``decoders[1]``, or ``whole`` for all of it."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".") or whole
