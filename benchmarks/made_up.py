@@ -22,13 +22,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sysnoise.manifests.json_documents import json_bytes
 from sysnoise.manifests.layout import SOURCES, receipt_path, samples_path
+from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.cli.photographs import box_rle, jpeg_bytes, photographs
-from sysnoise.pipelines.planning.plan import Plan, PlanOptions, load_plan, make_plan, write_plan
-from sysnoise.pipelines.readers.sources import SourceSet
+from sysnoise.pipelines.planning.plan import PlanOptions, load_plan, make_plan, write_plan
+from sysnoise.pipelines.readers.sources import Source, SourceSet
 from sysnoise.pipelines.shards.shard import make_shard
-from sysnoise.pipelines.storage.json_files import json_bytes
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.storage.root import Root, open_output
 from sysnoise.pipelines.workers.job import prepare_libraries
@@ -161,11 +162,11 @@ def _make_few(plan: Plan, output: Root, few: Root) -> Plan:
     return small
 
 
-def _photograph(source: Mapping[str, Any]) -> bytes:
+def _photograph(source: Source) -> bytes:
     """Return a photograph of the size that the annotations say."""
-    record = json.loads(source["image"] or '{"width": 500, "height": 375}')
-    pixels = photographs()["coffee"]
-    resized = cv2.resize(pixels, (record["width"], record["height"]))
+    image = source.coco_image
+    size = (image["width"], image["height"]) if image else (500, 375)
+    resized = cv2.resize(photographs()["coffee"], size)
     return jpeg_bytes(np.asarray(resized, np.uint8), "420")
 
 

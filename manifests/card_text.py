@@ -9,8 +9,11 @@ from typing import Any
 from sysnoise.manifests.changes import methods_of
 from sysnoise.manifests.held import HeldSet
 from sysnoise.manifests.layout import MAX_PIXELS, ShardFormat, hub_split
+from sysnoise.manifests.manifest import Manifest, MostLike
+from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.publication import Dataset, Publication, bibtex, dataset_of, license_url
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
+from sysnoise.transforms.documents import DifferenceDocument
 
 Blocks = Iterator[str]
 """Blocks of Markdown, which stand apart by an empty line."""
@@ -35,36 +38,38 @@ def card_text(held: HeldSet, publication: Publication) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def generate_command(plan: Mapping[str, Any]) -> str:
+def generate_command(plan: Plan) -> str:
     """Return the command that makes a set from its source images and ``grid.yaml``.
 
     Of a set without images, it makes one with the same images that has them, as WebDataset.
     ``IMAGES``, ``LABELS``, ``ANNOTATIONS`` and ``NEW`` stand for paths.
 
     Args:
-        plan: the document of ``plan.json``.
+        plan: the plan of the set.
     """
-    is_coco = plan["dataset"] == DatasetKind.COCO.value
-    formats = plan["formats"] or [ShardFormat.WEBDATASET.value]
+    formats = plan.formats or (ShardFormat.WEBDATASET,)
+    labels = {"label-file": "LABELS"}
+    if plan.kind is DatasetKind.COCO:
+        labels = {"annotations": "ANNOTATIONS"}
     options = {
         "images": "IMAGES",
-        **({"annotations": "ANNOTATIONS"} if is_coco else {"label-file": "LABELS"}),
-        "split": plan["split"],
-        "limit": plan["samples"],
+        **labels,
+        "split": plan.split,
+        "limit": plan.samples,
         "grid": "grid.yaml",
-        "format": formats[0] if len(formats) == 1 else "both",
-        "image-format": plan["image_format"],
-        "samples-per-shard": plan["samples_per_shard"],
-        **({} if plan["max_pixels"] == MAX_PIXELS else {"max-pixels": plan["max_pixels"]}),
+        "format": formats[0].value if len(formats) == 1 else "both",
+        "image-format": plan.image_format,
+        "samples-per-shard": plan.samples_per_shard,
+        **({} if plan.max_pixels == MAX_PIXELS else {"max-pixels": plan.max_pixels}),
         "output": "NEW",
     }
     switches = {
-        "--strict": plan["unsupported"] == UnsupportedKinds.REJECT.value,
-        "--skip-duplicates": plan["duplicates"] == Duplicates.SKIP.value,
+        "--strict": plan.unsupported is UnsupportedKinds.REJECT,
+        "--skip-duplicates": plan.duplicates is Duplicates.SKIP,
     }
     words = [f"--{name} {value}" for name, value in options.items()]
     words += [switch for switch, is_on in switches.items() if is_on]
-    return " ".join(("sysnoise generate", plan["dataset"], *words))
+    return " ".join(("sysnoise generate", plan.kind.value, *words))
 
 
 _PROOFS = {
@@ -99,7 +104,7 @@ def _part(held: HeldSet) -> Blocks:
         "it. `sources.parquet` names the source images, and `samples/` has the sha256 of each. The "
         f"library builds must be those below; `{' '.join(check.split()[:2])}` tells which are not."
     )
-    if held.plan["dataset"] == DatasetKind.IMAGENET.value:
+    if held.plan.kind is DatasetKind.IMAGENET:
         yield (
             "Leave out `--label-file` where the folders give the labels, and give `--classes` "
             "where the classes in `plan.json` have names that the images do not come with."
@@ -232,7 +237,7 @@ def _noise(held: HeldSet) -> Blocks:
     )
 
 
-def _noise_cells(noise: Mapping[str, Any]) -> tuple[str, ...]:
+def _noise_cells(noise: DifferenceDocument) -> tuple[str, ...]:
     if noise["mean"] is None:
         return ("-",) * 5
     return (
@@ -244,11 +249,11 @@ def _noise_cells(noise: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _most_like(found: Mapping[str, Any] | None) -> str:
+def _most_like(found: MostLike | None) -> str:
     return f"`{found['variant']}` ({found['share']:.1%})" if found else "-"
 
 
-def identical_groups(manifest: Mapping[str, Any]) -> list[list[str]]:
+def identical_groups(manifest: Manifest) -> list[list[str]]:
     """Return the ids of variants that have the same pixels on all images, in grid order.
 
     Images that a decoder did not decode itself are left out, as everywhere in the statistics.
@@ -256,8 +261,7 @@ def identical_groups(manifest: Mapping[str, Any]) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
     for variant in manifest["variants"]:
         like = variant["most_like"]
-        is_copy = like is not None and like["share"] == 1
-        group = groups[like["variant"]] if is_copy else []
+        group = groups[like["variant"]] if like is not None and like["share"] == 1 else []
         group.append(variant["id"])
         groups[variant["id"]] = group
     distinct = {id(group): group for group in groups.values()}
@@ -276,7 +280,7 @@ def _making(held: HeldSet) -> Blocks:
         + (f" ({_pairs(geometry)})" if geometry else "")
         + ". The methods:"
     )
-    methods = list(methods_of(held.plan["identities"]))
+    methods = list(methods_of(held.plan.identities))
     yield _table(
         ("axis", "method", "library", "options"),
         [

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sysnoise.manifests.plan import Identities, Plan
+from sysnoise.transforms.documents import MethodIdentity
+
 _DERIVED = ("fingerprint", "shards", "source_sha256", "row_group_rows", "identities")
 """Fields of a plan that follow from others, or are compared in their own way."""
 
@@ -19,22 +22,22 @@ def field_changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]
     ]
 
 
-def plan_changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return what differs between two documents of plans, but for their lists of source images.
+def plan_changes(one: Plan, other: Plan) -> list[str]:
+    """Return what differs between two plans, except their lists of source images.
 
-    Of the methods, those are compared that both have; one that only one has is seen in its grid.
+    Of the methods, those are compared that both have; the grids show methods that only one has.
     """
     fields = [
-        {name: value for name, value in document.items() if name not in _DERIVED}
-        for document in (one, other)
+        {name: value for name, value in plan.document().items() if name not in _DERIVED}
+        for plan in (one, other)
     ]
     for document in fields:
         document["grid"] = {k: v for k, v in document["grid"].items() if k != "name"}
-    return field_changes(*fields) + _build_changes(one["identities"], other["identities"])
+    return field_changes(*fields) + _build_changes(one.identities, other.identities)
 
 
-def _build_changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Say which methods changed in what; those of one library usually change together."""
+def _build_changes(one: Identities, other: Identities) -> list[str]:
+    """List the changes of methods; those of one library usually change together."""
     methods: dict[str, list[str]] = {}
     before, after = dict(methods_of(one)), dict(methods_of(other))
     for name, identity in before.items():
@@ -43,12 +46,17 @@ def _build_changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str
     return [f"{', '.join(names)}: {change}" for change, names in methods.items()]
 
 
-def methods_of(identities: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def methods_of(identities: Identities) -> Iterator[tuple[str, MethodIdentity]]:
     """Yield the identities of a plan, each with the kind and name of its method."""
-    for axis in ("decoders", "resizes", "colors"):
-        for name, identity in identities[axis].items():
-            yield f"{axis.removesuffix('s')} {name}", identity
-    yield "image format", identities["encoder"]
+    axes = {
+        "decoder": identities.decoders,
+        "resize": identities.resizes,
+        "color": identities.colors,
+    }
+    for axis, methods in axes.items():
+        for name, identity in methods.items():
+            yield f"{axis} {name}", identity
+    yield "image format", identities.encoder
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Iterable
-from typing import Any
+
+from sysnoise.manifests.manifest import EnvironmentDocument
 
 PACKAGES = (
     "apache-beam",
@@ -29,11 +30,11 @@ PACKAGES = (
 )
 
 
-def describe_environment(libraries: Iterable[str]) -> dict[str, Any]:
+def describe_environment(libraries: Iterable[str]) -> EnvironmentDocument:
     """Return operating system, CPU, package versions and codec builds, JSON-compatible.
 
     Args:
-        libraries: whose builds are wanted, keys of :data:`sysnoise.transforms.libraries.BUILDS`.
+        libraries: whose builds are wanted, keys of ``BUILDS``.
     """
     from sysnoise.transforms.libraries import cpu_features, library_build
 

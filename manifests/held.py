@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sysnoise.manifests.layout import VARIANTS, ShardFormat
+from sysnoise.manifests.manifest import Manifest, VariantDocument
+from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.publication import dataset_of, set_title
 
 
@@ -19,20 +20,20 @@ class HeldSet:
     """A finished set, or a copy that holds the images of some of its variants, or of none.
 
     Attributes:
-        manifest: of the whole set.
-        plan: the document of its ``plan.json``.
-        files: the files table of the whole set, of :data:`sysnoise.manifests.tables.FILES_SCHEMA`.
-        held: ids of the variants whose images are at hand.
+        manifest: manifest of the whole set.
+        plan: plan of the whole set.
+        files: the files table of the whole set, of :data:`sysnoise.manifests.files.FILES_SCHEMA`.
+        held: ids of the variants whose images the copy has.
     """
 
-    manifest: Mapping[str, Any]
-    plan: Mapping[str, Any]
+    manifest: Manifest
+    plan: Plan
     files: pa.Table
     held: Sequence[str]
 
     @property
-    def variants(self) -> list[Mapping[str, Any]]:
-        """What the manifest says of the variants at hand, in grid order."""
+    def variants(self) -> list[VariantDocument]:
+        """The manifest's entries of the variants whose images are there, in grid order."""
         return [each for each in self.manifest["variants"] if each["id"] in self.held]
 
     @property

@@ -1,127 +1,206 @@
-"""The manifest: the index of a finished set."""
+"""The manifest of a finished set: its type, and how it is read.
+
+``manifest.schema.json`` says what each field means, and is what a manifest is checked against; the
+types here follow it.
+"""
 
 from __future__ import annotations
 
-import importlib.metadata
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import json
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from sysnoise.manifests.checksums import manifest_checksum
-from sysnoise.manifests.environment import describe_environment
-from sysnoise.manifests.layout import FILES
-from sysnoise.manifests.schema import MANIFEST_VERSION, validate_manifest
-
-if TYPE_CHECKING:
-    from sysnoise.transforms.grid import Grid
+from sysnoise.manifests.errors import ManifestError
+from sysnoise.manifests.schema import manifest_problems
+from sysnoise.transforms.digests import canonical_sha256
+from sysnoise.transforms.documents import (
+    Build,
+    DifferenceDocument,
+    GridDocument,
+    MethodIdentity,
+)
 
 
-Manifest = dict[str, Any]
+class GeneratorDocument(TypedDict):
+    """The software that made a set."""
+
+    name: str
+    version: str
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What a finished set holds.
+class ClassDocument(TypedDict):
+    """A class of ImageNet, as far as the source knows it."""
 
-    Attributes:
-        samples, rejects: their numbers.
-        content_sha256: fingerprint of the source files' bytes.
-        files: the files table, of :data:`sysnoise.manifests.tables.FILES_SCHEMA`.
-        files_table: length and sha256 of the file that holds it.
-        noise_by_variant: ``difference`` and ``most_like`` of each variant, by id, in grid order.
-        noise_by_axis: the pooled difference of each axis.
-    """
+    wnid: str | None
+    name: str | None
 
+
+class DatasetDocument(TypedDict):
+    """What a set was made from; ``classes`` are ImageNet's, ``categories`` COCO's."""
+
+    kind: Literal["imagenet", "coco"]
+    split: str
+    classes: NotRequired[list[ClassDocument]]
+    categories: NotRequired[list[dict[str, Any]]]
+
+
+class Counts(TypedDict):
+    """How much there is of everything in a set."""
+
+    sources: int
     samples: int
     rejects: int
+    variants: int
+    shards: int
+    images: int
+    files: int
+    bytes: int
+
+
+class SourceDocument(TypedDict):
+    """Fingerprints of the source."""
+
+    list_sha256: str
     content_sha256: str
-    files: pa.Table
-    files_table: Mapping[str, Any]
-    noise_by_variant: Mapping[str, Mapping[str, Any]]
-    noise_by_axis: Mapping[str, Mapping[str, Any]]
 
 
-def build_manifest(plan: Mapping[str, Any], grid: Grid, contents: Contents) -> dict[str, Any]:
-    """Compose the manifest of a finished set and check it against its schema.
+class PlanSummary(TypedDict):
+    """How the samples are distributed over shards."""
+
+    fingerprint: str
+    samples_per_shard: int
+    row_group_rows: int
+
+
+class CpuDocument(TypedDict):
+    """The facts of a CPU that choose code paths."""
+
+    architecture: str
+    features: list[str]
+
+
+class EnvironmentDocument(TypedDict):
+    """The software and machine that made a set, as far as they can decide its bytes."""
+
+    os: dict[str, str]
+    cpu: CpuDocument
+    python: str
+    packages: dict[str, str]
+    libraries: dict[str, Build]
+
+
+class FingerprintedGrid(GridDocument):
+    """A grid with the fingerprint of everything but its name."""
+
+    fingerprint: str
+
+
+class AxisNoise(DifferenceDocument):
+    """The pooled difference of the variants that differ from the baseline in one axis alone."""
+
+    variants: int
+
+
+class MostLike(TypedDict):
+    """The earlier variant with the same pixels on most images, and their number and share."""
+
+    variant: str
+    images: int
+    share: float
+
+
+class VariantDocument(TypedDict):
+    """A variant of a set."""
+
+    id: str
+    slug: str
+    decoder: MethodIdentity
+    resize: MethodIdentity
+    color: MethodIdentity
+    samples: int
+    files: int
+    bytes: int
+    difference: DifferenceDocument
+    most_like: MostLike | None
+
+
+def variant_method(variant: VariantDocument, axis: str) -> MethodIdentity:
+    """Return a variant's method of an axis: ``decoder``, ``resize`` or ``color``."""
+    return {
+        "decoder": variant["decoder"],
+        "resize": variant["resize"],
+        "color": variant["color"],
+    }[axis]
+
+
+class NamedFile(TypedDict):
+    """A file that the manifest names."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class Manifest(TypedDict):
+    """The content of ``manifest.json``."""
+
+    version: int
+    generator: GeneratorDocument
+    dataset: DatasetDocument
+    counts: Counts
+    source: SourceDocument
+    plan: PlanSummary
+    grid: FingerprintedGrid
+    image_format: MethodIdentity
+    formats: list[str]
+    environment: EnvironmentDocument
+    noise: dict[str, AxisNoise]
+    variants: list[VariantDocument]
+    files: NamedFile
+    checksum: str
+
+
+def manifest_checksum(manifest: Manifest) -> str:
+    """Return the sha256, in hexadecimal, of everything in a manifest except its checksum."""
+    content = {name: value for name, value in manifest.items() if name != "checksum"}
+    return canonical_sha256(content)
+
+
+def validate_manifest(document: Any) -> Manifest:
+    """Return a parsed manifest as its type.
 
     Args:
-        plan: the document of the plan.
-        grid: the grid of the plan.
-        contents: of the set.
+        document: the parsed JSON.
 
     Raises:
-        ManifestError: the result does not follow the schema.
+        ManifestError: it does not follow the schema; the message has every problem, sorted by its
+            place.
     """
-    identities = plan["identities"]
-    libraries = {
-        method["library"]
-        for axis in ("decoders", "resizes", "colors")
-        for method in identities[axis].values()
-    }
-    stored = contents.files.filter(pc.is_null(contents.files["same_as"]))
-    document = {
-        "version": MANIFEST_VERSION,
-        "generator": {"name": "sysnoise", "version": importlib.metadata.version("sysnoise")},
-        "dataset": _dataset(plan),
-        "counts": {
-            "sources": plan["samples"],
-            "samples": contents.samples,
-            "rejects": contents.rejects,
-            "variants": len(grid.variants),
-            "shards": plan["shards"],
-            "images": contents.samples * len(grid.variants) * len(plan["formats"]),
-            "files": stored.num_rows,
-            "bytes": pc.sum(stored["bytes"]).as_py(),
-        },
-        "source": {"list_sha256": plan["source_sha256"], "content_sha256": contents.content_sha256},
-        "plan": {
-            name: plan[name] for name in ("fingerprint", "samples_per_shard", "row_group_rows")
-        },
-        "grid": {**plan["grid"], "fingerprint": grid.fingerprint()},
-        "image_format": identities["encoder"],
-        "formats": plan["formats"],
-        "environment": describe_environment({*libraries, identities["encoder"]["library"]}),
-        "noise": dict(contents.noise_by_axis),
-        "variants": _variants(grid, identities, stored, contents),
-        "files": {"path": FILES, **contents.files_table},
-    }
-    document["checksum"] = manifest_checksum(document)
-    validate_manifest(document)
-    return document
+    problems = manifest_problems(document)
+    if problems:
+        raise ManifestError("the manifest does not follow its schema:\n" + "\n".join(problems))
+    return cast("Manifest", document)
 
 
-def _dataset(plan: Mapping[str, Any]) -> dict[str, Any]:
-    dataset = {"kind": plan["dataset"], "split": plan["split"]}
-    if plan["classes"]:
-        dataset["classes"] = plan["classes"]
-    if "categories" in plan["coco"]:
-        dataset["categories"] = plan["coco"]["categories"]
-    return dataset
+def read_manifest(data: bytes) -> Manifest:
+    """Read the content of ``manifest.json``.
 
-
-def _variants(
-    grid: Grid, identities: Mapping[str, Mapping[str, Any]], stored: pa.Table, contents: Contents
-) -> list[dict[str, Any]]:
-    sums = stored.group_by("variant").aggregate([("bytes", "count"), ("bytes", "sum")])
-    by_id = {row["variant"]: row for row in sums.to_pylist()}
-    nothing = {"bytes_count": 0, "bytes_sum": 0}
-    rows = []
-    for variant in grid.variants:
-        own = by_id.get(variant.id, nothing)
-        rows.append(
-            {
-                "id": variant.id,
-                "slug": variant.slug,
-                "decoder": identities["decoders"][variant.decoder],
-                "resize": identities["resizes"][variant.resize],
-                "color": identities["colors"][variant.color],
-                "samples": contents.samples,
-                "files": own["bytes_count"],
-                "bytes": own["bytes_sum"],
-                **contents.noise_by_variant[variant.id],
-            }
+    Raises:
+        ManifestError: it is not JSON, does not follow the schema, or was edited.
+    """
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"the manifest is not JSON: {error}") from error
+    manifest = validate_manifest(document)
+    found = manifest_checksum(manifest)
+    if manifest["checksum"] != found:
+        raise ManifestError(
+            f"the manifest was edited: its checksum is {manifest['checksum']}, that of its content "
+            f"is {found}"
         )
-    return rows
+    return manifest
+
+
+def content_line(source_sha256: str, key: str) -> bytes:
+    """Return what a sample adds to the sha256 of the contents of all source images."""
+    return f"{source_sha256}  {key}\n".encode()

@@ -6,15 +6,29 @@ has none in the first place.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
+
+import msgspec
 
 from sysnoise.manifests.errors import PartError
+from sysnoise.manifests.json_documents import DocumentError, read_document
 from sysnoise.manifests.layout import PART
+from sysnoise.manifests.manifest import Manifest
 
 
-def part_document(manifest: Mapping[str, Any], held: Collection[str]) -> dict[str, Any]:
+class Part(msgspec.Struct, frozen=True):
+    """The content of ``part.json``.
+
+    Attributes:
+        manifest: checksum of the manifest of the whole set.
+        variants: ids of the variants whose images the copy holds.
+    """
+
+    manifest: str
+    variants: tuple[str, ...]
+
+
+def part_document(manifest: Manifest, held: Collection[str]) -> Part:
     """Return the content of ``part.json``.
 
     Args:
@@ -22,10 +36,10 @@ def part_document(manifest: Mapping[str, Any], held: Collection[str]) -> dict[st
         held: ids of the variants whose images the copy holds.
     """
     ids = [variant["id"] for variant in manifest["variants"] if variant["id"] in held]
-    return {"manifest": manifest["checksum"], "variants": ids}
+    return Part(manifest["checksum"], tuple(ids))
 
 
-def held_variants(manifest: Mapping[str, Any], part: bytes | None) -> tuple[str, ...]:
+def held_variants(manifest: Manifest, part: bytes | None) -> tuple[str, ...]:
     """Return the ids of the variants whose images a set holds, in grid order.
 
     Args:
@@ -39,13 +53,14 @@ def held_variants(manifest: Mapping[str, Any], part: bytes | None) -> tuple[str,
     if part is None:
         return ids
     try:
-        document = json.loads(part)
-        checksum, held = document["manifest"], set(document["variants"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise PartError(f"{PART} is damaged: {error!r}") from error
-    if checksum != manifest["checksum"]:
+        document = read_document(part, Part)
+    except DocumentError as error:
+        raise PartError(f"{PART} is damaged: {error}") from error
+    held = set(document.variants)
+    if document.manifest != manifest["checksum"]:
         raise PartError(
-            f"{PART} is of another set: it names the manifest with the checksum {checksum!r}, "
+            f"{PART} is of another set: it names the manifest with the checksum "
+            f"{document.manifest!r}, "
             f"expected {manifest['checksum']!r}"
         )
     foreign = sorted(held - set(ids))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sysnoise.manifests.manifest import Manifest
 
 FIRST_VERSION = "1.0.0"
 SPDX_LICENSES = "https://spdx.org/licenses/"
@@ -126,12 +128,12 @@ def _is_unfenced(text: str) -> bool:
     return "```" not in text
 
 
-def dataset_of(manifest: Mapping[str, Any]) -> Dataset:
+def dataset_of(manifest: Manifest) -> Dataset:
     """Return the dataset that a set was made of."""
     return DATASETS[manifest["dataset"]["kind"]]
 
 
-def set_title(manifest: Mapping[str, Any]) -> str:
+def set_title(manifest: Manifest) -> str:
     """Return the name of a set, as its card and its report have it."""
     return f"SysNoise {dataset_of(manifest).title} {manifest['dataset']['split']}"
 

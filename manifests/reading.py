@@ -6,13 +6,14 @@ files are read through fsspec as they are: for long jobs, ``sysnoise fetch`` bri
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import io
 import json
 import posixpath
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, BinaryIO, Protocol, TypeVar
@@ -22,8 +23,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fsspec.core import url_to_fs
 
-from sysnoise.manifests.checksums import manifest_checksum
-from sysnoise.manifests.errors import NotHeldError, PartError, SetError
+from sysnoise.manifests.errors import ManifestError, NotHeldError, PartError, SetError
+from sysnoise.manifests.files import FILES_SCHEMA, FileRow, file_rows
 from sysnoise.manifests.layout import (
     FILES,
     GROUND_TRUTHS,
@@ -36,11 +37,11 @@ from sysnoise.manifests.layout import (
     samples_path,
     shard_name,
 )
+from sysnoise.manifests.manifest import Manifest, VariantDocument, read_manifest
 from sysnoise.manifests.part import held_variants
-from sysnoise.manifests.records import PairedSample, Sample, ShardFile
-from sysnoise.manifests.schema import validate_manifest
+from sysnoise.manifests.records import PairedSample, Sample
 from sysnoise.manifests.stored import StoredSample, decode_stored, stored_images, stored_samples
-from sysnoise.manifests.tables import FILES_SCHEMA, SampleStatus, parse_parquet
+from sysnoise.manifests.tables import SampleStatus, parse_parquet
 from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.errors import plain_message
 from sysnoise.transforms.pixels import Pixels
@@ -72,7 +73,7 @@ class FinishedSet:
     url: str
     fs: fsspec.AbstractFileSystem
     path: str
-    manifest: dict[str, Any]
+    manifest: Manifest
 
     @property
     def shards(self) -> int:
@@ -80,7 +81,7 @@ class FinishedSet:
         return int(self.manifest["counts"]["shards"])
 
     @property
-    def variants(self) -> dict[str, dict[str, Any]]:
+    def variants(self) -> dict[str, VariantDocument]:
         """What the manifest says of each variant, by id, in grid order."""
         return {variant["id"]: variant for variant in self.manifest["variants"]}
 
@@ -164,7 +165,7 @@ class FinishedSet:
                 yield self._pair(ids, files, row)
 
     def _pair(
-        self, ids: Sequence[str], files: Sequence[ShardFile], row: Sequence[StoredSample]
+        self, ids: Sequence[str], files: Sequence[FileRow], row: Sequence[StoredSample]
     ) -> PairedSample:
         decoded: dict[bytes, Pixels] = {}
         for file, stored in zip(files, row, strict=True):
@@ -241,7 +242,7 @@ class FinishedSet:
         """
         return self._decoded(self.shard_file(variant, shard), key, data)
 
-    def shard_file(self, variant: str, shard: int) -> ShardFile:
+    def shard_file(self, variant: str, shard: int) -> FileRow:
         """Return the file that holds a shard of a variant.
 
         A file that was left out as a duplicate is where its bytes are.
@@ -263,24 +264,25 @@ class FinishedSet:
             raise SetError(f"{self.url!r} has no shard {shard}, but {self.shards}") from error
 
     @functools.cached_property
-    def _known_files(self) -> dict[str, dict[int, ShardFile]]:
+    def _known_files(self) -> dict[str, dict[int, FileRow]]:
         return {}
 
-    def _files_of(self, variant_id: str) -> dict[int, ShardFile]:
+    def _files_of(self, variant_id: str) -> dict[int, FileRow]:
         """Return the files of a variant by shard; no path may leave the set."""
         table = self._files_table
         chosen = pc.and_(
             pc.equal(table["variant"], variant_id),
             pc.equal(table["format"], self.shard_format.value),
         )
-        rows = table.filter(chosen).to_pylist()
-        return {row["shard"]: self._file_of(row) for row in rows}
+        rows = map(self._stored_at, file_rows(table.filter(chosen)))
+        return {row.shard: row for row in rows if row.shard is not None}
 
-    def _file_of(self, row: Mapping[str, Any]) -> ShardFile:
-        path = row["same_as"] or row["path"]
+    def _stored_at(self, row: FileRow) -> FileRow:
+        """Return a row with the path at which its bytes are."""
+        path = row.same_as or row.path
         if leaves_set(path):
             raise SetError(f"{FILES} of {self.url!r} names {path!r}, outside of the set")
-        return ShardFile(path, row["samples"], row["bytes"], row["sha256"])
+        return dataclasses.replace(row, path=path, same_as=None)
 
     def _rows(self, path: str, columns: Sequence[str]) -> list[dict[str, Any]]:
         data = self._read_listed(path)
@@ -290,15 +292,15 @@ class FinishedSet:
     def _read_listed(self, path: str) -> bytes:
         """Return the content of a file that the files table names, after a look at its sha256."""
         table = self._files_table
-        named = table.filter(pc.equal(table["path"], path)).to_pylist()
-        if not named:
+        rows = list(file_rows(table.filter(pc.equal(table["path"], path))))
+        if not rows:
             raise SetError(f"{self.url!r} has no file {path!r}")
-        return self._read_whole(self._file_of(named[0]))
+        return self._read_whole(self._stored_at(rows[0]))
 
     @functools.cached_property
     def _files_table(self) -> pa.Table:
         named = self.manifest["files"]
-        file = ShardFile(FILES, 0, named["bytes"], named["sha256"])
+        file = FileRow(FILES, None, None, "files", None, named["bytes"], named["sha256"])
         return parse_parquet(self._read_whole(file), FILES_SCHEMA.names)
 
     def _variant_id(self, variant: str) -> str:
@@ -312,7 +314,7 @@ class FinishedSet:
     def _chosen(self, shards: Iterable[int] | None) -> Iterable[int]:
         return range(self.shards) if shards is None else shards
 
-    def _read_shard(self, file: ShardFile, parse: Parse[Item]) -> Iterator[Item]:
+    def _read_shard(self, file: FileRow, parse: Parse[Item]) -> Iterator[Item]:
         try:
             opened = self.fs.open(posixpath.join(self.path, file.path), "rb")
         except FileNotFoundError as error:
@@ -327,7 +329,7 @@ class FinishedSet:
         if count != file.samples:  # A tar with a damaged header just seems to end there.
             raise self._damaged(file, f"it holds {count} samples, expected {file.samples}")
 
-    def _parsed(self, file: ShardFile, opened: BinaryIO, parse: Parse[Item]) -> Iterator[Item]:
+    def _parsed(self, file: FileRow, opened: BinaryIO, parse: Parse[Item]) -> Iterator[Item]:
         try:
             yield from parse(opened, self.shard_format, self.image_format)
         except (ValueError, KeyError, tarfile.TarError, pa.ArrowException) as error:
@@ -335,7 +337,7 @@ class FinishedSet:
         except Exception as error:
             raise _unread(file.path, self.url, error) from error
 
-    def _decoded(self, file: ShardFile, key: str, data: bytes) -> Pixels:
+    def _decoded(self, file: FileRow, key: str, data: bytes) -> Pixels:
         try:
             return decode_stored(data, self.image_format)
         except ImportError as error:
@@ -347,7 +349,7 @@ class FinishedSet:
             problem = f"the image of {key!r} cannot be decoded: {plain_message(error)}"
             raise self._damaged(file, problem) from error
 
-    def _damaged(self, file: ShardFile, problem: str) -> SetError:
+    def _damaged(self, file: FileRow, problem: str) -> SetError:
         return SetError(
             f"{file.path!r} of {self.url!r} is damaged: {problem}; fetch it again, or see "
             "'sysnoise verify'"
@@ -360,7 +362,7 @@ class FinishedSet:
             return _unread(path, self.url, cause)
         return NotHeldError(f"{self.url!r} lacks {path!r}")
 
-    def _read_whole(self, file: ShardFile) -> bytes:
+    def _read_whole(self, file: FileRow) -> bytes:
         """Return the content of a file, which has the length and the sha256 that it must have."""
         try:
             data = _read_file(self.fs, self.path, file.path, self.url)
@@ -414,21 +416,18 @@ def open_set(url: str) -> FinishedSet:
         url: its root, path or fsspec URL.
 
     Raises:
-        SetError: no manifest, or one that cannot be read or was edited.
-        ManifestError: a manifest that does not follow the schema.
+        SetError: there is no manifest, or it cannot be read.
+        ManifestError: the manifest does not follow the schema, or was edited.
     """
     try:
         fs, path = url_to_fs(url)
-        manifest = json.loads(_read_file(fs, path, MANIFEST, url))
+        data = _read_file(fs, path, MANIFEST, url)
     except FileNotFoundError as error:
         raise SetError(f"{url!r} is not a finished set: it has no {MANIFEST}") from error
     except (OSError, ValueError, ImportError) as error:
         raise SetError(f"reading {MANIFEST} of {url!r}: {error}") from error
-    validate_manifest(manifest)
-    stated, found = manifest["checksum"], manifest_checksum(manifest)
-    if stated != found:
-        raise SetError(
-            f"{MANIFEST} of {url!r} was edited: its checksum is {stated}, that of its content is "
-            f"{found}; fetch it again"
-        )
+    try:
+        manifest = read_manifest(data)
+    except ManifestError as error:
+        raise ManifestError(f"reading {url!r}: {error}; fetch it again") from error
     return FinishedSet(url, fs, path, manifest)

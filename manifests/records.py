@@ -53,20 +53,3 @@ class PairedSample(Described):
     """
 
     images: Mapping[str, Pixels]
-
-
-@dataclass(frozen=True)
-class ShardFile:
-    """A file of a shard, as the files table names it.
-
-    Attributes:
-        path: where its bytes are, relative to the root; another variant's for a duplicate.
-        samples: number of those it holds.
-        bytes: its length.
-        sha256: in hexadecimal.
-    """
-
-    path: str
-    samples: int
-    bytes: int
-    sha256: str

@@ -6,8 +6,6 @@ import importlib.resources
 import json
 from typing import Any
 
-from sysnoise.manifests.errors import ManifestError
-
 MANIFEST_VERSION = 1
 
 
@@ -25,17 +23,3 @@ def manifest_problems(document: Any) -> list[str]:
     return sorted(
         f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)
     )
-
-
-def validate_manifest(document: Any) -> None:
-    """Check a manifest.
-
-    Args:
-        document: the parsed JSON.
-
-    Raises:
-        ManifestError: with every problem, sorted by its place.
-    """
-    problems = manifest_problems(document)
-    if problems:
-        raise ManifestError("the manifest does not follow its schema:\n" + "\n".join(problems))

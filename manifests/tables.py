@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -93,23 +93,6 @@ ANNOTATIONS = pa.list_(
 )
 """COCO objects in output pixels; segmentation as compressed run-length text of pycocotools."""
 
-FILES_SCHEMA = pa.schema(
-    [
-        ("path", pa.string()),
-        ("variant", pa.string()),
-        ("shard", pa.int32()),
-        ("format", pa.string()),
-        ("samples", pa.int64()),
-        ("bytes", pa.int64()),
-        ("sha256", pa.string()),
-        ("same_as", pa.string()),
-    ]
-)
-"""A row a file of the set; ``variant`` and ``shard`` are null where they have no meaning.
-
-A file with ``same_as`` is not stored: the file of that path has the same bytes.
-"""
-
 DIFFERENCE = pa.struct(
     [
         pa.field("changed_pixels", pa.int64()),
@@ -121,7 +104,14 @@ DIFFERENCE = pa.struct(
 """A variant of one sample against the baseline, as ``transforms/difference.py`` counts it."""
 
 
-def geometry_row(placement: Placement, orientation: int) -> dict[str, Any]:
+GeometryRow = dict[str, int | float]
+"""A row of :data:`GEOMETRY`, by the names of its fields."""
+
+Targets = dict[str, int | str | None]
+"""Which image a sample is and what it shows: a row of the columns of :func:`target_fields`."""
+
+
+def geometry_row(placement: Placement, orientation: int) -> GeometryRow:
     """Return a placement as a row of :data:`GEOMETRY`."""
     return {
         "orientation": orientation,
@@ -131,7 +121,7 @@ def geometry_row(placement: Placement, orientation: int) -> dict[str, Any]:
     }
 
 
-def placement_of(geometry: dict[str, Any]) -> Placement:
+def placement_of(geometry: Mapping[str, Any]) -> Placement:
     """Return the placement of a row of :data:`GEOMETRY`."""
     return Placement(
         **{field.name: geometry[field.name] for field in dataclasses.fields(Placement)}

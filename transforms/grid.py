@@ -13,6 +13,7 @@ from typing import Any
 from sysnoise.transforms.codecs.decoders import DECODERS, Exif
 from sysnoise.transforms.colors import COLORS
 from sysnoise.transforms.digests import canonical_sha256
+from sysnoise.transforms.documents import GridDocument
 from sysnoise.transforms.errors import GridError
 from sysnoise.transforms.geometry import PRESETS, RULES, Geometry, Native, geometry_document
 from sysnoise.transforms.methods import (
@@ -161,7 +162,7 @@ class Grid:
             raise ValueError(f"grid {self.name!r}: {unknown_name('variant', variant_id, ids)}")
         return variant
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> GridDocument:
         """Return the grid as the JSON-compatible mapping of a grid file."""
         return {
             "name": self.name,
@@ -177,8 +178,7 @@ class Grid:
 
     def fingerprint(self) -> str:
         """Return the sha256, in hexadecimal, of everything in the grid that decides pixels."""
-        document = self.document()
-        del document["name"]
+        document = {k: v for k, v in self.document().items() if k != "name"}
         return canonical_sha256(document)
 
     def identities(self) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from sysnoise.manifests.changes import field_changes
 from sysnoise.manifests.errors import NotHeldError
+from sysnoise.manifests.json_documents import JsonObject
+from sysnoise.manifests.manifest import variant_method
 from sysnoise.manifests.reading import FinishedSet, open_set
 from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.transforms.difference import Difference, difference, identical
@@ -99,8 +101,10 @@ def _statistics(total: Difference) -> str:
 
 
 def _refuse_other_samples(first: FinishedSet, second: FinishedSet) -> None:
+    one: JsonObject = dict(first.manifest)
+    other: JsonObject = dict(second.manifest)
     problems = [
-        f"{name}: {first.manifest[part][name]} and {second.manifest[part][name]}"
+        f"{name}: {one[part][name]} and {other[part][name]}"
         for part, name in (
             ("dataset", "kind"),
             ("counts", "samples"),
@@ -111,7 +115,7 @@ def _refuse_other_samples(first: FinishedSet, second: FinishedSet) -> None:
             ("grid", "color_stage"),
             ("grid", "seed"),
         )
-        if first.manifest[part][name] != second.manifest[part][name]
+        if one[part][name] != other[part][name]
     ]
     if problems:
         raise InputError(
@@ -157,7 +161,8 @@ def _identity_changes(
     changes: dict[str, list[str]] = {}
     for variant_id in common:
         for axis in AXES:
-            one, other = first.variants[variant_id][axis], second.variants[variant_id][axis]
+            one = variant_method(first.variants[variant_id], axis)
+            other = variant_method(second.variants[variant_id], axis)
             if one != other:
                 changes[f"{axis} {one['name']}"] = field_changes(one, other)
     return changes

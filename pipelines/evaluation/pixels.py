@@ -12,8 +12,8 @@ from sysnoise.manifests.reading import FinishedSet, open_set
 from sysnoise.manifests.tables import DatasetKind, SampleStatus
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.planning.plan import load_plan, read_sources
-from sysnoise.pipelines.readers.access import source_reader
-from sysnoise.pipelines.shards.shard import ReadSource
+from sysnoise.pipelines.readers.access import ReadSource, source_reader
+from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.storage.root import open_root
 from sysnoise.pipelines.workers.job import prepare_libraries
 from sysnoise.transforms.digests import pixel_digest
@@ -103,7 +103,7 @@ def _made(
     prepare_libraries()
     root = open_root(set_url)
     plan, read = load_plan(root), source_reader(images_url)
-    sources = {source["key"]: source for source in read_sources(root, shard)}
+    sources = {source.key: source for source in read_sources(root, shard)}
     ids = [variant.id for variant in plan.grid.variants]
     wanted = {ids.index(variant) for variant in variants}
     for row in rows:
@@ -114,17 +114,17 @@ def _made(
                 yield (ids[position], row, rendering.pixels), rendering.digest
 
 
-def _read_source(read: ReadSource, source: Row, row: Row) -> bytes:
+def _read_source(read: ReadSource, source: Source, row: Row) -> bytes:
     try:
         data = read(source)
     except Exception as error:
         raise InputError(
-            f"reading sample {row['key']!r} from {source['name']!r}: {error}; check --images"
+            f"reading sample {row['key']!r} from {source.name!r}: {error}; check --images"
         ) from error
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != row["source_sha256"]:
         raise InputError(
-            f"sample {row['key']!r}: {source['name']!r} has the sha256 {sha256}, expected "
+            f"sample {row['key']!r}: {source.name!r} has the sha256 {sha256}, expected "
             f"{row['source_sha256']}; give the --images that the set was made from"
         )
     return data

@@ -18,20 +18,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from sysnoise.manifests.layout import receipt_path
+from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import DatasetKind, Duplicates
 from sysnoise.pipelines.beam.options import Engine
 from sysnoise.pipelines.errors import lines_of
 from sysnoise.pipelines.generation.pipeline import check_request
-from sysnoise.pipelines.planning.plan import Plan, PlanOptions, make_plan
+from sysnoise.pipelines.planning.plan import PlanOptions, make_plan
+from sysnoise.pipelines.planning.receipts import RejectedSample
 from sysnoise.pipelines.planning.resume import Existing
-from sysnoise.pipelines.readers.access import source_reader
-from sysnoise.pipelines.readers.sources import SourceSet
-from sysnoise.pipelines.shards.shard import ReadSource, write_shard
+from sysnoise.pipelines.readers.access import ReadSource, source_reader
+from sysnoise.pipelines.readers.sources import Source, SourceSet
+from sysnoise.pipelines.shards.shard import write_shard
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.storage.root import Root, is_local, open_output
 from sysnoise.pipelines.workers.job import prepare_libraries
@@ -59,7 +60,7 @@ class Trial:
         cpu_seconds: of this process.
         bytes: by format of the files, and of the receipt.
         files: number of files.
-        rejects: rows of the rejects table.
+        rejects: the samples that were left out.
     """
 
     samples: int
@@ -67,7 +68,7 @@ class Trial:
     cpu_seconds: float
     bytes: Mapping[str, int]
     files: int
-    rejects: Sequence[Mapping[str, Any]]
+    rejects: Sequence[RejectedSample]
 
 
 @dataclass(frozen=True)
@@ -148,17 +149,16 @@ def estimate(
     )
 
 
-def spread_rows(source: SourceSet) -> list[dict[str, Any]]:
+def spread_rows(source: SourceSet) -> list[Source]:
     """Return rows of the table of sources, evenly spaced, in an order whose start is spread too."""
     samples = source.table.num_rows
     count = min(samples, TRIED_SAMPLES)
     positions = [(2 * index + 1) * samples // (2 * count) for index in range(count)]
     random.Random(0).shuffle(positions)
-    rows: list[dict[str, Any]] = source.table.take(positions).to_pylist()
-    return rows
+    return [Source(**row) for row in source.table.take(positions).to_pylist()]
 
 
-def _try(plan: Plan, sources: Iterable[Mapping[str, Any]], read: ReadSource) -> Trial:
+def _try(plan: Plan, sources: Iterable[Source], read: ReadSource) -> Trial:
     """Write sources as one shard, as many as time and space allow."""
     with tempfile.TemporaryDirectory() as folder:
         output = open_output(folder)
@@ -168,22 +168,20 @@ def _try(plan: Plan, sources: Iterable[Mapping[str, Any]], read: ReadSource) -> 
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
         receipt_bytes = len(read_file(output, receipt_path(plan.shard_name(0))))
     sizes: Counter[str] = Counter()
-    for file in receipt["files"]:
-        sizes[file["format"]] += file["bytes"]
+    for file in receipt.files:
+        sizes[file.format] += file.bytes
     sizes["receipts"] = receipt_bytes
     return Trial(
-        samples=receipt["samples"] + len(receipt["rejects"]),
+        samples=receipt.samples + len(receipt.rejects),
         seconds=seconds,
         cpu_seconds=cpu_seconds,
         bytes=sizes,
-        files=len(receipt["files"]) + 1,
-        rejects=receipt["rejects"],
+        files=len(receipt.files) + 1,
+        rejects=receipt.rejects,
     )
 
 
-def _within_limits(
-    sources: Iterable[Mapping[str, Any]], folder: str
-) -> Iterator[Mapping[str, Any]]:
+def _within_limits(sources: Iterable[Source], folder: str) -> Iterator[Source]:
     """Yield sources, the first one in any case, until making them has used up time or space."""
     deadline = time.perf_counter() + TRIAL_SECONDS
     for source in sources:
@@ -243,7 +241,7 @@ def format_estimate(found: Estimate) -> str:
         f"{len(trial.rejects)} rejected",
         "free": "unknown" if free is None else _size_text(free),
     }
-    rejects = [f"{each['key']}: {each['reason']}: {each['message']}" for each in trial.rejects]
+    rejects = [f"{each.key}: {each.reason}: {each.message}" for each in trial.rejects]
     return "\n".join(
         [
             f"dry run of {plan.kind.value} {plan.split}: nothing was written to the output",

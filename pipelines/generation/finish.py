@@ -6,20 +6,24 @@ import functools
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sysnoise.manifests import layout
-from sysnoise.manifests.checksums import content_line
-from sysnoise.manifests.manifest import Contents, build_manifest
+from sysnoise.manifests.files import FILES_SCHEMA, FileRow, files_table
+from sysnoise.manifests.held import HeldSet
+from sysnoise.manifests.json_documents import DocumentError, json_bytes
+from sysnoise.manifests.manifest import Manifest, content_line
 from sysnoise.manifests.part import held_variants
+from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.publication import Publication
 from sysnoise.manifests.tables import (
-    FILES_SCHEMA,
     DatasetKind,
     SampleStatus,
     parse_parquet,
@@ -27,7 +31,9 @@ from sysnoise.manifests.tables import (
     rejects_schema,
 )
 from sysnoise.pipelines.errors import OutputError, ShardError, lines_of
-from sysnoise.pipelines.planning.plan import Plan, load_plan
+from sysnoise.pipelines.generation.manifest import Contents, build_manifest
+from sysnoise.pipelines.planning.plan import load_plan
+from sysnoise.pipelines.planning.receipts import Receipt, read_receipt
 from sysnoise.pipelines.planning.resume import (
     Existing,
     finished_manifest,
@@ -44,7 +50,7 @@ from sysnoise.pipelines.storage.commit import (
     sweep,
     write_file,
 )
-from sysnoise.pipelines.storage.json_files import json_bytes
+from sysnoise.pipelines.storage.hashed_file import HashedFile
 from sysnoise.pipelines.storage.listing import file_sizes
 from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import (
@@ -63,8 +69,8 @@ class ReceiptTotals:
     """What the receipts of a set add up to.
 
     Attributes:
-        tally: of all samples.
-        files: rows of the files table.
+        tally: the tally of all samples.
+        files: the files table of all shards.
         rejects: the table of rejects.
         sums: sha256 of each receipt, in hexadecimal, by path.
     """
@@ -81,20 +87,20 @@ class SampleTotals:
 
     Attributes:
         content_sha256: fingerprint of the source files' bytes.
-        placements: of COCO's images in key order; None for rejects.
+        placements: placements of COCO's images in key order; None for rejects.
     """
 
     content_sha256: str
     placements: Sequence[Placement | None]
 
 
-def finish(plan: Plan, output: Root) -> dict[str, Any]:
-    """Write everything that a finished set has beside its shards, card and manifest last.
+def finish(plan: Plan, output: Root) -> Manifest:
+    """Write everything that a finished set has besides its shards, card and manifest last.
 
     Receipts and tables of samples are read one at a time, each once.
 
     Args:
-        plan: of the run.
+        plan: the plan of the run.
         output: where the receipts of all shards are.
 
     Returns:
@@ -108,20 +114,20 @@ def finish(plan: Plan, output: Root) -> dict[str, Any]:
     samples = _read_samples(plan, output)
     set_files = _write_set_files(plan, output, samples, receipts)
     files = pa.concat_tables([receipts.files, set_files]).sort_by("path")
-    table_row = _write_table(output, layout.FILES, files)
+    table = _write_table(output, layout.FILES, files)
     contents = Contents(
         samples=receipts.tally.samples,
         rejects=receipts.rejects.num_rows,
         content_sha256=samples.content_sha256,
         files=files,
-        files_table=table_row,
+        files_table={"path": layout.FILES, "bytes": table.size, "sha256": table.sha256},
         noise_by_variant=noise_by_variant(plan.grid, receipts.tally),
         noise_by_axis=noise_by_axis(plan.grid, receipts.tally),
     )
-    manifest = build_manifest(plan.document(), plan.grid, contents)
+    manifest = build_manifest(plan, contents)
     held = held_variants(manifest, None)
     remove_file(output, layout.PART)  # What was a copy of a part has become whole.
-    write_card(output, manifest, files, held, Publication(), receipts.sums)
+    write_card(output, HeldSet(manifest, plan, files, held), Publication(), receipts.sums)
     sweep(output, lambda owner: True)
     for folder in (layout.FAILURES, layout.STRIKES, layout.EARLIER):
         remove_folder(output, folder)
@@ -129,7 +135,7 @@ def finish(plan: Plan, output: Root) -> dict[str, Any]:
     return manifest
 
 
-def finish_set(output_url: str) -> dict[str, Any]:
+def finish_set(output_url: str) -> Manifest:
     """Finish a set whose shards were made in parts, and return its manifest.
 
     Raises:
@@ -161,10 +167,10 @@ def _add_up_receipts(plan: Plan, output: Root) -> ReceiptTotals:
     for path, data, receipt in _receipts(plan, output):
         tally.add_receipt(receipt)
         sums[path] = hashlib.sha256(data).hexdigest()
-        rows = [{**row, "shard": receipt["shard"]} for row in receipt["files"]]
-        files.append(pa.Table.from_pylist(rows, FILES_SCHEMA))
-        if receipt["rejects"]:
-            rejects.append(pa.Table.from_pylist(receipt["rejects"], schema))
+        files.append(files_table(receipt.files))
+        if receipt.rejects:
+            rows = msgspec.to_builtins(list(receipt.rejects))
+            rejects.append(pa.Table.from_pylist(rows, schema))
     return ReceiptTotals(tally, _joined(files), _joined(rejects), sums)
 
 
@@ -173,7 +179,7 @@ def _joined(tables: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables).combine_chunks()
 
 
-def _receipts(plan: Plan, output: Root) -> Iterator[tuple[str, bytes, dict[str, Any]]]:
+def _receipts(plan: Plan, output: Root) -> Iterator[tuple[str, bytes, Receipt]]:
     """Yield path, bytes and content of each receipt of the plan; refuse others at the end."""
     problems = []
     read = functools.partial(read_if_there, output)
@@ -182,11 +188,15 @@ def _receipts(plan: Plan, output: Root) -> Iterator[tuple[str, bytes, dict[str, 
         if data is None:
             problems.append(f"{path}: missing")
             continue
-        receipt = json.loads(data)
-        if receipt["fingerprint"] == plan.fingerprint:
+        try:
+            receipt = read_receipt(data)
+        except DocumentError as error:
+            problems.append(f"{path}: not a receipt: {error}")
+            continue
+        if receipt.is_of(plan):
             yield path, data, receipt
         else:
-            problems.append(f"{path}: of another plan ({receipt['fingerprint']})")
+            problems.append(f"{path}: of another plan ({receipt.fingerprint})")
     if problems:
         raise ShardError(
             f"{len(problems)} shard(s) of {output.url!r} are not done:\n{lines_of(problems)}"
@@ -217,23 +227,22 @@ def _write_set_files(
     plan: Plan, output: Root, samples: SampleTotals, receipts: ReceiptTotals
 ) -> pa.Table:
     """Write rejects and annotations; return the rows of all files that no shard owns."""
-    row = _write_table(output, layout.REJECTS, receipts.rejects)
-    written: dict[str, tuple[str, int | None, dict[str, Any]]] = {
-        layout.REJECTS: ("rejects", receipts.rejects.num_rows, row)
-    }
+    rejects = _write_table(output, layout.REJECTS, receipts.rejects)
+    rows = [_set_row(layout.REJECTS, receipts.rejects.num_rows, rejects.size, rejects.sha256)]
     if plan.kind is DatasetKind.COCO:
         for kind, maps in ANNOTATIONS.items():
             path = layout.annotations_path(plan.split, kind)
             parts = _annotation_document(plan, output, samples.placements, *maps)
-            row = _write_parts(output, path, parts)
-            written[path] = ("annotations", receipts.tally.samples, row)
+            file = _write_parts(output, path, parts)
+            rows.append(_set_row(path, receipts.tally.samples, file.size, file.sha256))
     for path, count in ((layout.PLAN, None), (layout.SOURCES, plan.samples)):
-        written[path] = (path.split(".")[0], count, _describe(output, path))
-    rows = [
-        {"path": path, "variant": None, "shard": None, "format": kind, "samples": count, **row}
-        for path, (kind, count, row) in written.items()
-    ]
-    return pa.Table.from_pylist(rows, FILES_SCHEMA)
+        rows.append(_set_row(path, count, *_length_and_sha256(output, path)))
+    return files_table(rows)
+
+
+def _set_row(path: str, samples: int | None, size: int, sha256: str) -> FileRow:
+    """Return the row of a file of the whole set, whose format is the first part of its path."""
+    return FileRow(path, None, None, re.split("[./]", path)[0], samples, size, sha256)
 
 
 def _annotation_document(
@@ -303,24 +312,24 @@ ANNOTATIONS: dict[str, tuple[MapText, MapText]] = {
 """How the JSON texts of an image and of its annotations are mapped, by kind of ground truth."""
 
 
-def _write_table(output: Root, path: str, table: pa.Table) -> dict[str, Any]:
+def _write_table(output: Root, path: str, table: pa.Table) -> HashedFile:
     with new_file(output, path) as file:
         pq.write_table(table.combine_chunks(), file, compression="zstd")
-    return {"bytes": file.size, "sha256": file.sha256}
+    return file
 
 
-def _write_parts(output: Root, path: str, parts: Iterable[str]) -> dict[str, Any]:
+def _write_parts(output: Root, path: str, parts: Iterable[str]) -> HashedFile:
     with new_file(output, path) as file:
         for part in parts:
             file.write(part.encode())
-    return {"bytes": file.size, "sha256": file.sha256}
+    return file
 
 
-def _describe(output: Root, path: str) -> dict[str, Any]:
+def _length_and_sha256(output: Root, path: str) -> tuple[int, str]:
     """Return length and sha256 of a file that is there."""
     with open_file(output, path) as opened:
         sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-        return {"bytes": opened.seek(0, io.SEEK_END), "sha256": sha256}
+        return opened.seek(0, io.SEEK_END), sha256
 
 
 def _json(value: Any) -> str:

@@ -10,7 +10,6 @@ runner reports errors or metrics.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,9 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from sysnoise.manifests import layout
+from sysnoise.manifests.json_documents import json_bytes, read_document
 from sysnoise.manifests.manifest import Manifest
+from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.beam.local_run import current_run
 from sysnoise.pipelines.beam.options import Engine
@@ -33,7 +34,7 @@ from sysnoise.pipelines.errors import (
     lines_of,
 )
 from sysnoise.pipelines.generation.finish import finish
-from sysnoise.pipelines.planning.plan import Plan, PlanOptions, make_plan
+from sysnoise.pipelines.planning.plan import PlanOptions, make_plan
 from sysnoise.pipelines.planning.ranges import Range
 from sysnoise.pipelines.planning.resume import (
     Existing,
@@ -45,7 +46,6 @@ from sysnoise.pipelines.planning.resume import (
 )
 from sysnoise.pipelines.readers.sources import SourceSet
 from sysnoise.pipelines.storage.commit import write_file
-from sysnoise.pipelines.storage.json_files import json_bytes
 from sysnoise.pipelines.storage.listing import list_folder
 from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import read_file
@@ -108,7 +108,7 @@ def _write_failure(job: ShardJob, failure: Failure) -> None:
     if exists(output, layout.MANIFEST):
         return  # Another attempt made the shard, and the set is finished.
     try:
-        write_file(output, path, json_bytes(failure.document()))
+        write_file(output, path, json_bytes(failure))
     except OutputError:  # The missing receipt tells that the shard is not done; here stands why.
         logging.getLogger(__name__).exception("%s", failure.message)
 
@@ -189,7 +189,7 @@ def _read_failures(job: ShardJob, pending: Sequence[int]) -> list[Failure]:
     output = open_output(job.output_url)
     paths = {layout.failure_path(shard) for shard in pending}
     return [
-        Failure.from_document(json.loads(read_file(output, path)))
+        read_document(read_file(output, path), Failure)
         for path in list_folder(output, layout.FAILURES)
         if path in paths
     ]

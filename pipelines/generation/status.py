@@ -4,42 +4,86 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
-import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from tqdm import tqdm
 
-from sysnoise.manifests.layout import (
-    MANIFEST,
-    PART,
-    PLAN,
-    RECEIPTS,
-    STRIKES,
-    receipt_path,
-    shard_name,
-)
+from sysnoise.manifests.json_documents import DocumentError, read_document
+from sysnoise.manifests.layout import MANIFEST, PART, PLAN, RECEIPTS, STRIKES, receipt_path
+from sysnoise.manifests.part import Part
+from sysnoise.manifests.plan import Plan, read_plan, variant_count
 from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.planning.receipts import Receipt, read_receipt
 from sysnoise.pipelines.storage.listing import list_folder
-from sysnoise.pipelines.storage.reading import modified, read_file, read_side_by_side
+from sysnoise.pipelines.storage.reading import (
+    modified,
+    read_file,
+    read_if_there,
+    read_side_by_side,
+)
 from sysnoise.pipelines.storage.root import Root, exists, open_output
 
 PAUSE_SECONDS = 60.0
 PAUSE_MEDIANS = 20
-"""A longer interval between two receipts than both tell is a pause between two runs."""
+"""An interval between two receipts that is longer than both limits is a pause between two runs."""
 
-Document = dict[str, Any]
+
+class ShardStatus(TypedDict):
+    """Numbers of shards; ``missing`` has pairs of first and last number."""
+
+    all: int
+    done: int
+    missing: list[tuple[int, int]]
+
+
+class SampleCounts(TypedDict):
+    """Numbers of samples, rejects included."""
+
+    all: int
+    done: int
+
+
+class Status(TypedDict):
+    """How far a running, interrupted or finished output is.
+
+    ``variants`` is their number, ``held`` the number of those whose images are there once the set
+    is finished, ``struck`` the number of samples on which workers died, ``bytes`` the length of the
+    stored files of finished shards, and ``seconds_left`` the time that the rest takes at the pace
+    of the receipts, None where that is not known.
+    """
+
+    output: str
+    dataset: str
+    split: str
+    grid: str
+    variants: int
+    held: int
+    finished: bool
+    shards: ShardStatus
+    samples: SampleCounts
+    rejects: dict[str, int]
+    fallbacks: dict[str, int]
+    struck: int
+    bytes: int
+    seconds_left: float | None
 
 
 @dataclass(frozen=True)
-class _Receipt:
-    """What is kept of a receipt: its shard, its sums, and the seconds of the epoch it is from.
+class _ReceiptSums:
+    """What is kept of a receipt.
 
-    ``samples`` has the rejects too; ``modified`` is None where the file system does not tell.
+    Attributes:
+        shard: number of the shard.
+        samples: number of samples, rejects included.
+        rejects: number of rejects by reason.
+        fallbacks: number of fallbacks by decoder.
+        bytes: length of the stored files.
+        modified: seconds since the epoch at which the receipt was written; None where the file
+            system does not report that.
     """
 
     shard: int
@@ -50,22 +94,11 @@ class _Receipt:
     modified: float | None
 
 
-def describe_status(url: str) -> Document:
-    """Return how far a running, interrupted or finished output is, JSON-compatible.
+def describe_status(url: str) -> Status:
+    """Return how far a running, interrupted or finished output is.
 
     Args:
-        url: of the output, path or fsspec URL.
-
-    Returns:
-        ``output``, ``dataset``, ``split``, ``grid`` (its name) and ``variants`` (their number).
-        ``held``: number of variants whose images are there, once the set is finished.
-        ``finished``: whether the manifest is there.
-        ``shards``: ``all``, ``done`` and ``missing``, as pairs of first and last number.
-        ``samples``: ``all`` and ``done``, rejects included.
-        ``rejects``: number by reason. ``fallbacks``: number by decoder.
-        ``struck``: number of samples on which workers died.
-        ``bytes``: of the stored files of the shards that are done.
-        ``seconds_left``: of running, at the pace of the receipts; None where that is not known.
+        url: the output, path or fsspec URL.
 
     Raises:
         InputError: no output of ``generate``, or a plan or receipt that cannot be read.
@@ -75,87 +108,91 @@ def describe_status(url: str) -> Document:
     plan = _read_plan(output)
     receipts = _read_receipts(plan, output)
     done = sum(receipt.samples for receipt in receipts)
-    missing = sorted({*range(plan["shards"])} - {receipt.shard for receipt in receipts})
+    missing = sorted({*range(plan.shards)} - {receipt.shard for receipt in receipts})
     return {
         "output": url,
-        **{name: plan[name] for name in ("dataset", "split")},
-        "grid": plan["grid"]["name"],
-        "variants": _variant_count(plan["grid"]),
+        "dataset": plan.kind.value,
+        "split": plan.split,
+        "grid": plan.grid_name,
+        "variants": variant_count(plan),
         "held": _held_count(output, plan),
         "finished": exists(output, MANIFEST),
-        "shards": {"all": plan["shards"], "done": len(receipts), "missing": _ranges(missing)},
-        "samples": {"all": plan["samples"], "done": done},
+        "shards": {"all": plan.shards, "done": len(receipts), "missing": _ranges(missing)},
+        "samples": {"all": plan.samples, "done": done},
         "rejects": _sum(receipt.rejects for receipt in receipts),
         "fallbacks": _sum(receipt.fallbacks for receipt in receipts),
-        "struck": sum(len(_read_json(output, path)) for path in list_folder(output, STRIKES)),
+        "struck": sum(_struck(output, path) for path in list_folder(output, STRIKES)),
         "bytes": sum(receipt.bytes for receipt in receipts),
-        "seconds_left": _seconds_left(receipts, plan["samples"] - done),
+        "seconds_left": _seconds_left(receipts, plan.samples - done),
     }
 
 
-def _read_plan(output: Root) -> Document:
+def _read_plan(output: Root) -> Plan:
     try:
-        return _read_json(output, PLAN)
+        return read_plan(read_file(output, PLAN))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(
             f"{output.url!r} is not an output of generate: it has no {PLAN}"
         ) from error
+    except DocumentError as error:
+        raise _unreadable(output, PLAN, error) from error
 
 
-def _read_json(output: Root, path: str) -> Document:
+def _unreadable(output: Root, path: str, error: DocumentError) -> InputError:
+    return InputError(f"reading {path} of {output.url!r}: {error}")
+
+
+def _held_count(output: Root, plan: Plan) -> int:
+    data = read_if_there(output, PART)
+    if data is None:
+        return variant_count(plan) if plan.formats else 0
     try:
-        return dict(json.loads(read_file(output, path)))
-    except (ValueError, TypeError) as error:
-        raise InputError(f"reading {path} of {output.url!r}: not a JSON object: {error}") from error
+        return len(read_document(data, Part).variants)
+    except DocumentError as error:
+        raise _unreadable(output, PART, error) from error
 
 
-def _variant_count(grid: Mapping[str, Any]) -> int:
-    """Count the variants of a grid's document, without the libraries that its methods need."""
-    counts = [len(grid[axis]) for axis in ("decoders", "resizes", "colors")]
-    if grid["combine"] == "one-factor":
-        return 1 + sum(count - 1 for count in counts)
-    return math.prod(counts)
-
-
-def _held_count(output: Root, plan: Mapping[str, Any]) -> int:
+def _struck(output: Root, path: str) -> int:
+    """Return the number of samples of a shard on which workers died."""
     try:
-        held = _read_json(output, PART).get("variants")
-    except FileNotFoundError:
-        return _variant_count(plan["grid"]) if plan["formats"] else 0
-    if not isinstance(held, list):
-        raise InputError(f"reading {PART} of {output.url!r}: it names no variants")
-    return len(held)
+        return len(read_document(read_file(output, path), dict[str, int]))
+    except DocumentError as error:
+        raise _unreadable(output, path, error) from error
 
 
-def _read_receipts(plan: Mapping[str, Any], output: Root) -> list[_Receipt]:
+def _read_receipts(plan: Plan, output: Root) -> list[_ReceiptSums]:
     """Read the receipts of a plan, several at a time, and keep only their sums."""
     found = set(list_folder(output, RECEIPTS))
-    paths = (receipt_path(shard_name(shard, plan["shards"])) for shard in range(plan["shards"]))
-    read = functools.partial(_read_receipt, output, plan["fingerprint"])
+    paths = (receipt_path(plan.shard_name(shard)) for shard in range(plan.shards))
+    read = functools.partial(_read_receipt, output, plan)
     receipts = read_side_by_side(read, (path for path in paths if path in found))
     return [receipt for receipt in receipts if receipt]
 
 
-def _read_receipt(output: Root, fingerprint: str, path: str) -> _Receipt | None:
+def _read_receipt(output: Root, plan: Plan, path: str) -> _ReceiptSums | None:
     """Read a receipt; None where it is of another plan, or has gone since it was listed."""
     try:
-        receipt = _read_json(output, path)
+        receipt = read_receipt(read_file(output, path))
         written = modified(output, path)
     except FileNotFoundError:
         return None
-    if receipt["fingerprint"] != fingerprint:
-        return None
-    return _Receipt(
-        shard=receipt["shard"],
-        samples=receipt["samples"] + len(receipt["rejects"]),
-        rejects=Counter(reject["reason"] for reject in receipt["rejects"]),
-        fallbacks=Counter(receipt["fallbacks"]),
-        bytes=sum(file["bytes"] for file in receipt["files"] if file["same_as"] is None),
+    except DocumentError as error:
+        raise _unreadable(output, path, error) from error
+    return _sums(receipt, written) if receipt.is_of(plan) else None
+
+
+def _sums(receipt: Receipt, written: float | None) -> _ReceiptSums:
+    return _ReceiptSums(
+        shard=receipt.shard,
+        samples=receipt.samples + len(receipt.rejects),
+        rejects=Counter(reject.reason for reject in receipt.rejects),
+        fallbacks=Counter(receipt.fallbacks),
+        bytes=receipt.stored_bytes,
         modified=written,
     )
 
 
-def _seconds_left(receipts: Iterable[_Receipt], samples: int) -> float | None:
+def _seconds_left(receipts: Iterable[_ReceiptSums], samples: int) -> float | None:
     """Return the time that samples take at the pace of the receipts, pauses left out."""
     if not samples:
         return 0.0
@@ -185,7 +222,7 @@ def _sum(counts: Iterable[Counter[str]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def format_status(document: Document) -> str:
+def format_status(document: Status) -> str:
     """Return the document as text for a terminal."""
     shards, samples = document["shards"], document["samples"]
     struck, left = document["struck"], document["seconds_left"]
@@ -209,7 +246,7 @@ def format_status(document: Document) -> str:
     )
 
 
-def _manifest_text(document: Document) -> str:
+def _manifest_text(document: Status) -> str:
     if not document["finished"]:
         return "not yet"
     if document["held"] == document["variants"]:

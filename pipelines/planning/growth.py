@@ -1,21 +1,21 @@
 """Growing a set: a larger grid takes over the variants that a smaller one has made.
 
-The receipts of the smaller grid are set aside. Each shard is then made again, but for the images
-that its receipt there vouches for; where nothing of a file can change, the file stays as it is.
+The receipts of the smaller grid are set aside. Each shard is then made again, except for the images
+that its earlier receipt commits; where nothing of a file can change, the file stays as it is.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from sysnoise.manifests import layout
 from sysnoise.manifests.changes import plan_changes
+from sysnoise.manifests.json_documents import json_bytes
+from sysnoise.manifests.plan import Plan
 from sysnoise.pipelines.errors import OutputError, lines_of
-from sysnoise.pipelines.planning.plan import Plan, plan_from_document
-from sysnoise.pipelines.planning.receipts import parse_receipt, vouches
+from sysnoise.pipelines.planning.plan import parse_stored_plan
+from sysnoise.pipelines.planning.receipts import is_committed, read_receipt_if_whole
 from sysnoise.pipelines.storage.commit import remove_file, remove_folder, write_file
-from sysnoise.pipelines.storage.json_files import json_bytes
 from sysnoise.pipelines.storage.listing import list_folder
 from sysnoise.pipelines.storage.reading import read_file, read_if_there
 from sysnoise.pipelines.storage.root import Root
@@ -34,15 +34,15 @@ def begin_growth(stored: Plan, plan: Plan, output: Root) -> None:
     problems = growth_problems(stored, plan)
     if problems:
         raise OutputError(
-            f"the set in {output.url!r} cannot be grown to grid {plan.grid.name!r}:\n"
+            f"the set in {output.url!r} cannot be grown to grid {plan.grid_name!r}:\n"
             f"{lines_of(problems)}"
         )
     if read_earlier_plan(output) not in (None, stored):
         raise OutputError(
-            f"the set in {output.url!r} is being grown to grid {stored.grid.name!r}; let that "
+            f"the set in {output.url!r} is being grown to grid {stored.grid_name!r}; let that "
             "run end first"
         )
-    write_file(output, layout.EARLIER_PLAN, json_bytes(stored.document()))
+    write_file(output, layout.EARLIER_PLAN, json_bytes(stored))
     remove_file(output, layout.MANIFEST)
 
 
@@ -52,14 +52,14 @@ def growth_problems(stored: Plan, plan: Plan) -> list[str]:
     problems = [f"it lacks {variant.id}" for variant in missing]
     if stored.source_sha256 != plan.source_sha256:
         problems.append("its source images, their labels or annotations are others")
-    changes = plan_changes(stored.document(), plan.document())
+    changes = plan_changes(stored, plan)
     return problems + [each for each in changes if not each.startswith(_GROWING)]
 
 
 def read_earlier_plan(output: Root) -> Plan | None:
     """Return the plan of the smaller grid that a set is grown from; None for another set."""
     data = read_if_there(output, layout.EARLIER_PLAN)
-    return None if data is None else plan_from_document(json.loads(data))
+    return None if data is None else parse_stored_plan(output, layout.EARLIER_PLAN, data)
 
 
 def set_receipts_aside(
@@ -85,10 +85,10 @@ def set_receipts_aside(
         aside = layout.earlier_receipt_path(name)
         for path in {layout.receipt_path(name), aside} & found:
             data = read_file(output, path)
-            receipt = parse_receipt(data)
-            if receipt is not None and receipt["fingerprint"] == plan.fingerprint:
+            receipt = read_receipt_if_whole(data)
+            if receipt is not None and receipt.is_of(plan):
                 continue  # The shard has been grown.
-            if receipt is None or not vouches(receipt, earlier, sizes):
+            if receipt is None or not is_committed(receipt, earlier, sizes):
                 remove_file(output, path)
             elif path != aside:
                 write_file(output, aside, data)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,11 +12,14 @@ import pyarrow.parquet as pq
 
 from sysnoise.manifests import layout
 from sysnoise.manifests.changes import plan_changes
+from sysnoise.manifests.files import file_rows
+from sysnoise.manifests.manifest import Manifest, read_manifest
+from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import parse_parquet
 from sysnoise.pipelines.errors import OutputError, lines_of, quoted
 from sysnoise.pipelines.planning.growth import begin_growth, growth_problems, set_receipts_aside
-from sysnoise.pipelines.planning.plan import Plan, load_plan, write_plan
-from sysnoise.pipelines.planning.receipts import parse_receipt, vouches
+from sysnoise.pipelines.planning.plan import load_plan, write_plan
+from sysnoise.pipelines.planning.receipts import is_committed, read_receipt_if_whole
 from sysnoise.pipelines.readers.sources import BATCH_ROWS
 from sysnoise.pipelines.storage.commit import remove_file, remove_folder, sweep
 from sysnoise.pipelines.storage.listing import file_sizes, list_folder
@@ -179,7 +181,7 @@ def _adopt_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -
         begin_growth(stored, plan, output)
         write_plan(plan, table, output)
     else:
-        changes = plan_changes(stored.document(), plan.document())
+        changes = plan_changes(stored, plan)
         if stored.source_sha256 != plan.source_sha256:
             changes = _source_changes(output, table) + changes
         growing = "" if growth_problems(stored, plan) else "--add-variants to grow that set, or "
@@ -224,18 +226,18 @@ def _holds_table(output: Root, table: pa.Table) -> bool:
     return bool(start == table.num_rows)
 
 
-def finished_manifest(output: Root) -> dict[str, Any] | None:
+def finished_manifest(output: Root) -> Manifest | None:
     """Return the manifest, if the set is finished and has the files that no shard owns."""
     try:
-        manifest: dict[str, Any] = json.loads(read_file(output, layout.MANIFEST))
+        manifest = read_manifest(read_file(output, layout.MANIFEST))
         table = parse_parquet(read_file(output, layout.FILES))
     except (FileNotFoundError, ValueError):
         return None
     sizes = file_sizes(output)
     if layout.PART in sizes or not {layout.SUMS, *layout.CARD} <= sizes.keys():
         return None
-    own = table.filter(pc.is_null(table["shard"])).to_pylist()
-    return manifest if all(sizes.get(row["path"]) == row["bytes"] for row in own) else None
+    own = file_rows(table.filter(pc.is_null(table["shard"])))
+    return manifest if all(sizes.get(row.path) == row.bytes for row in own) else None
 
 
 def _source_changes(output: Root, table: pa.Table) -> list[str]:
@@ -277,7 +279,7 @@ def _is_done(
     plan: Plan, output: Root, path: str, sizes: Mapping[str, int], existing: Existing
 ) -> bool:
     """Whether a receipt stands for this plan and for files that are there in their length."""
-    receipt = parse_receipt(read_file(output, path))
-    if receipt is None or (existing is Existing.RETRY_REJECTS and receipt["rejects"]):
+    receipt = read_receipt_if_whole(read_file(output, path))
+    if receipt is None or (existing is Existing.RETRY_REJECTS and receipt.rejects):
         return False
-    return vouches(receipt, plan, sizes)
+    return is_committed(receipt, plan, sizes)

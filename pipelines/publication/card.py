@@ -7,10 +7,8 @@ import dataclasses
 import functools
 import hashlib
 import heapq
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
@@ -19,13 +17,14 @@ from sysnoise.manifests.card import grid_yaml, readme
 from sysnoise.manifests.croissant import croissant, publication_of
 from sysnoise.manifests.errors import PartError
 from sysnoise.manifests.held import HeldSet
+from sysnoise.manifests.json_documents import DocumentError, json_bytes
+from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.part import held_variants
 from sysnoise.manifests.publication import Publication, check_publication
 from sysnoise.manifests.tables import parse_parquet
 from sysnoise.pipelines.errors import InputError, OutputError
 from sysnoise.pipelines.readers.sources import BATCH_ROWS
 from sysnoise.pipelines.storage.commit import new_file, write_file
-from sysnoise.pipelines.storage.json_files import json_bytes
 from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import (
     read_file,
@@ -34,26 +33,20 @@ from sysnoise.pipelines.storage.reading import (
     read_text,
 )
 from sysnoise.pipelines.storage.root import Root, exists, open_output
-from sysnoise.pipelines.verification.index import plan_messages, read_index
-
-Manifest = Mapping[str, Any]
+from sysnoise.pipelines.verification.index import read_index, read_set_plan
 
 
 def write_card(
     output: Root,
-    manifest: Manifest,
-    files: pa.Table,
-    held: Sequence[str],
+    held: HeldSet,
     publication: Publication,
     receipts: Mapping[str, str] | None = None,
 ) -> None:
     """Write the card of a set, and then the sums of its files.
 
     Args:
-        output: of the set, with all its other files but the manifest.
-        manifest: of the whole set.
-        files: the files table of the whole set, of :data:`sysnoise.manifests.tables.FILES_SCHEMA`.
-        held: ids of the variants whose images are there.
+        output: the folder of the set, with all its other files except the manifest.
+        held: the set.
         publication: what the publisher says.
         receipts: sha256 of each receipt, in hexadecimal, by path; read where it is not given.
 
@@ -61,27 +54,27 @@ def write_card(
         OutputError: a file cannot be written.
         OSError: one cannot be read.
     """
-    held_set = HeldSet(manifest, json.loads(read_file(output, layout.PLAN)), files, held)
+    manifest = held.manifest
     card = {
-        layout.README: readme(held_set, publication).encode(),
-        layout.CROISSANT: json_bytes(croissant(held_set, publication)),
-        layout.GRID: grid_yaml(held_set).encode(),
+        layout.README: readme(held, publication).encode(),
+        layout.CROISSANT: json_bytes(croissant(held, publication)),
+        layout.GRID: grid_yaml(held).encode(),
     }
     for path, data in card.items():
         write_file(output, path, data)
     sums = {path: hashlib.sha256(data).hexdigest() for path, data in card.items()}
     sums |= _receipt_sums(output, manifest) if receipts is None else receipts
     sums[layout.FILES] = manifest["files"]["sha256"]
-    if len(held) < len(held_variants(manifest, None)):
+    if len(held.held) < len(held_variants(manifest, None)):
         sums[layout.PART] = _sha256(output, layout.PART)
-    _write_sums(output, held_set.stored_files(), sums)
+    _write_sums(output, held.stored_files(), sums)
 
 
 def make_card(url: str, given: Mapping[str, str | None]) -> None:
-    """Make the card and the sums of a finished set, or of a copy of a part of it, anew.
+    """Write the card and the sums of a finished set, or of a copy of a part of it, again.
 
     Args:
-        url: of the set.
+        url: the set, path or fsspec URL.
         given: what the publisher gives, by the name of the field of :class:`Publication`; what is
             not given, or None, stays as ``croissant.json`` says it.
 
@@ -94,11 +87,11 @@ def make_card(url: str, given: Mapping[str, str | None]) -> None:
         manifest, _ = read_index(output)
         try:
             held = held_variants(manifest, read_if_there(output, layout.PART))
-            problems = plan_messages(read_file(output, layout.PLAN), manifest)
+            plan = read_set_plan(read_file(output, layout.PLAN), manifest)
         except (PartError, OSError) as error:
             raise OutputError(f"reading the set {url!r}: {error}") from error
-        if problems:
-            raise OutputError(f"{layout.PLAN} of {url!r} {'; '.join(problems)}")
+        except DocumentError as error:
+            raise OutputError(f"{layout.PLAN} of {url!r} {error}") from error
         known = _stored_publication(output)
         changes = {name: value for name, value in given.items() if value is not None}
         publication = dataclasses.replace(known, **changes)
@@ -107,7 +100,7 @@ def make_card(url: str, given: Mapping[str, str | None]) -> None:
         except ValueError as error:
             raise InputError(str(error)) from error
         files = parse_parquet(read_file(output, layout.FILES))
-        write_card(output, manifest, files, held, publication)
+        write_card(output, HeldSet(manifest, plan, files, held), publication)
 
 
 def read_citation(url: str) -> str:

@@ -22,7 +22,11 @@ from tqdm import tqdm
 from sysnoise.manifests import layout
 from sysnoise.manifests.croissant import publication_of
 from sysnoise.manifests.errors import PartError
+from sysnoise.manifests.files import FileRow, needed_files
+from sysnoise.manifests.held import HeldSet
+from sysnoise.manifests.json_documents import json_bytes
 from sysnoise.manifests.layout import receipt_path, shard_name
+from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.part import held_variants, part_document
 from sysnoise.manifests.publication import Publication
 from sysnoise.manifests.tables import parse_parquet
@@ -33,6 +37,7 @@ from sysnoise.pipelines.errors import (
     OutputError,
     UsageError,
     lines_of,
+    unwritable,
 )
 from sysnoise.pipelines.publication.card import write_card
 from sysnoise.pipelines.storage.commit import (
@@ -42,19 +47,12 @@ from sysnoise.pipelines.storage.commit import (
     working_folder,
     write_file,
 )
-from sysnoise.pipelines.storage.json_files import json_bytes
 from sysnoise.pipelines.storage.listing import file_sizes, list_folder
 from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import read_file, read_if_there, read_side_by_side
 from sysnoise.pipelines.storage.root import Root, call_with_retries, connect, is_local, open_output
-from sysnoise.pipelines.verification.index import parse_sums, read_index
-from sysnoise.pipelines.verification.records import (
-    MISSING,
-    FileProblem,
-    FileRow,
-    Manifest,
-    needed_files,
-)
+from sysnoise.pipelines.verification.index import parse_sums, read_index, read_set_plan
+from sysnoise.pipelines.verification.records import MISSING, FileProblem
 from sysnoise.transforms.methods import unknown_name
 
 _OWNER = "copy"
@@ -312,9 +310,7 @@ def _commit(copy: _Copy, file: _File, local: str) -> str | None:
 
 def _unwritable(copy: _Copy, file: _File, error: OSError) -> OutputError:
     place = copy.target.child(file.path)
-    return OutputError(
-        f"writing {place!r}: {error.strerror or error}; mend that and {RESUME_COPYING}"
-    )
+    return unwritable(f"writing {place!r}", error)
 
 
 def _is_there(copy: _Copy, file: _File) -> bool:
@@ -384,7 +380,8 @@ def _complete(target: Root, index: _Index, held: Sequence[str]) -> None:
     write_file(target, layout.PART, json_bytes(part_document(manifest, held)))
     remove_file(target, layout.MANIFEST)
     files = parse_parquet(read_file(target, layout.FILES))
-    write_card(target, manifest, files, held, index.publication)
+    plan = read_set_plan(read_file(target, layout.PLAN), manifest)
+    write_card(target, HeldSet(manifest, plan, files, held), index.publication)
     write_file(target, layout.MANIFEST, json_bytes(manifest))
     if len(held) == len(held_variants(manifest, None)):
         remove_file(target, layout.PART)

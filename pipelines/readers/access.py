@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import pyarrow.parquet as pq
 
 from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.storage.reading import open_file, read_file, read_range
 from sysnoise.pipelines.storage.root import Root, open_root
 
@@ -39,8 +40,12 @@ def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return extracted.read()
 
 
-def source_reader(url: str) -> Callable[[Mapping[str, Any]], bytes]:
-    """Return a function that reads the bytes of a row of the table of sources.
+ReadSource = Callable[[Source], bytes]
+"""Reads the bytes of a source image."""
+
+
+def source_reader(url: str) -> ReadSource:
+    """Return a function that reads the bytes of a source image.
 
     The file system is opened once, and of Parquet files the last row group is kept, because
     neighbors in key order usually share it.
@@ -62,18 +67,17 @@ def source_reader(url: str) -> Callable[[Mapping[str, Any]], bytes]:
             starts.append(starts[-1] + metadata.row_group(index).num_rows)
         return starts
 
-    def read(source: Mapping[str, Any]) -> bytes:
-        file, offset = source["file"], source["offset"]
-        row: int | None = source["row"]
-        if row is not None:
+    def read(source: Source) -> bytes:
+        file = source.file
+        if source.row is not None:
             starts = row_group_starts(file)
-            index = next(i for i, start in enumerate(starts[1:]) if row < start)
-            image = row_group(file, index)[row - starts[index]]
+            index = bisect.bisect_right(starts, source.row) - 1
+            image = row_group(file, index)[source.row - starts[index]]
             if image is None:
-                raise InputError(f"row {row} of {file!r} has no bytes in its image column")
+                raise InputError(f"row {source.row} of {file!r} has no bytes in its image column")
             return image
-        if offset is not None:
-            return read_range(root, file, offset, source["size"])
+        if source.offset is not None and source.size is not None:
+            return read_range(root, file, source.offset, source.size)
         return read_file(root, file)
 
     return read

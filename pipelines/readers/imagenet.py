@@ -24,6 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sysnoise.manifests.plan import ClassInfo
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.pipelines.readers.access import tar_members
@@ -35,7 +36,7 @@ from sysnoise.pipelines.readers.labels import (
     read_kaggle_solution,
     read_label_file,
 )
-from sysnoise.pipelines.readers.sources import ClassInfo, SourceSet, sample_key, source_table
+from sysnoise.pipelines.readers.sources import SourceSet, sample_key, source_table
 from sysnoise.pipelines.storage.listing import IMAGE_EXTENSIONS, images_among, list_files
 from sysnoise.pipelines.storage.reading import open_file
 from sysnoise.pipelines.storage.root import Root, is_file, open_root

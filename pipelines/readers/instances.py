@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
+from sysnoise.manifests.json_documents import JsonObject
 from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.pipelines.readers.json_stream import members
 from sysnoise.pipelines.readers.sources import BATCH_ROWS
@@ -84,7 +85,7 @@ class Instances:
     """
 
     url: str
-    header: Mapping[str, Any]
+    header: JsonObject
     images: Sequence[ImageRecord]
     objects: AnnotationTexts
 

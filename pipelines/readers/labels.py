@@ -7,8 +7,8 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
+from sysnoise.manifests.plan import ClassInfo
 from sysnoise.pipelines.errors import InputError, lines_of
-from sysnoise.pipelines.readers.sources import ClassInfo
 from sysnoise.pipelines.storage.reading import read_text
 
 WNID = re.compile(r"n\d{8}")

@@ -7,16 +7,20 @@ images lie.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
+import json
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sysnoise.manifests.json_documents import JsonObject
+from sysnoise.manifests.plan import ClassInfo
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import InputError, lines_of
 
@@ -34,26 +38,56 @@ SOURCES_SCHEMA = pa.schema(
         ("annotations", pa.string()),
     ]
 )
-"""A row a source image, in key order.
-
-``name`` is what the source calls the image. Its bytes are the whole of ``file``; ``size`` bytes of
-it from ``offset`` on (a member of a tar); or the ``image`` column's bytes in ``row`` of a Parquet
-file. ``image`` and ``annotations`` are JSON texts of COCO.
-"""
+"""One row per source image, in key order; the columns are the attributes of :class:`Source`."""
 
 BATCH_ROWS = 1024
-"""Rows that are handled at a time where a whole column as Python objects would be too large."""
+"""Number of rows that are Python objects at a time, where a whole column would be too large."""
 
 LONGEST_KEY = 90
-"""Bytes; with its extension, a key must fit the 100 bytes of a USTAR name."""
+"""Length of the longest key in bytes; with its extension it must fit a USTAR name of 100."""
 
 
 @dataclass(frozen=True)
-class ClassInfo:
-    """One class: WordNet id and name, as far as the source knows them."""
+class Source:
+    """A source image: a row of the table of sources.
 
-    wnid: str | None
-    name: str | None
+    Attributes:
+        key: the sample's key.
+        name: what the source calls the image.
+        file: the file that holds the image's bytes, relative to the root that the user names.
+        offset: where the bytes begin in a tar file; None elsewhere.
+        size: number of bytes in a tar file; None elsewhere.
+        row: row of a Parquet file; None elsewhere.
+        label: ImageNet's label, 0-based in wnid order; None for COCO.
+        wnid: WordNet id of the label, as far as the source knows it.
+        image: JSON text of COCO's image; None for ImageNet.
+        annotations: JSON text of the list of COCO's annotations of the image; None for ImageNet.
+    """
+
+    key: str
+    name: str
+    file: str
+    offset: int | None = None
+    size: int | None = None
+    row: int | None = None
+    label: int | None = None
+    wnid: str | None = None
+    image: str | None = None
+    annotations: str | None = None
+
+    @functools.cached_property
+    def coco_image(self) -> CocoImage | None:
+        """COCO's image; None for ImageNet."""
+        return None if self.image is None else cast("CocoImage", json.loads(self.image))
+
+
+class CocoImage(TypedDict):
+    """An entry of the list of images of a COCO file, as far as it is used."""
+
+    id: int
+    file_name: str
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +109,7 @@ class SourceSet:
     root: str
     table: pa.Table
     classes: tuple[ClassInfo, ...] = ()
-    coco: Mapping[str, Any] = field(default_factory=dict)
+    coco: JsonObject = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     def limited(self, samples: int | None) -> SourceSet:

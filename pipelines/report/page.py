@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sysnoise.manifests.manifest import variant_method
 from sysnoise.manifests.publication import set_title
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.pipelines.report.collect import changed_axes
@@ -309,7 +310,9 @@ def _environment(report: Report) -> str:
     methods: dict[tuple[str, str], Mapping[str, Any]] = {}
     for variant in manifest["variants"]:
         for axis in AXES:
-            methods.setdefault((axis, variant[axis]["name"]), variant[axis])
+            methods.setdefault(
+                (axis, variant_method(variant, axis)["name"]), variant_method(variant, axis)
+            )
     methods["image format", manifest["image_format"]["name"]] = manifest["image_format"]
     rows = [
         [

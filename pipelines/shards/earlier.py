@@ -9,16 +9,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from sysnoise.manifests import layout
+from sysnoise.manifests.files import FileRow
 from sysnoise.manifests.layout import ShardFormat, variant_path
+from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.stored import stored_images
 from sysnoise.manifests.tables import Duplicates, SampleStatus, parse_parquet
 from sysnoise.pipelines.planning.growth import read_earlier_plan
-from sysnoise.pipelines.planning.plan import Plan
-from sysnoise.pipelines.planning.receipts import parse_receipt
+from sysnoise.pipelines.planning.receipts import read_receipt_if_whole
 from sysnoise.pipelines.shards.sample import Rendered
-from sysnoise.pipelines.storage.reading import open_file, read_file
+from sysnoise.pipelines.storage.reading import open_file, read_file, read_if_there
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.transforms.difference import Difference
+
+KeptFiles = Mapping[int, FileRow]
+"""Rows of the files table, by position of the variant in the larger grid."""
+
+SampleRow = Mapping[str, Any]
+"""A row of the samples table, by column."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +33,15 @@ class EarlierShard:
     """What a shard holds of the smaller grid.
 
     Attributes:
-        plan: of the smaller grid.
-        files: its rows of the files table, by path.
-        samples: its rows of the samples table.
-        positions: of its variants in the larger grid, by id.
+        plan: the plan of the smaller grid.
+        files: the shard's rows of the files table, by path.
+        samples: the shard's rows of the samples table.
+        positions: positions of the smaller grid's variants in the larger grid, by id.
     """
 
     plan: Plan
-    files: Mapping[str, Mapping[str, Any]]
-    samples: Sequence[Mapping[str, Any]]
+    files: Mapping[str, FileRow]
+    samples: Sequence[SampleRow]
     positions: Mapping[str, int]
 
     def kept_files(self, plan: Plan, name: str, shard_format: ShardFormat) -> KeptFiles:
@@ -59,12 +66,8 @@ class EarlierShard:
         }
 
 
-KeptFiles = Mapping[int, Mapping[str, Any]]
-"""Rows of the files table, by position of the variant in the larger grid."""
-
-
 class DamagedShardError(Exception):
-    """A stored file that has not the bytes that its receipt says."""
+    """A stored file whose bytes are not those that its receipt names."""
 
 
 def open_earlier(plan: Plan, shard: int, output: Root) -> EarlierShard | None:
@@ -77,13 +80,11 @@ def open_earlier(plan: Plan, shard: int, output: Root) -> EarlierShard | None:
     earlier = read_earlier_plan(output)
     if earlier is None:
         return None
-    try:
-        receipt = parse_receipt(read_file(output, layout.earlier_receipt_path(name)))
-    except FileNotFoundError:
-        return None
+    data = read_if_there(output, layout.earlier_receipt_path(name))
+    receipt = None if data is None else read_receipt_if_whole(data)
     if receipt is None:
         return None
-    files = {row["path"]: row for row in receipt["files"]}
+    files = {file.path: file for file in receipt.files}
     path = layout.samples_path(name)
     _refuse_damaged(output, files[path])
     positions = {variant: place for place, variant in enumerate(plan.grid.variants)}
@@ -95,39 +96,60 @@ def open_earlier(plan: Plan, shard: int, output: Root) -> EarlierShard | None:
     )
 
 
-def _refuse_damaged(output: Root, row: Mapping[str, Any]) -> None:
-    with open_file(output, row["path"]) as opened:
-        if hashlib.file_digest(opened, "sha256").hexdigest() != row["sha256"]:
-            raise DamagedShardError(row["path"])
+def _refuse_damaged(output: Root, file: FileRow) -> None:
+    with open_file(output, file.path) as opened:
+        if hashlib.file_digest(opened, "sha256").hexdigest() != file.sha256:
+            raise DamagedShardError(file.path)
+
+
+def earlier_digests(earlier: EarlierShard) -> Iterator[Mapping[int, Rendered]]:
+    """Yield for each source image its variants in the smaller grid, by position, without images.
+
+    A reject has none.
+    """
+    for row in earlier.samples:
+        yield _variants(earlier, row, dict.fromkeys(earlier.positions, b""))
 
 
 def earlier_variants(
-    earlier: EarlierShard, name: str, output: Root, with_images: bool
+    earlier: EarlierShard, name: str, output: Root
 ) -> Iterator[Mapping[int, Rendered]]:
     """Yield for each source image its variants in the smaller grid, by position; none of a reject.
 
     Args:
         earlier: what the shard holds.
-        name: of the shard.
-        output: of the set.
-        with_images: whether the images are read; empty ones stand for them otherwise.
+        name: name of the shard.
+        output: the output that holds the set.
 
     Raises:
         DamagedShardError: a file is not the one of the receipt.
     """
     with contextlib.ExitStack() as stack:
-        images = {
-            variant_id: _images(earlier, name, variant_id, output, stack) if with_images else None
+        files = {
+            variant_id: _images(earlier, name, variant_id, output, stack)
             for variant_id in earlier.positions
         }
         for row in earlier.samples:
-            yield {
-                earlier.positions[variant_id]: _rendered(
-                    row, variant_id, _next_image(row["key"], opened)
-                )
-                for variant_id, opened in images.items()
-                if row["status"] == SampleStatus.OK.value
-            }
+            images = {}
+            if _is_accepted(row):
+                images = {each: _next_image(row["key"], file) for each, file in files.items()}
+            yield _variants(earlier, row, images)
+
+
+def _is_accepted(row: SampleRow) -> bool:
+    return bool(row["status"] == SampleStatus.OK.value)
+
+
+def _variants(
+    earlier: EarlierShard, row: SampleRow, images: Mapping[str, bytes]
+) -> dict[int, Rendered]:
+    """Return the variants of a sample by position; none of a reject."""
+    if not _is_accepted(row):
+        return {}
+    return {
+        earlier.positions[variant_id]: _rendered(row, variant_id, image)
+        for variant_id, image in images.items()
+    }
 
 
 def _images(
@@ -135,22 +157,20 @@ def _images(
 ) -> Iterator[tuple[str, bytes]]:
     plan, shard_format = earlier.plan, earlier.plan.formats[0]
     path = variant_path(variant_id, plan.split, name, shard_format)
-    stored = earlier.files[path]["same_as"] or path
+    stored = earlier.files[path].same_as or path
     _refuse_damaged(output, earlier.files[stored])
     opened = stack.enter_context(open_file(output, stored))
     return stored_images(opened, shard_format, plan.image_format)
 
 
-def _next_image(key: str, images: Iterator[tuple[str, bytes]] | None) -> bytes:
-    if images is None:
-        return b""
+def _next_image(key: str, images: Iterator[tuple[str, bytes]]) -> bytes:
     found, image = next(images)
     if found != key:
         raise DamagedShardError(key)
     return image
 
 
-def _rendered(row: Mapping[str, Any], variant_id: str, image: bytes) -> Rendered:
+def _rendered(row: SampleRow, variant_id: str, image: bytes) -> Rendered:
     slug = layout.variant_slug(variant_id)
     sums = row["differences"][slug]
     if sums is None:

@@ -9,17 +9,25 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import (
-    DatasetKind,
     DecoderStatus,
+    GeometryRow,
     RejectReason,
+    Targets,
     UnsupportedKinds,
     geometry_row,
 )
 from sysnoise.pipelines.errors import ShardError
-from sysnoise.pipelines.planning.plan import Plan
+from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.shards.writers.samples import SampleMetadata
-from sysnoise.transforms.codecs.decoders import DECODERS, DecodeError, Exif, Header, read_header
+from sysnoise.transforms.codecs.decoders import (
+    DECODERS,
+    DecodeError,
+    Exif,
+    Header,
+    read_header,
+)
 from sysnoise.transforms.codecs.encoders import EncodeError, encode
 from sysnoise.transforms.difference import Difference, difference
 from sysnoise.transforms.fanout import Decoded, decode_all, fan_out, grid_placement
@@ -35,7 +43,7 @@ class Rendered:
     Attributes:
         image: the encoded image; empty where no file needs it.
         digest: its pixel digest.
-        difference: from the baseline; None for a fallback, or for another size.
+        difference: the difference from the baseline; None for a fallback, or for another size.
     """
 
     image: bytes
@@ -45,11 +53,11 @@ class Rendered:
 
 @dataclass(frozen=True)
 class MadeSample:
-    """A sample and what every variant holds of it.
+    """A sample and its images.
 
     Attributes:
-        sample: what is stored beside the pixels.
-        variants: by position in the grid.
+        sample: what is stored besides the pixels.
+        variants: the image of each variant, by position in the grid.
         decoders: status by decoder.
     """
 
@@ -64,7 +72,7 @@ class Reject:
 
     Attributes:
         key, source_name, source_sha256, targets: as in :class:`SampleMetadata`.
-        reason: of a closed list.
+        reason: the reason, of a closed list.
         message: what was expected and found.
         decoders: status by decoder; empty where none was tried.
     """
@@ -72,106 +80,115 @@ class Reject:
     key: str
     source_name: str
     source_sha256: str
-    targets: Mapping[str, Any]
+    targets: Targets
     reason: RejectReason
     message: str
     decoders: Mapping[str, DecoderStatus]
 
 
-class _RejectError(Exception):
-    """Why the sample at hand is rejected."""
+@dataclass(frozen=True)
+class _Refusal:
+    """Why a sample is rejected, and what the decoders gave of it, if they were tried."""
 
-    def __init__(self, reason: RejectReason, message: str, decoded: Decoded | None = None) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.decoded = decoded
+    reason: RejectReason
+    message: str
+    decoded: Decoded | None = None
 
 
 def make_sample(
     plan: Plan,
-    source: Mapping[str, Any],
+    source: Source,
     data: bytes,
     stored: Mapping[int, Rendered] = MappingProxyType({}),
 ) -> MadeSample | Reject:
-    """Decode, fan out and encode one source image; not the last where the plan has no formats.
+    """Decode, fan out and encode one source image; without formats, nothing is encoded.
 
     Args:
-        plan: of the run.
-        source: a row of the table of sources.
+        plan: the plan of the run.
+        source: the source image.
         data: the bytes of the image file.
         stored: variants that need not be made, by position in the grid; by default none.
 
     Raises:
-        ShardError: the baseline is stored with other pixels than it has here.
+        ShardError: the stored baseline has other pixels than this machine makes.
     """
-    key, name, digest = source["key"], source["name"], hashlib.sha256(data).hexdigest()
-    targets = _targets(plan, source)
+    header = _read_header(plan, source.key, data)
+    if isinstance(header, _Refusal):
+        return _rejected(plan, source, data, header)
+    decoded = _decode(plan, source, data)
+    if isinstance(decoded, _Refusal):
+        return _rejected(plan, source, data, decoded)
     try:
-        header = _read_header(plan, key, data)
-        decoded = _decode(plan, source, data)
-        variants = _render(plan, key, decoded, stored)
-    except _RejectError as error:
-        statuses = _statuses(error.decoded) if error.decoded else {}
-        return Reject(key, name, digest, targets, error.reason, str(error), statuses)
-    geometry = _geometry(plan, key, decoded, header.orientation)
-    annotations = _annotations(plan, source, decoded)
-    sample = SampleMetadata(key, name, digest, targets, geometry, annotations)
+        variants = _render_all(plan, source.key, decoded, stored)
+    except (ResizeError, EncodeError) as error:
+        refusal = _Refusal(RejectReason.NOT_RENDERED, str(error), decoded)
+        return _rejected(plan, source, data, refusal)
+    sample = SampleMetadata(
+        source.key,
+        source.name,
+        hashlib.sha256(data).hexdigest(),
+        _targets(plan, source),
+        _geometry(plan, source.key, decoded, header.orientation),
+        _annotations(plan, source, decoded),
+    )
     return MadeSample(sample, variants, _statuses(decoded))
 
 
-def crashed_sample(plan: Plan, source: Mapping[str, Any], data: bytes) -> Reject:
-    """Return the reject of a sample that a worker does not survive; arguments as above."""
+def crashed_sample(plan: Plan, source: Source, data: bytes) -> Reject:
+    """Return the reject of a sample that a worker does not survive.
+
+    Args:
+        plan: the plan of the run.
+        source: the source image.
+        data: the bytes of the image file.
+    """
+    message = "a library crashed on it, or the system ended the worker that made it, more than once"
+    return _rejected(plan, source, data, _Refusal(RejectReason.CRASHED, message))
+
+
+def _rejected(plan: Plan, source: Source, data: bytes, refusal: _Refusal) -> Reject:
     return Reject(
-        source["key"],
-        source["name"],
+        source.key,
+        source.name,
         hashlib.sha256(data).hexdigest(),
         _targets(plan, source),
-        RejectReason.CRASHED,
-        "a library crashed on it, or the system ended the worker that made it, more than once",
-        {},
+        refusal.reason,
+        refusal.message,
+        _statuses(refusal.decoded) if refusal.decoded else {},
     )
 
 
-def _read_header(plan: Plan, key: str, data: bytes) -> Header:
+def _read_header(plan: Plan, key: str, data: bytes) -> Header | _Refusal:
     """Read the header, and refuse what would not fit, as stored or as resized, undecoded."""
     try:
         header = read_header(data)
     except DecodeError as error:
-        raise _RejectError(RejectReason.DECODE_FAILED, str(error)) from error
+        return _Refusal(RejectReason.DECODE_FAILED, str(error))
     placement = plan.grid.geometry.place(header.width, header.height, plan.grid.seed, key)
     for what, width, height in (
         ("the image has", header.width, header.height),
         ("it would be resized to", placement.resized_width, placement.resized_height),
     ):
         if width * height > plan.max_pixels:
-            raise _RejectError(
+            return _Refusal(
                 RejectReason.TOO_LARGE,
                 f"{what} {width} x {height} pixels, the limit is {plan.max_pixels} in all",
             )
     return header
 
 
-def _decode(plan: Plan, source: Mapping[str, Any], data: bytes) -> Decoded:
+def _decode(plan: Plan, source: Source, data: bytes) -> Decoded | _Refusal:
     decoded = decode_all(plan.grid, data)
     if decoded.errors:
         message = "; ".join(map(str, decoded.errors.values()))
-        raise _RejectError(RejectReason.DECODE_FAILED, message, decoded)
+        return _Refusal(RejectReason.DECODE_FAILED, message, decoded)
     if decoded.fallbacks and plan.unsupported is UnsupportedKinds.REJECT:
         message = "; ".join(map(str, decoded.fallbacks.values()))
-        raise _RejectError(RejectReason.UNSUPPORTED_KIND, message, decoded)
+        return _Refusal(RejectReason.UNSUPPORTED_KIND, message, decoded)
     mismatch = _size_mismatch(source, decoded.images)
     if mismatch:
-        raise _RejectError(RejectReason.SIZE_MISMATCH, mismatch, decoded)
+        return _Refusal(RejectReason.SIZE_MISMATCH, mismatch, decoded)
     return decoded
-
-
-def _render(
-    plan: Plan, key: str, decoded: Decoded, stored: Mapping[int, Rendered]
-) -> list[Rendered]:
-    try:
-        return _render_all(plan, key, decoded, stored)
-    except (ResizeError, EncodeError) as error:
-        raise _RejectError(RejectReason.NOT_RENDERED, str(error), decoded) from error
 
 
 def _render_all(
@@ -190,13 +207,13 @@ def _render_all(
             _refuse_other_baseline(plan, key, rendering.digest, stored)
             if missing.isdisjoint(rendering.variants):
                 continue
-        stands_apart = difference(pixels, baseline) if pixels.shape == baseline.shape else None
+        from_baseline = difference(pixels, baseline) if pixels.shape == baseline.shape else None
         if rendering.digest not in encoded:
             encoded[rendering.digest] = encode(plan.image_format, pixels) if plan.formats else b""
         for position in rendering.variants:
             fallback = variants[position].decoder in decoded.fallbacks
             rendered[position] = Rendered(
-                encoded[rendering.digest], rendering.digest, None if fallback else stands_apart
+                encoded[rendering.digest], rendering.digest, None if fallback else from_baseline
             )
     rendered.update(stored)
     return [rendered[position] for position in range(len(variants))]
@@ -221,20 +238,19 @@ def _statuses(decoded: Decoded) -> dict[str, DecoderStatus]:
     }
 
 
-def _targets(plan: Plan, source: Mapping[str, Any]) -> dict[str, Any]:
-    if plan.kind is DatasetKind.COCO:
-        return {"image_id": json.loads(source["image"])["id"]}
-    label = source["label"]
-    name = plan.classes[label].name if plan.classes else None
-    return {"label": label, "wnid": source["wnid"], "class_name": name}
+def _targets(plan: Plan, source: Source) -> Targets:
+    if source.coco_image is not None:
+        return {"image_id": source.coco_image["id"]}
+    label = source.label
+    name = plan.classes[label].name if plan.classes and label is not None else None
+    return {"label": label, "wnid": source.wnid, "class_name": name}
 
 
-def _size_mismatch(source: Mapping[str, Any], images: Mapping[str, Pixels]) -> str | None:
-    """Say how a decoded size differs from the one that COCO's boxes were drawn in."""
-    if source["image"] is None:
+def _size_mismatch(source: Source, images: Mapping[str, Pixels]) -> str | None:
+    """Describe how a decoded size differs from the one that COCO's boxes were drawn in."""
+    if source.coco_image is None:
         return None
-    record = json.loads(source["image"])
-    expected = (record["width"], record["height"])
+    expected = (source.coco_image["width"], source.coco_image["height"])
     for name, pixels in images.items():
         found = (pixels.shape[1], pixels.shape[0])
         if found != expected:
@@ -245,9 +261,7 @@ def _size_mismatch(source: Mapping[str, Any], images: Mapping[str, Pixels]) -> s
     return None
 
 
-def _geometry(
-    plan: Plan, key: str, decoded: Decoded, orientation: int
-) -> dict[str, dict[str, Any]]:
+def _geometry(plan: Plan, key: str, decoded: Decoded, orientation: int) -> dict[str, GeometryRow]:
     """Return the geometry of stored pixels and, where a decoder applies EXIF, of upright ones."""
     columns = {"geometry": decoded.images[plan.grid.baseline.decoder]}
     for name, pixels in decoded.images.items():
@@ -259,10 +273,9 @@ def _geometry(
     }
 
 
-def _annotations(
-    plan: Plan, source: Mapping[str, Any], decoded: Decoded
-) -> list[dict[str, Any]] | None:
-    if source["annotations"] is None:
+def _annotations(plan: Plan, source: Source, decoded: Decoded) -> list[dict[str, Any]] | None:
+    """Return COCO's objects in output pixels, where a shard file stores them."""
+    if source.annotations is None or not plan.formats:
         return None
-    placement = grid_placement(plan.grid, decoded.images[plan.grid.baseline.decoder], source["key"])
-    return [map_annotation(each, placement) for each in json.loads(source["annotations"])]
+    placement = grid_placement(plan.grid, decoded.images[plan.grid.baseline.decoder], source.key)
+    return [map_annotation(each, placement) for each in json.loads(source.annotations)]

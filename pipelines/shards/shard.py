@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sysnoise.manifests.files import FileRow
 from sysnoise.manifests.layout import ShardFormat, receipt_path, samples_path, variant_path
+from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import DIFFERENCE, Duplicates, SampleStatus, samples_schema
 from sysnoise.pipelines.errors import ShardError, unwritable
-from sysnoise.pipelines.planning.plan import Plan, read_sources
+from sysnoise.pipelines.planning.plan import read_sources
+from sysnoise.pipelines.planning.receipts import Receipt, RejectedSample, receipt_bytes
+from sysnoise.pipelines.readers.access import ReadSource
+from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.shards.earlier import (
     DamagedShardError,
     EarlierShard,
     KeptFiles,
+    earlier_digests,
     earlier_variants,
     open_earlier,
 )
@@ -35,42 +41,42 @@ from sysnoise.pipelines.shards.tally import Tally
 from sysnoise.pipelines.shards.writers.parquet import ParquetWriter
 from sysnoise.pipelines.shards.writers.samples import ShardWriter
 from sysnoise.pipelines.shards.writers.webdataset import WebDatasetWriter
-from sysnoise.pipelines.storage.commit import commit_files, remove_file, working_folder, write_file
+from sysnoise.pipelines.storage.commit import (
+    commit_files,
+    remove_file,
+    working_folder,
+    write_file,
+)
 from sysnoise.pipelines.storage.hashed_file import HashedFile, WrittenFile
-from sysnoise.pipelines.storage.json_files import json_bytes
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.transforms.difference import Difference
 
 _DIFFERENCE_NAMES = tuple(field.name for field in DIFFERENCE)
 
-ReadSource = Callable[[Mapping[str, Any]], bytes]
+OnSample = Callable[[str | None], None]
+"""Called with each sample's key before the sample is made, and with None after the last one."""
+
+KeptByFormat = Mapping[ShardFormat, KeptFiles]
+"""The files that stay as they are, by format."""
 
 
 def make_shard(
-    plan: Plan,
-    shard: int,
-    read: ReadSource,
-    output: Root,
-    on_sample: Callable[[str | None], None],
-) -> dict[str, Any]:
+    plan: Plan, shard: int, read: ReadSource, output: Root, on_sample: OnSample
+) -> Receipt:
     """Make and commit one shard.
 
     All files are written to a temporary folder and moved to their places when the last sample is
     done; the receipt is written last and is what makes the shard count.
 
     Args:
-        plan: of the run.
-        shard: its number.
-        read: gives the bytes of a row of the table of sources.
+        plan: the plan of the run.
+        shard: number of the shard.
+        read: reads the bytes of a source image.
         output: where the set is written.
-        on_sample: called with each sample's key before the sample is made, and with None after the
-            last one.
-
-    Returns:
-        The receipt.
+        on_sample: called for each sample.
 
     Raises:
-        ShardError: the sources cannot be read; says which and why.
+        ShardError: the sources cannot be read; the message says which and why.
         OutputError: the files cannot be written.
     """
     sources = read_sources(output, shard)
@@ -78,9 +84,7 @@ def make_shard(
         try:
             earlier = open_earlier(plan, shard, output)
             grown = _Shard(plan, shard, plan.shard_name(shard), output, earlier)
-            with contextlib.suppress(_SamplesChangedError):
-                return _write(grown, sources, read, on_sample, grown.kept())
-            return _write(grown, sources, read, on_sample, {})
+            return _write(grown, sources, read, on_sample, grown.kept())
         except DamagedShardError:
             return write_shard(plan, shard, sources, read, output, on_sample)
     except OSError as error:
@@ -90,24 +94,24 @@ def make_shard(
 def write_shard(
     plan: Plan,
     shard: int,
-    sources: Iterable[Mapping[str, Any]],
+    sources: Iterable[Source],
     read: ReadSource,
     output: Root,
-    on_sample: Callable[[str | None], None],
-) -> dict[str, Any]:
+    on_sample: OnSample,
+) -> Receipt:
     """Make and commit a shard of any sources, as :func:`make_shard` does of its own.
 
     Raises:
         ShardError: a source cannot be read.
         OutputError, OSError: the receipt, or another file, cannot be written.
     """
-    work = _Shard(plan, shard, plan.shard_name(shard), output, None)
-    return _write(work, sources, read, on_sample, {})
+    new = _Shard(plan, shard, plan.shard_name(shard), output, None)
+    return _write(new, sources, read, on_sample, {})
 
 
 @dataclass(frozen=True)
 class _Shard:
-    """The shard at hand, and what is there of it from a smaller grid."""
+    """The shard that is made, and what is there of it from a smaller grid."""
 
     plan: Plan
     number: int
@@ -115,66 +119,93 @@ class _Shard:
     output: Root
     earlier: EarlierShard | None
 
-    def kept(self) -> _Kept:
-        """The files that need not be written, by format."""
+    def kept(self) -> KeptByFormat:
+        """Return the files that need not be written if no sample changes its status."""
         if self.earlier is None:
             return {}
         formats = self.plan.formats
         return {fmt: self.earlier.kept_files(self.plan, self.name, fmt) for fmt in formats}
 
-    def stored(self, kept: _Kept) -> Iterator[Mapping[int, Rendered]]:
+    def stored(self, kept: KeptByFormat) -> Iterator[Mapping[int, Rendered]]:
         """Yield the variants that need not be made, sample by sample."""
         if self.earlier is None:
             return itertools.repeat({})
-        with_images = not all(kept.get(shard_format) for shard_format in self.plan.formats)
-        return earlier_variants(self.earlier, self.name, self.output, with_images)
+        if all(kept.get(shard_format) for shard_format in self.plan.formats):
+            return earlier_digests(self.earlier)
+        return earlier_variants(self.earlier, self.name, self.output)
 
 
-_Kept = Mapping[ShardFormat, KeptFiles]
+@dataclass
+class _Contents:
+    """What is known of a shard's samples while its files are written.
 
+    Attributes:
+        tally: the tally of the samples.
+        rows: rows of the samples table.
+        rejects: the samples that were left out.
+    """
 
-class _SamplesChangedError(Exception):
-    """A sample became a reject, or the other way round, so that no file can be kept."""
+    tally: Tally
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    rejects: list[RejectedSample] = field(default_factory=list)
 
 
 def _write(
     shard: _Shard,
-    sources: Iterable[Mapping[str, Any]],
+    sources: Iterable[Source],
     read: ReadSource,
-    on_sample: Callable[[str | None], None],
-    kept: _Kept,
-) -> dict[str, Any]:
+    on_sample: OnSample,
+    kept: KeptByFormat,
+) -> Receipt:
+    """Write the files of a shard and commit them, receipt last."""
     plan, output = shard.plan, shard.output
-    strikes = read_strikes(output, shard.number)
-    tally, rows = Tally(plan.grid), []
+    contents = _Contents(Tally(plan.grid))
     with working_folder(output, shard.name) as folder:
         written = [_open_files(plan, fmt, folder, kept.get(fmt, {})) for fmt in plan.formats]
-        for source, stored in zip(sources, shard.stored(kept), strict=False):
-            on_sample(source["key"])
-            made = _make(plan, source, read, strikes.get(source["key"], 0), stored)
+        made_samples = _made_samples(shard, sources, read, on_sample, kept)
+        for stored, made in made_samples:
             if any(kept.values()) and bool(stored) != isinstance(made, MadeSample):
-                raise _SamplesChangedError
-            rows.append(_write_sample(plan, made, written, tally))
-        on_sample(None)
-        files = _commit(shard, folder, written, rows, tally)
-    receipt = {
-        "fingerprint": plan.fingerprint,
-        "shard": shard.number,
-        "samples": tally.samples,
-        "rejects": [_reject_row(row, shard.number) for row in rows if "reason" in row],
-        **tally.document(),
-        "files": files,
-    }
-    write_file(output, receipt_path(shard.name), json_bytes(receipt))
-    return receipt
+                break  # It became a reject, or stopped being one: no file stays as it is.
+            _add(contents, shard, made, written)
+        else:
+            files = _commit(shard, folder, written, contents)
+            receipt = contents.tally.receipt(plan, shard.number, contents.rejects, files)
+            write_file(output, receipt_path(shard.name), receipt_bytes(receipt))
+            return receipt
+    return _write(shard, sources, read, on_sample, {})
+
+
+def _made_samples(
+    shard: _Shard,
+    sources: Iterable[Source],
+    read: ReadSource,
+    on_sample: OnSample,
+    kept: KeptByFormat,
+) -> Iterator[tuple[Mapping[int, Rendered], MadeSample | Reject]]:
+    """Make each sample, and yield it with the variants that were stored of it."""
+    strikes = read_strikes(shard.output, shard.number)
+    for source, stored in zip(sources, shard.stored(kept), strict=False):
+        on_sample(source.key)
+        yield stored, _make(shard.plan, source, read, strikes.get(source.key, 0), stored)
+    on_sample(None)
+
+
+def _add(
+    contents: _Contents, shard: _Shard, made: MadeSample | Reject, written: Sequence[_Files]
+) -> None:
+    """Write one sample to all files, and count it."""
+    contents.rows.append(_sample_row(shard.plan, made))
+    if isinstance(made, Reject):
+        contents.rejects.append(_rejected(made, shard.number))
+        return
+    for files in written:
+        images = [made.variants[position].image for position in files.positions]
+        files.writer.write(made.sample, images)
+    contents.tally.add(made)
 
 
 def _make(
-    plan: Plan,
-    source: Mapping[str, Any],
-    read: ReadSource,
-    strikes: int,
-    stored: Mapping[int, Rendered],
+    plan: Plan, source: Source, read: ReadSource, strikes: int, stored: Mapping[int, Rendered]
 ) -> MadeSample | Reject:
     """Make a sample, unless too many workers died on it."""
     data = _read(read, source)
@@ -183,12 +214,12 @@ def _make(
     return make_sample(plan, source, data, stored)
 
 
-def _read(read: ReadSource, source: Mapping[str, Any]) -> bytes:
+def _read(read: ReadSource, source: Source) -> bytes:
     try:
         return read(source)
     except Exception as error:
         raise ShardError(
-            f"reading sample {source['key']} from {source['name']!r}: {error}; check the source, "
+            f"reading sample {source.key} from {source.name!r}: {error}; check the source, "
             "then run again"
         ) from error
 
@@ -200,8 +231,8 @@ class _Files:
     Attributes:
         shard_format: the format.
         kept: files that stay as they are.
-        positions: of the variants whose files are written.
-        writer: writes them.
+        positions: positions of the variants whose files are written.
+        writer: the writer of these files.
     """
 
     shard_format: ShardFormat
@@ -224,20 +255,8 @@ def _open_files(plan: Plan, shard_format: ShardFormat, folder: str, kept: KeptFi
     return _Files(shard_format, kept, positions, writer)
 
 
-def _write_sample(
-    plan: Plan, made: MadeSample | Reject, written: Sequence[_Files], tally: Tally
-) -> dict[str, Any]:
-    """Write one sample to all files and return its row of the samples table."""
-    if isinstance(made, MadeSample):
-        for files in written:
-            images = [made.variants[position].image for position in files.positions]
-            files.writer.write(made.sample, images)
-        tally.add(made)
-    return _sample_row(plan, made)
-
-
 def _sample_row(plan: Plan, made: MadeSample | Reject) -> dict[str, Any]:
-    """Return a row of the samples table; rejects carry reason and message beside it."""
+    """Return a row of the samples table, by column."""
     decoders = {name: status.value for name, status in made.decoders.items()}
     if isinstance(made, Reject):
         return {
@@ -247,8 +266,6 @@ def _sample_row(plan: Plan, made: MadeSample | Reject) -> dict[str, Any]:
             **made.targets,
             "status": SampleStatus.REJECTED.value,
             "decoders": decoders,
-            "reason": made.reason.value,
-            "message": made.message,
         }
     slugs = [variant.slug for variant in plan.grid.variants]
     return {
@@ -273,34 +290,38 @@ def _difference_row(difference: Difference | None) -> dict[str, int] | None:
     return {name: getattr(difference, name) for name in _DIFFERENCE_NAMES}
 
 
-def _reject_row(row: Mapping[str, Any], shard: int) -> dict[str, Any]:
-    names = ("key", "source_name", "reason", "message", "decoders")
-    return {"shard": shard, **{name: row[name] for name in names}}
+def _rejected(reject: Reject, shard: int) -> RejectedSample:
+    return RejectedSample(
+        shard,
+        reject.key,
+        reject.source_name,
+        reject.reason.value,
+        reject.message,
+        {name: status.value for name, status in reject.decoders.items()},
+    )
 
 
 def _commit(
-    shard: _Shard,
-    folder: str,
-    written: Sequence[_Files],
-    rows: Sequence[Mapping[str, Any]],
-    tally: Tally,
-) -> list[dict[str, Any]]:
+    shard: _Shard, folder: str, written: Sequence[_Files], contents: _Contents
+) -> list[FileRow]:
     """Finish all files, move them to their places and return their rows of the files table."""
+    tally = contents.tally
     finished = [pair for each in written for pair in _finish_variants(shard, each, tally)]
     files = [row for row, _ in finished]
-    moves = [(file, str(row["path"])) for row, file in finished if file is not None]
-    table = _write_samples(shard.plan, rows, os.path.join(folder, "samples"))
-    commit_files([*moves, (table.path, samples_path(shard.name))], shard.output)
-    files.append(_file_row(samples_path(shard.name), None, "samples", table))
+    moves = [(file, row.path) for row, file in finished if file is not None]
+    table = _write_samples(shard.plan, contents.rows, os.path.join(folder, "samples"))
+    path = samples_path(shard.name)
+    commit_files([*moves, (table.path, path)], shard.output)
+    files.append(_file_row(path, None, shard.number, "samples", table))
     for row in files:
-        if row["same_as"] is not None:  # An earlier try, or a smaller grid, may have stored it.
-            remove_file(shard.output, row["path"])
+        if row.same_as is not None:  # An earlier try, or a smaller grid, may have stored it.
+            remove_file(shard.output, row.path)
     return files
 
 
 def _finish_variants(
     shard: _Shard, written: _Files, tally: Tally
-) -> Iterator[tuple[dict[str, Any], str | None]]:
+) -> Iterator[tuple[FileRow, str | None]]:
     """Yield the row of each variant's file, and the new file to be moved to its place, if any.
 
     With ``Duplicates.SKIP``, a variant's file is left out where an earlier one has its bytes.
@@ -312,27 +333,21 @@ def _finish_variants(
     finished = dict(zip(written.positions, written.writer.close(), strict=True))
     for position, path in enumerate(paths):
         if position not in finished:
-            yield dict(written.kept[position]), None
+            yield written.kept[position], None
             continue
         file, first = finished[position], same_as[position]
-        row = _file_row(path, variants[position].id, shard_format.value, file)
+        row = _file_row(path, variants[position].id, shard.number, shard_format.value, file)
         if first != position:
-            row["same_as"] = paths[first]
+            row = dataclasses.replace(row, same_as=paths[first])
         yield row, file.path if first == position else None
 
 
 def _file_row(
-    path: str, variant: str | None, file_format: str, written: WrittenFile
-) -> dict[str, Any]:
-    return {
-        "path": path,
-        "variant": variant,
-        "format": file_format,
-        "samples": written.samples,
-        "bytes": written.bytes,
-        "sha256": written.sha256,
-        "same_as": None,
-    }
+    path: str, variant: str | None, shard: int, file_format: str, written: WrittenFile
+) -> FileRow:
+    return FileRow(
+        path, variant, shard, file_format, written.samples, written.bytes, written.sha256
+    )
 
 
 def _write_samples(plan: Plan, rows: Sequence[Mapping[str, Any]], path: str) -> WrittenFile:

@@ -1,16 +1,15 @@
-"""How often a worker died on a sample: strikes, counted until the set is finished."""
+"""Strikes: how often a worker died on a sample, counted until the set is finished."""
 
 from __future__ import annotations
 
-import json
-
+from sysnoise.manifests.json_documents import DocumentError, json_bytes, read_document
 from sysnoise.manifests.layout import strikes_path
 from sysnoise.pipelines.storage.commit import write_file
-from sysnoise.pipelines.storage.json_files import json_bytes
-from sysnoise.pipelines.storage.reading import read_file
+from sysnoise.pipelines.storage.reading import read_if_there
 from sysnoise.pipelines.storage.root import Root
 
 STRIKES_TO_REJECT = 2
+"""Number of strikes after which a sample is rejected."""
 
 
 def read_strikes(output: Root, shard: int) -> dict[str, int]:
@@ -19,10 +18,13 @@ def read_strikes(output: Root, shard: int) -> dict[str, int]:
     Raises:
         OSError: they cannot be read.
     """
-    try:
-        return dict(json.loads(read_file(output, strikes_path(shard))))
-    except FileNotFoundError:
+    data = read_if_there(output, strikes_path(shard))
+    if data is None:
         return {}
+    try:
+        return read_document(data, dict[str, int])
+    except DocumentError as error:
+        raise OSError(f"{output.child(strikes_path(shard))!r} is damaged: {error}") from error
 
 
 def add_strike(output: Root, shard: int, key: str) -> None:

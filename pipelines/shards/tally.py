@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict
 
+from sysnoise.manifests.files import FileRow
+from sysnoise.manifests.manifest import AxisNoise, MostLike
+from sysnoise.manifests.plan import Plan
+from sysnoise.pipelines.planning.receipts import Receipt, RejectedSample
 from sysnoise.pipelines.shards.sample import MadeSample
 from sysnoise.transforms.difference import Difference, merged
+from sysnoise.transforms.documents import DifferenceDocument
 from sysnoise.transforms.grid import Grid
 from sysnoise.transforms.methods import AXES
-
-Shared = list[Counter[int]]
-"""By variant: how many of its images equal those of each earlier variant, by position."""
 
 
 class Tally:
@@ -24,15 +26,16 @@ class Tally:
 
     Attributes:
         samples: number of samples.
-        differences: by variant, from the baseline; fallbacks are left out.
-        shared: images that variants share; fallbacks are left out.
+        differences: difference of each variant from the baseline; fallbacks are left out.
+        shared: for each variant, how many of its images equal those of each earlier variant, by
+            position; fallbacks are left out.
         fallbacks: number of fallbacks by decoder.
     """
 
     def __init__(self, grid: Grid) -> None:
         self.samples = 0
         self.differences = [Difference() for _ in grid.variants]
-        self.shared: Shared = [Counter() for _ in grid.variants]
+        self.shared: list[Counter[int]] = [Counter() for _ in grid.variants]
         self.fallbacks: Counter[str] = Counter()
         self._stored: list[list[bytes]] = [[] for _ in grid.variants]
         self._decoders = [variant.decoder for variant in grid.variants]
@@ -51,47 +54,65 @@ class Tally:
                 self.shared[position].update(earlier)
                 earlier.append(position)
 
-    def add_receipt(self, receipt: Mapping[str, Any]) -> None:
+    def add_receipt(self, receipt: Receipt) -> None:
         """Count the samples of a shard, from its receipt."""
-        self.samples += receipt["samples"]
-        self.fallbacks.update(receipt["fallbacks"])
-        for position, sums in enumerate(receipt["differences"]):
-            self.differences[position] += Difference(*sums)
-        for position, counts in enumerate(receipt["shared"]):
-            self.shared[position].update({int(earlier): n for earlier, n in counts.items()})
+        self.samples += receipt.samples
+        self.fallbacks.update(receipt.fallbacks)
+        for position, sums in enumerate(receipt.differences):
+            self.differences[position] += sums
+        for position, counts in enumerate(receipt.shared):
+            self.shared[position].update(counts)
 
     def first_equal(self) -> list[int]:
         """Return for each variant the first one all of whose stored images are the same."""
         first: dict[tuple[bytes, ...], int] = {}
         return [first.setdefault(tuple(ids), place) for place, ids in enumerate(self._stored)]
 
-    def document(self) -> dict[str, Any]:
-        """Return differences and shared images, by position of the variant, and fallbacks."""
-        return {
-            "differences": [dataclasses.astuple(each) for each in self.differences],
-            "shared": [
-                {str(earlier): count for earlier, count in sorted(counts.items())}
-                for counts in self.shared
-            ],
-            "fallbacks": dict(sorted(self.fallbacks.items())),
-        }
+    def receipt(
+        self, plan: Plan, shard: int, rejects: Sequence[RejectedSample], files: Sequence[FileRow]
+    ) -> Receipt:
+        """Return the receipt of a shard whose samples were counted.
+
+        Args:
+            plan: the plan of the run.
+            shard: number of the shard.
+            rejects: the samples that were left out.
+            files: the shard's files.
+        """
+        return Receipt(
+            plan.fingerprint,
+            shard,
+            self.samples,
+            tuple(rejects),
+            tuple(self.differences),
+            tuple(self.shared),
+            self.fallbacks,
+            tuple(files),
+        )
 
 
-def noise_by_variant(grid: Grid, total: Tally) -> dict[str, dict[str, Any]]:
+class VariantNoise(TypedDict):
+    """What the manifest says of a variant's noise."""
+
+    difference: DifferenceDocument
+    most_like: MostLike | None
+
+
+def noise_by_variant(grid: Grid, total: Tally) -> dict[str, VariantNoise]:
     """Return for each variant's id its difference from the baseline, and whom it is most like.
 
     Args:
-        grid: of the run.
-        total: of all its shards.
+        grid: the grid of the run.
+        total: the tally of all shards.
 
     Returns:
         ``difference``: sums and what follows from them. ``most_like``: the earlier variant in grid
         order that has the same pixels on most images, and the share of these among the images
         that are the variant's own; None where no image is shared.
     """
-    noise = {}
+    noise: dict[str, VariantNoise] = {}
     for position, variant in enumerate(grid.variants):
-        most_like = None
+        most_like: MostLike | None = None
         if total.shared[position]:
             counts = total.shared[position].items()
             earlier, count = min(counts, key=lambda item: (-item[1], item[0]))
@@ -103,9 +124,9 @@ def noise_by_variant(grid: Grid, total: Tally) -> dict[str, dict[str, Any]]:
     return noise
 
 
-def noise_by_axis(grid: Grid, total: Tally) -> dict[str, dict[str, Any]]:
+def noise_by_axis(grid: Grid, total: Tally) -> dict[str, AxisNoise]:
     """Return for each axis the pooled difference of the variants that differ in it alone."""
-    noise = {}
+    noise: dict[str, AxisNoise] = {}
     for axis in AXES:
         members = [
             total.differences[position]

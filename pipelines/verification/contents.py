@@ -16,8 +16,9 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from sysnoise.manifests import layout
-from sysnoise.manifests.checksums import content_line
+from sysnoise.manifests.files import FileRow, needed_files
 from sysnoise.manifests.layout import receipt_path, shard_name
+from sysnoise.manifests.manifest import Manifest, content_line
 from sysnoise.manifests.tables import parse_parquet
 from sysnoise.pipelines.errors import quoted
 from sysnoise.pipelines.storage.reading import read_file
@@ -30,11 +31,8 @@ from sysnoise.pipelines.verification.records import (
     CheckedPart,
     Depth,
     FileProblem,
-    FileRow,
     Holders,
-    Manifest,
     checked,
-    needed_files,
     unreadable,
 )
 from sysnoise.pipelines.verification.shards import ShardSamples, check_receipt, check_samples

@@ -16,18 +16,13 @@ from typing import IO, Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sysnoise.manifests.files import FileRow
 from sysnoise.manifests.layout import ShardFormat
 from sysnoise.manifests.stored import decode_stored
 from sysnoise.pipelines.errors import quoted
 from sysnoise.pipelines.storage.reading import open_file
 from sysnoise.pipelines.storage.root import Root
-from sysnoise.pipelines.verification.records import (
-    Checked,
-    FileProblem,
-    FileRow,
-    Holders,
-    unreadable,
-)
+from sysnoise.pipelines.verification.records import Checked, FileProblem, Holders, unreadable
 from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.errors import plain_message
 

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
 from sysnoise.manifests import layout
-from sysnoise.manifests.checksums import manifest_checksum, plan_fingerprint
+from sysnoise.manifests.files import FILES_SCHEMA, FileRow, file_rows
+from sysnoise.manifests.json_documents import DocumentError, parse_json
 from sysnoise.manifests.layout import ShardFormat, shard_name
+from sysnoise.manifests.manifest import Manifest, manifest_checksum
+from sysnoise.manifests.plan import Plan, read_plan
 from sysnoise.manifests.schema import manifest_problems
-from sysnoise.manifests.tables import FILES_SCHEMA, DatasetKind, parse_parquet
+from sysnoise.manifests.tables import DatasetKind, parse_parquet
 from sysnoise.pipelines.errors import InputError, lines_of, quoted
 from sysnoise.pipelines.storage.reading import read_file, read_if_there
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.pipelines.verification.files import byte_messages
-from sysnoise.pipelines.verification.records import (
-    Checked,
-    FileProblem,
-    FileRow,
-    Manifest,
-    checked,
-    file_row,
-    unreadable,
-)
+from sysnoise.pipelines.verification.records import Checked, FileProblem, checked, unreadable
 
 _SUM = re.compile("([0-9a-f]{64})  (.+)")
 
@@ -45,9 +40,9 @@ def check_manifest(root: Root) -> tuple[Manifest | None, Checked]:
     except OSError as error:
         return None, unreadable(layout.MANIFEST, error)
     try:
-        document = json.loads(data)
-    except ValueError as error:
-        return None, checked(layout.MANIFEST, data, [f"is not JSON: {error}"])
+        document = parse_json(data)
+    except DocumentError as error:
+        return None, checked(layout.MANIFEST, data, [str(error)])
     departures = manifest_problems(document)
     messages = [f"does not follow its schema: {departure}" for departure in departures]
     stated = document.get("checksum") if isinstance(document, dict) else None
@@ -79,7 +74,7 @@ def check_files_table(root: Root, manifest: Manifest) -> tuple[list[FileRow] | N
     empty = [name for name in _NEVER_NULL if table[name].null_count]
     if empty:
         return None, checked(layout.FILES, data, [*messages, f"has rows without {quoted(empty)}"])
-    rows = [file_row(row) for row in table.to_pylist()]
+    rows = list(file_rows(table))
     messages += [*_layout_messages(manifest, rows), *_same_as_messages(rows)]
     return rows, checked(layout.FILES, data, messages)
 
@@ -157,7 +152,7 @@ def _same_as_messages(rows: Sequence[FileRow]) -> Iterator[str]:
 
 def count_messages(manifest: Manifest, rows: Sequence[FileRow]) -> list[str]:
     """Compare the numbers of the manifest with each other and with the files table."""
-    counts = manifest["counts"]
+    counts: Mapping[str, Any] = manifest["counts"]
     variants, formats = len(manifest["variants"]), len(manifest["formats"])
     stored = [row for row in rows if row.same_as is None]
     found = {
@@ -196,20 +191,28 @@ def _variant_count_messages(manifest: Manifest, rows: Sequence[FileRow]) -> Iter
             yield f"counts {variant['samples']} samples of {variant['id']}, but not of the set"
 
 
+def read_set_plan(data: bytes, manifest: Manifest) -> Plan:
+    """Read the plan of a set.
+
+    Raises:
+        DocumentError: it is not a plan, was edited, or is not the one that the manifest names.
+    """
+    plan = read_plan(data)
+    planned = manifest["plan"]["fingerprint"]
+    if plan.fingerprint != planned:
+        raise DocumentError(
+            f"is another plan: its fingerprint is {plan.fingerprint}, the manifest's {planned}"
+        )
+    return plan
+
+
 def plan_messages(data: bytes, manifest: Manifest) -> list[str]:
     """Compare the plan with its own fingerprint, and with the one in the manifest."""
     try:
-        plan = json.loads(data)
-        stated, found = plan["fingerprint"], plan_fingerprint(plan)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return [f"is not a plan: {error!r}"]
-    messages = []
-    if stated != found:
-        messages.append(f"was edited: its fingerprint is {stated}, that of its content {found}")
-    planned = manifest["plan"]["fingerprint"]
-    if stated != planned:
-        messages.append(f"is another plan: its fingerprint is {stated}, the manifest's {planned}")
-    return messages
+        read_set_plan(data, manifest)
+    except DocumentError as error:
+        return [str(error)]
+    return []
 
 
 def stray_problems(present: Collection[str], named_files: Collection[str]) -> list[FileProblem]:

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from sysnoise.manifests import layout
 from sysnoise.manifests.changes import field_changes
+from sysnoise.manifests.files import FileRow
+from sysnoise.manifests.json_documents import JsonObject
+from sysnoise.manifests.manifest import Manifest
 from sysnoise.pipelines.storage.root import connect
 from sysnoise.pipelines.verification.index import read_index
-from sysnoise.pipelines.verification.records import CheckedPart, FileProblem, FileRow, Manifest
+from sysnoise.pipelines.verification.records import CheckedPart, FileProblem
 
-_TOLD = ("dataset", "source", "plan", "grid", "image_format", "environment")
+_EXPLAINING = ("dataset", "source", "plan", "grid", "image_format", "environment")
 """Parts of a manifest whose changes may explain that files differ."""
 
 
@@ -37,10 +40,16 @@ def compare_with_recipe(
     recipe, recipe_rows = read_index(connect(recipe_url))
     notes = [
         f"{name}.{change} (recipe -> here)"
-        for name in _TOLD
-        for change in field_changes(recipe[name], manifest[name])
+        for name in _EXPLAINING
+        for change in field_changes(_part_of(recipe, name), _part_of(manifest, name))
     ]
     return list(_file_problems(_of_part(rows, part), _of_part(recipe_rows, part))), notes
+
+
+def _part_of(manifest: Manifest, name: str) -> JsonObject:
+    parts: JsonObject = dict(manifest)
+    part: JsonObject = parts[name]
+    return part
 
 
 def _of_part(rows: Sequence[FileRow], part: CheckedPart) -> dict[str, FileRow]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
-from sysnoise.manifests.tables import FILES_SCHEMA
+from sysnoise.manifests.files import FileRow
 
 MISSING = "missing"
-
-Manifest = Mapping[str, Any]
-"""A parsed manifest that follows its schema."""
 
 
 @dataclass(frozen=True, order=True)
@@ -53,38 +49,8 @@ class CheckedPart:
     is_whole: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FileRow:
-    """A row of the files table; the columns are those of :data:`FILES_SCHEMA`."""
-
-    path: str
-    variant: str | None
-    shard: int | None
-    format: str
-    samples: int | None
-    bytes: int
-    sha256: str
-    same_as: str | None
-
-
-def needed_files(rows: Sequence[FileRow], variants: Collection[str]) -> list[FileRow]:
-    """Return the rows of the stored files that some variants need, and of those of no variant.
-
-    A file that was left out as a duplicate stands for the one that has its bytes.
-    """
-    mine = [row for row in rows if row.variant is None or row.variant in variants]
-    paths = {row.same_as or row.path for row in mine}
-    return [row for row in rows if row.path in paths and row.same_as is None]
-
-
 Holders = Mapping[str, Sequence[FileRow]]
 """By sha256, the rows of the stored files that have these bytes."""
-
-
-def file_row(row: Mapping[str, Any]) -> FileRow:
-    """Return a row of the files table, or of a receipt with its shard added."""
-    columns: dict[str, Any] = {name: row.get(name) for name in FILES_SCHEMA.names}
-    return FileRow(**columns)
 
 
 @dataclass(frozen=True, slots=True)

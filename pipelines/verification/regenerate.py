@@ -11,20 +11,22 @@ from typing import Any
 from sysnoise.manifests import layout
 from sysnoise.manifests.changes import field_changes, methods_of
 from sysnoise.manifests.layout import samples_path
+from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import RejectReason, SampleStatus, parse_parquet
 from sysnoise.pipelines.errors import quoted
-from sysnoise.pipelines.planning.plan import Plan, current_identities, load_plan, read_sources
-from sysnoise.pipelines.readers.access import source_reader
+from sysnoise.pipelines.planning.plan import current_identities, load_plan, read_sources
+from sysnoise.pipelines.readers.access import ReadSource, source_reader
 from sysnoise.pipelines.readers.relocated import source_url
+from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.shards.sample import MadeSample, Reject, make_sample
-from sysnoise.pipelines.shards.shard import ReadSource
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.verification.contents import CheckedSet
 from sysnoise.pipelines.verification.records import FileProblem
 from sysnoise.pipelines.workers.job import prepare_libraries
 from sysnoise.transforms.errors import plain_message
 
-Row = Mapping[str, Any]
+SampleRow = Mapping[str, Any]
+"""A row of the samples table, by column."""
 
 
 def regenerate(
@@ -86,7 +88,7 @@ def _shard_problems(
     rows = {row["key"]: row for row in table.to_pylist()}
     for number in numbers:
         source = sources[number - shard * plan.samples_per_shard]
-        key = source["key"]
+        key = source.key
         if reasons.get(key) == RejectReason.CRASHED.value:
             continue  # It would end this process.
         for text in _sample_messages(target, plan, read, source, rows.get(key), reasons.get(key)):
@@ -97,8 +99,8 @@ def _sample_messages(
     target: CheckedSet,
     plan: Plan,
     read: ReadSource,
-    source: Row,
-    row: Row | None,
+    source: Source,
+    row: SampleRow | None,
     reason: str | None,
 ) -> list[str]:
     """Make a sample again and compare it with its row of the table of samples.
@@ -116,16 +118,16 @@ def _sample_messages(
     try:
         data = read(source)
     except Exception as error:  # noqa: BLE001 - archives and file systems raise whatever they like.
-        return [f"its source {source['name']!r} cannot be read: {plain_message(error)}"]
+        return [f"its source {source.name!r} cannot be read: {plain_message(error)}"]
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != row["source_sha256"]:
         expected = row["source_sha256"]
-        return [f"its source {source['name']!r} has the sha256 {sha256}, expected {expected}"]
+        return [f"its source {source.name!r} has the sha256 {sha256}, expected {expected}"]
     return _made_messages(target, plan, make_sample(plan, source, data), row, reason)
 
 
 def _made_messages(
-    target: CheckedSet, plan: Plan, made: MadeSample | Reject, row: Row, reason: str | None
+    target: CheckedSet, plan: Plan, made: MadeSample | Reject, row: SampleRow, reason: str | None
 ) -> list[str]:
     found = SampleStatus.OK.value
     if isinstance(made, Reject):

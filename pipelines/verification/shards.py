@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sysnoise.manifests import layout
+from sysnoise.manifests.files import FileRow
+from sysnoise.manifests.json_documents import DocumentError
+from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.tables import SampleStatus, parse_parquet
 from sysnoise.pipelines.errors import quoted
+from sysnoise.pipelines.planning.receipts import Receipt, read_receipt
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.pipelines.verification.files import Expected, byte_messages, other_file
 from sysnoise.pipelines.verification.records import (
     Checked,
     FileProblem,
-    FileRow,
     Holders,
-    Manifest,
     checked,
-    file_row,
     unreadable,
 )
 
@@ -156,27 +155,26 @@ def check_receipt(
     except OSError as error:
         return unreadable(path, error)
     try:
-        messages = _receipt_messages(json.loads(data), fingerprint, rows, samples)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        messages = [f"is not a receipt: {error!r}"]
+        messages = _receipt_messages(read_receipt(data), fingerprint, rows, samples)
+    except DocumentError as error:
+        messages = [f"is not a receipt: {error}"]
     return checked(path, data, messages)
 
 
 def _receipt_messages(
-    receipt: Mapping[str, Any],
+    receipt: Receipt,
     fingerprint: str,
     rows: Sequence[FileRow],
     samples: ShardSamples | None,
 ) -> list[str]:
     messages = []
-    if receipt["fingerprint"] != fingerprint:
-        messages.append(f"is of another plan: {receipt['fingerprint']}, expected {fingerprint}")
-    listed = {file_row({**row, "shard": receipt["shard"]}) for row in receipt["files"]}
-    differing = sorted({row.path for row in listed ^ set(rows)})
+    if receipt.fingerprint != fingerprint:
+        messages.append(f"is of another plan: {receipt.fingerprint}, expected {fingerprint}")
+    differing = sorted({row.path for row in {*receipt.files} ^ {*rows}})
     if differing:
         messages.append(f"says otherwise than {layout.FILES} of {quoted(differing)}")
     if samples is not None:
-        found = (receipt["samples"], [row["key"] for row in receipt["rejects"]])
+        found = (receipt.samples, [each.key for each in receipt.rejects])
         expected = (len(samples.keys), list(samples.rejected))
         if found != expected:
             messages.append(f"has other samples or rejects than {samples.path}")

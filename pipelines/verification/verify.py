@@ -13,6 +13,8 @@ from typing import Any
 
 from sysnoise.manifests import layout
 from sysnoise.manifests.errors import PartError
+from sysnoise.manifests.files import FileRow
+from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.part import held_variants
 from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.planning.ranges import Range
@@ -33,8 +35,6 @@ from sysnoise.pipelines.verification.records import (
     CheckedPart,
     Depth,
     FileProblem,
-    FileRow,
-    Manifest,
 )
 from sysnoise.transforms.libraries import is_importable
 from sysnoise.transforms.methods import install_line, unknown_name

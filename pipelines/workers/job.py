@@ -5,22 +5,22 @@ from __future__ import annotations
 import functools
 import resource
 import traceback
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+
+import msgspec
 
 from sysnoise.manifests.layout import EARLIER_PLAN, PLAN
+from sysnoise.manifests.plan import Plan
 from sysnoise.pipelines.errors import InputError, OutputError, ShardError
-from sysnoise.pipelines.planning.plan import Plan, current_identities, load_plan
-from sysnoise.pipelines.readers.access import source_reader
-from sysnoise.pipelines.shards.shard import ReadSource, make_shard
+from sysnoise.pipelines.planning.plan import current_identities, load_plan
+from sysnoise.pipelines.readers.access import ReadSource, source_reader
+from sysnoise.pipelines.shards.shard import OnSample, make_shard
 from sysnoise.pipelines.storage.root import exists, open_output
-from sysnoise.transforms.digests import canonical_sha256
 from sysnoise.transforms.errors import GridError
 
 SPARE_FILES = 64
-"""Open files that a process needs beside the shards that it writes."""
+"""Number of open files that a process needs besides the shards that it writes."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class ShardJob:
 
     Attributes:
         source_root: folder or archive of the source images, path or fsspec URL.
-        output_url: of the output, which holds the plan.
-        fingerprint: of the plan.
+        output_url: the output, which holds the plan, path or fsspec URL.
+        fingerprint: fingerprint of the plan.
     """
 
     source_root: str
@@ -53,32 +53,27 @@ class FailureKind(Enum):
         return self in (FailureKind.OUTPUT, FailureKind.CRASH, FailureKind.MODEL)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A shard that was not made, and why."""
+class Failure(msgspec.Struct, frozen=True):
+    """A shard that was not made, and why.
+
+    Attributes:
+        shard: number of the shard.
+        kind: the kind of the failure.
+        message: what was being done, what was found and what to do.
+    """
 
     shard: int
     kind: FailureKind
     message: str
 
-    def document(self) -> dict[str, Any]:
-        """Return the failure as a JSON-compatible mapping."""
-        return {"shard": self.shard, "kind": self.kind.value, "message": self.message}
 
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Failure:
-        """Read what :meth:`document` gives."""
-        return cls(document["shard"], FailureKind(document["kind"]), document["message"])
-
-
-def run_shard(job: ShardJob, shard: int, on_sample: Callable[[str | None], None]) -> Failure | None:
+def run_shard(job: ShardJob, shard: int, on_sample: OnSample) -> Failure | None:
     """Make one shard in this process; every error but a crash becomes a failure.
 
     Args:
-        job: of the run.
-        shard: its number.
-        on_sample: called with each sample's key before the sample is made, and with None after the
-            last one.
+        job: the job of the run.
+        shard: number of the shard.
+        on_sample: called for each sample.
     """
     try:
         plan, read = _open_job(job)
@@ -116,7 +111,7 @@ def _open_job(job: ShardJob) -> tuple[Plan, ReadSource]:
             f"{job.fingerprint}; do not run twice on one output"
         )
     here = current_identities(plan.grid, plan.image_format)
-    if canonical_sha256(here) != canonical_sha256(dict(plan.identities)):
+    if here != plan.identities:
         raise ShardError(
             "this worker's libraries or CPU features differ from those in plan.json; install the "
             f"same versions on all workers. Planned: {plan.identities}; here: {here}"

@@ -16,6 +16,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 
+from sysnoise.manifests.json_documents import as_document
 from sysnoise.pipelines.errors import RESUME_GENERATING, OutputError
 from sysnoise.pipelines.shards.strikes import STRIKES_TO_REJECT, add_strike
 from sysnoise.pipelines.storage.root import is_process_memory, open_output
@@ -76,7 +77,8 @@ class ShardProcess:
                 continue  # A library printed it while it was loaded.
             answer = json.loads(line)
             if "failure" in answer:
-                return answer["failure"] and Failure.from_document(answer["failure"])
+                failure = answer["failure"]
+                return None if failure is None else as_document(failure, Failure)
             sample = answer["sample"]
         return self._crashed(process, shard, sample)
 

@@ -14,6 +14,8 @@ import queue
 import sys
 import threading
 
+import msgspec
+
 from sysnoise.pipelines.workers.job import ShardJob, run_shard
 from sysnoise.pipelines.workers.logs import set_up_logging
 
@@ -28,13 +30,13 @@ def main(job: ShardJob) -> None:
 
     def answer(key: str, value: object) -> None:
         try:
-            answers.write(json.dumps({key: value}) + "\n")
+            answers.write(json.dumps({key: msgspec.to_builtins(value)}) + "\n")
         except BrokenPipeError:
             os._exit(0)  # The command is gone.
 
     while True:
         failure = run_shard(job, shards.get(), lambda sample: answer("sample", sample))
-        answer("failure", failure and failure.document())
+        answer("failure", failure)
 
 
 def _read_shards(shards: queue.SimpleQueue[int]) -> None:

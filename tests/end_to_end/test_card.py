@@ -23,8 +23,12 @@ from huggingface_hub import DatasetCard
 from PIL import Image
 
 from sysnoise import load_grid
+from sysnoise.manifests.held import HeldSet
+from sysnoise.manifests.json_documents import json_bytes
+from sysnoise.manifests.manifest import read_manifest
 from sysnoise.manifests.part import part_document
 from sysnoise.manifests.publication import Publication
+from sysnoise.pipelines.planning.plan import load_plan
 from sysnoise.pipelines.publication.card import write_card
 from sysnoise.pipelines.storage.root import open_output
 from sysnoise.transforms.pixels import Pixels
@@ -341,9 +345,10 @@ def test_a_copy_without_images_says_how_they_are_made(
     recipe = shutil.copytree(skipped, tmp_path / "recipe")
     shutil.rmtree(recipe / "variants")
     files = pq.read_table(recipe / "files.parquet")
-    part = part_document(manifest(recipe), ())
-    (recipe / "part.json").write_text(json.dumps(part), "utf-8")
-    write_card(open_output(str(recipe)), manifest(recipe), files, (), Publication())
+    root = open_output(str(recipe))
+    whole = read_manifest((recipe / "manifest.json").read_bytes())
+    (recipe / "part.json").write_bytes(json_bytes(part_document(whole, ())))
+    write_card(root, HeldSet(whole, load_plan(root), files, ()), Publication())
     card = DatasetCard.load(recipe / "README.md")
     tables = datasets.load_dataset(
         str(recipe), "samples", split="val_2.x", cache_dir=str(tmp_path / "hub")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sysnoise import load_grid
-from sysnoise.manifests.schema import validate_manifest
+from sysnoise.manifests.manifest import validate_manifest
 from sysnoise.pipelines.cli.photographs import write_coco, write_imagenet
 from sysnoise.pipelines.generation.finish import finish
 from sysnoise.pipelines.planning.plan import load_plan

@@ -19,7 +19,7 @@ from PIL import Image
 
 from sysnoise import open_set
 from sysnoise.manifests.errors import NotHeldError
-from sysnoise.manifests.schema import validate_manifest
+from sysnoise.manifests.manifest import validate_manifest
 from sysnoise.transforms.pixels import Pixels
 from tests.end_to_end.commands import Options, Outcome, command, generate
 from tests.end_to_end.damage import Rows, edit_parquet, flip_bit, reseal

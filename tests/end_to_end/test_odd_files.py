@@ -135,9 +135,7 @@ def test_messages_are_the_same_in_every_process(imagenet_run: Run) -> None:
     plan = load_plan(output)
     sources = [row for shard in range(plan.shards) for row in read_sources(output, shard)]
     damaged = {odd.key: odd.data for odd in FILES if odd.reason is RejectReason.DECODE_FAILED}
-    again = [
-        make_sample(plan, row, damaged[row["key"]]) for row in sources if row["key"] in damaged
-    ]
+    again = [make_sample(plan, row, damaged[row.key]) for row in sources if row.key in damaged]
     assert {made.key: made.message for made in again if isinstance(made, Reject)} == {
         key: imagenet_run.rejects[key]["message"] for key in damaged
     }

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import yaml
 
 from sysnoise.manifests.card import readme
+from sysnoise.manifests.files import FILES_SCHEMA
 from sysnoise.manifests.held import HeldSet
+from sysnoise.manifests.layout import ShardFormat
+from sysnoise.manifests.plan import Identities, Plan, shard_count
 from sysnoise.manifests.publication import Publication
-from sysnoise.manifests.tables import FILES_SCHEMA
+from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
+from sysnoise.transforms.documents import MethodIdentity
 
 NOISE = {
     "mean": None,
@@ -22,7 +28,7 @@ NOISE = {
 
 def front_matter(publication: Publication, samples: int = 5) -> dict[str, object]:
     """Return the front matter of a set without pixels, whose statistics are all empty."""
-    manifest = {
+    manifest: Any = {
         "generator": {"name": "sysnoise", "version": "1"},
         "dataset": {"kind": "coco", "split": "val2017"},
         "counts": {"samples": samples, "sources": samples, "rejects": 0, "variants": 1},
@@ -45,22 +51,32 @@ def front_matter(publication: Publication, samples: int = 5) -> dict[str, object
         "noise": {"decoder": NOISE},
         "variants": [],
     }
-    method = {"name": "m", "library": "l", "build": {"version": "1"}, "options": {}}
-    plan = {
-        "dataset": "coco",
-        "split": "val2017",
-        "samples": samples,
-        "samples_per_shard": 16,
-        "formats": ["parquet"],
-        "image_format": "png",
-        "unsupported": "fallback",
-        "duplicates": "store",
-        "max_pixels": 5,
-        "identities": {
-            **{axis: {"m": method} for axis in ("decoders", "resizes", "colors")},
-            "encoder": method,
-        },
+    method: MethodIdentity = {
+        "name": "m",
+        "library": "l",
+        "build": {"version": "1"},
+        "options": {},
     }
+    plan = Plan(
+        version=1,
+        kind=DatasetKind.COCO,
+        split="val2017",
+        samples=samples,
+        samples_per_shard=16,
+        shards=shard_count(samples, 16),
+        formats=(ShardFormat.PARQUET,),
+        image_format="png",
+        row_group_rows=1,
+        grid_document=manifest["grid"],
+        classes=(),
+        coco={},
+        source_sha256="0" * 64,
+        identities=Identities({"m": method}, {"m": method}, {"m": method}, method),
+        unsupported=UnsupportedKinds.FALLBACK,
+        duplicates=Duplicates.STORE,
+        max_pixels=5,
+        fingerprint="0" * 64,
+    )
     text = readme(HeldSet(manifest, plan, FILES_SCHEMA.empty_table(), ()), publication)
     _, front, body = text.split("---\n", 2)
     assert "--max-pixels 5" in body

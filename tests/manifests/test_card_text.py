@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
 from sysnoise.manifests.card_text import identical_groups
+from sysnoise.manifests.manifest import Manifest
 
 
 @pytest.mark.parametrize(
@@ -22,8 +25,8 @@ from sysnoise.manifests.card_text import identical_groups
 def test_identical_groups(
     likes: dict[str, tuple[str, float] | None], groups: list[list[str]]
 ) -> None:
-    variants = [
+    variants: Any = [
         {"id": name, "most_like": like and {"variant": like[0], "share": like[1]}}
         for name, like in likes.items()
     ]
-    assert identical_groups({"variants": variants}) == groups
+    assert identical_groups(cast("Manifest", {"variants": variants})) == groups

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 import pytest
 
+from sysnoise.manifests.files import FILES_SCHEMA
 from sysnoise.manifests.held import HeldSet
 from sysnoise.manifests.layout import ShardFormat
-from sysnoise.manifests.tables import FILES_SCHEMA
 
 A, B, C = ("a/resize/rgb", "b/resize/rgb", "c/resize/rgb")
 
@@ -33,7 +35,8 @@ def held(*ids: str) -> HeldSet:
         row(C, 0),
         row(C, 1, path(A, 1)),
     ]
-    return HeldSet({}, {}, pa.Table.from_pylist(rows, FILES_SCHEMA), ids)
+    nothing: Any = {}
+    return HeldSet(nothing, nothing, pa.Table.from_pylist(rows, FILES_SCHEMA), ids)
 
 
 @pytest.mark.parametrize(

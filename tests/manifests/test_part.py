@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from sysnoise.manifests.errors import PartError
+from sysnoise.manifests.json_documents import json_bytes
 from sysnoise.manifests.part import held_variants, part_document
 
 A, B, C = (f"{decoder}/pillow-bilinear/rgb" for decoder in ("pillow", "opencv", "ffmpeg"))
-MANIFEST = {
+MANIFEST: Any = {
     "checksum": "c" * 64,
     "formats": ["webdataset"],
     "variants": [{"id": A}, {"id": B}, {"id": C}],
@@ -22,17 +24,17 @@ def test_a_set_without_part_holds_all_variants() -> None:
 
 
 def test_a_set_without_images_holds_no_variant() -> None:
-    manifest = {**MANIFEST, "formats": []}
+    manifest: Any = {**MANIFEST, "formats": []}
     assert held_variants(manifest, None) == ()
-    part = json.dumps(part_document(manifest, ())).encode()
+    part = json_bytes(part_document(manifest, ()))
     assert held_variants(manifest, part) == ()
     with pytest.raises(PartError, match=A):
-        held_variants(manifest, json.dumps(part_document(manifest, (A,))).encode())
+        held_variants(manifest, json_bytes(part_document(manifest, (A,))))
 
 
 @pytest.mark.parametrize("held", [(), (C,), (C, A)])
 def test_a_part_gives_its_variants_in_grid_order(held: tuple[str, ...]) -> None:
-    part = json.dumps(part_document(MANIFEST, held)).encode()
+    part = json_bytes(part_document(MANIFEST, held))
     assert held_variants(MANIFEST, part) == tuple(each for each in (A, B, C) if each in held)
 
 
@@ -42,6 +44,7 @@ def test_a_part_gives_its_variants_in_grid_order(held: tuple[str, ...]) -> None:
         (b"{", "is damaged"),
         (b"[]", "is damaged"),
         (b'{"variants": []}', "is damaged"),
+        (b'{"manifest": "c", "variants": [3]}', r"is damaged: .*variants\[0\]"),
         (json.dumps({"manifest": "d" * 64, "variants": []}).encode(), "is of another set"),
         (json.dumps({"manifest": "c" * 64, "variants": ["x/y/z"]}).encode(), "x/y/z"),
     ],

@@ -6,7 +6,8 @@ import jsonschema
 import pytest
 
 from sysnoise.manifests.errors import ManifestError
-from sysnoise.manifests.schema import manifest_schema, validate_manifest
+from sysnoise.manifests.manifest import validate_manifest
+from sysnoise.manifests.schema import manifest_schema
 
 
 def test_schema_is_valid() -> None:

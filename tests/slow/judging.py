@@ -10,8 +10,9 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
+from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import DatasetKind, DecoderStatus, RejectReason
-from sysnoise.pipelines.planning.plan import Plan, PlanOptions, make_plan
+from sysnoise.pipelines.planning.plan import PlanOptions, make_plan
 from sysnoise.pipelines.readers.sources import SourceSet, source_table
 from sysnoise.pipelines.shards.sample import MadeSample, Reject, make_sample
 from sysnoise.pipelines.workers.job import prepare_libraries

@@ -138,7 +138,7 @@ def _row(sample: SampleMetadata) -> Mapping[str, Any]:
     row: dict[str, Any] = {"key": sample.key, **sample.targets, **sample.geometry}
     if sample.annotations is not None:
         geometry = sample.geometry["geometry"]
-        size = geometry["output_height"], geometry["output_width"]
+        size = int(geometry["output_height"]), int(geometry["output_width"])
         row["annotations"] = [_object(annotation, *size) for annotation in sample.annotations]
     return row
 

@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sysnoise.manifests.tables import GeometryRow, Targets
 from sysnoise.pipelines.storage.hashed_file import WrittenFile
 
 
 @dataclass(frozen=True)
 class SampleMetadata:
-    """What is stored beside the pixels of a sample; the same for all variants.
+    """What is stored besides the pixels of a sample; it is the same for all variants.
 
     Attributes:
         key: the sample's key.
         source_name: what the source calls the image.
-        source_sha256: of the source file, in hexadecimal.
+        source_sha256: sha256 of the source file, in hexadecimal.
         targets: ``label``, ``wnid`` and ``class_name``, or ``image_id``; null where unknown.
         geometry: ``geometry`` and, in grids that apply EXIF, ``geometry_exif``.
         annotations: COCO objects in output pixels; none for ImageNet.
@@ -25,8 +26,8 @@ class SampleMetadata:
     key: str
     source_name: str
     source_sha256: str
-    targets: Mapping[str, Any]
-    geometry: Mapping[str, Mapping[str, Any]]
+    targets: Targets
+    geometry: Mapping[str, GeometryRow]
     annotations: Sequence[Mapping[str, Any]] | None
 
 

@@ -10,6 +10,7 @@ import json
 import tarfile
 from collections.abc import Sequence
 
+from sysnoise.manifests.json_documents import JsonObject
 from sysnoise.pipelines.shards.writers.samples import SampleMetadata
 from sysnoise.pipelines.storage.hashed_file import HashedFile, WrittenFile
 
@@ -61,7 +62,7 @@ def metadata_members(sample: SampleMetadata) -> list[tuple[str, bytes]]:
 
     The JSON holds nothing that depends on the variant, so that equal pixels make equal shards.
     """
-    document = {
+    document: JsonObject = {
         "key": sample.key,
         **{name: value for name, value in sample.targets.items() if value is not None},
         "source_name": sample.source_name,

@@ -102,7 +102,7 @@ def test_size_from_a_part_of_the_samples(tmp_path: Path, sysnoise: Command) -> N
 def test_rows_are_evenly_spaced(samples: int) -> None:
     table = source_table([f"{number:04d}.JPEG" for number in range(samples)])
     rows = spread_rows(SourceSet(DatasetKind.IMAGENET, "val", "", table))
-    positions = sorted(int(row["key"]) for row in rows)
+    positions = sorted(int(row.key) for row in rows)
     assert len(positions) == min(samples, 32)
     edges = [index * samples / len(positions) for index in range(len(positions) + 1)]
     bounds = zip(edges, positions, edges[1:], strict=False)
@@ -112,7 +112,7 @@ def test_rows_are_evenly_spaced(samples: int) -> None:
 def test_first_rows_are_spread_too() -> None:
     table = source_table([f"{number:04d}.JPEG" for number in range(1000)])
     rows = spread_rows(SourceSet(DatasetKind.IMAGENET, "val", "", table))
-    first = [int(row["key"]) for row in rows[:8]]
+    first = [int(row.key) for row in rows[:8]]
     assert {position // 250 for position in first} == {0, 1, 2, 3}
 
 

@@ -175,6 +175,7 @@ def test_in_memory_it_is_the_same(images: Path, whole: Path, tmp_path: Path) -> 
     found = describe_status(url)
     assert found["shards"] == {"all": 7, "done": 3, "missing": [(2, 3), (5, 6)]}
     assert found["rejects"] == {"decode-failed": 1}
+    assert found["seconds_left"] is not None
     assert found["seconds_left"] > 0
 
 

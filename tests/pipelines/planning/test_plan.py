@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 
 from sysnoise import load_grid
-from sysnoise.manifests.layout import ShardFormat
-from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
+from sysnoise.manifests.json_documents import DocumentError
+from sysnoise.manifests.plan import Plan, plan_fingerprint, read_plan
+from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.planning.plan import (
-    Plan,
     PlanOptions,
     load_plan,
     make_plan,
@@ -34,7 +35,9 @@ def plan() -> Plan:
 def test_shards_are_contiguous_ranges_in_key_order(plan: Plan, tmp_path: Path) -> None:
     output = open_output(str(tmp_path))
     write_plan(plan, TABLE, output)
-    shards = [[row["key"] for row in read_sources(output, shard)] for shard in range(plan.shards)]
+    shards = [
+        [source.key for source in read_sources(output, shard)] for shard in range(plan.shards)
+    ]
     assert shards == [["00", "01", "02", "03"], ["04", "05", "06", "07"], ["08", "09"]]
     assert [plan.shard_size(shard) for shard in range(3)] == [4, 4, 2]
     assert plan.shard_name(2) == "00002-of-00003"
@@ -49,30 +52,56 @@ def test_plan_survives_its_file(plan: Plan, tmp_path: Path) -> None:
 
 
 def test_fingerprint_leaves_out_only_the_grids_name(plan: Plan) -> None:
-    renamed = dataclasses.replace(plan.grid, name="other")
-    assert dataclasses.replace(plan, grid=renamed).fingerprint == plan.fingerprint
+    document = plan.document()
+    document["grid"]["name"] = "other"
+    assert plan_fingerprint(document) == plan.fingerprint
 
 
 @pytest.mark.parametrize(
     "change",
     [
+        {"dataset": "coco"},
         {"split": "train"},
+        {"samples": 9},
         {"samples_per_shard": 5},
+        {"shards": 4},
         {"image_format": "webp"},
-        {"formats": (ShardFormat.PARQUET,)},
+        {"formats": ["parquet"]},
         {"row_group_rows": 1},
         {"source_sha256": "0" * 64},
-        {"grid": load_grid("imagenet-train")},
+        {"grid": load_grid("imagenet-train").document()},
+        {"classes": [{"wnid": None, "name": "tench"}]},
+        {"coco": {"info": {}}},
         {"identities": {}},
-        {"unsupported": UnsupportedKinds.REJECT},
-        {"duplicates": Duplicates.SKIP},
+        {"unsupported": "reject"},
+        {"duplicates": "skip"},
         {"max_pixels": 1},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_fingerprint_holds_everything_else(plan: Plan, change: dict[str, object]) -> None:
-    changed = dataclasses.replace(plan, **change)  # type: ignore[arg-type]
-    assert changed.fingerprint != plan.fingerprint
+    assert plan_fingerprint({**plan.document(), **change}) != plan.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 2}, "expected a plan of version 1, found 2"),
+        ({"split": "train"}, "was edited: its fingerprint is "),
+        ({"samples": "10"}, r"Expected `int`, got `str` - at `\$.samples`"),
+        ({"shards": 0}, r">= 1 - at `\$.shards`"),
+        ({"more": 1}, "unknown field `more`"),
+    ],
+)
+def test_another_plan_is_refused(plan: Plan, change: dict[str, object], message: str) -> None:
+    with pytest.raises(DocumentError, match=message):
+        read_plan(json.dumps({**plan.document(), **change}).encode())
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"[" * 100_000, b"\xff", b"null"])
+def test_what_is_not_a_plan_is_refused(data: bytes) -> None:
+    with pytest.raises(DocumentError):
+        read_plan(data)
 
 
 def test_source_fingerprint_holds_labels(plan: Plan) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sysnoise.pipelines.readers.access import source_reader, tar_members
+from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.storage.root import open_root
 from sysnoise.transforms.pixels import Pixels
 from tests.pipelines.readers.layouts import (
@@ -58,7 +59,7 @@ def test_members_of_tars_are_found_by_offset(
 def test_rows_of_parquet_are_read_in_any_order(photos: dict[str, Pixels], tmp_path: Path) -> None:
     layout = hugging_face(tmp_path, published(photos))
     found = layout.read(str(tmp_path))
-    rows = found.table.to_pylist()
+    rows = [Source(**row) for row in found.table.to_pylist()]
     read = source_reader(found.root)
     for order in ([4, 3, 2, 1, 0], [0, 3, 1, 4, 2, 2]):
         assert [read(rows[i]) for i in order] == [layout.rows[i][-1] for i in order]
@@ -68,7 +69,6 @@ def test_rows_of_parquet_are_read_in_any_order(photos: dict[str, Pixels], tmp_pa
 def test_vanished_image_is_an_os_error(place: Callable[[Path], str], tmp_path: Path) -> None:
     (tmp_path / "a.JPEG").write_bytes(b"a")
     read = source_reader(place(tmp_path))
-    whole = {"offset": None, "size": None, "row": None}
-    assert read({"file": "a.JPEG", **whole}) == b"a"
+    assert read(Source("a", "a.JPEG", "a.JPEG")) == b"a"
     with pytest.raises(FileNotFoundError, match=r"b\.JPEG"):
-        read({"file": "b.JPEG", **whole})
+        read(Source("b", "b.JPEG", "b.JPEG"))

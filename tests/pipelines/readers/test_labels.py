@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from sysnoise.manifests.plan import ClassInfo
 from sysnoise.pipelines.readers.labels import (
     check_labels,
     read_classes,
     read_kaggle_solution,
     read_label_file,
 )
-from sysnoise.pipelines.readers.sources import ClassInfo
 from tests.pipelines.readers.layouts import DEVKIT_LABELS, FIRST_FIVE, refusal
 
 TENCH = ClassInfo("n01440764", "tench, Tinca tinca")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from sysnoise.manifests.grids.grid_file import parse_grid
+from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import DatasetKind, RejectReason
 from sysnoise.pipelines.cli.photographs import jpeg_bytes
-from sysnoise.pipelines.planning.plan import Plan, PlanOptions, make_plan
-from sysnoise.pipelines.readers.sources import SourceSet, source_table
+from sysnoise.pipelines.planning.plan import PlanOptions, make_plan
+from sysnoise.pipelines.readers.sources import Source, SourceSet, source_table
 from sysnoise.pipelines.shards.sample import MadeSample, Reject, make_sample
 
 SOURCES = source_table(["a.jpg"], label=[1])
@@ -23,8 +22,7 @@ def plan_of(grid: str, settings: PlanOptions) -> Plan:
 
 
 def made_of(plan: Plan, data: bytes) -> MadeSample | Reject:
-    source: dict[str, Any] = SOURCES.to_pylist()[0]
-    return make_sample(plan, source, data)
+    return make_sample(plan, Source(**SOURCES.to_pylist()[0]), data)
 
 
 NATIVE = """

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
-from typing import Any
 
 import numpy as np
 
 from sysnoise import load_grid
+from sysnoise.pipelines.planning.receipts import Receipt
 from sysnoise.pipelines.shards.tally import Tally, noise_by_variant
+from sysnoise.transforms.difference import Difference
 
 GRID = load_grid("imagenet-one-factor")
 COUNT = len(GRID.variants)
 
 
-def made_up(draw: random.Random) -> dict[str, Any]:
-    """Return what a receipt says of 10 samples, some of them fallbacks of FFmpeg."""
-    return {
-        "samples": 10,
-        "fallbacks": {"ffmpeg": draw.randrange(1, 4)},
-        "differences": [[draw.randrange(200) for _ in range(7)] for _ in range(COUNT)],
-        "shared": [
-            {str(earlier): draw.randrange(1, 8) for earlier in range(0, position, 3)}
+def made_up(draw: random.Random) -> Receipt:
+    """Return a receipt of 10 samples, some of them fallbacks of FFmpeg."""
+    return Receipt(
+        fingerprint="",
+        shard=0,
+        samples=10,
+        rejects=(),
+        differences=tuple(
+            Difference(*(draw.randrange(200) for _ in range(7))) for _ in range(COUNT)
+        ),
+        shared=tuple(
+            {earlier: draw.randrange(1, 8) for earlier in range(0, position, 3)}
             for position in range(COUNT)
-        ],
-    }
+        ),
+        fallbacks={"ffmpeg": draw.randrange(1, 4)},
+        files=(),
+    )
 
 
 def test_receipts_add_up_in_any_order() -> None:
@@ -35,24 +43,25 @@ def test_receipts_add_up_in_any_order() -> None:
         total.add_receipt(receipt)
     for receipt in reversed(receipts):
         turned.add_receipt(receipt)
-    document = total.document()
-    assert turned.document() == document
+    assert turned.differences == total.differences
+    assert turned.shared == total.shared
+    assert turned.fallbacks == total.fallbacks
 
-    sums = np.array([receipt["differences"] for receipt in receipts])
+    sums = np.array([[dataclasses.astuple(d) for d in r.differences] for r in receipts])
     expected = np.concatenate([sums[..., :6].sum(axis=0), sums[..., 6:].max(axis=0)], axis=1)
-    assert np.array_equal(document["differences"], expected)
-    assert document["fallbacks"] == {"ffmpeg": sum(r["fallbacks"]["ffmpeg"] for r in receipts)}
+    assert np.array_equal([dataclasses.astuple(each) for each in total.differences], expected)
+    assert total.fallbacks == {"ffmpeg": sum(r.fallbacks["ffmpeg"] for r in receipts)}
     for position, variant in enumerate(GRID.variants):
         counts = {
-            earlier: sum(receipt["shared"][position][str(earlier)] for receipt in receipts)
+            earlier: sum(receipt.shared[position][earlier] for receipt in receipts)
             for earlier in range(0, position, 3)
         }
-        assert document["shared"][position] == {str(key): n for key, n in counts.items()}
+        assert total.shared[position] == counts
         most_like = noise_by_variant(GRID, total)[variant.id]["most_like"]
         if not counts:
             assert most_like is None
             continue
-        own = 200 - (document["fallbacks"]["ffmpeg"] if variant.decoder == "ffmpeg" else 0)
+        own = 200 - (total.fallbacks["ffmpeg"] if variant.decoder == "ffmpeg" else 0)
         best = max(counts.values())
         first = next(earlier for earlier, count in counts.items() if count == best)
         name = GRID.variants[first].id

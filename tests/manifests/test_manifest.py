@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from sysnoise.manifests.checksums import manifest_checksum, plan_fingerprint
+from sysnoise.manifests.manifest import Manifest, manifest_checksum
+from sysnoise.manifests.plan import plan_fingerprint
 
-MANIFEST: dict[str, Any] = {"version": 1, "counts": {"samples": 2, "name": "é"}}
+MANIFEST: Any = {"version": 1, "counts": {"samples": 2, "name": "é"}}
 PLAN: dict[str, Any] = {"samples": 2, "grid": {"name": "mine", "seed": 0}}
 
 
@@ -24,10 +25,14 @@ def test_plan_fingerprint_is_that_of_the_sorted_text() -> None:
 
 
 def test_a_stated_checksum_does_not_count() -> None:
-    assert manifest_checksum({**MANIFEST, "checksum": "x"}) == manifest_checksum(MANIFEST)
+    assert manifest_checksum(cast("Manifest", {**MANIFEST, "checksum": "x"})) == manifest_checksum(
+        MANIFEST
+    )
     assert plan_fingerprint({**PLAN, "fingerprint": "x"}) == plan_fingerprint(PLAN)
 
 
 @pytest.mark.parametrize("change", [{"version": 2}, {"counts": {"samples": 3}}, {"more": None}])
 def test_an_edit_shows(change: dict[str, Any]) -> None:
-    assert manifest_checksum({**MANIFEST, **change}) != manifest_checksum(MANIFEST)
+    assert manifest_checksum(cast("Manifest", {**MANIFEST, **change})) != manifest_checksum(
+        MANIFEST
+    )

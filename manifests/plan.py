@@ -1,0 +1,179 @@
+"""The plan of a set: which samples stand in which shard, and everything that decides their bytes.
+
+``plan.json`` is written before any pixel is decoded. Its fingerprint stands in every receipt.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from sysnoise.manifests.json_documents import DocumentError, JsonObject, as_document, parse_json
+from sysnoise.manifests.layout import ShardFormat, shard_name
+from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
+from sysnoise.transforms.digests import canonical_sha256
+from sysnoise.transforms.documents import GridDocument, MethodIdentity
+
+if TYPE_CHECKING:
+    from sysnoise.transforms.grid import Grid
+
+PLAN_VERSION = 1
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+"""A sha256 in hexadecimal."""
+
+
+class ClassInfo(msgspec.Struct, frozen=True):
+    """A class of ImageNet.
+
+    Attributes:
+        wnid: WordNet id, such as ``n01440764``; None where the source does not know it.
+        name: name of the class; None where the source does not know it.
+    """
+
+    wnid: str | None
+    name: str | None
+
+
+class Identities(msgspec.Struct, frozen=True):
+    """What decides the bytes of a set besides its sources: the methods and their builds.
+
+    Attributes:
+        decoders, resizes, colors: identity of each method of the grid, by name.
+        encoder: identity of the encoder of the images.
+    """
+
+    decoders: dict[str, MethodIdentity]
+    resizes: dict[str, MethodIdentity]
+    colors: dict[str, MethodIdentity]
+    encoder: MethodIdentity
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_fields=True):
+    """Everything that decides the bytes of a set, except the images themselves.
+
+    Attributes:
+        version: version of this format.
+        kind: the dataset, ``dataset`` in the file.
+        split: name of the split.
+        samples: number of source images.
+        samples_per_shard: number of source images per shard; shard ``i`` holds those from
+            ``i * samples_per_shard`` on.
+        shards: number of shards.
+        formats: formats of the shard files; empty for a set without images.
+        image_format: format of the images in them.
+        row_group_rows: rows per row group of Parquet shards.
+        grid_document: the grid as the mapping of a grid file, ``grid`` in the file.
+        classes: ImageNet's classes by label, as far as the source knows them.
+        coco: ``info``, ``licenses`` and ``categories`` of a COCO file.
+        source_sha256: fingerprint of the table of sources.
+        identities: the identities of the methods and of the encoder.
+        unsupported: what becomes of kinds of files that a decoder is not made for.
+        duplicates: what becomes of shard files that equal those of an earlier variant.
+        max_pixels: limit of the pixels of an image, as stored or as resized; larger images are
+            rejected before they are decoded.
+        fingerprint: sha256, in hexadecimal, of everything but itself and the grid's name.
+    """
+
+    version: int
+    kind: DatasetKind = msgspec.field(name="dataset")
+    split: str
+    samples: Positive
+    samples_per_shard: Positive
+    shards: Positive
+    formats: tuple[ShardFormat, ...]
+    image_format: str
+    row_group_rows: Positive
+    grid_document: GridDocument = msgspec.field(name="grid")
+    classes: tuple[ClassInfo, ...]
+    coco: JsonObject
+    source_sha256: Sha256
+    identities: Identities
+    unsupported: UnsupportedKinds
+    duplicates: Duplicates
+    max_pixels: Positive
+    fingerprint: Sha256
+
+    @functools.cached_property
+    def grid(self) -> Grid:
+        """The grid, which loads the codecs.
+
+        Raises:
+            GridError: a method of the grid is unknown or not installed here.
+        """
+        from sysnoise.transforms.grid import grid_from_document
+
+        return grid_from_document(self.grid_document, "grid")
+
+    @property
+    def grid_name(self) -> str:
+        """What people call the grid."""
+        return self.grid_document["name"]
+
+    def shard_size(self, shard: int) -> int:
+        """Return the number of source images of a shard."""
+        return min(self.samples_per_shard, self.samples - shard * self.samples_per_shard)
+
+    def shard_name(self, shard: int) -> str:
+        """Return ``00003-of-00196``."""
+        return shard_name(shard, self.shards)
+
+    def document(self) -> JsonObject:
+        """Return the plan as the JSON object of ``plan.json``."""
+        document: JsonObject = msgspec.to_builtins(self)
+        return document
+
+
+def shard_count(samples: int, samples_per_shard: int) -> int:
+    """Return the number of shards."""
+    return math.ceil(samples / samples_per_shard)
+
+
+def plan_fingerprint(document: Mapping[str, Any]) -> str:
+    """Return the sha256, in hexadecimal, of everything in a plan that decides bytes.
+
+    Args:
+        document: the JSON object of ``plan.json``; its fingerprint and the grid's name do not
+            count.
+    """
+    grid = {name: value for name, value in document["grid"].items() if name != "name"}
+    content = {name: value for name, value in document.items() if name != "fingerprint"}
+    return canonical_sha256({**content, "grid": grid})
+
+
+def read_plan(data: bytes) -> Plan:
+    """Read the content of ``plan.json``.
+
+    Raises:
+        DocumentError: it is not a plan, has another version, or was edited.
+    """
+    document = parse_json(data)
+    version = document.get("version") if isinstance(document, dict) else None
+    if version != PLAN_VERSION:
+        raise DocumentError(f"expected a plan of version {PLAN_VERSION}, found {version}")
+    plan = as_document(document, Plan)
+    found = plan_fingerprint(document)
+    if found != plan.fingerprint:
+        raise DocumentError(
+            f"was edited: its fingerprint is {plan.fingerprint}, that of its content {found}"
+        )
+    if plan.shards != shard_count(plan.samples, plan.samples_per_shard):
+        raise DocumentError(
+            f"says {plan.shards} shards for {plan.samples} samples, {plan.samples_per_shard} per "
+            "shard"
+        )
+    return plan
+
+
+def variant_count(plan: Plan) -> int:
+    """Return the number of variants of a plan, without the libraries that its methods need."""
+    grid = plan.grid_document
+    counts = [len(grid[axis]) for axis in ("decoders", "resizes", "colors")]
+    if grid["combine"] == "one-factor":
+        return 1 + sum(count - 1 for count in counts)
+    return math.prod(counts)
