@@ -22,11 +22,12 @@ from benchmarks.report import table
 from sysnoise.pipelines.cli.photographs import SUBSAMPLINGS, jpeg_bytes, photographs
 from sysnoise.transforms.codecs.decoders import DECODERS, decode
 from sysnoise.transforms.colors import COLORS, convert
-from sysnoise.transforms.difference import Difference, difference
+from sysnoise.transforms.difference import Difference
 from sysnoise.transforms.geometry import PRESETS, Geometry, geometry_document, render
 from sysnoise.transforms.grid import BASELINE
 from sysnoise.transforms.libraries import library_build
 from sysnoise.transforms.methods import Method, is_available
+from sysnoise.transforms.pixel_difference import difference
 from sysnoise.transforms.pixels import Pixels
 from sysnoise.transforms.resizers import RESIZES, resize, resize_each
 

@@ -15,8 +15,9 @@ from sysnoise.manifests.json_documents import JsonObject
 from sysnoise.manifests.manifest import variant_method
 from sysnoise.manifests.reading import FinishedSet, open_set
 from sysnoise.pipelines.errors import InputError, lines_of
-from sysnoise.transforms.difference import Difference, difference, identical
+from sysnoise.transforms.difference import Difference, identical
 from sysnoise.transforms.methods import AXES
+from sysnoise.transforms.pixel_difference import difference
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,9 @@ from sysnoise.transforms.codecs.decoders import (
     read_header,
 )
 from sysnoise.transforms.codecs.encoders import EncodeError, encode
-from sysnoise.transforms.difference import Difference, difference
+from sysnoise.transforms.difference import Difference
 from sysnoise.transforms.fanout import Decoded, decode_all, fan_out, grid_placement
+from sysnoise.transforms.pixel_difference import difference
 from sysnoise.transforms.pixels import Pixels
 from sysnoise.transforms.resizers import ResizeError
 from sysnoise.transforms.targets import map_annotation

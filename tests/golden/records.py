@@ -21,9 +21,10 @@ from typing import TypedDict
 
 import numpy as np
 
-from sysnoise.transforms.difference import Difference, difference
+from sysnoise.transforms.difference import Difference
 from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.libraries import Build
+from sysnoise.transforms.pixel_difference import difference
 from sysnoise.transforms.pixels import Pixels
 
 CPU_FACTS = frozenset({"cpu_features", "ipp"})

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from sysnoise.transforms.difference import Difference, difference, identical, merged
+from sysnoise.transforms.difference import Difference, identical, merged
+from sysnoise.transforms.pixel_difference import difference
 from sysnoise.transforms.pixels import Pixels
 from tests.transforms import plain
 

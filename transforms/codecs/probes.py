@@ -15,9 +15,10 @@ import numpy as np
 from PIL import Image
 
 from sysnoise.transforms.codecs.decoders import DecodeError, decode
-from sysnoise.transforms.difference import Difference, difference
+from sysnoise.transforms.difference import Difference
 from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.methods import UnknownNameError, unknown_name
+from sysnoise.transforms.pixel_difference import difference
 from sysnoise.transforms.pixels import Pixels
 
 REFERENCE = "pillow"

@@ -221,8 +221,8 @@ def test_what_is_no_output_is_refused(path: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["plan.json", "receipts/00003-of-00007.json"])
-@pytest.mark.parametrize("text", ["{", "[1]"])
+@pytest.mark.parametrize("text", ["{", "[1]", "[" * 100_000])
 def test_unreadable_file_is_named(path: str, text: str, output: Path) -> None:
     (output / path).write_text(text, "utf-8")
-    with pytest.raises(InputError, match=f"reading {path} of '.*/set': not a JSON object"):
+    with pytest.raises(InputError, match=f"reading {path} of '.*/set': (it is|[eE]xpected) "):
         describe_status(str(output))

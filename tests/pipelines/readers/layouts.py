@@ -20,7 +20,7 @@ from sysnoise.pipelines.cli.photographs import jpeg_bytes
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.readers.access import source_reader
 from sysnoise.pipelines.readers.imagenet import read_imagenet
-from sysnoise.pipelines.readers.sources import SourceSet
+from sysnoise.pipelines.readers.sources import Source, SourceSet
 from sysnoise.transforms.pixels import Pixels
 
 Row = tuple[str, int, str | None, str | None, bytes]
@@ -93,13 +93,14 @@ def rows_of(found: SourceSet) -> list[Row]:
     read = source_reader(found.root)
     return [
         (
-            row["key"],
-            row["label"],
-            row["wnid"],
-            found.classes[row["label"]].name if found.classes else None,
-            read(row),
+            source.key,
+            source.label,
+            source.wnid,
+            found.classes[source.label].name if found.classes else None,
+            read(source),
         )
-        for row in found.table.to_pylist()
+        for source in (Source(**row) for row in found.table.to_pylist())
+        if source.label is not None
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from sysnoise.pipelines.readers.access import source_reader
 from sysnoise.pipelines.readers.coco import read_coco
-from sysnoise.pipelines.readers.sources import SourceSet
+from sysnoise.pipelines.readers.sources import Source, SourceSet
 from tests.pipelines.readers.layouts import in_memory, refusal, write_zip
 
 Document = dict[str, Any]
@@ -63,7 +63,7 @@ def test_published_layouts_read_back(
         own = [each for each in document["annotations"] if each["image_id"] == image["id"]]
         assert json.loads(row["annotations"]) == own
         photo = coco_source / "images" / image["file_name"]
-        assert source_reader(found.root)(row) == photo.read_bytes()
+        assert source_reader(found.root)(Source(**row)) == photo.read_bytes()
     assert found.coco == {key: document[key] for key in ("info", "licenses", "categories")}
     assert found.split == "val2017"
     assert found.warnings == ()
