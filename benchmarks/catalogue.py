@@ -21,6 +21,7 @@ from PIL import Image
 from benchmarks.report import table
 from sysnoise.pipelines.cli.photographs import SUBSAMPLINGS, jpeg_bytes, photographs
 from sysnoise.transforms.codecs.decoders import DECODERS, decode
+from sysnoise.transforms.codecs.encoded import EncodedImage
 from sysnoise.transforms.colors import COLORS, convert
 from sysnoise.transforms.difference import Difference, difference
 from sysnoise.transforms.geometry import PRESETS, Geometry, geometry_document, render
@@ -156,7 +157,7 @@ def _jpegs(subsampling: str) -> Mapping[str, bytes]:
 
 
 def _decoded(data: bytes) -> Pixels:
-    return decode(BASELINE.decoder, data)
+    return decode(BASELINE.decoder, EncodedImage(data))
 
 
 def _resized(name: str, pixels: Pixels) -> Pixels:

@@ -20,6 +20,7 @@ import numpy as np
 from sysnoise import load_grid
 from sysnoise.pipelines.workers.job import prepare_libraries
 from sysnoise.transforms.codecs.decoders import decode
+from sysnoise.transforms.codecs.encoded import EncodedImage
 from sysnoise.transforms.codecs.encoders import encode
 from sysnoise.transforms.colors import convert
 from sysnoise.transforms.grid import Grid
@@ -56,8 +57,9 @@ def floor_seconds(grid: Grid, files: Iterable[Path], encoders: Iterable[str]) ->
 def _render(grid: Grid, data: bytes, key: str, seconds: Seconds) -> list[Pixels]:
     decoders = {name: {v for v in grid.variants if v.decoder == name} for name in grid.decoders}
     results = []
+    encoded = EncodedImage(data)
     for image, names in _distinct(
-        seconds, "decode", {name: functools.partial(decode, name, data) for name in decoders}
+        seconds, "decode", {name: functools.partial(decode, name, encoded) for name in decoders}
     ):
         variants = set[tuple[str, str]]().union(
             *({(v.color, v.resize) for v in decoders[name]} for name in names)

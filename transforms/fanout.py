@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import cv2
 
-from sysnoise.transforms.codecs.decoders import DecodeError, UnsupportedKindError, decode
+from sysnoise.transforms.codecs.decoders import UnsupportedKindError, decode
+from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.colors import convert
 from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.geometry import Placement, render
@@ -53,11 +54,11 @@ def apply(grid: Grid, variant_id: str, data: bytes, key: str) -> Pixels:
         ValueError: the variant is not in the grid.
         DecodeError: the image cannot be decoded.
     """
-    variant = grid.variant(variant_id)
+    variant, image = grid.variant(variant_id), EncodedImage(data)
     try:
-        pixels = decode(variant.decoder, data)
+        pixels = decode(variant.decoder, image)
     except UnsupportedKindError:
-        pixels = decode(grid.baseline.decoder, data)
+        pixels = decode(grid.baseline.decoder, image)
     for stage in _stages(grid, grid_placement(grid, pixels, key)):
         (pixels,) = stage.apply([getattr(variant, stage.axis)], pixels)
     return pixels
@@ -66,7 +67,7 @@ def apply(grid: Grid, variant_id: str, data: bytes, key: str) -> Pixels:
 def grid_placement(grid: Grid, pixels: Pixels, key: str) -> Placement:
     """Return where the grid's geometry places a decoded image of these pixels' size."""
     height, width = pixels.shape[:2]
-    return grid.geometry.place(width, height, grid.seed, key)
+    return grid.place(width, height, key)
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,14 @@ class Decoded:
     errors: Mapping[str, DecodeError]
 
 
-def decode_all(grid: Grid, data: bytes) -> Decoded:
+def decode_all(grid: Grid, image: EncodedImage) -> Decoded:
     """Decode with every decoder of the grid."""
     images: dict[str, Pixels] = {}
     unsupported: dict[str, DecodeError] = {}
     errors: dict[str, DecodeError] = {}
     for name in grid.decoders:
         try:
-            pixels = decode(name, data)
+            pixels = decode(name, image)
         except UnsupportedKindError as error:
             unsupported[name] = error
         except DecodeError as error:

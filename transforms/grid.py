@@ -14,7 +14,14 @@ from sysnoise.transforms.codecs.decoders import DECODERS, Exif
 from sysnoise.transforms.colors import COLORS
 from sysnoise.transforms.digests import canonical_sha256
 from sysnoise.transforms.errors import GridError
-from sysnoise.transforms.geometry import PRESETS, RULES, Geometry, Native, geometry_document
+from sysnoise.transforms.geometry import (
+    PRESETS,
+    RULES,
+    Geometry,
+    Native,
+    Placement,
+    geometry_document,
+)
 from sysnoise.transforms.methods import (
     Method,
     get_method,
@@ -161,6 +168,16 @@ class Grid:
             raise ValueError(f"grid {self.name!r}: {unknown_name('variant', variant_id, ids)}")
         return variant
 
+    def place(self, width: int, height: int, key: str) -> Placement:
+        """Return where the geometry places a decoded image.
+
+        Args:
+            width: of the decoded image in pixels.
+            height: of the decoded image in pixels.
+            key: the sample's key, from which random geometries are drawn.
+        """
+        return _placement(self.geometry, width, height, self.seed, key)
+
     def document(self) -> dict[str, Any]:
         """Return the grid as the JSON-compatible mapping of a grid file."""
         return {
@@ -192,6 +209,11 @@ class Grid:
     def applies_exif(self) -> bool:
         """Whether a decoder of the grid turns images as their EXIF orientation says."""
         return any(DECODERS[name].exif is Exif.APPLIED for name in self.decoders)
+
+
+@functools.lru_cache(maxsize=8)  # A sample has few sizes and asks for each several times.
+def _placement(geometry: Geometry, width: int, height: int, seed: int, key: str) -> Placement:
+    return geometry.place(width, height, seed, key)
 
 
 def grid_from_document(document: Mapping[str, Any], name: str) -> Grid:

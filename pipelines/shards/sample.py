@@ -19,7 +19,8 @@ from sysnoise.manifests.tables import (
 from sysnoise.pipelines.errors import ShardError
 from sysnoise.pipelines.planning.plan import Plan
 from sysnoise.pipelines.shards.writers.samples import SampleMetadata
-from sysnoise.transforms.codecs.decoders import DECODERS, DecodeError, Exif, Header, read_header
+from sysnoise.transforms.codecs.decoders import DECODERS, Exif
+from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.codecs.encoders import EncodeError, encode
 from sysnoise.transforms.difference import Difference, difference
 from sysnoise.transforms.fanout import Decoded, decode_all, fan_out, grid_placement
@@ -105,15 +106,15 @@ def make_sample(
         ShardError: the baseline is stored with other pixels than it has here.
     """
     key, name, digest = source["key"], source["name"], hashlib.sha256(data).hexdigest()
-    targets = _targets(plan, source)
+    targets, image = _targets(plan, source), EncodedImage(data)
     try:
-        header = _read_header(plan, key, data)
-        decoded = _decode(plan, source, data)
+        _refuse_too_large(plan, key, image)
+        decoded = _decode(plan, source, image)
         variants = _render(plan, key, decoded, stored)
     except _RejectError as error:
         statuses = _statuses(error.decoded) if error.decoded else {}
         return Reject(key, name, digest, targets, error.reason, str(error), statuses)
-    geometry = _geometry(plan, key, decoded, header.orientation)
+    geometry = _geometry(plan, key, decoded, image.header.orientation)
     annotations = _annotations(plan, source, decoded)
     sample = SampleMetadata(key, name, digest, targets, geometry, annotations)
     return MadeSample(sample, variants, _statuses(decoded))
@@ -132,13 +133,13 @@ def crashed_sample(plan: Plan, source: Mapping[str, Any], data: bytes) -> Reject
     )
 
 
-def _read_header(plan: Plan, key: str, data: bytes) -> Header:
-    """Read the header, and refuse what would not fit, as stored or as resized, undecoded."""
+def _refuse_too_large(plan: Plan, key: str, image: EncodedImage) -> None:
+    """Refuse an image that would not fit, as stored or as resized, before it is decoded."""
     try:
-        header = read_header(data)
+        header = image.header
     except DecodeError as error:
         raise _RejectError(RejectReason.DECODE_FAILED, str(error)) from error
-    placement = plan.grid.geometry.place(header.width, header.height, plan.grid.seed, key)
+    placement = plan.grid.place(header.width, header.height, key)
     for what, width, height in (
         ("the image has", header.width, header.height),
         ("it would be resized to", placement.resized_width, placement.resized_height),
@@ -148,11 +149,10 @@ def _read_header(plan: Plan, key: str, data: bytes) -> Header:
                 RejectReason.TOO_LARGE,
                 f"{what} {width} x {height} pixels, the limit is {plan.max_pixels} in all",
             )
-    return header
 
 
-def _decode(plan: Plan, source: Mapping[str, Any], data: bytes) -> Decoded:
-    decoded = decode_all(plan.grid, data)
+def _decode(plan: Plan, source: Mapping[str, Any], image: EncodedImage) -> Decoded:
+    decoded = decode_all(plan.grid, image)
     if decoded.errors:
         message = "; ".join(map(str, decoded.errors.values()))
         raise _RejectError(RejectReason.DECODE_FAILED, message, decoded)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sysnoise.transforms.codecs.decoders import DECODERS, DecodeError, decode
+from sysnoise.transforms.codecs.decoders import DECODERS, decode
+from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.codecs.probes import KINDS, synthetic_picture
 from sysnoise.transforms.colors import COLORS, convert
 from sysnoise.transforms.geometry import (
@@ -101,7 +102,7 @@ def decoded(name: str) -> dict[str, Pixels]:
     images = {}
     for kind in KINDS:
         try:
-            images[kind] = decode(name, jpeg_file(kind).read_bytes())
+            images[kind] = decode(name, EncodedImage(jpeg_file(kind).read_bytes()))
         except DecodeError:
             continue
     return images
