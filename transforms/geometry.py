@@ -16,7 +16,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from sysnoise.transforms.errors import GridProblem
 from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.problems import is_number
 
 ResizeEach = Callable[[Pixels, tuple[int, int], tuple[int, int, int, int]], Iterable[Pixels]]
 
@@ -345,13 +347,36 @@ PRESETS: Mapping[str, Geometry] = {
 }
 
 
-def geometry_document(geometry: Geometry) -> dict[str, Any]:
+GeometryDocument = dict[str, str | int | list[float]]
+"""The rule of a geometry and all its parameters by name, as JSON has them."""
+
+
+def geometry_document(geometry: Geometry) -> GeometryDocument:
     """Return a geometry as a JSON-compatible mapping of its rule and all parameters."""
-    parameters = dataclasses.asdict(geometry).items()
-    return {"rule": geometry.rule} | {
+    parameters = {
         name: list(map(float, value)) if isinstance(value, tuple) else value
-        for name, value in parameters
+        for name, value in vars(geometry).items()
     }
+    return {"rule": geometry.rule, **parameters}
+
+
+def type_problems(kind: type[Geometry], parameters: Mapping[str, object]) -> list[GridProblem]:
+    """List the parameters of a geometry, all or some of them, whose values are of another type."""
+    expected = {field.name: str(field.type) for field in dataclasses.fields(kind)}
+    return [
+        GridProblem(("geometry", name), f"expected {_TYPES[expected[name]]}, found {value!r}")
+        for name, value in parameters.items()
+        if not _fits(value, expected[name])
+    ]
+
+
+_TYPES = {"int": "a whole number", "tuple[float, float]": "a list of two numbers"}
+
+
+def _fits(value: object, annotation: str) -> bool:
+    if annotation == "int":
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value))
 
 
 def render(pixels: Pixels, placement: Placement, resize: ResizeEach) -> Iterator[Pixels]:

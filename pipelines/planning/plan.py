@@ -30,7 +30,8 @@ from sysnoise.pipelines.storage.reading import open_file, read_file, version_of
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.transforms.codecs.encoders import ENCODERS
 from sysnoise.transforms.errors import GridError
-from sysnoise.transforms.grid import Grid, grid_from_document
+from sysnoise.transforms.grid import Grid
+from sysnoise.transforms.grid_document import grid_from_document
 from sysnoise.transforms.methods import get_method, identity
 
 PLAN_VERSION = 1
@@ -139,7 +140,7 @@ class Plan:
         }
 
 
-def current_identities(grid: Grid, image_format: str) -> dict[str, dict[str, Any]]:
+def current_identities(grid: Grid, image_format: str) -> dict[str, Any]:
     """Return the identities of a grid's methods and of the encoder, as this process has them."""
     encoder = get_method(ENCODERS, "image format", image_format)
     return {**grid.identities(), "encoder": identity(encoder)}

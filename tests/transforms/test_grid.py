@@ -30,8 +30,8 @@ from sysnoise.transforms.grid import (
     Combine,
     Grid,
     Variant,
-    grid_from_document,
 )
+from sysnoise.transforms.grid_document import grid_from_document
 from sysnoise.transforms.methods import UnknownNameError, identity
 from sysnoise.transforms.resizers import RESIZES
 from tests.transforms import plain
@@ -351,7 +351,7 @@ seed: 1.5
         "my.yaml:5:5: decoders[2]: 'pillow' is listed twice",
         "my.yaml:6:28: resizes[1]: unknown resize 'pillow-linear' "
         f"(did you mean 'pillow-bilinear'?); valid: {resizes}",
-        "my.yaml:9:3: geometry.size: expected int, found 'large'",
+        "my.yaml:9:3: geometry.size: expected a whole number, found 'large'",
         "my.yaml:10:3: geometry.padding: unknown parameter 'padding' (did you mean 'pad'?); "
         "valid: size, pad",
         "my.yaml:11:1: baseline: expected decoder/resize/color, found 'pillow/pillow-bilinear'",
@@ -380,7 +380,7 @@ seed: 1.5
         ("{rule: squash, size: 9, crop: 10}", "4:1: geometry: crop: 10 exceeds size 9"),
         (
             "{rule: squash, size: true, crop: 1}",
-            "4:26: geometry.size: expected int, found True",
+            "4:26: geometry.size: expected a whole number, found True",
         ),
         (
             "{rule: squash, size: 9, crop: 8, size: 9}",
@@ -388,7 +388,7 @@ seed: 1.5
         ),
         (
             "{rule: random-resized-crop, size: 9, ratio: 1}",
-            "4:48: geometry.ratio: expected tuple[float, float], found 1",
+            "4:48: geometry.ratio: expected a list of two numbers, found 1",
         ),
     ],
 )
