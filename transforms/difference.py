@@ -6,16 +6,31 @@ means, shares and PSNR are derived from the sums alone.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import cv2
 import numpy as np
 
 from sysnoise.transforms.pixels import Pixels
+
+
+class DifferenceDocument(TypedDict):
+    """A :class:`Difference` and what follows from it, by the names that it has there."""
+
+    images: int
+    identical_images: int
+    pixels: int
+    changed_pixels: int
+    absolute_sum: int
+    squared_sum: int
+    maximum: int
+    mean: float | None
+    psnr: float | None
+    changed_share: float | None
+    identical_share: float | None
 
 
 @dataclass(frozen=True)
@@ -73,10 +88,16 @@ class Difference:
         """Share of identical images, 0 to 1; None without images."""
         return self.identical_images / self.images if self.images else None
 
-    def document(self) -> dict[str, Any]:
-        """Return sums and what follows from them as a JSON-compatible mapping."""
+    def document(self) -> DifferenceDocument:
+        """Return the sums and what follows from them as a JSON-compatible mapping."""
         return {
-            **dataclasses.asdict(self),
+            "images": self.images,
+            "identical_images": self.identical_images,
+            "pixels": self.pixels,
+            "changed_pixels": self.changed_pixels,
+            "absolute_sum": self.absolute_sum,
+            "squared_sum": self.squared_sum,
+            "maximum": self.maximum,
             "mean": self.mean,
             "psnr": self.psnr,
             "changed_share": self.changed_share,

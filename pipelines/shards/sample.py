@@ -26,7 +26,7 @@ from sysnoise.transforms.difference import Difference, difference
 from sysnoise.transforms.fanout import Decoded, decode_all, fan_out, grid_placement
 from sysnoise.transforms.pixels import Pixels
 from sysnoise.transforms.resizers import ResizeError
-from sysnoise.transforms.targets import map_annotation
+from sysnoise.transforms.targets import Annotation, map_annotation
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,7 @@ def _geometry(
 
 def _annotations(
     plan: Plan, source: Mapping[str, Any], decoded: Decoded
-) -> list[dict[str, Any]] | None:
+) -> list[Annotation] | None:
     if source["annotations"] is None:
         return None
     placement = grid_placement(plan.grid, decoded.images[plan.grid.baseline.decoder], source["key"])

@@ -16,6 +16,7 @@ from pycocotools.coco import COCO
 
 from sysnoise.transforms.geometry import PRESETS, KeepRatio, Letterbox, Native, Placement
 from sysnoise.transforms.targets import (
+    Rle,
     annotation_problems,
     decode_rle,
     map_annotation,
@@ -43,7 +44,7 @@ COORDINATES = [10.5, 20.25, 110.5, 20.25, 110.5, 320.75, 12.0, 300.0]
 POLYGONS: list[list[float]] = [COORDINATES, [1, 2, 3, 4, 5, 6]]
 
 
-def annotation(**changes: Any) -> dict[str, Any]:
+def annotation(**changes: Any) -> Any:
     return {
         "id": 900100,
         "image_id": 139,
@@ -59,7 +60,7 @@ def annotation(**changes: Any) -> dict[str, Any]:
 def test_annotation_scales_by_width_and_height_separately() -> None:
     original = annotation()
     before = copy.deepcopy(original)
-    mapped = map_annotation(original, KEEP_RATIO)
+    mapped: Any = map_annotation(original, KEEP_RATIO)
     x, y = 1066 / 640, 800 / 480
     assert mapped["bbox"] == pytest.approx([236.98 * x, 142.51 * y, 24.7 * x, 69.5 * y])
     assert mapped["area"] == pytest.approx(531.8071 * x * y)
@@ -71,7 +72,7 @@ def test_annotation_scales_by_width_and_height_separately() -> None:
 
 
 def test_annotation_shifts_with_the_padding() -> None:
-    mapped = map_annotation(annotation(), LETTERBOX)
+    mapped: Any = map_annotation(annotation(), LETTERBOX)
     x, y = 640 / 600, 427 / 400
     assert mapped["bbox"] == pytest.approx([236.98 * x, 142.51 * y + 106, 24.7 * x, 69.5 * y])
     assert mapped["area"] == pytest.approx(531.8071 * x * y)
@@ -81,7 +82,8 @@ def test_annotation_shifts_with_the_padding() -> None:
 
 
 def test_annotation_without_geometry_stays() -> None:
-    assert map_annotation({"id": 1, "caption": "a cat"}, LETTERBOX) == {"id": 1, "caption": "a cat"}
+    caption: Any = {"id": 1, "caption": "a cat"}
+    assert map_annotation(caption, LETTERBOX) == {"id": 1, "caption": "a cat"}
 
 
 @pytest.mark.parametrize(
@@ -103,9 +105,10 @@ def run_lengths(mask: Mask) -> list[int]:
     return counts
 
 
-def from_run_lengths(rle: dict[str, Any]) -> Mask:
-    height, width = rle["size"]
-    flat = [value for value, n in zip(itertools.cycle([0, 1]), rle["counts"]) for _ in range(n)]
+def from_run_lengths(rle: Rle) -> Mask:
+    (height, width), counts = rle["size"], rle["counts"]
+    assert isinstance(counts, list)
+    flat = [value for value, n in zip(itertools.cycle([0, 1]), counts) for _ in range(n)]
     return np.array(flat, np.uint8).reshape(width, height).T
 
 
@@ -146,8 +149,8 @@ def test_masks_take_the_nearest_pixel(name: str) -> None:
 
 def test_crowd_annotation_keeps_its_form() -> None:
     mask = masks(PLACEMENTS["letterbox"])[0]
-    rle = {"size": [41, 60], "counts": run_lengths(mask)}
-    mapped = map_annotation(annotation(iscrowd=1, segmentation=rle), PLACEMENTS["letterbox"])
+    rle: Rle = {"size": [41, 60], "counts": run_lengths(mask)}
+    mapped: Any = map_annotation(annotation(iscrowd=1, segmentation=rle), PLACEMENTS["letterbox"])
     assert mapped["segmentation"] == map_rle(rle, PLACEMENTS["letterbox"])
     assert mapped["iscrowd"] == 1
 
@@ -167,8 +170,8 @@ def test_polygon_and_mask_of_a_box_agree_after_an_exact_doubling() -> None:
 def test_decoding_a_run_length_encoding() -> None:
     for mask in masks(PLACEMENTS["portrait"]):
         compressed = coco_mask.encode(np.asfortranarray(mask))
-        text = {"size": compressed["size"], "counts": compressed["counts"].decode()}
-        uncompressed = {"size": list(mask.shape), "counts": run_lengths(mask)}
+        text: Rle = {"size": compressed["size"], "counts": compressed["counts"].decode()}
+        uncompressed: Rle = {"size": list(mask.shape), "counts": run_lengths(mask)}
         for rle in (compressed, text, uncompressed):
             decoded = decode_rle(rle)
             np.testing.assert_array_equal(decoded, mask, strict=True)
@@ -182,7 +185,7 @@ def pycocotools_rle(segmentation: Any, height: int, width: int) -> str:
     return counts if isinstance(counts, str) else str(counts.decode())
 
 
-def rle_forms(mask: Mask) -> Sequence[dict[str, Any]]:
+def rle_forms(mask: Mask) -> Sequence[Rle]:
     compressed = coco_mask.encode(np.asfortranarray(mask))
     return [
         {"size": list(mask.shape), "counts": run_lengths(mask)},
@@ -218,7 +221,7 @@ def test_polygons_without_area_beside_others_are_passed_over() -> None:
 
 
 def test_keypoints_are_mapped_where_they_are_labeled() -> None:
-    mapped = map_annotation(annotation(keypoints=[100, 50, 2, 0, 0, 0]), LETTERBOX)
+    mapped: Any = map_annotation(annotation(keypoints=[100, 50, 2, 0, 0, 0]), LETTERBOX)
     factor = 640 / 600
     expected = [100 * factor, 50 * (427 / 400) + 106, 2, 0, 0, 0]
     assert mapped["keypoints"] == pytest.approx(expected)
@@ -239,7 +242,7 @@ def test_malformed_fields_are_named(changes: dict[str, Any], field: str) -> None
 
 
 def test_whole_run_lengths_are_not_malformed() -> None:
-    whole = {"size": [2, 2], "counts": "04"}
+    whole: Rle = {"size": [2, 2], "counts": "04"}
     assert decode_rle(whole).all()
     assert annotation_problems(annotation(segmentation=whole), 2, 2) == []
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -33,7 +32,7 @@ class _Kind:
     """How Pillow writes a kind of probe: mode, options, and columns and rows to leave out."""
 
     mode: str
-    options: Mapping[str, Any]
+    options: Mapping[str, str | bool]
     cut: int = 0
 
 
