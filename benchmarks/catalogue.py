@@ -28,7 +28,7 @@ from sysnoise.transforms.geometry import PRESETS, Geometry, geometry_document, r
 from sysnoise.transforms.grid import BASELINE, METHODS
 from sysnoise.transforms.libraries import library_build
 from sysnoise.transforms.methods import Method, is_available
-from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.pixels import Pixels, size_of
 from sysnoise.transforms.resizers import resize, resize_each
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -204,7 +204,7 @@ def pictures() -> Iterator[tuple[str, Image.Image]]:
             yield f"{axis}-{name}", Image.fromarray(pair)
     coffee = photographs()["coffee"]
     for name, geometry in PRESETS.items():
-        placement = geometry.place(coffee.shape[1], coffee.shape[0], 0, "coffee")
+        placement = geometry.place(size_of(coffee), 0, "coffee")
         names = ["none"] if name == "native" else [BASELINE.resize]
         (shown,) = render(coffee, placement, functools.partial(resize_each, names))
         picture = Image.fromarray(shown)

@@ -24,7 +24,7 @@ from sysnoise.transforms.codecs.encoded import EncodedImage
 from sysnoise.transforms.codecs.encoders import encode
 from sysnoise.transforms.colors import convert
 from sysnoise.transforms.grid import Grid
-from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.pixels import Pixels, size_of
 from sysnoise.transforms.resizers import resize
 
 Seconds = defaultdict[str, float]
@@ -64,8 +64,8 @@ def _render(grid: Grid, data: bytes, key: str, seconds: Seconds) -> list[Pixels]
         variants = set[tuple[str, str]]().union(
             *({(v.color, v.resize) for v in decoders[name]} for name in names)
         )
-        placement = grid.geometry.place(image.shape[1], image.shape[0], grid.seed, key)
-        size = placement.resized_width, placement.resized_height
+        placement = grid.place(size_of(image), key)
+        size = placement.resized
         left, upper, right, lower = placement.box
         colors = {c: functools.partial(convert, c, image) for c in sorted({c for c, _ in variants})}
         for colored, same in _distinct(seconds, "color", colors):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypedDict
 
-from sysnoise.transforms.codecs.decoders import DECODERS, Exif
+from sysnoise.transforms.codecs.decoders import DECODERS
+from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.colors import COLORS
 from sysnoise.transforms.digests import canonical_sha256
 from sysnoise.transforms.errors import GridProblem, grid_error
@@ -32,6 +33,7 @@ from sysnoise.transforms.methods import (
     is_available,
     unknown_name,
 )
+from sysnoise.transforms.pixels import Size
 from sysnoise.transforms.problems import dotted_path
 from sysnoise.transforms.resizers import RESIZES
 
@@ -173,15 +175,14 @@ class Grid:
             raise ValueError(f"grid {self.name!r}: {unknown_name('variant', variant_id, ids)}")
         return variant
 
-    def place(self, width: int, height: int, key: str) -> Placement:
+    def place(self, source: Size, key: str) -> Placement:
         """Return where the geometry places a decoded image.
 
         Args:
-            width: of the decoded image in pixels.
-            height: of the decoded image in pixels.
+            source: the size of the decoded image.
             key: the sample's key, from which random geometries are drawn.
         """
-        return _placement(self.geometry, width, height, self.seed, key)
+        return _placement(self.geometry, source, self.seed, key)
 
     def document(self) -> GridDocument:
         """Return the grid as the JSON-compatible mapping of a grid file."""
@@ -210,9 +211,10 @@ class Grid:
         }
 
     @property
-    def applies_exif(self) -> bool:
-        """Whether a decoder of the grid turns images as their EXIF orientation says."""
-        return any(DECODERS[name].exif is Exif.APPLIED for name in self.decoders)
+    def exif(self) -> Exif:
+        """Whether EXIF orientations are applied by any decoder of the grid, or ignored by all."""
+        applied = any(DECODERS[name].exif is Exif.APPLIED for name in self.decoders)
+        return Exif.APPLIED if applied else Exif.IGNORED
 
 
 class GridDocument(TypedDict):
@@ -234,8 +236,8 @@ def _canonical(axis: str, name: str) -> str:
 
 
 @functools.lru_cache(maxsize=8)  # A sample has few sizes and asks for each several times.
-def _placement(geometry: Geometry, width: int, height: int, seed: int, key: str) -> Placement:
-    return geometry.place(width, height, seed, key)
+def _placement(geometry: Geometry, source: Size, seed: int, key: str) -> Placement:
+    return geometry.place(source, seed, key)
 
 
 def problem_lines(problems: Iterable[GridProblem]) -> list[str]:

@@ -170,8 +170,8 @@ def unmap_boxes(boxes: NDArray[np.float64], placement: Placement) -> NDArray[np.
         The same in source pixels.
     """
     scale = np.array([placement.scale_x, placement.scale_y])
-    shift = np.array([placement.crop_x - placement.pad_left, placement.crop_y - placement.pad_top])
-    corners = (boxes[:, :2] + shift) / scale + (placement.source_x, placement.source_y)
+    shift = np.subtract(placement.crop, placement.pad)
+    corners = (boxes[:, :2] + shift) / scale + placement.region[:2]
     return np.hstack([corners, boxes[:, 2:] / scale])
 
 
@@ -198,12 +198,13 @@ def map_rle(rle: Rle, placement: Placement) -> Rle:
     """Resample a run-length encoded mask; ``size`` becomes the output's [height, width]."""
     mask = decode_rle(rle)
     height, width = mask.shape
-    rows = _sources(placement.output_height, placement.pad_top, placement.resized_height, height)
-    columns = _sources(placement.output_width, placement.pad_left, placement.resized_width, width)
+    output, pad, resized = placement.output, placement.pad, placement.resized
+    rows = _sources(output.height, pad.y, resized.height, height)
+    columns = _sources(output.width, pad.x, resized.width, width)
     # Transposed, because run lengths go down the columns. Row and column -1 stand for the padding.
     framed = np.pad(mask.T, ((0, 1), (0, 1)))
     resampled = framed.take(rows, axis=1).take(columns, axis=0).T
-    size = [placement.output_height, placement.output_width]
+    size = [output.height, output.width]
     if isinstance(rle["counts"], list):
         return {"size": size, "counts": _run_lengths(resampled)}
     return {"size": size, "counts": _compressed(resampled)}
@@ -236,11 +237,12 @@ def decode_rle(rle: Rle) -> NDArray[np.uint8]:
 
 def _map_points(flat: Sequence[float], placement: Placement) -> list[float]:
     """Map ``x, y, x, y, ...``; outlines are too short for NumPy to be faster."""
-    scale_x, shift_x = placement.scale_x, placement.pad_left - placement.crop_x
-    scale_y, shift_y = placement.scale_y, placement.pad_top - placement.crop_y
+    region, pad, crop = placement.region, placement.pad, placement.crop
+    scale_x, shift_x = placement.scale_x, pad.x - crop.x
+    scale_y, shift_y = placement.scale_y, pad.y - crop.y
     mapped = [0.0] * len(flat)
-    mapped[0::2] = [(x - placement.source_x) * scale_x + shift_x for x in flat[0::2]]
-    mapped[1::2] = [(y - placement.source_y) * scale_y + shift_y for y in flat[1::2]]
+    mapped[0::2] = [(x - region.x) * scale_x + shift_x for x in flat[0::2]]
+    mapped[1::2] = [(y - region.y) * scale_y + shift_y for y in flat[1::2]]
     return mapped
 
 

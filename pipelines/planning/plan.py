@@ -33,10 +33,11 @@ from sysnoise.transforms.errors import GridError
 from sysnoise.transforms.grid import Grid
 from sysnoise.transforms.grid_document import grid_from_document
 from sysnoise.transforms.methods import get_method, identity
+from sysnoise.transforms.pixels import Size
 
 PLAN_VERSION = 1
 SAMPLES_PER_SHARD = {DatasetKind.IMAGENET: 256, DatasetKind.COCO: 16}
-NOMINAL_SIZE = (640, 480)
+NOMINAL_SIZE = Size(640, 480)
 """Source size from which the length of Parquet row groups is estimated."""
 
 
@@ -149,8 +150,7 @@ def current_identities(grid: Grid, image_format: str) -> dict[str, Any]:
 def make_plan(source: SourceSet, grid: Grid, settings: PlanOptions) -> Plan:
     """Fix the shards of a run."""
     per_shard = settings.samples_per_shard or SAMPLES_PER_SHARD[source.kind]
-    nominal = grid.geometry.place(*NOMINAL_SIZE, grid.seed, "")
-    pixels = nominal.output_width * nominal.output_height
+    width, height = grid.place(NOMINAL_SIZE, "").output
     return Plan(
         kind=source.kind,
         split=source.split,
@@ -158,7 +158,7 @@ def make_plan(source: SourceSet, grid: Grid, settings: PlanOptions) -> Plan:
         samples_per_shard=per_shard,
         formats=settings.formats,
         image_format=settings.image_format,
-        row_group_rows=row_group_rows(len(grid.variants), pixels, per_shard),
+        row_group_rows=row_group_rows(len(grid.variants), width * height, per_shard),
         grid=grid,
         classes=source.classes,
         coco=source.coco,

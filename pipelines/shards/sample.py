@@ -19,12 +19,13 @@ from sysnoise.manifests.tables import (
 from sysnoise.pipelines.errors import ShardError
 from sysnoise.pipelines.planning.plan import Plan
 from sysnoise.pipelines.shards.writers.samples import SampleMetadata
-from sysnoise.transforms.codecs.decoders import DECODERS, Exif
+from sysnoise.transforms.codecs.decoders import DECODERS
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.codecs.encoders import EncodeError, encode
+from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.difference import Difference, difference
-from sysnoise.transforms.fanout import Decoded, decode_all, fan_out, grid_placement
-from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.fanout import Decoded, decode_all, fan_out
+from sysnoise.transforms.pixels import Pixels, size_of
 from sysnoise.transforms.resizers import ResizeError
 from sysnoise.transforms.targets import Annotation, map_annotation
 
@@ -139,10 +140,10 @@ def _refuse_too_large(plan: Plan, key: str, image: EncodedImage) -> None:
         header = image.header
     except DecodeError as error:
         raise _RejectError(RejectReason.DECODE_FAILED, str(error)) from error
-    placement = plan.grid.place(header.width, header.height, key)
-    for what, width, height in (
-        ("the image has", header.width, header.height),
-        ("it would be resized to", placement.resized_width, placement.resized_height),
+    placement = plan.grid.place(header.size, key)
+    for what, (width, height) in (
+        ("the image has", header.size),
+        ("it would be resized to", placement.resized),
     ):
         if width * height > plan.max_pixels:
             raise _RejectError(
@@ -254,7 +255,7 @@ def _geometry(
         if DECODERS[name].exif is Exif.APPLIED and name not in decoded.fallbacks:
             columns["geometry_exif"] = pixels
     return {
-        column: geometry_row(grid_placement(plan.grid, pixels, key), orientation)
+        column: geometry_row(plan.grid.place(size_of(pixels), key), orientation)
         for column, pixels in columns.items()
     }
 
@@ -264,5 +265,6 @@ def _annotations(
 ) -> list[Annotation] | None:
     if source["annotations"] is None:
         return None
-    placement = grid_placement(plan.grid, decoded.images[plan.grid.baseline.decoder], source["key"])
+    baseline = decoded.images[plan.grid.baseline.decoder]
+    placement = plan.grid.place(size_of(baseline), source["key"])
     return [map_annotation(each, placement) for each in json.loads(source["annotations"])]

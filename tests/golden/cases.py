@@ -29,7 +29,7 @@ from sysnoise.transforms.geometry import (
     render,
 )
 from sysnoise.transforms.libraries import library_build
-from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.pixels import Pixels, size_of
 from sysnoise.transforms.resizers import RESIZES, resize
 from tests.golden.records import Drawn
 
@@ -121,8 +121,7 @@ def converted(name: str) -> dict[str, Pixels]:
 def rendered(rule: str) -> dict[str, Pixels]:
     images = {}
     for label, picture in PICTURES.items():
-        height, width = picture.shape[:2]
-        placement = GEOMETRIES[rule].place(width, height, seed=0, key=label)
+        placement = GEOMETRIES[rule].place(size_of(picture), seed=0, key=label)
         (images[label],) = render(picture, placement, nearest_part)
     return images
 

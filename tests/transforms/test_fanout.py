@@ -18,10 +18,10 @@ from sysnoise.transforms.codecs import encoded
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.codecs.sniff import ImageKind, sniff
 from sysnoise.transforms.colors import COLORS, convert
-from sysnoise.transforms.fanout import Rendering, apply, decode_all, fan_out, grid_placement
+from sysnoise.transforms.fanout import Rendering, apply, decode_all, fan_out
 from sysnoise.transforms.geometry import PRESETS, KeepRatio, Placement, ShorterSide
 from sysnoise.transforms.grid import ColorStage, Combine, Grid, Variant
-from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.pixels import Pixels, Size, size_of
 from sysnoise.transforms.resizers import RESIZES
 from tests.transforms import plain
 from tests.transforms.plain import saved
@@ -116,9 +116,9 @@ def test_one_factor_grids_and_random_crops(small_jpeg: bytes) -> None:
     for position, pixels in renderings.items():
         applied = apply(grid, grid.variants[position].id, small_jpeg, "some-key")
         np.testing.assert_array_equal(applied, pixels)
-    placement = grid.geometry.place(451, 300, 3, "some-key")
-    rows = slice(placement.source_y, placement.source_y + placement.region_height)
-    columns = slice(placement.source_x, placement.source_x + placement.region_width)
+    placement = grid.place(Size(451, 300), "some-key")
+    rows = slice(placement.region.y, placement.region.y + placement.region.height)
+    columns = slice(placement.region.x, placement.region.x + placement.region.width)
     part = plain.DECODERS["pillow"](small_jpeg)[rows, columns].copy()
     baseline = renderings[grid.variants.index(grid.baseline)]
     np.testing.assert_array_equal(
@@ -161,7 +161,7 @@ def test_kind_and_placement_are_found_once(
     key = hashlib.sha256(small_jpeg).hexdigest()  # No other test has placed it.
     rendered(make_grid(), small_jpeg, key)
     assert sniffed == [small_jpeg]
-    assert placed == [(451, 300, 0, key)]
+    assert placed == [(Size(451, 300), 0, key)]
 
 
 def test_decoders_that_fail_on_a_damaged_file(small_jpeg: bytes) -> None:
@@ -220,8 +220,8 @@ def test_turned_images_are_placed_by_their_own_size(photos: dict[str, Pixels]) -
     found = {grid.variants[n].decoder: pixels for n, pixels in by_variant(rendered(grid, data))}
     for name, size in {"pillow": (120, 80), "opencv-exif": (80, 120)}.items():
         decoded = plain.DECODERS[name](data)
-        placement = grid_placement(grid, decoded, "key")
-        assert (placement.output_width, placement.output_height) == size
+        placement = grid.place(size_of(decoded), "key")
+        assert placement.output == size
         expected = plain.RESIZES["pillow-bilinear"](decoded, size)
         np.testing.assert_array_equal(found[name], expected)
 

@@ -13,6 +13,7 @@ import yaml
 
 from sysnoise.manifests.grids.grid_file import parse_grid
 from sysnoise.transforms.codecs.decoders import DECODERS
+from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.colors import COLORS
 from sysnoise.transforms.errors import GridError
 from sysnoise.transforms.geometry import (
@@ -319,10 +320,11 @@ def test_identities_by_axis_and_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("decoders", "applies"), [(["pillow", "opencv"], False), (["pillow", "opencv-exif"], True)]
+    ("decoders", "exif"),
+    [(["pillow", "opencv"], Exif.IGNORED), (["pillow", "opencv-exif"], Exif.APPLIED)],
 )
-def test_whether_a_decoder_turns_images(decoders: list[str], applies: bool) -> None:
-    assert make(decoders=decoders).applies_exif is applies
+def test_whether_a_decoder_turns_images(decoders: list[str], exif: Exif) -> None:
+    assert make(decoders=decoders).exif is exif
 
 
 def test_all_problems_of_a_file_are_told_at_once_with_their_places() -> None:

@@ -15,6 +15,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from sysnoise.transforms.geometry import PRESETS, KeepRatio, Letterbox, Native, Placement
+from sysnoise.transforms.pixels import Size
 from sysnoise.transforms.targets import (
     Rle,
     annotation_problems,
@@ -28,16 +29,18 @@ from sysnoise.transforms.targets import (
 
 Mask = NDArray[np.uint8]
 
-KEEP_RATIO = PRESETS["coco-800x1333"].place(640, 480, 0, "")  # To 1066 x 800.
-LETTERBOX = PRESETS["letterbox640"].place(600, 400, 0, "")  # To 640 x 427, 106 rows of padding.
+KEEP_RATIO = PRESETS["coco-800x1333"].place(Size(640, 480), 0, "")  # To 1066 x 800.
+LETTERBOX = PRESETS["letterbox640"].place(
+    Size(600, 400), 0, ""
+)  # To 640 x 427, 106 rows of padding.
 PLACEMENTS = {
-    "enlarged": KeepRatio(80, 133).place(64, 48, 0, ""),
-    "reduced": KeepRatio(20, 60).place(45, 30, 0, ""),
-    "portrait": KeepRatio(20, 33).place(30, 45, 0, ""),
-    "letterbox": Letterbox(64).place(60, 41, 0, ""),
-    "letterbox-portrait": Letterbox(63).place(41, 60, 0, ""),
-    "native": Native().place(31, 17, 0, ""),
-    "tiny": Letterbox(5).place(1, 3, 0, ""),
+    "enlarged": KeepRatio(80, 133).place(Size(64, 48), 0, ""),
+    "reduced": KeepRatio(20, 60).place(Size(45, 30), 0, ""),
+    "portrait": KeepRatio(20, 33).place(Size(30, 45), 0, ""),
+    "letterbox": Letterbox(64).place(Size(60, 41), 0, ""),
+    "letterbox-portrait": Letterbox(63).place(Size(41, 60), 0, ""),
+    "native": Native().place(Size(31, 17), 0, ""),
+    "tiny": Letterbox(5).place(Size(1, 3), 0, ""),
 }
 
 COORDINATES = [10.5, 20.25, 110.5, 20.25, 110.5, 320.75, 12.0, 300.0]
@@ -91,7 +94,7 @@ def test_annotation_without_geometry_stays() -> None:
 )
 def test_crops_are_refused(preset: str) -> None:
     with pytest.raises(ValueError, match="cannot be mapped through a crop"):
-        map_annotation(annotation(), PRESETS[preset].place(640, 480, 0, "key"))
+        map_annotation(annotation(), PRESETS[preset].place(Size(640, 480), 0, "key"))
 
 
 def run_lengths(mask: Mask) -> list[int]:
@@ -114,18 +117,18 @@ def from_run_lengths(rle: Rle) -> Mask:
 
 def resampled(mask: Mask, placement: Placement) -> Mask:
     """Each output pixel takes the source pixel in which its center lies, or zero in the padding."""
-    output = np.zeros((placement.output_height, placement.output_width), np.uint8)
-    for y, x in itertools.product(range(placement.resized_height), range(placement.resized_width)):
-        row = (y + Fraction(1, 2)) * Fraction(placement.source_height, placement.resized_height)
-        column = (x + Fraction(1, 2)) * Fraction(placement.source_width, placement.resized_width)
+    output = np.zeros((placement.output.height, placement.output.width), np.uint8)
+    for y, x in itertools.product(range(placement.resized.height), range(placement.resized.width)):
+        row = (y + Fraction(1, 2)) * Fraction(placement.source.height, placement.resized.height)
+        column = (x + Fraction(1, 2)) * Fraction(placement.source.width, placement.resized.width)
         value = mask[int(row), int(column)]
-        output[placement.pad_top + y, placement.pad_left + x] = value
+        output[placement.pad.y + y, placement.pad.x + x] = value
     return output
 
 
 def masks(placement: Placement) -> list[Mask]:
     """Noise, blobs that touch the borders, nothing, and everything."""
-    shape = (placement.source_height, placement.source_width)
+    shape = (placement.source.height, placement.source.width)
     noise = np.random.default_rng(0).integers(0, 2, shape, np.uint8)
     blob = np.zeros(shape, np.uint8)
     blob[: shape[0] // 2 + 1, : shape[1] // 3 + 1] = 1
@@ -138,7 +141,7 @@ def test_masks_take_the_nearest_pixel(name: str) -> None:
     placement = PLACEMENTS[name]
     for mask in masks(placement):
         expected = resampled(mask, placement)
-        size = [placement.output_height, placement.output_width]
+        size = [placement.output.height, placement.output.width]
         uncompressed = map_rle({"size": list(mask.shape), "counts": run_lengths(mask)}, placement)
         assert uncompressed == {"size": size, "counts": run_lengths(expected)}
         np.testing.assert_array_equal(from_run_lengths(uncompressed), expected)
@@ -156,7 +159,7 @@ def test_crowd_annotation_keeps_its_form() -> None:
 
 
 def test_polygon_and_mask_of_a_box_agree_after_an_exact_doubling() -> None:
-    placement = Letterbox(80).place(40, 30, 0, "")  # To 80 x 60, 10 rows of padding.
+    placement = Letterbox(80).place(Size(40, 30), 0, "")  # To 80 x 60, 10 rows of padding.
     box = [[4, 6, 21, 6, 21, 17, 4, 17]]
     mask = np.zeros((30, 40), np.uint8)
     mask[6:17, 4:21] = 1
@@ -199,7 +202,7 @@ def rle_forms(mask: Mask) -> Sequence[Rle]:
         [COORDINATES],
         [COORDINATES, [200.0, 10.0, 260.0, 15.0, 230.0, 90.0]],
         [[-5.0, -5.0, 50.0, -5.0, 50.0, 400.0, -5.0, 400.0]],
-        *rle_forms(masks(Native().place(300, 350, 0, ""))[0]),
+        *rle_forms(masks(Native().place(Size(300, 350), 0, ""))[0]),
     ],
 )
 def test_text_is_what_pycocotools_makes_of_any_segmentation(segmentation: Any) -> None:
@@ -256,8 +259,8 @@ def test_boxes_are_mapped_back(name: str) -> None:
 
 
 def test_boxes_of_a_crop_are_mapped_back_to_their_region() -> None:
-    placement = PRESETS["random-resized-crop224"].place(640, 480, 0, "key")
+    placement = PRESETS["random-resized-crop224"].place(Size(640, 480), 0, "key")
     (box,) = unmap_boxes(np.array([[0.0, 0.0, 224.0, 224.0]]), placement).tolist()
-    region = [placement.source_x, placement.source_y]
-    region += [placement.region_width, placement.region_height]
+    region = [placement.region.x, placement.region.y]
+    region += [placement.region.width, placement.region.height]
     assert box == pytest.approx(region)

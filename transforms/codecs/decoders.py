@@ -11,7 +11,6 @@ import functools
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 import cv2
 import numpy as np
@@ -21,6 +20,7 @@ from PIL import Image
 
 from sysnoise.transforms.codecs.dali import dali_kind, decode_dali
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
+from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.codecs.ffmpeg import (
     ACCURATE_BICUBIC,
     decode_ffmpeg,
@@ -34,13 +34,6 @@ from sysnoise.transforms.methods import Method, get_method, registry
 from sysnoise.transforms.pixels import Pixels, check_pixels
 
 Decode = Callable[[bytes], Pixels]
-
-
-class Exif(Enum):
-    """What a decoder does with the orientation stored in EXIF."""
-
-    IGNORED = "ignored"
-    APPLIED = "applied"
 
 
 def any_kind(kind: ImageKind) -> bool:

@@ -11,6 +11,7 @@ from PIL import Image
 from sysnoise.transforms.codecs.exif import exif_orientation
 from sysnoise.transforms.codecs.sniff import ImageKind, sniff
 from sysnoise.transforms.errors import plain_message
+from sysnoise.transforms.pixels import Size
 
 
 class DecodeError(Exception):
@@ -22,13 +23,11 @@ class Header:
     """What the header of an image file says.
 
     Attributes:
-        width: the stored width in pixels.
-        height: the stored height in pixels.
+        size: the stored size.
         orientation: the EXIF orientation, 1 to 8; 1 where the file has none that can be read.
     """
 
-    width: int
-    height: int
+    size: Size
     orientation: int
 
 
@@ -57,6 +56,6 @@ class EncodedImage:
         try:
             with Image.open(io.BytesIO(self.data)) as image:
                 # Not getexif(), which decodes a whole PNG in search of EXIF and takes XMP for it.
-                return Header(*image.size, exif_orientation(image.info.get("exif", b"")))
+                return Header(Size(*image.size), exif_orientation(image.info.get("exif", b"")))
         except Exception as error:
             raise DecodeError(f"reading the header: {plain_message(error)}") from error

@@ -16,14 +16,14 @@ from PIL.PngImagePlugin import PngInfo
 from sysnoise.pipelines.cli.photographs import jpeg_bytes
 from sysnoise.transforms.codecs.decoders import (
     DECODERS,
-    Exif,
     UnsupportedKindError,
     decode,
 )
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage, Header
+from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.codecs.sniff import Container, ImageKind, JpegFrame, sniff
 from sysnoise.transforms.methods import UnknownNameError, get_method
-from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.pixels import Pixels, Size
 from tests.transforms import plain
 from tests.transforms.plain import saved
 
@@ -97,7 +97,7 @@ def test_orientation_is_applied_by_opencv_exif_alone(
 ) -> None:
     stored = saved(Image.fromarray(photos["chelsea"]), "JPEG", quality=90)
     oriented = oriented_jpeg(photos["chelsea"], orientation)
-    assert EncodedImage(oriented).header == Header(width=451, height=300, orientation=orientation)
+    assert EncodedImage(oriented).header == Header(size=Size(451, 300), orientation=orientation)
     for name in plain.DECODERS:
         turn = UPRIGHT[orientation if name == "opencv-exif" else 1]
         assert DECODERS[name].exif is (Exif.APPLIED if name == "opencv-exif" else Exif.IGNORED)
@@ -116,7 +116,7 @@ def test_orientations_that_do_not_exist_count_as_none(
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
 def test_header_of_files_without_exif(kind: str, photos: dict[str, Pixels]) -> None:
     data = saved(Image.fromarray(photos["chelsea"]), kind)
-    assert EncodedImage(data).header == Header(width=451, height=300, orientation=1)
+    assert EncodedImage(data).header == Header(size=Size(451, 300), orientation=1)
 
 
 EXIF_WITH_TEXT = bytes.fromhex(
@@ -129,14 +129,14 @@ EXIF_WITH_TEXT = bytes.fromhex(
 @pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", EXIF_WITH_TEXT])
 def test_corrupt_exif_says_nothing(exif: bytes, photos: dict[str, Pixels]) -> None:
     data = saved(Image.fromarray(photos["chelsea"]), "JPEG", exif=exif)
-    assert EncodedImage(data).header == Header(width=451, height=300, orientation=1)
+    assert EncodedImage(data).header == Header(size=Size(451, 300), orientation=1)
 
 
 def test_exif_that_pillow_cannot_parse_says_nothing(photos: dict[str, Pixels]) -> None:
     texts = PngInfo()
     texts.add_text("Raw profile type exif", "\nexif\n8\nnot hexadecimal")
     data = saved(Image.fromarray(photos["chelsea"]), "PNG", pnginfo=texts)
-    assert EncodedImage(data).header == Header(width=451, height=300, orientation=1)
+    assert EncodedImage(data).header == Header(size=Size(451, 300), orientation=1)
 
 
 @pytest.mark.parametrize("data", [b"", b"not an image"])

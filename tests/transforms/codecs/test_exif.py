@@ -98,7 +98,7 @@ def peak():
 
 before = peak()
 header = EncodedImage(Path(sys.argv[1]).read_bytes()).header
-print(header.width * header.height * 3 // 2**20, peak() - before)
+print(header.size.width * header.size.height * 3 // 2**20, peak() - before)
 """
 
 
