@@ -20,25 +20,21 @@ from PIL import Image
 
 from benchmarks.report import table
 from sysnoise.pipelines.cli.photographs import SUBSAMPLINGS, jpeg_bytes, photographs
-from sysnoise.transforms.codecs.decoders import DECODERS, decode
-from sysnoise.transforms.colors import COLORS, convert
+from sysnoise.transforms.codecs.decoders import decode
+from sysnoise.transforms.codecs.encoded import EncodedImage
+from sysnoise.transforms.colors import convert
 from sysnoise.transforms.difference import Difference
 from sysnoise.transforms.geometry import PRESETS, Geometry, geometry_document, render
-from sysnoise.transforms.grid import BASELINE
+from sysnoise.transforms.grid import BASELINE, METHODS
 from sysnoise.transforms.libraries import library_build
 from sysnoise.transforms.methods import Method, is_available
 from sysnoise.transforms.pixel_difference import difference
-from sysnoise.transforms.pixels import Pixels
-from sysnoise.transforms.resizers import RESIZES, resize, resize_each
+from sysnoise.transforms.pixels import Pixels, size_of
+from sysnoise.transforms.resizers import resize, resize_each
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE, PICTURES = DOCS / "catalogue.md", DOCS / "catalogue"
 FIGURES = PICTURES / "figures.json"
-AXES: Mapping[str, Mapping[str, Method[Any]]] = {
-    "decoder": DECODERS,
-    "resize": RESIZES,
-    "color": COLORS,
-}
 SHORTER_SIDE = 256
 AMPLIFIED = 8
 CROP = (slice(322, 418), slice(118, 214))
@@ -126,7 +122,7 @@ def main() -> None:
     """Measure all methods and write page, figures and pictures."""
     absent = {
         str(method.extra)
-        for methods in AXES.values()
+        for methods in METHODS.values()
         for method in methods.values()
         if not is_available(method)
     }
@@ -136,7 +132,9 @@ def main() -> None:
         )
     results = {
         "builds": {library: library_build(library) for library in sorted(_libraries())},
-        "figures": {axis: {name: measured(axis, name) for name in AXES[axis]} for axis in AXES},
+        "figures": {
+            axis: {name: measured(axis, name) for name in METHODS[axis]} for axis in METHODS
+        },
     }
     PICTURES.mkdir(exist_ok=True)
     for name, picture in pictures():
@@ -148,7 +146,7 @@ def main() -> None:
 
 
 def _libraries() -> set[str]:
-    return {method.library for methods in AXES.values() for method in methods.values()}
+    return {method.library for methods in METHODS.values() for method in methods.values()}
 
 
 @functools.cache
@@ -157,7 +155,7 @@ def _jpegs(subsampling: str) -> Mapping[str, bytes]:
 
 
 def _decoded(data: bytes) -> Pixels:
-    return decode(BASELINE.decoder, data)
+    return decode(BASELINE.decoder, EncodedImage(data))
 
 
 def _resized(name: str, pixels: Pixels) -> Pixels:
@@ -197,7 +195,7 @@ def measured(axis: str, name: str) -> dict[str, list[float]]:
 def pictures() -> Iterator[tuple[str, Image.Image]]:
     """Yield name and picture of every method and geometry."""
     data = _jpegs("420")["astronaut"]
-    for axis, methods in AXES.items():
+    for axis, methods in METHODS.items():
         for name in methods:
             make, make_baseline = _made(axis, name)
             crop = CROP_RESIZED if axis == "resize" and name != "none" else CROP
@@ -207,7 +205,7 @@ def pictures() -> Iterator[tuple[str, Image.Image]]:
             yield f"{axis}-{name}", Image.fromarray(pair)
     coffee = photographs()["coffee"]
     for name, geometry in PRESETS.items():
-        placement = geometry.place(coffee.shape[1], coffee.shape[0], 0, "coffee")
+        placement = geometry.place(size_of(coffee), 0, "coffee")
         names = ["none"] if name == "native" else [BASELINE.resize]
         (shown,) = render(coffee, placement, functools.partial(resize_each, names))
         picture = Image.fromarray(shown)
@@ -219,7 +217,7 @@ def pictures() -> Iterator[tuple[str, Image.Image]]:
 def format_page(results: Results) -> str:
     """Return the page as Markdown."""
     parts = [INTRODUCTION, _versions(results["builds"])]
-    for axis, methods in AXES.items():
+    for axis, methods in METHODS.items():
         parts.append(SECTIONS[axis])
         for name, method in methods.items():
             parts.append(_entry(axis, method, results["figures"][axis][name]))
@@ -291,7 +289,7 @@ def _paragraphs(documented: object) -> str:
 
 def picture_names() -> list[str]:
     """Return the names of all pictures, in the order of the page."""
-    methods = [f"{axis}-{name}" for axis, registry in AXES.items() for name in registry]
+    methods = [f"{axis}-{name}" for axis, registry in METHODS.items() for name in registry]
     return [*methods, *(f"geometry-{name}" for name in PRESETS)]
 
 

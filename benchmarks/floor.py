@@ -20,10 +20,11 @@ import numpy as np
 from sysnoise import load_grid
 from sysnoise.pipelines.workers.job import prepare_libraries
 from sysnoise.transforms.codecs.decoders import decode
+from sysnoise.transforms.codecs.encoded import EncodedImage
 from sysnoise.transforms.codecs.encoders import encode
 from sysnoise.transforms.colors import convert
 from sysnoise.transforms.grid import Grid
-from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.pixels import Pixels, size_of
 from sysnoise.transforms.resizers import resize
 
 Seconds = defaultdict[str, float]
@@ -56,14 +57,15 @@ def floor_seconds(grid: Grid, files: Iterable[Path], encoders: Iterable[str]) ->
 def _render(grid: Grid, data: bytes, key: str, seconds: Seconds) -> list[Pixels]:
     decoders = {name: {v for v in grid.variants if v.decoder == name} for name in grid.decoders}
     results = []
+    encoded = EncodedImage(data)
     for image, names in _distinct(
-        seconds, "decode", {name: functools.partial(decode, name, data) for name in decoders}
+        seconds, "decode", {name: functools.partial(decode, name, encoded) for name in decoders}
     ):
         variants = set[tuple[str, str]]().union(
             *({(v.color, v.resize) for v in decoders[name]} for name in names)
         )
-        placement = grid.geometry.place(image.shape[1], image.shape[0], grid.seed, key)
-        size = placement.resized_width, placement.resized_height
+        placement = grid.place(size_of(image), key)
+        size = placement.resized
         left, upper, right, lower = placement.box
         colors = {c: functools.partial(convert, c, image) for c in sorted({c for c, _ in variants})}
         for colored, same in _distinct(seconds, "color", colors):

@@ -13,7 +13,7 @@ from sysnoise.manifests.manifest import Manifest, MostLike
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.publication import Dataset, Publication, bibtex, dataset_of, license_url
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
-from sysnoise.transforms.documents import DifferenceDocument
+from sysnoise.transforms.difference import DifferenceDocument
 
 Blocks = Iterator[str]
 """Blocks of Markdown, which stand apart by an empty line."""
@@ -298,7 +298,7 @@ def _making(held: HeldSet) -> Blocks:
     yield _table(
         ("library", "version", "build"),
         [
-            (library, build.pop("version"), _pairs(build))
+            (library, str(build.pop("version")), _pairs(build))
             for library, build in sorted(builds.items())
         ],
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sysnoise.manifests.plan import Identities, Plan
-from sysnoise.transforms.documents import MethodIdentity
+from sysnoise.transforms.methods import MethodIdentity
 
 _DERIVED = ("fingerprint", "shards", "source_sha256", "row_group_rows", "identities")
 """Fields of a plan that follow from others, or are compared in their own way."""

@@ -11,13 +11,11 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from sysnoise.manifests.errors import ManifestError
 from sysnoise.manifests.schema import manifest_problems
+from sysnoise.transforms.difference import DifferenceDocument
 from sysnoise.transforms.digests import canonical_sha256
-from sysnoise.transforms.documents import (
-    Build,
-    DifferenceDocument,
-    GridDocument,
-    MethodIdentity,
-)
+from sysnoise.transforms.geometry import GridDocument
+from sysnoise.transforms.libraries import Build
+from sysnoise.transforms.methods import MethodIdentity
 
 
 class GeneratorDocument(TypedDict):

@@ -16,7 +16,8 @@ from sysnoise.manifests.json_documents import DocumentError, JsonObject, as_docu
 from sysnoise.manifests.layout import ShardFormat, shard_name
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from sysnoise.transforms.digests import canonical_sha256
-from sysnoise.transforms.documents import GridDocument, MethodIdentity
+from sysnoise.transforms.geometry import GridDocument
+from sysnoise.transforms.methods import MethodIdentity
 
 if TYPE_CHECKING:
     from sysnoise.transforms.grid import Grid
@@ -106,7 +107,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_
         Raises:
             GridError: a method of the grid is unknown or not installed here.
         """
-        from sysnoise.transforms.grid import grid_from_document
+        from sysnoise.transforms.grid_document import grid_from_document
 
         return grid_from_document(self.grid_document, "grid")
 

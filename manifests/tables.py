@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sysnoise.transforms.geometry import Placement
+from sysnoise.transforms.codecs.exif import Exif
+from sysnoise.transforms.geometry import Offset, Placement, Region
+from sysnoise.transforms.pixels import Size
 
 
 class DatasetKind(Enum):
@@ -65,18 +66,36 @@ class Duplicates(Enum):
     SKIP = "skip"
 
 
+_PLACEMENT_COLUMNS = (
+    "source_width",
+    "source_height",
+    "source_x",
+    "source_y",
+    "region_width",
+    "region_height",
+    "resized_width",
+    "resized_height",
+    "crop_x",
+    "crop_y",
+    "pad_left",
+    "pad_top",
+    "pad_value",
+    "output_width",
+    "output_height",
+)
+
 GEOMETRY = pa.struct(
     [
         pa.field("orientation", pa.int8()),
-        *(pa.field(field.name, pa.int32()) for field in dataclasses.fields(Placement)),
+        *(pa.field(name, pa.int32()) for name in _PLACEMENT_COLUMNS),
         pa.field("scale_x", pa.float64()),
         pa.field("scale_y", pa.float64()),
     ]
 )
 """A placement, the EXIF orientation of the source file and the scale factors.
 
-Source size, region, resized size, crop and padding are those of
-:class:`sysnoise.transforms.geometry.Placement`.
+They are those of :class:`sysnoise.transforms.geometry.Placement`; ``source_x`` and ``source_y`` are
+the corner of its region.
 """
 
 ANNOTATIONS = pa.list_(
@@ -113,9 +132,18 @@ Targets = dict[str, int | str | None]
 
 def geometry_row(placement: Placement, orientation: int) -> GeometryRow:
     """Return a placement as a row of :data:`GEOMETRY`."""
+    values = (
+        *placement.source,
+        *placement.region,
+        *placement.resized,
+        *placement.crop,
+        *placement.pad,
+        placement.pad_value,
+        *placement.output,
+    )
     return {
         "orientation": orientation,
-        **dataclasses.asdict(placement),
+        **dict(zip(_PLACEMENT_COLUMNS, values, strict=True)),
         "scale_x": placement.scale_x,
         "scale_y": placement.scale_y,
     }
@@ -123,8 +151,15 @@ def geometry_row(placement: Placement, orientation: int) -> GeometryRow:
 
 def placement_of(geometry: Mapping[str, Any]) -> Placement:
     """Return the placement of a row of :data:`GEOMETRY`."""
+    values = [geometry[name] for name in _PLACEMENT_COLUMNS]
     return Placement(
-        **{field.name: geometry[field.name] for field in dataclasses.fields(Placement)}
+        source=Size(*values[:2]),
+        region=Region(*values[2:6]),
+        resized=Size(*values[6:8]),
+        crop=Offset(*values[8:10]),
+        pad=Offset(*values[10:12]),
+        pad_value=values[12],
+        output=Size(*values[13:]),
     )
 
 
@@ -139,14 +174,14 @@ def target_fields(kind: DatasetKind) -> list[pa.Field]:
     ]
 
 
-def geometry_fields(applies_exif: bool) -> list[pa.Field]:
+def geometry_fields(exif: Exif) -> list[pa.Field]:
     """The geometry of the stored pixels and, in grids that apply it, of the upright ones."""
-    upright = [pa.field("geometry_exif", GEOMETRY)] if applies_exif else []
+    upright = [pa.field("geometry_exif", GEOMETRY)] if exif is Exif.APPLIED else []
     return [pa.field("geometry", GEOMETRY), *upright]
 
 
 def samples_schema(
-    kind: DatasetKind, decoders: Sequence[str], slugs: Sequence[str], applies_exif: bool
+    kind: DatasetKind, decoders: Sequence[str], slugs: Sequence[str], exif: Exif
 ) -> pa.Schema:
     """Schema of ``samples/*.parquet``: a row a sample, rejected ones included.
 
@@ -160,7 +195,7 @@ def samples_schema(
             pa.field("source_name", pa.string()),
             pa.field("source_sha256", pa.string()),
             *target_fields(kind),
-            *geometry_fields(applies_exif),
+            *geometry_fields(exif),
             pa.field("status", pa.string()),
             pa.field("decoders", _status_struct(decoders)),
             *(pa.field(slug, pa.binary(32)) for slug in slugs),

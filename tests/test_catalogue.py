@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from benchmarks.catalogue import (
-    AXES,
     CROP,
     FIGURES,
     PAGE,
@@ -23,6 +22,7 @@ from benchmarks.catalogue import (
     picture_names,
     pictures,
 )
+from sysnoise.transforms.grid import METHODS
 from sysnoise.transforms.libraries import is_importable, library_build
 from sysnoise.transforms.methods import Method
 
@@ -44,21 +44,23 @@ def test_page_names_every_method_and_shows_its_picture() -> None:
 
 
 def test_methods_that_share_a_function_are_told_apart() -> None:
-    methods: list[Method[Any]] = [each for axis in AXES.values() for each in axis.values()]
+    methods: list[Method[Any]] = [each for axis in METHODS.values() for each in axis.values()]
     texts = {method.name: (description(method), str(method.options)) for method in methods}
     assert all(text for text, _ in texts.values())
     assert len(set(texts.values())) == len(texts)
     assert texts.keys() >= VARIATIONS.keys()
 
 
-@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("axis", METHODS)
 def test_figures_are_those_of_recorded_builds(axis: str) -> None:
     recorded = json.loads(FIGURES.read_text("utf-8"))
-    same = [name for name, method in AXES[axis].items() if _is_recorded(method, recorded["builds"])]
+    same = [
+        name for name, method in METHODS[axis].items() if _is_recorded(method, recorded["builds"])
+    ]
     assert {name: measured(axis, name) for name in same} == {
         name: recorded["figures"][axis][name] for name in same
     }
-    assert recorded["figures"][axis].keys() == AXES[axis].keys()
+    assert recorded["figures"][axis].keys() == METHODS[axis].keys()
 
 
 def _is_recorded(method: Method[Any], builds: dict[str, Any]) -> bool:
@@ -73,8 +75,8 @@ def test_pictures_are_the_crop_and_the_amplified_difference(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The swap of red and blue needs no library to be told."""
-    swap = {"color": {"bgr": AXES["color"]["bgr"], "rgb": AXES["color"]["rgb"]}}
-    monkeypatch.setattr("benchmarks.catalogue.AXES", swap)
+    swap = {"color": {"bgr": METHODS["color"]["bgr"], "rgb": METHODS["color"]["rgb"]}}
+    monkeypatch.setattr("benchmarks.catalogue.METHODS", swap)
     made = dict(pictures())
     swapped, plain = (np.asarray(made[f"color-{name}"]).astype(int) for name in ("bgr", "rgb"))
     width = CROP[1].stop - CROP[1].start

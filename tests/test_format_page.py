@@ -33,6 +33,7 @@ from sysnoise.manifests.tables import (
 from sysnoise.pipelines.readers.sources import LONGEST_KEY, SOURCES_SCHEMA, sample_key
 from sysnoise.pipelines.shards.writers.parquet import shard_schema
 from sysnoise.transforms.codecs.encoders import ENCODERS
+from sysnoise.transforms.codecs.exif import Exif
 from tests.end_to_end.reading import manifest, tree
 from tests.odd_files.page import table, with_tables
 from tests.pages import ROOT, blocks
@@ -75,8 +76,8 @@ def json_fields(*documents: dict[str, Any]) -> dict[str, str]:
         ("difference", [DIFFERENCE]),
         ("objects", [ANNOTATIONS.value_type]),
         ("rejects", [rejects_schema(["pillow"])]),
-        ("samples", [samples_schema(kind, ["pillow"], [SLUG], True) for kind in KINDS]),
-        ("parquet", [shard_schema(kind, "png", True) for kind in KINDS]),
+        ("samples", [samples_schema(kind, ["pillow"], [SLUG], Exif.APPLIED) for kind in KINDS]),
+        ("parquet", [shard_schema(kind, "png", Exif.APPLIED) for kind in KINDS]),
     ],
 )
 def test_tables_have_the_columns_of_the_schemas(name: str, sources: list[pa.Schema]) -> None:

@@ -9,8 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypedDict
 
-from sysnoise.transforms.documents import DifferenceDocument
+
+class DifferenceDocument(TypedDict):
+    """A :class:`Difference` and what follows from it, by the names that it has there."""
+
+    images: int
+    identical_images: int
+    pixels: int
+    changed_pixels: int
+    absolute_sum: int
+    squared_sum: int
+    maximum: int
+    mean: float | None
+    psnr: float | None
+    changed_share: float | None
+    identical_share: float | None
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,7 @@ class Difference:
         return self.identical_images / self.images if self.images else None
 
     def document(self) -> DifferenceDocument:
-        """Return sums and what follows from them as a JSON-compatible mapping."""
+        """Return the sums and what follows from them as a JSON-compatible mapping."""
         return {
             "images": self.images,
             "identical_images": self.identical_images,

@@ -3,26 +3,55 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sysnoise.transforms.problems import DocumentPath
 
 
 class TransformError(Exception):
     """An error of the transforms that a user can fix; every such error has this base."""
 
 
+class GridProblem(NamedTuple):
+    """Something that is wrong with a grid.
+
+    Attributes:
+        path: where in the grid's document it is.
+        message: what is wrong.
+        extra: the extra of this package whose installation solves it, if one does.
+    """
+
+    path: DocumentPath
+    message: str
+    extra: str | None = None
+
+
 class GridError(TransformError, ValueError):
-    """A bad grid; the message lists every problem on a line of its own."""
+    """A bad grid; the message lists every problem on a line of its own.
+
+    Attributes:
+        problems: what the message lists; empty where the grid could not be read at all.
+    """
+
+    def __init__(self, message: str, problems: Iterable[GridProblem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class MissingExtraError(GridError):
-    """A grid whose only problem is that libraries are not installed here.
+    """A grid whose only problem is that libraries are not installed here."""
 
-    Attributes:
-        extras: the extras of this package that bring them.
-    """
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """The extras of this package that bring the libraries, sorted."""
+        return tuple(sorted({each.extra for each in self.problems if each.extra}))
 
-    def __init__(self, message: str, extras: tuple[str, ...]) -> None:
-        super().__init__(message)
-        self.extras = extras
+
+def grid_error(problems: Sequence[GridProblem], lines: Iterable[str]) -> GridError:
+    """Return the error for a grid with these problems, whose message has these lines."""
+    only_extras = all(each.extra for each in problems)
+    return (MissingExtraError if only_extras else GridError)("\n".join(lines), problems)
 
 
 class ModelNoiseError(TransformError):

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import cv2
 
-from sysnoise.transforms.codecs.decoders import DecodeError, UnsupportedKindError, decode
+from sysnoise.transforms.codecs.decoders import UnsupportedKindError, decode
+from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.colors import convert
 from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.geometry import Placement, render
 from sysnoise.transforms.grid import ColorStage, Grid
-from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.pixels import Pixels, size_of
 from sysnoise.transforms.resizers import resize_each
 
 
@@ -53,20 +54,14 @@ def apply(grid: Grid, variant_id: str, data: bytes, key: str) -> Pixels:
         ValueError: the variant is not in the grid.
         DecodeError: the image cannot be decoded.
     """
-    variant = grid.variant(variant_id)
+    variant, image = grid.variant(variant_id), EncodedImage(data)
     try:
-        pixels = decode(variant.decoder, data)
+        pixels = decode(variant.decoder, image)
     except UnsupportedKindError:
-        pixels = decode(grid.baseline.decoder, data)
-    for stage in _stages(grid, grid_placement(grid, pixels, key)):
+        pixels = decode(grid.baseline.decoder, image)
+    for stage in _stages(grid, grid.place(size_of(pixels), key)):
         (pixels,) = stage.apply([getattr(variant, stage.axis)], pixels)
     return pixels
-
-
-def grid_placement(grid: Grid, pixels: Pixels, key: str) -> Placement:
-    """Return where the grid's geometry places a decoded image of these pixels' size."""
-    height, width = pixels.shape[:2]
-    return grid.geometry.place(width, height, grid.seed, key)
 
 
 @dataclass(frozen=True)
@@ -85,14 +80,14 @@ class Decoded:
     errors: Mapping[str, DecodeError]
 
 
-def decode_all(grid: Grid, data: bytes) -> Decoded:
+def decode_all(grid: Grid, image: EncodedImage) -> Decoded:
     """Decode with every decoder of the grid."""
     images: dict[str, Pixels] = {}
     unsupported: dict[str, DecodeError] = {}
     errors: dict[str, DecodeError] = {}
     for name in grid.decoders:
         try:
-            pixels = decode(name, data)
+            pixels = decode(name, image)
         except UnsupportedKindError as error:
             unsupported[name] = error
         except DecodeError as error:
@@ -106,7 +101,7 @@ def decode_all(grid: Grid, data: bytes) -> Decoded:
 
 
 def fan_out(
-    grid: Grid, images: Mapping[str, Pixels], key: str, wanted: Container[int] | None = None
+    grid: Grid, images: Mapping[str, Pixels], key: str, selected: Container[int] | None = None
 ) -> Iterator[Rendering]:
     """Compute the variants of one sample.
 
@@ -115,14 +110,14 @@ def fan_out(
         images: decoded image by decoder; the same object where decoders agree, as
             :func:`decode_all` gives them.
         key: the sample's key.
-        wanted: positions of the variants to compute beside the baseline; by default all.
+        selected: positions in ``grid.variants`` to compute beside the baseline; by default all.
 
     Yields:
         Each array once for all variants whose decoders, and whose first stage, agree on the image;
         every variant that is computed stands in exactly one of them, the baseline in the first.
     """
-    for decoded, members in _group_by_image(grid, images, wanted):
-        first, second = _stages(grid, grid_placement(grid, decoded, key))
+    for decoded, members in _group_by_image(grid, images, selected):
+        first, second = _stages(grid, grid.place(size_of(decoded), key))
         for intermediate, positions in _merge_equal(_run(grid, members, first, decoded)):
             for pixels, same in _run(grid, positions, second, intermediate):
                 yield Rendering(same, pixel_digest(pixels), pixels)
@@ -154,10 +149,10 @@ def _stages(grid: Grid, placement: Placement) -> tuple[_Stage, _Stage]:
 
 
 def _group_by_image(
-    grid: Grid, images: Mapping[str, Pixels], wanted: Container[int] | None
+    grid: Grid, images: Mapping[str, Pixels], selected: Container[int] | None
 ) -> Iterable[_Group]:
     baseline = grid.variants.index(grid.baseline)
-    others = (each for each in range(len(grid.variants)) if wanted is None or each in wanted)
+    others = (each for each in range(len(grid.variants)) if selected is None or each in selected)
     positions = dict.fromkeys((baseline, *others))
     return _join((images[grid.variants[position].decoder], (position,)) for position in positions)
 

@@ -12,148 +12,122 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 import numpy as np
 
-from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.errors import GridProblem
+from sysnoise.transforms.pixels import Pixels, Size, size_of
+from sysnoise.transforms.problems import is_number
 
 ResizeEach = Callable[[Pixels, tuple[int, int], tuple[int, int, int, int]], Iterable[Pixels]]
 
 
+class Offset(NamedTuple):
+    """Pixels to the right of a left edge and below an upper edge."""
+
+    x: int
+    y: int
+
+
+_ORIGIN = Offset(0, 0)
+
+
+class Region(NamedTuple):
+    """A part of an image, in pixels: the corner at its upper left, and its size."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
 @dataclass(frozen=True)
 class Placement:
-    """Where the pixels of one source image end up. All lengths in pixels.
+    """Where the pixels of one source image end up. All lengths are in pixels.
 
     The region of the source is resized to the resized size, which is cropped, then padded. A point
-    (x, y) of the source stands at ``((x - source_x) * scale_x - crop_x + pad_left,
-    (y - source_y) * scale_y - crop_y + pad_top)`` of the output.
+    (x, y) of the source stands at ``((x - region.x) * scale_x - crop.x + pad.x,
+    (y - region.y) * scale_y - crop.y + pad.y)`` of the output.
 
     Attributes:
-        source_width, source_height: size of the decoded image.
-        source_x, source_y, region_width, region_height: the part of it that is resized.
-        resized_width, resized_height: size after the resize.
-        crop_x, crop_y: origin of the crop in the resized image.
-        pad_left, pad_top: origin of the (cropped) image in the output.
-        pad_value: gray level of the padding, 0 to 255.
-        output_width, output_height: size of the stored image.
+        source: the size of the decoded image.
+        region: the part of it that is resized.
+        resized: the size after the resize.
+        output: the size of the stored image.
+        crop: the origin of the crop in the resized image.
+        pad: the origin of the (cropped) image in the output.
+        pad_value: the gray level of the padding, 0 to 255.
     """
 
-    source_width: int
-    source_height: int
-    source_x: int
-    source_y: int
-    region_width: int
-    region_height: int
-    resized_width: int
-    resized_height: int
-    crop_x: int
-    crop_y: int
-    pad_left: int
-    pad_top: int
-    pad_value: int
-    output_width: int
-    output_height: int
+    source: Size
+    region: Region
+    resized: Size
+    output: Size
+    crop: Offset = _ORIGIN
+    pad: Offset = _ORIGIN
+    pad_value: int = 0
 
     @property
     def scale_x(self) -> float:
         """Output pixels per source pixel along the width."""
-        return self.resized_width / self.region_width
+        return self.resized.width / self.region.width
 
     @property
     def scale_y(self) -> float:
         """Output pixels per source pixel along the height."""
-        return self.resized_height / self.region_height
+        return self.resized.height / self.region.height
 
     @property
     def box(self) -> tuple[int, int, int, int]:
         """The part of the resized image that is kept: left, upper, right and lower edge."""
-        right = min(self.crop_x + self.output_width, self.resized_width)
-        lower = min(self.crop_y + self.output_height, self.resized_height)
-        return self.crop_x, self.crop_y, right, lower
+        right = min(self.crop.x + self.output.width, self.resized.width)
+        lower = min(self.crop.y + self.output.height, self.resized.height)
+        return *self.crop, right, lower
 
     @property
     def crops(self) -> bool:
         """Whether parts of the source are missing from the output."""
-        region = (self.region_width, self.region_height)
-        kept = (self.output_width - self.pad_left, self.output_height - self.pad_top)
-        return region != (self.source_width, self.source_height) or (
-            kept[0] < self.resized_width or kept[1] < self.resized_height
-        )
+        return self.region != (0, 0, *self.source) or self.box != (0, 0, *self.resized)
 
 
-def _whole(width: int, height: int, resized: tuple[int, int], **changes: int) -> Placement:
-    """Placement of the whole image at ``resized``, neither cropped nor padded but for changes."""
-    fields = {
-        "source_width": width,
-        "source_height": height,
-        "source_x": 0,
-        "source_y": 0,
-        "region_width": width,
-        "region_height": height,
-        "resized_width": resized[0],
-        "resized_height": resized[1],
-        "crop_x": 0,
-        "crop_y": 0,
-        "pad_left": 0,
-        "pad_top": 0,
-        "pad_value": 0,
-        "output_width": resized[0],
-        "output_height": resized[1],
-    }
-    return Placement(**(fields | changes))
+def place_stretched(source: Size, output: Size) -> Placement:
+    """Return the placement of the whole image at another width and height; the aspect is lost."""
+    return Placement(source, Region(0, 0, *source), output, output)
 
 
-def place_stretched(width: int, height: int, output: tuple[int, int]) -> Placement:
-    """Placement of the whole image at another width and height; the aspect is lost."""
-    return _whole(width, height, output)
-
-
-def place_letterbox(width: int, height: int, output: tuple[int, int], pad: int) -> Placement:
-    """Placement of the whole image, aspect kept, centered on a ground of gray.
+def place_letterbox(source: Size, output: Size, pad_value: int) -> Placement:
+    """Return the placement of the whole image, aspect kept, centered on a gray ground.
 
     Sides are rounded to the nearest pixel, and an odd remainder goes to the right and bottom.
 
     Source: the letterbox of the YOLO family (Ultralytics ``LetterBox``, ``auto=False``).
 
     Args:
-        width: of the image in pixels.
-        height: of the image in pixels.
-        output: width and height of the ground.
-        pad: its gray level, 0 to 255.
+        source: the size of the image.
+        output: the size of the ground.
+        pad_value: the gray level of the ground, 0 to 255.
     """
-    factor = min(output[0] / width, output[1] / height)
-    resized = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return _whole(
-        width,
-        height,
-        resized,
-        pad_left=(output[0] - resized[0]) // 2,
-        pad_top=(output[1] - resized[1]) // 2,
-        pad_value=pad,
-        output_width=output[0],
-        output_height=output[1],
+    factor = min(output.width / source.width, output.height / source.height)
+    width, height = (max(1, round(side * factor)) for side in source)
+    pad = Offset((output.width - width) // 2, (output.height - height) // 2)
+    return dataclasses.replace(
+        place_stretched(source, Size(width, height)), output=output, pad=pad, pad_value=pad_value
     )
 
 
-def _shorter_side(width: int, height: int, size: int) -> tuple[int, int]:
-    """Size with the shorter side at ``size``; the longer is truncated, as torchvision does."""
+def _shorter_side(source: Size, length: int) -> Size:
+    """Return the size with a shorter side of this length; torchvision truncates the longer."""
+    width, height = source
     if width <= height:
-        return size, max(1, int(size * height / width))
-    return max(1, int(size * width / height)), size
+        return Size(length, max(1, int(length * height / width)))
+    return Size(max(1, int(length * width / height)), length)
 
 
-def _center_crop(width: int, height: int, resized: tuple[int, int], crop: int) -> Placement:
-    """Crop with torchvision's origin, ``int(round((size - crop) / 2))``."""
-    return _whole(
-        width,
-        height,
-        resized,
-        crop_x=round((resized[0] - crop) / 2),
-        crop_y=round((resized[1] - crop) / 2),
-        output_width=crop,
-        output_height=crop,
-    )
+def _center_crop(source: Size, resized: Size, side: int) -> Placement:
+    """Crop a square with torchvision's origin, ``int(round((size - crop) / 2))``."""
+    crop = Offset(round((resized.width - side) / 2), round((resized.height - side) / 2))
+    return dataclasses.replace(place_stretched(source, resized), output=Size(side, side), crop=crop)
 
 
 @dataclass(frozen=True)
@@ -171,9 +145,9 @@ class ShorterSide:
         """Describe what is wrong with the parameters."""
         return _positive(self, "size", "crop") + _at_most(self, "crop", "size")
 
-    def place(self, width: int, height: int, seed: int, key: str) -> Placement:
+    def place(self, source: Size, seed: int, key: str) -> Placement:
         """Return the placement for a decoded image of this size."""
-        return _center_crop(width, height, _shorter_side(width, height, self.size), self.crop)
+        return _center_crop(source, _shorter_side(source, self.size), self.crop)
 
 
 @dataclass(frozen=True)
@@ -191,9 +165,9 @@ class Squash:
         """Describe what is wrong with the parameters."""
         return _positive(self, "size", "crop") + _at_most(self, "crop", "size")
 
-    def place(self, width: int, height: int, seed: int, key: str) -> Placement:
+    def place(self, source: Size, seed: int, key: str) -> Placement:
         """Return the placement for a decoded image of this size."""
-        return _center_crop(width, height, (self.size, self.size), self.crop)
+        return _center_crop(source, Size(self.size, self.size), self.crop)
 
 
 @dataclass(frozen=True)
@@ -223,22 +197,14 @@ class RandomResizedCrop:
             found.append(f"scale: a region cannot exceed the image, found {self.scale[1]}")
         return found
 
-    def place(self, width: int, height: int, seed: int, key: str) -> Placement:
+    def place(self, source: Size, seed: int, key: str) -> Placement:
         """Return the placement for a decoded image of this size."""
-        x, y, region_width, region_height = self._region(width, height, _uniforms(seed, key))
-        return _whole(
-            width,
-            height,
-            (self.size, self.size),
-            source_x=x,
-            source_y=y,
-            region_width=region_width,
-            region_height=region_height,
-        )
+        region = self._region(source, _uniforms(seed, key))
+        output = Size(self.size, self.size)
+        return Placement(source, region, output, output)
 
-    def _region(
-        self, width: int, height: int, uniform: Callable[[], float]
-    ) -> tuple[int, int, int, int]:
+    def _region(self, source: Size, uniform: Callable[[], float]) -> Region:
+        width, height = source
         log_low, log_high = (math.log(value) for value in self.ratio)
         for _ in range(self.tries):
             share = self.scale[0] + (self.scale[1] - self.scale[0]) * uniform()
@@ -248,18 +214,14 @@ class RandomResizedCrop:
             if 0 < region_width <= width and 0 < region_height <= height:
                 x = int(uniform() * (width - region_width + 1))
                 y = int(uniform() * (height - region_height + 1))
-                return x, y, region_width, region_height
+                return Region(x, y, region_width, region_height)
         region_width, region_height = width, height
         if width / height < self.ratio[0]:
             region_height = max(1, min(height, round(width / self.ratio[0])))
         elif width / height > self.ratio[1]:
             region_width = max(1, min(width, round(height * self.ratio[1])))
-        return (
-            (width - region_width) // 2,
-            (height - region_height) // 2,
-            region_width,
-            region_height,
-        )
+        x, y = (width - region_width) // 2, (height - region_height) // 2
+        return Region(x, y, region_width, region_height)
 
 
 @dataclass(frozen=True)
@@ -277,15 +239,16 @@ class KeepRatio:
         """Describe what is wrong with the parameters."""
         return _positive(self, "shorter", "longer") + _at_most(self, "shorter", "longer")
 
-    def place(self, width: int, height: int, seed: int, key: str) -> Placement:
+    def place(self, source: Size, seed: int, key: str) -> Placement:
         """Return the placement for a decoded image of this size."""
-        resized = _shorter_side(width, height, self.shorter)
+        resized = _shorter_side(source, self.shorter)
         long_side, short_side = max(resized), min(resized)
         if long_side > self.longer:
             short_side = max(1, int(self.longer * short_side / long_side))
-            long_side = self.longer
-        size = (short_side, long_side) if width <= height else (long_side, short_side)
-        return _whole(width, height, size)
+            is_upright = source.width <= source.height
+            sides = (short_side, self.longer) if is_upright else (self.longer, short_side)
+            resized = Size(*sides)
+        return place_stretched(source, resized)
 
 
 @dataclass(frozen=True)
@@ -308,9 +271,9 @@ class Letterbox:
             [] if in_range else [f"pad: expected 0 to 255, found {self.pad}"]
         )
 
-    def place(self, width: int, height: int, seed: int, key: str) -> Placement:
+    def place(self, source: Size, seed: int, key: str) -> Placement:
         """Return the placement for a decoded image of this size."""
-        return place_letterbox(width, height, (self.size, self.size), self.pad)
+        return place_letterbox(source, Size(self.size, self.size), self.pad)
 
 
 @dataclass(frozen=True)
@@ -323,9 +286,9 @@ class Native:
         """Describe what is wrong with the parameters."""
         return []
 
-    def place(self, width: int, height: int, seed: int, key: str) -> Placement:
+    def place(self, source: Size, seed: int, key: str) -> Placement:
         """Return the placement for a decoded image of this size."""
-        return _whole(width, height, (width, height))
+        return place_stretched(source, source)
 
 
 Geometry = ShorterSide | Squash | RandomResizedCrop | KeepRatio | Letterbox | Native
@@ -345,52 +308,90 @@ PRESETS: Mapping[str, Geometry] = {
 }
 
 
-def geometry_document(geometry: Geometry) -> dict[str, Any]:
+GeometryDocument = dict[str, str | int | list[float]]
+"""The rule of a geometry and all its parameters by name, as JSON has them."""
+
+
+class GridDocument(TypedDict):
+    """The content of a grid file: the names and values of a grid, as JSON has them."""
+
+    name: str
+    decoders: list[str]
+    resizes: list[str]
+    colors: list[str]
+    geometry: GeometryDocument
+    baseline: str
+    combine: str
+    color_stage: str
+    seed: int
+
+
+def geometry_document(geometry: Geometry) -> GeometryDocument:
     """Return a geometry as a JSON-compatible mapping of its rule and all parameters."""
-    parameters = dataclasses.asdict(geometry).items()
-    return {"rule": geometry.rule} | {
+    parameters = {
         name: list(map(float, value)) if isinstance(value, tuple) else value
-        for name, value in parameters
+        for name, value in vars(geometry).items()
     }
+    return {"rule": geometry.rule, **parameters}
+
+
+def type_problems(kind: type[Geometry], parameters: Mapping[str, object]) -> list[GridProblem]:
+    """List the parameters of a geometry, all or some of them, whose values are of another type."""
+    expected = {field.name: str(field.type) for field in dataclasses.fields(kind)}
+    return [
+        GridProblem(("geometry", name), f"expected {_TYPES[expected[name]]}, found {value!r}")
+        for name, value in parameters.items()
+        if not _fits(value, expected[name])
+    ]
+
+
+_TYPES = {"int": "a whole number", "tuple[float, float]": "a list of two numbers"}
+
+
+def _fits(value: object, annotation: str) -> bool:
+    if annotation == "int":
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value))
 
 
 def render(pixels: Pixels, placement: Placement, resize: ResizeEach) -> Iterator[Pixels]:
     """Resize, crop and pad an image as its placement says, with one or more methods.
 
     Args:
-        pixels: uint8, shape (source_height, source_width, 3).
+        pixels: uint8, shape (H, W, 3), of the placement's source size.
         placement: where the pixels end up.
         resize: gives the results of all methods for an array, a size and a box, as
             :func:`sysnoise.transforms.resizers.resize_each` does.
 
     Yields:
-        For each method uint8, shape (output_height, output_width, 3), C order.
+        For each method uint8, shape (H, W, 3), of the placement's output size, C order.
 
     Raises:
-        ValueError: the image has not the size the placement was made for.
+        ValueError: the image is not of the size that the placement was made for.
     """
-    if pixels.shape[:2] != (placement.source_height, placement.source_width):
+    size = size_of(pixels)
+    if size != placement.source:
+        source = placement.source
         raise ValueError(
-            f"placement is for {placement.source_width} x {placement.source_height} pixels, "
-            f"the image has {pixels.shape[1]} x {pixels.shape[0]}"
+            f"placement is for {source.width} x {source.height} pixels, "
+            f"the image has {size.width} x {size.height}"
         )
-    if (placement.region_width, placement.region_height) != pixels.shape[1::-1]:
-        rows = slice(placement.source_y, placement.source_y + placement.region_height)
-        columns = slice(placement.source_x, placement.source_x + placement.region_width)
-        pixels = np.ascontiguousarray(pixels[rows, columns])
-    size = placement.resized_width, placement.resized_height
-    for resized in resize(pixels, size, placement.box):
+    x, y, width, height = placement.region
+    if (width, height) != size:
+        pixels = np.ascontiguousarray(pixels[y : y + height, x : x + width])
+    for resized in resize(pixels, placement.resized, placement.box):
         yield _padded(resized, placement)
 
 
 def _padded(pixels: Pixels, placement: Placement) -> Pixels:
-    height, width = pixels.shape[:2]
-    shape = (placement.output_height, placement.output_width, 3)
-    if pixels.shape == shape:
+    size = size_of(pixels)
+    if size == placement.output:
         return pixels
-    padded = np.full(shape, placement.pad_value, np.uint8)
-    top, left = placement.pad_top, placement.pad_left
-    padded[top : top + height, left : left + width] = pixels
+    padded = np.full(
+        (placement.output.height, placement.output.width, 3), placement.pad_value, np.uint8
+    )
+    left, top = placement.pad
+    padded[top : top + size.height, left : left + size.width] = pixels
     return padded
 
 

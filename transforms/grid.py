@@ -4,34 +4,45 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from sysnoise.transforms.codecs.decoders import DECODERS, Exif
+from sysnoise.transforms.codecs.decoders import DECODERS
+from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.colors import COLORS
 from sysnoise.transforms.digests import canonical_sha256
-from sysnoise.transforms.documents import GridDocument
-from sysnoise.transforms.errors import GridError
-from sysnoise.transforms.geometry import PRESETS, RULES, Geometry, Native, geometry_document
+from sysnoise.transforms.errors import GridProblem, grid_error
+from sysnoise.transforms.geometry import (
+    Geometry,
+    GridDocument,
+    Native,
+    Placement,
+    geometry_document,
+    type_problems,
+)
 from sysnoise.transforms.methods import (
+    AXES,
     Method,
+    MethodIdentity,
+    UnknownNameError,
     get_method,
     identity,
     install_line,
     is_available,
     unknown_name,
 )
-from sysnoise.transforms.problems import DocumentPath, DocumentProblem, dotted_path
+from sysnoise.transforms.pixels import Size
+from sysnoise.transforms.problems import dotted_path
 from sysnoise.transforms.resizers import RESIZES
 
-AXES: Mapping[str, tuple[str, Mapping[str, Method[Any]]]] = {
-    "decoders": ("decoder", DECODERS),
-    "resizes": ("resize", RESIZES),
-    "colors": ("color", COLORS),
+METHODS: Mapping[str, Mapping[str, Method[Any]]] = {
+    "decoder": DECODERS,
+    "resize": RESIZES,
+    "color": COLORS,
 }
+"""The methods of each axis by name."""
 
 
 class Combine(Enum):
@@ -77,15 +88,10 @@ class Variant:
         Raises:
             ValueError: not three parts, or an unknown name.
         """
-        parts = variant_id.split("/")
-        if len(parts) != 3:
+        names = variant_id.split("/")
+        if len(names) != len(AXES):
             raise ValueError(f"expected decoder/resize/color, found {variant_id!r}")
-        axes = AXES.values()
-        names = [
-            get_method(methods, kind, part).name
-            for (kind, methods), part in zip(axes, parts, strict=True)
-        ]
-        return cls(*names)
+        return cls(*map(_canonical, AXES, names))
 
 
 BASELINE = Variant("pillow", "pillow-bilinear", "rgb")
@@ -107,8 +113,9 @@ class Grid:
         seed: of the random geometry.
 
     Raises:
-        GridError: on making a grid with unknown names, settings that contradict each other, or
-            methods whose library is not installed.
+        GridError: the grid has unknown names or settings that are wrong or contradict each other;
+            all its problems are listed.
+        MissingExtraError: all that is wrong is that libraries of methods are not installed.
     """
 
     name: str
@@ -122,13 +129,19 @@ class Grid:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        problems = grid_problems(self.document())
+        problems = grid_problems(
+            self.axes, self.geometry, self.baseline, self.combine, self.name, self.seed
+        )
         if problems:
-            raise GridError("\n".join((f"grid {self.name!r}:", *_lines(problems))))
-        for field, (kind, methods) in AXES.items():
-            names = tuple(get_method(methods, kind, name).name for name in getattr(self, field))
-            object.__setattr__(self, field, names)
+            raise grid_error(problems, [f"grid {self.name!r}:", *problem_lines(problems)])
+        for axis, names in self.axes.items():
+            object.__setattr__(self, f"{axis}s", tuple(_canonical(axis, name) for name in names))
         object.__setattr__(self, "baseline", Variant.parse(self.baseline.id))
+
+    @property
+    def axes(self) -> dict[str, tuple[str, ...]]:
+        """The names of the methods by axis."""
+        return {"decoder": self.decoders, "resize": self.resizes, "color": self.colors}
 
     @functools.cached_property
     def variants(self) -> tuple[Variant, ...]:
@@ -162,6 +175,15 @@ class Grid:
             raise ValueError(f"grid {self.name!r}: {unknown_name('variant', variant_id, ids)}")
         return variant
 
+    def place(self, source: Size, key: str) -> Placement:
+        """Return where the geometry places a decoded image.
+
+        Args:
+            source: the size of the decoded image.
+            key: the sample's key, from which random geometries are drawn.
+        """
+        return _placement(self.geometry, source, self.seed, key)
+
     def document(self) -> GridDocument:
         """Return the grid as the JSON-compatible mapping of a grid file."""
         return {
@@ -178,224 +200,144 @@ class Grid:
 
     def fingerprint(self) -> str:
         """Return the sha256, in hexadecimal, of everything in the grid that decides pixels."""
-        document = {k: v for k, v in self.document().items() if k != "name"}
-        return canonical_sha256(document)
+        decisive = {key: value for key, value in self.document().items() if key != "name"}
+        return canonical_sha256(decisive)
 
-    def identities(self) -> dict[str, dict[str, Any]]:
-        """Return the identity of every method, by axis and name."""
+    def identities(self) -> dict[str, dict[str, MethodIdentity]]:
+        """Return the identity of every method by the field that lists it and its name."""
         return {
-            field: {name: identity(methods[name]) for name in getattr(self, field)}
-            for field, (_, methods) in AXES.items()
+            f"{axis}s": {name: identity(METHODS[axis][name]) for name in names}
+            for axis, names in self.axes.items()
         }
 
     @property
-    def applies_exif(self) -> bool:
-        """Whether a decoder of the grid turns images as their EXIF orientation says."""
-        return any(DECODERS[name].exif is Exif.APPLIED for name in self.decoders)
+    def exif(self) -> Exif:
+        """Whether EXIF orientations are applied by any decoder of the grid, or ignored by all."""
+        applied = any(DECODERS[name].exif is Exif.APPLIED for name in self.decoders)
+        return Exif.APPLIED if applied else Exif.IGNORED
 
 
-def grid_from_document(document: Mapping[str, Any], name: str) -> Grid:
-    """Make a grid from the mapping of a grid file or manifest.
+def _canonical(axis: str, name: str) -> str:
+    return get_method(METHODS[axis], axis, name).name
+
+
+@functools.lru_cache(maxsize=8)  # A sample has few sizes and asks for each several times.
+def _placement(geometry: Geometry, source: Size, seed: int, key: str) -> Placement:
+    return geometry.place(source, seed, key)
+
+
+def problem_lines(problems: Iterable[GridProblem]) -> list[str]:
+    """Return a line for each problem: where in the grid's document it is, and what it is."""
+    return [f"{dotted_path(each.path, 'grid')}: {each.message}" for each in problems]
+
+
+def grid_problems(
+    axes: Mapping[str, Sequence[str]],
+    geometry: Geometry | None,
+    baseline: Variant | None,
+    combine: Combine | None,
+    name: object,
+    seed: object,
+) -> list[GridProblem]:
+    """List everything that is wrong with the values of a grid, in the order of the fields.
+
+    A value that could not be read from its file is None; its own problem is known, and nothing else
+    is compared with it.
 
     Args:
-        document: as :meth:`Grid.document` gives it; everything but the axes and the geometry may be
-            left out.
-        name: of the grid, where the document gives none.
-
-    Raises:
-        GridError: the document has problems.
+        axes: the listed names by axis, canonical or not.
+        geometry: the geometry, with any values as parameters.
+        baseline: the baseline, with any names.
+        combine: how the axes make variants.
+        name: the grid's name.
+        seed: the seed.
     """
-    problems = grid_problems(document)
-    if problems:
-        raise GridError("\n".join(_lines(problems)))
-    return Grid(
-        name=document.get("name", name),
-        decoders=tuple(document["decoders"]),
-        resizes=tuple(document["resizes"]),
-        colors=tuple(document["colors"]),
-        geometry=_geometry(document["geometry"]),
-        baseline=Variant.parse(document.get("baseline", BASELINE.id)),
-        combine=Combine(document.get("combine", Combine.PRODUCT.value)),
-        color_stage=ColorStage(document.get("color_stage", ColorStage.BEFORE_RESIZE.value)),
-        seed=document.get("seed", 0),
+    listed = {axis: [_known(axis, each) for each in names] for axis, names in axes.items()}
+    fixed = (
+        {} if baseline is None else {axis: _known(axis, getattr(baseline, axis)) for axis in AXES}
     )
+    problems = [each for axis, names in axes.items() for each in _axis_problems(axis, names)]
+    if geometry is not None:
+        problems += type_problems(type(geometry), vars(geometry)) or [
+            GridProblem(("geometry",), message) for message in geometry.problems()
+        ]
+    if not isinstance(name, str) or not name:
+        problems.append(GridProblem(("name",), f"expected a text, found {name!r}"))
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        message = f"expected a whole number of at least 0, found {seed!r}"
+        problems.append(GridProblem(("seed",), message))
+    if baseline is not None:
+        problems += _baseline_problems(baseline, listed, fixed)
+    if geometry is not None:
+        problems += _native_problems(geometry, listed["resize"])
+    return [*problems, *_color_problems(combine, listed, fixed)]
 
 
-def _lines(problems: Iterable[DocumentProblem]) -> Iterator[str]:
-    return (f"{dotted_path(path, 'grid')}: {message}" for path, message in problems)
+_Names = Mapping[str, Sequence[str | None]]
+"""The canonical names by axis; None in the place of an unknown name."""
 
 
-def grid_problems(document: Any) -> list[DocumentProblem]:
-    """List everything that is wrong with a grid's document, in the order of the fields."""
-    if not isinstance(document, Mapping):
-        return [((), "expected a mapping of decoders, resizes, colors, geometry and settings")]
-    fields = {field.name for field in dataclasses.fields(Grid)}
-    problems: list[DocumentProblem] = [
-        ((str(key),), unknown_name("setting", key, sorted(fields)))
-        for key in document
-        if key not in fields
-    ]
-    for field, (kind, methods) in AXES.items():
-        problems += _axis_problems(document, field, kind, methods)
-    for path, (name, extra) in missing_extras(document).items():
-        problems.append((path, f"{name!r} is not installed here: {install_line(extra)}"))
-    problems += _geometry_problems(document)
-    problems += _setting_problems(document)
-    return problems + _contradictions(document)
+def _known(axis: str, name: str) -> str | None:
+    try:
+        return _canonical(axis, name)
+    except UnknownNameError:
+        return None
 
 
-def _axis_problems(
-    document: Mapping[str, Any], field: str, kind: str, methods: Mapping[str, Method[Any]]
-) -> list[DocumentProblem]:
-    names = document.get(field)
-    if not isinstance(names, list) or not names:
-        return [((field,), f"expected a list of at least one {kind}; valid: {', '.join(methods)}")]
-    problems: list[DocumentProblem] = []
+def _axis_problems(axis: str, names: Sequence[str]) -> Iterator[GridProblem]:
+    field, methods = f"{axis}s", METHODS[axis]
+    if not names:
+        message = f"expected a list of at least one {axis}; valid: {', '.join(methods)}"
+        yield GridProblem((field,), message)
     seen: set[str] = set()
     for index, name in enumerate(names):
         try:
-            canonical = get_method(methods, kind, str(name)).name
-        except ValueError as error:
-            problems.append(((field, index), str(error)))
+            method = get_method(methods, axis, name)
+        except UnknownNameError as error:
+            yield GridProblem((field, index), str(error))
             continue
-        if canonical in seen:
-            problems.append(((field, index), f"{canonical!r} is listed twice"))
-        seen.add(canonical)
-    return problems
+        if method.name in seen:
+            yield GridProblem((field, index), f"{method.name!r} is listed twice")
+        seen.add(method.name)
+        if method.extra and not is_available(method):
+            message = f"{method.name!r} is not installed here: {install_line(method.extra)}"
+            yield GridProblem((field, index), message, method.extra)
 
 
-def missing_extras(document: Any) -> dict[DocumentPath, tuple[str, str]]:
-    """Find the methods of a grid whose library is not installed: where, the name, the extra."""
-    missing: dict[DocumentPath, tuple[str, str]] = {}
-    for field, (_, methods) in AXES.items():
-        names = document.get(field) if isinstance(document, Mapping) else None
-        for index, name in enumerate(names if isinstance(names, list) else ()):
-            method = methods.get(_canonical(methods, name) or "")
-            if method and method.extra and not is_available(method):
-                missing[field, index] = (method.name, method.extra)
-    return missing
-
-
-def _geometry_problems(document: Mapping[str, Any]) -> list[DocumentProblem]:
-    value = document.get("geometry")
-    if isinstance(value, str):
-        known = value in PRESETS
-        return [] if known else [(("geometry",), unknown_name("geometry", value, PRESETS))]
-    if not isinstance(value, Mapping):
-        presets = ", ".join(PRESETS)
-        return [(("geometry",), f"expected a preset ({presets}) or a mapping with a rule")]
-    rule = str(value.get("rule"))
-    if rule not in RULES:
-        return [(("geometry",), unknown_name("rule", rule, RULES))]
-    fields = {field.name: field for field in dataclasses.fields(RULES[rule])}
-    problems: list[DocumentProblem] = []
-    for key, given in value.items():
-        if key != "rule" and key not in fields:
-            problems.append((("geometry", key), unknown_name("parameter", key, fields)))
-        elif key != "rule" and not _fits(given, str(fields[key].type)):
-            problems.append((("geometry", key), f"expected {fields[key].type}, found {given!r}"))
-    for name, field in fields.items():
-        if name not in value and field.default is dataclasses.MISSING:
-            problems.append((("geometry",), f"rule {rule!r} needs {name!r}"))
-    if not problems:
-        found = _geometry(value).problems()
-        problems += [(("geometry",), message) for message in found]
-    return problems
-
-
-def _fits(value: Any, annotation: str) -> bool:
-    """Whether a YAML value fits the type of a geometry's field: ``int`` or a pair of floats."""
-    if annotation == "int":
-        return isinstance(value, int) and not isinstance(value, bool)
-    pair = isinstance(value, list) and len(value) == 2
-    return pair and all(
-        isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
-        for number in value
-    )
-
-
-def _geometry(value: str | Mapping[str, Any]) -> Geometry:
-    if isinstance(value, str):
-        return PRESETS[value]
-    parameters: dict[str, Any] = {
-        key: tuple(map(float, given)) if isinstance(given, list) else given
-        for key, given in value.items()
-        if key != "rule"
-    }
-    return RULES[value["rule"]](**parameters)
-
-
-def _setting_problems(document: Mapping[str, Any]) -> list[DocumentProblem]:
-    problems: list[DocumentProblem] = []
-    name = document.get("name", "grid")
-    if not isinstance(name, str) or not name:
-        problems.append((("name",), f"expected a text, found {name!r}"))
-    for key, enum in {"combine": Combine, "color_stage": ColorStage}.items():
-        valid = [member.value for member in enum]
-        if key in document and document[key] not in valid:
-            problems.append(((key,), unknown_name(key, document[key], valid)))
-    seed = document.get("seed", 0)
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        problems.append((("seed",), f"expected a whole number of at least 0, found {seed!r}"))
-    try:
-        Variant.parse(str(document.get("baseline", BASELINE.id)))
-    except ValueError as error:
-        problems.append((("baseline",), str(error)))
-    return problems
-
-
-def _contradictions(document: Mapping[str, Any]) -> list[DocumentProblem]:
-    """Check settings against each other, as far as each is valid by itself."""
-    problems: list[DocumentProblem] = []
-    listed = {
-        field: [_canonical(methods, name) for name in document.get(field) or ()]
-        for field, (_, methods) in AXES.items()
-        if isinstance(document.get(field), list)
-    }
-    parts = str(document.get("baseline", BASELINE.id)).split("/")
-    baseline = {
-        field: _canonical(methods, part)
-        for (field, (_, methods)), part in zip(AXES.items(), parts, strict=False)
-    }
-    for field, name in baseline.items():
-        if name and name not in listed.get(field, [name]):
-            problems.append(((field,), f"the baseline's {name!r} is not among them"))
-    decoder = _canonical(DECODERS, parts[0])
+def _baseline_problems(
+    baseline: Variant, listed: _Names, fixed: Mapping[str, str | None]
+) -> Iterator[GridProblem]:
+    for axis, name in fixed.items():
+        if name is None:
+            message = unknown_name(axis, getattr(baseline, axis), METHODS[axis])
+            yield GridProblem(("baseline",), message)
+        elif listed[axis] and name not in listed[axis]:
+            message = f"the baseline's {name!r} is not among them"
+            yield GridProblem((f"{axis}s",), message)
+    decoder = fixed["decoder"]
     if decoder and DECODERS[decoder].exif is Exif.APPLIED:
-        text = f"{decoder!r} turns images, so it cannot stand for the training system"
-        problems.append((("baseline",), text))
-    if not _geometry_problems(document):
-        native = isinstance(_geometry(document["geometry"]), Native)
-        for index, resize in enumerate(listed.get("resizes", ())):
-            if resize and native != (resize == "none"):
-                text = f"resize 'none' and the native geometry go together, found {resize!r}"
-                problems.append((("resizes", index), text))
-    return problems + _color_problems(document, listed, baseline)
+        message = f"{decoder!r} turns images, so it cannot stand for the training system"
+        yield GridProblem(("baseline",), message)
+
+
+def _native_problems(geometry: Geometry, resizes: Sequence[str | None]) -> Iterator[GridProblem]:
+    for index, resize in enumerate(resizes):
+        if resize and isinstance(geometry, Native) != (resize == "none"):
+            message = f"resize 'none' and the native geometry go together, found {resize!r}"
+            yield GridProblem(("resizes", index), message)
 
 
 def _color_problems(
-    document: Mapping[str, Any],
-    listed: Mapping[str, list[str | None]],
-    baseline: Mapping[str, str | None],
-) -> list[DocumentProblem]:
+    combine: Combine | None, listed: _Names, fixed: Mapping[str, str | None]
+) -> Iterator[GridProblem]:
     """Check that decoders that go with one color mode only meet no other one."""
-    problems: list[DocumentProblem] = []
-    one_factor = document.get("combine") == Combine.ONE_FACTOR.value
-    for index, name in enumerate(listed.get("decoders", ())):
+    for index, name in enumerate(listed["decoder"]):
         only = DECODERS[name].color if name else None
         if only is None:
             continue
-        varies = not one_factor or name == baseline.get("decoders")
-        met = listed.get("colors", []) if varies else [baseline.get("colors")]
+        varies = combine is not Combine.ONE_FACTOR or name == fixed.get("decoder")
+        met = listed["color"] if varies else [fixed.get("color")]
         others = ", ".join(repr(color) for color in met if color not in (None, only))
         if others:
-            text = f"{name!r} goes with color {only!r} only, not with {others}"
-            problems.append((("decoders", index), text))
-    return problems
-
-
-def _canonical(methods: Mapping[str, Method[Any]], name: object) -> str | None:
-    try:
-        return get_method(methods, "method", str(name)).name
-    except ValueError:
-        return None
+            message = f"{name!r} goes with color {only!r} only, not with {others}"
+            yield GridProblem(("decoders", index), message)

@@ -12,9 +12,9 @@ import importlib.util
 import mmap
 import re
 from collections.abc import Callable
-from typing import Any
 
-Build = dict[str, Any]
+Build = dict[str, str | list[str]]
+"""Facts about a build by name: versions and settings as text, CPU features as a list."""
 
 
 def pillow_build() -> Build:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar
 
-from sysnoise.transforms.libraries import is_importable, library_build
+from sysnoise.transforms.libraries import Build, is_importable, library_build
 
 AXES = ("decoder", "resize", "color")
 """The noise axes, in the order in which they stand in a variant's id."""
@@ -101,7 +101,16 @@ def install_line(*extras: str) -> str:
     return f"pip install 'sysnoise[{','.join(extras)}]'"
 
 
-def identity(method: Method[Any]) -> dict[str, Any]:
+class MethodIdentity(TypedDict):
+    """What decides a method's pixels: name, library, the library's build, and options."""
+
+    name: str
+    library: str
+    build: Build
+    options: dict[str, str | int | bool]
+
+
+def identity(method: Method[Any]) -> MethodIdentity:
     """Return what decides the method's pixels here: name, library, version, codec build, options.
 
     The result is JSON-compatible and the same on every machine with the same library builds and the

@@ -1,12 +1,27 @@
-"""The pixel array that every transform takes and gives, and its digest."""
+"""The pixel array that every transform takes and returns, and its size."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 """RGB image: uint8, shape (height, width, 3), values 0 to 255, C order."""
+
+
+class Size(NamedTuple):
+    """Width and height in pixels, in this order, as Pillow and OpenCV take it."""
+
+    width: int
+    height: int
+
+
+def size_of(pixels: Pixels) -> Size:
+    """Return width and height of an image."""
+    height, width = pixels.shape[:2]
+    return Size(width, height)
 
 
 def check_pixels(pixels: Pixels) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 DocumentPath = tuple[str | int, ...]
 """Keys and indices that lead from the whole document to one of its values."""
 
@@ -14,3 +16,8 @@ def dotted_path(path: DocumentPath, whole: str) -> str:
     """Return a path of a document as text: ``decoders[1]``, or ``whole`` for all of it."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".") or whole
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of a document is a finite number; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -21,9 +21,6 @@ from sysnoise.transforms.codecs.ffmpeg import resize_ffmpeg
 from sysnoise.transforms.methods import Method, get_method, registry
 from sysnoise.transforms.pixels import Pixels
 
-Size = tuple[int, int]
-"""Width and height in pixels, in this order, as Pillow and OpenCV take it."""
-
 Box = tuple[int, int, int, int]
 """Left, upper, right and lower edge in pixels, as Pillow takes it."""
 
@@ -42,17 +39,12 @@ class ResizeTask:
     Attributes:
         pixels: uint8, shape (H, W, 3).
         size: width and height of the whole result.
-        box: the part of the result that is wanted.
+        box: the part of the result that is kept.
     """
 
     pixels: Pixels
-    size: Size
+    size: tuple[int, int]
     box: Box
-
-    @property
-    def whole(self) -> bool:
-        """Whether all of the result is wanted."""
-        return self.box == (0, 0, *self.size)
 
     @functools.cached_property
     def image(self) -> Image.Image:
@@ -78,51 +70,55 @@ class ResizeTask:
 Resize = Callable[[ResizeTask], Pixels]
 
 
-def resize_pillow(job: ResizeTask, *, resample: Image.Resampling) -> Pixels:
+def resize_pillow(task: ResizeTask, *, resample: Image.Resampling) -> Pixels:
     """Pillow's ``Image.resize`` without ``reducing_gap``, which would resize in two steps.
 
     The smooth filters work in two passes, first along the rows, then along the columns, with 8 bits
     between them (Pillow, ``src/libImaging/Resample.c``). Called for one pass at a time they give
     the same pixels, and leave out rows and columns that the box does not need.
     """
-    if job.whole:
-        return np.asarray(job.image.resize(job.size, resample))
+    if task.box == (0, 0, *task.size):
+        return np.asarray(task.image.resize(task.size, resample))
     if resample is Image.Resampling.NEAREST:
-        return np.asarray(job.image.resize(job.size, resample).crop(job.box))
-    width, height = job.size
-    left, upper, right, lower = job.box
-    first, strip = job.strip
+        return np.asarray(task.image.resize(task.size, resample).crop(task.box))
+    width, height = task.size
+    left, upper, right, lower = task.box
+    first, strip = task.strip
     narrow = strip.resize((width, strip.height), resample)
     # Beyond the strip, black rows stand for those that the box does not need.
-    columns = narrow.crop((left, -first, right, job.image.height - first))
+    columns = narrow.crop((left, -first, right, task.image.height - first))
     resized = columns.resize((right - left, height), resample)
     return np.asarray(resized.crop((0, upper, right - left, lower)))
 
 
-def resize_opencv(job: ResizeTask, *, interpolation: int) -> Pixels:
+def resize_opencv(task: ResizeTask, *, interpolation: int) -> Pixels:
     """OpenCV's ``resize`` to a given size, so that the factors are the ratios of the sizes."""
-    return _boxed(job, np.asarray(cv2.resize(job.pixels, job.size, interpolation=interpolation)))
+    return _cropped(
+        task, np.asarray(cv2.resize(task.pixels, task.size, interpolation=interpolation))
+    )
 
 
-def resize_none(job: ResizeTask) -> Pixels:
+def resize_none(task: ResizeTask) -> Pixels:
     """Return the pixels as they are, for the ``native`` geometry.
 
     Raises:
         ValueError: the size is not the image's own.
     """
-    height, width = job.pixels.shape[:2]
-    if job.size != (width, height):
-        raise ValueError(f"resize 'none' keeps {width} x {height}, but {job.size} was asked for")
-    return _boxed(job, job.pixels)
+    height, width = task.pixels.shape[:2]
+    if task.size != (width, height):
+        raise ValueError(f"resize 'none' keeps {width} x {height}, but {task.size} was asked for")
+    return _cropped(task, task.pixels)
 
 
-def _whole(job: ResizeTask, *, function: Callable[[Pixels, Size], Pixels]) -> Pixels:
-    """Resize with a function that knows no box."""
-    return _boxed(job, function(job.pixels, job.size))
+def _resize_and_crop(
+    task: ResizeTask, *, function: Callable[[Pixels, tuple[int, int]], Pixels]
+) -> Pixels:
+    """Resize with a function that gives the whole result, and crop it to the box."""
+    return _cropped(task, function(task.pixels, task.size))
 
 
-def _boxed(job: ResizeTask, resized: Pixels) -> Pixels:
-    left, upper, right, lower = job.box
+def _cropped(task: ResizeTask, resized: Pixels) -> Pixels:
+    left, upper, right, lower = task.box
     return np.ascontiguousarray(resized[upper:lower, left:right])
 
 
@@ -138,13 +134,13 @@ def _opencv(name: str, interpolation: str, *aliases: str) -> Method[Resize]:
 
 def _ffmpeg(name: str) -> Method[Resize]:
     resize_function = functools.partial(resize_ffmpeg, flags=Interpolation[name.upper()])
-    function = functools.partial(_whole, function=resize_function)
+    function = functools.partial(_resize_and_crop, function=resize_function)
     return Method(f"ffmpeg-{name}", "pyav", function, {"swscale": name})
 
 
 def _dali(name: str, filter_: DaliFilter) -> Method[Resize]:
     resize_function = functools.partial(resize_dali, filter_=filter_)
-    function = functools.partial(_whole, function=resize_function)
+    function = functools.partial(_resize_and_crop, function=resize_function)
     options: dict[str, str | int | bool] = {
         "interpolation": "INTERP_LINEAR",
         "antialias": filter_ is DaliFilter.TRIANGULAR,
@@ -178,7 +174,7 @@ RESIZES = registry(
 )
 
 
-def resize(name: str, pixels: Pixels, size: Size) -> Pixels:
+def resize(name: str, pixels: Pixels, size: tuple[int, int]) -> Pixels:
     """Resize with the method called ``name``, or by an alias of the paper's.
 
     Args:
@@ -193,14 +189,16 @@ def resize(name: str, pixels: Pixels, size: Size) -> Pixels:
     return next(resize_each([name], pixels, size, (0, 0, *size)))
 
 
-def resize_each(names: Iterable[str], pixels: Pixels, size: Size, box: Box) -> Iterator[Pixels]:
+def resize_each(
+    names: Iterable[str], pixels: Pixels, size: tuple[int, int], box: Box
+) -> Iterator[Pixels]:
     """Resize one array with several methods, and cut the same box out of each result.
 
     Args:
         names: of :data:`RESIZES`.
         pixels: uint8, shape (H, W, 3); must not change before the last result is taken.
         size: width and height of the whole result.
-        box: the part of it that is wanted.
+        box: the part of the result that is kept.
 
     Yields:
         For each name what :func:`resize` gives, cut to the box: uint8, C order.
@@ -209,11 +207,11 @@ def resize_each(names: Iterable[str], pixels: Pixels, size: Size, box: Box) -> I
         UnknownNameError: no such resize.
         ResizeError: the library does not take these sizes.
     """
-    job = ResizeTask(pixels, size, box)
+    task = ResizeTask(pixels, size, box)
     for name in names:
         method: Method[Resize] = get_method(RESIZES, "resize", name)
         try:
-            yield method.function(job)
+            yield method.function(task)
         except Exception as error:
             height, width = pixels.shape[:2]
             raise ResizeError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,44 @@ from pycocotools import mask as coco_mask
 
 from sysnoise.transforms.geometry import Placement
 
-Annotation = Mapping[str, Any]
-"""One object of the ``annotations`` list of a COCO instances file."""
+
+class Rle(TypedDict):
+    """A mask in COCO's run-length encoding.
+
+    Attributes:
+        size: height and width of the mask in pixels.
+        counts: run lengths down the columns, zeros first: a list, or pycocotools' compressed text.
+    """
+
+    size: list[int]
+    counts: list[int] | str
+
+
+Segmentation = list[list[float]] | Rle
+"""Outlines, each a list of ``x, y, x, y, ...`` in pixels, or a mask."""
+
+
+class Annotation(TypedDict, total=False):
+    """One object of the ``annotations`` list of a COCO instances file, as far as it is read here.
+
+    Attributes:
+        bbox: left and upper edge, width and height in pixels.
+        area: the area of the object in square pixels.
+        segmentation: the pixels of the object.
+        keypoints: x, y and visibility of each point.
+    """
+
+    bbox: list[float]
+    area: float
+    segmentation: Segmentation
+    keypoints: list[float]
+
 
 FARTHEST = 1e6
 """Largest coordinate, in pixels: pycocotools walks along outlines pixel by pixel."""
 
 
-def annotation_problems(annotation: Annotation, height: int, width: int) -> list[str]:
+def annotation_problems(annotation: Mapping[str, object], height: int, width: int) -> list[str]:
     """Describe what is malformed in the fields of an annotation that are read here.
 
     Fields may be missing, boxes may have no area and segmentations may enclose nothing.
@@ -97,7 +127,7 @@ def _parse_counts(text: str) -> list[int]:
     return counts if shift == 0 else [-1]
 
 
-def map_annotation(annotation: Annotation, placement: Placement) -> dict[str, Any]:
+def map_annotation(annotation: Annotation, placement: Placement) -> Annotation:
     """Return a copy of the annotation with box, area, outlines and points in output pixels.
 
     Ids, ``iscrowd``, the category and any other field stay as they are.
@@ -111,7 +141,7 @@ def map_annotation(annotation: Annotation, placement: Placement) -> dict[str, An
     """
     if placement.crops:
         raise ValueError("COCO annotations cannot be mapped through a crop")
-    mapped = dict(annotation)
+    mapped = annotation.copy()
     if "bbox" in annotation:
         mapped["bbox"] = map_box(annotation["bbox"], placement)
     if "area" in annotation:
@@ -140,8 +170,8 @@ def unmap_boxes(boxes: NDArray[np.float64], placement: Placement) -> NDArray[np.
         The same in source pixels.
     """
     scale = np.array([placement.scale_x, placement.scale_y])
-    shift = np.array([placement.crop_x - placement.pad_left, placement.crop_y - placement.pad_top])
-    corners = (boxes[:, :2] + shift) / scale + (placement.source_x, placement.source_y)
+    shift = np.subtract(placement.crop, placement.pad)
+    corners = (boxes[:, :2] + shift) / scale + placement.region[:2]
     return np.hstack([corners, boxes[:, 2:] / scale])
 
 
@@ -154,7 +184,7 @@ def map_keypoints(keypoints: Sequence[float], placement: Placement) -> list[floa
     return mapped
 
 
-def map_segmentation(segmentation: Any, placement: Placement) -> Any:
+def map_segmentation(segmentation: Segmentation, placement: Placement) -> Segmentation:
     """Map polygons (lists of ``x, y, x, y, ...``) or a run-length encoding.
 
     A run-length encoding comes back in the form it had: ``counts`` a list or a text.
@@ -164,22 +194,23 @@ def map_segmentation(segmentation: Any, placement: Placement) -> Any:
     return [_map_points(flat, placement) for flat in segmentation]
 
 
-def map_rle(rle: Mapping[str, Any], placement: Placement) -> dict[str, Any]:
+def map_rle(rle: Rle, placement: Placement) -> Rle:
     """Resample a run-length encoded mask; ``size`` becomes the output's [height, width]."""
     mask = decode_rle(rle)
     height, width = mask.shape
-    rows = _sources(placement.output_height, placement.pad_top, placement.resized_height, height)
-    columns = _sources(placement.output_width, placement.pad_left, placement.resized_width, width)
+    output, pad, resized = placement.output, placement.pad, placement.resized
+    rows = _sources(output.height, pad.y, resized.height, height)
+    columns = _sources(output.width, pad.x, resized.width, width)
     # Transposed, because run lengths go down the columns. Row and column -1 stand for the padding.
     framed = np.pad(mask.T, ((0, 1), (0, 1)))
     resampled = framed.take(rows, axis=1).take(columns, axis=0).T
-    size = [placement.output_height, placement.output_width]
+    size = [output.height, output.width]
     if isinstance(rle["counts"], list):
         return {"size": size, "counts": _run_lengths(resampled)}
     return {"size": size, "counts": _compressed(resampled)}
 
 
-def rle_string(segmentation: Any, height: int, width: int) -> str:
+def rle_string(segmentation: Segmentation, height: int, width: int) -> str:
     """Return any COCO segmentation as one compressed run-length text, as pycocotools writes it.
 
     Args:
@@ -196,7 +227,7 @@ def rle_string(segmentation: Any, height: int, width: int) -> str:
     return str(merged["counts"].decode("ascii"))
 
 
-def decode_rle(rle: Mapping[str, Any]) -> NDArray[np.uint8]:
+def decode_rle(rle: Rle) -> NDArray[np.uint8]:
     """Return the mask of a run-length encoding, compressed or not: 0 or 1, shape (H, W)."""
     height, width = rle["size"]
     if isinstance(rle["counts"], list):
@@ -206,11 +237,12 @@ def decode_rle(rle: Mapping[str, Any]) -> NDArray[np.uint8]:
 
 def _map_points(flat: Sequence[float], placement: Placement) -> list[float]:
     """Map ``x, y, x, y, ...``; outlines are too short for NumPy to be faster."""
-    scale_x, shift_x = placement.scale_x, placement.pad_left - placement.crop_x
-    scale_y, shift_y = placement.scale_y, placement.pad_top - placement.crop_y
+    region, pad, crop = placement.region, placement.pad, placement.crop
+    scale_x, shift_x = placement.scale_x, pad.x - crop.x
+    scale_y, shift_y = placement.scale_y, pad.y - crop.y
     mapped = [0.0] * len(flat)
-    mapped[0::2] = [(x - placement.source_x) * scale_x + shift_x for x in flat[0::2]]
-    mapped[1::2] = [(y - placement.source_y) * scale_y + shift_y for y in flat[1::2]]
+    mapped[0::2] = [(x - region.x) * scale_x + shift_x for x in flat[0::2]]
+    mapped[1::2] = [(y - region.y) * scale_y + shift_y for y in flat[1::2]]
     return mapped
 
 

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from sysnoise.manifests.yaml_file import YamlError, read_yaml
-from sysnoise.transforms.errors import GridError, MissingExtraError
-from sysnoise.transforms.grid import Grid, grid_from_document, grid_problems, missing_extras
+from sysnoise.transforms.errors import GridError, GridProblem, grid_error
+from sysnoise.transforms.grid import Grid
+from sysnoise.transforms.grid_document import grid_from_document
 
 
 def parse_grid(text: str, origin: str, name: str) -> Grid:
     """Read a grid file.
 
     Args:
-        text: YAML.
+        text: the YAML text.
         origin: where the text comes from, for the messages.
-        name: of the grid, where the file gives none.
+        name: the name of the grid where the file has none.
 
     Raises:
         GridError: one message with all problems, each as ``origin:line:column: where: what``.
-        MissingExtraError: one such message, where libraries are missing and all else is well.
+        MissingExtraError: likewise, where all that is wrong is that libraries are not installed.
     """
     try:
         file = read_yaml(text, origin)
     except YamlError as error:
         raise GridError(str(error)) from error
-    problems = [*file.doubled, *grid_problems(file.document)]
+    problems = [GridProblem(*each) for each in file.doubled]
+    try:
+        grid = grid_from_document(file.document, name)
+    except GridError as error:
+        problems += error.problems
     if problems:
-        message = "\n".join(file.located(problems, "grid"))
-        missing = missing_extras(file.document)
-        if len(problems) == len(missing):
-            extras = {extra for _, extra in missing.values()}
-            raise MissingExtraError(message, tuple(sorted(extras)))
-        raise GridError(message)
-    return grid_from_document(file.document, name)
+        lines = file.located(((each.path, each.message) for each in problems), "grid")
+        raise grid_error(problems, lines)
+    return grid

@@ -53,7 +53,7 @@ def _row(decoder: Decoder) -> Document:
     options = decoder.options
     codec = {fact: build[fact] for fact in JPEG_FACTS if fact in build}
     if "build" in options:  # One of several in the library.
-        codec["libjpeg"] = options["build"]
+        codec["libjpeg"] = str(options["build"])
     return {
         "name": decoder.name,
         "library": decoder.library,

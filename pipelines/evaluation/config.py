@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from sysnoise.manifests.yaml_file import YamlError, read_yaml
 from sysnoise.pipelines.errors import InputError, UsageError
@@ -140,19 +140,23 @@ def parse_config(text: str, origin: str) -> ModelConfig:
     config = _read_config(_Section(file.document, (), problems))
     if problems:
         raise UsageError("\n".join(file.located(problems, "config")))
-    return config
+    return config()
+
+
+def _refused() -> NoReturn:
+    raise AssertionError("a config with problems is refused, so nothing is made of it")
 
 
 class _Section:
     """A mapping of the file whose values are taken one by one, while problems are collected.
 
-    What is taken with a problem is None, whatever its type says; it goes into a record that nobody
-    sees, because the file is refused.
+    What is taken is a function that returns the value. Only a config without problems is made, so
+    only then is it called.
     """
 
     def __init__(
         self,
-        value: Any,
+        value: object,
         path: DocumentPath,
         problems: list[DocumentProblem],
         expected: str = _MAPPING,
@@ -170,35 +174,41 @@ class _Section:
                 self.report((str(key),), unknown_name("setting", key, fields))
 
     def raw(self, name: str) -> Any:
-        """Return a value as it stands, or None."""
+        """Return a value as it is in the file, or None."""
         return None if self._values is None else self._values.get(name)
 
-    def take(self, name: str, read: Callable[[Any], Value], default: Value | None = None) -> Value:
-        """Return what ``read`` makes of a value; it raises ValueError where that is a wrong one."""
+    def take(
+        self, name: str, read: Callable[[Any], Value], default: Value | None = None
+    ) -> Callable[[], Value]:
+        """Take what ``read`` makes of a value; it raises ValueError where the value is wrong."""
         if self._values is None:
-            return cast(Value, None)
-        if name not in self._values and default is None:
+            return _refused
+        if name not in self._values:
+            if default is not None:
+                return lambda: default
             self.report((), f"{name!r} is missing")
-        elif name in self._values:
-            try:
-                return read(self._values[name])
-            except ValueError as error:
-                self.report((name,), str(error))
-        return cast(Value, default)
+            return _refused
+        try:
+            value = read(self._values[name])
+        except ValueError as error:
+            self.report((name,), str(error))
+            return _refused
+        return lambda: value
 
     def section(self, name: str, expected: str = _MAPPING) -> _Section:
         """Return a value as a section of its own; a missing one is reported once."""
-        value = self.take(name, _anything)
         if self._values is None or name not in self._values:
+            self.take(name, _anything)
             return _Section({}, self._path, [])
-        return _Section(value, (*self._path, name), self._problems, expected)
+        return _Section(self._values[name], (*self._path, name), self._problems, expected)
 
     def sections(self, name: str) -> list[_Section]:
         """Return the entries of a list as sections of their own."""
-        path = (*self._path, name)
+        self.take(name, _entries)
+        entries = self.raw(name)
         return [
-            _Section(entry, (*path, index), self._problems)
-            for index, entry in enumerate(self.take(name, _entries) or ())
+            _Section(entry, (*self._path, name, index), self._problems)
+            for index, entry in enumerate(entries if isinstance(entries, list) else ())
         ]
 
     def report(self, path: DocumentPath, problem: str) -> None:
@@ -206,99 +216,108 @@ class _Section:
         self._problems.append(((*self._path, *path), problem))
 
 
-def _read_config(config: _Section) -> ModelConfig:
-    task = config.take("task", _one_of(Task))
+def _read_config(config: _Section) -> Callable[[], ModelConfig]:
+    config.take("task", _one_of(Task))
     spec = _read_input(config.section("input"))
-    if task is Task.CLASSIFICATION:
+    if config.raw("task") == Task.CLASSIFICATION.value:
         config.only("task", "input", "output", "background")
-        return ModelConfig(spec, _read_classifier(config))
-    if task is Task.DETECTION:
-        detector = ("head", "categories", "score_threshold", "nms", "max_detections")
-        config.only("task", "input", *detector)
-        return ModelConfig(spec, _read_detector(config))
-    return ModelConfig(spec, Classifier("", Background.NONE))
+        classifier = _read_classifier(config)
+        return lambda: ModelConfig(spec(), classifier())
+    if config.raw("task") == Task.DETECTION.value:
+        detector_fields = ("head", "categories", "score_threshold", "nms", "max_detections")
+        config.only("task", "input", *detector_fields)
+        detector = _read_detector(config)
+        return lambda: ModelConfig(spec(), detector())
+    return _refused
 
 
-def _read_input(section: _Section) -> InputSpec:
+def _read_input(section: _Section) -> Callable[[], InputSpec]:
     section.only("name", "size", "layout", "channels", "mean", "scale", "dtype", "fit", "pad")
-    kind = section.take("dtype", _one_of(InputType), InputType.FLOAT32)
+    name = section.take("name", _text)
+    size = section.take("size", _size)
+    layout = section.take("layout", _one_of(Layout))
+    channels = section.take("channels", _one_of(ChannelOrder))
+    dtype = section.take("dtype", _one_of(InputType), InputType.FLOAT32)
     fit = section.take("fit", _one_of(InputFit), InputFit.EXACT)
-    size = section.take("size", _size) or (0, 0)
-    if kind is InputType.UINT8:
-        for name in ("mean", "scale"):
-            if section.raw(name) is not None:
-                section.report((name,), "does not go with dtype uint8; leave it out")
-    if section.raw("pad") is not None and fit is not InputFit.LETTERBOX:
+    pad = section.take("pad", _gray, PAD)
+    if section.raw("pad") is not None and section.raw("fit") != InputFit.LETTERBOX.value:
         section.report(("pad",), "goes with fit letterbox only; leave it out")
-    plain = kind is InputType.UINT8
-    return InputSpec(
-        name=section.take("name", _text),
-        height=size[0],
-        width=size[1],
-        layout=section.take("layout", _one_of(Layout)),
-        channels=section.take("channels", _one_of(ChannelOrder)),
-        mean=(0, 0, 0) if plain else section.take("mean", _three_numbers),
-        scale=(1, 1, 1) if plain else section.take("scale", _three_divisors),
-        type=kind,
-        fit=fit,
-        pad=section.take("pad", _gray, PAD),
+    mean, scale = _read_levels(section)
+    return lambda: InputSpec(
+        name=name(),
+        height=size()[0],
+        width=size()[1],
+        layout=layout(),
+        channels=channels(),
+        mean=mean(),
+        scale=scale(),
+        type=dtype(),
+        fit=fit(),
+        pad=pad(),
     )
 
 
-def _read_classifier(config: _Section) -> Classifier:
-    return Classifier(
-        output=config.take("output", _text),
-        background=config.take("background", _one_of(Background), Background.NONE),
-    )
+def _read_levels(section: _Section) -> tuple[Callable[[], Triple], Callable[[], Triple]]:
+    """Take mean and scale, which an input of type uint8 does not have."""
+    if section.raw("dtype") != InputType.UINT8.value:
+        return section.take("mean", _three_numbers), section.take("scale", _three_divisors)
+    for name in ("mean", "scale"):
+        if section.raw(name) is not None:
+            section.report((name,), "does not go with dtype uint8; leave it out")
+    return lambda: (0, 0, 0), lambda: (1, 1, 1)
 
 
-def _read_detector(config: _Section) -> Detector:
-    return Detector(
-        head=_read_head(config.section("head")),
-        categories=config.take("categories", _categories),
-        score_threshold=config.take("score_threshold", _share, SCORE_THRESHOLD),
-        nms=_read_nms(config),
-        max_detections=config.take("max_detections", _whole_number, MAX_DETECTIONS),
-    )
+def _read_classifier(config: _Section) -> Callable[[], Classifier]:
+    output = config.take("output", _text)
+    background = config.take("background", _one_of(Background), Background.NONE)
+    return lambda: Classifier(output(), background())
 
 
-def _read_head(head: _Section) -> YoloHead | BoxesHead:
-    kind = head.take("type", _one_of(HeadType))
-    if kind is HeadType.YOLO:
+def _read_detector(config: _Section) -> Callable[[], Detector]:
+    head = _read_head(config.section("head"))
+    categories = config.take("categories", _categories)
+    score_threshold = config.take("score_threshold", _share, SCORE_THRESHOLD)
+    nms = _read_nms(config)
+    most = config.take("max_detections", _whole_number, MAX_DETECTIONS)
+    return lambda: Detector(head(), categories(), score_threshold(), nms(), most())
+
+
+def _read_head(head: _Section) -> Callable[[], YoloHead | BoxesHead]:
+    head.take("type", _one_of(HeadType))
+    if head.raw("type") == HeadType.YOLO.value:
         head.only("type", "outputs")
         return _read_grids(head)
-    if kind is None:
-        return YoloHead(())
+    if head.raw("type") != HeadType.BOXES.value:
+        return _refused
     head.only("type", "boxes", "scores", "labels", "format", "units")
-    return BoxesHead(
-        boxes=head.take("boxes", _text),
-        scores=head.take("scores", _text),
-        labels=head.take("labels", _text) if head.raw("labels") is not None else None,
-        format=head.take("format", _one_of(BoxFormat)),
-        units=head.take("units", _one_of(BoxUnits)),
-    )
+    boxes, scores = head.take("boxes", _text), head.take("scores", _text)
+    labels = head.take("labels", _text) if head.raw("labels") is not None else lambda: None
+    box_format = head.take("format", _one_of(BoxFormat))
+    units = head.take("units", _one_of(BoxUnits))
+    return lambda: BoxesHead(boxes(), scores(), labels(), box_format(), units())
 
 
-def _read_grids(head: _Section) -> YoloHead:
-    grids: list[YoloOutput] = []
+def _read_grids(head: _Section) -> Callable[[], YoloHead]:
+    grids = []
+    names: list[object] = []
     for output in head.sections("outputs"):
         output.only("name", "anchors")
-        grid = YoloOutput(output.take("name", _text), output.take("anchors", _anchors))
-        if grid.name and grid.name in (other.name for other in grids):
-            output.report(("name",), f"{grid.name!r} stands twice")
-        grids.append(grid)
-    return YoloHead(tuple(grids))
+        grids.append((output.take("name", _text), output.take("anchors", _anchors)))
+        name = output.raw("name")
+        if name and name in names:
+            output.report(("name",), f"{name!r} is used twice")
+        names.append(name)
+    return lambda: YoloHead(tuple(YoloOutput(name(), anchors()) for name, anchors in grids))
 
 
-def _read_nms(config: _Section) -> Nms | None:
+def _read_nms(config: _Section) -> Callable[[], Nms | None]:
     if config.raw("nms") == "none":
-        return None
+        return lambda: None
     nms = config.section("nms", f"{_MAPPING}, or none")
     nms.only("iou", "classes")
-    return Nms(
-        iou=nms.take("iou", _share),
-        classes=nms.take("classes", _one_of(NmsClasses), NmsClasses.SEPARATE),
-    )
+    iou = nms.take("iou", _share)
+    classes = nms.take("classes", _one_of(NmsClasses), NmsClasses.SEPARATE)
+    return lambda: Nms(iou(), classes())
 
 
 def _one_of(kind: type[Choice]) -> Callable[[Any], Choice]:

@@ -16,6 +16,7 @@ from sysnoise.pipelines.readers.access import ReadSource, source_reader
 from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.storage.root import open_root
 from sysnoise.pipelines.workers.job import prepare_libraries
+from sysnoise.transforms.codecs.encoded import EncodedImage
 from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.fanout import decode_all, fan_out
 from sysnoise.transforms.pixels import Pixels
@@ -107,8 +108,8 @@ def _made(
     ids = [variant.id for variant in plan.grid.variants]
     wanted = {ids.index(variant) for variant in variants}
     for row in rows:
-        data = _read_source(read, sources[row["key"]], row)
-        decoded = decode_all(plan.grid, data)
+        image = EncodedImage(_read_source(read, sources[row["key"]], row))
+        decoded = decode_all(plan.grid, image)
         for rendering in fan_out(plan.grid, decoded.images, row["key"], wanted):
             for position in wanted.intersection(rendering.variants):
                 yield (ids[position], row, rendering.pixels), rendering.digest

@@ -295,7 +295,7 @@ def _unchanged(text: str, placement: Placement) -> str:
 
 
 def _resized(image: str, placement: Placement) -> str:
-    size = {"width": placement.output_width, "height": placement.output_height}
+    size = {"width": placement.output.width, "height": placement.output.height}
     return _json(json.loads(image) | size)
 
 

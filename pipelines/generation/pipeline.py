@@ -52,6 +52,7 @@ from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.storage.root import Root, absolute_url, exists, open_output
 from sysnoise.pipelines.workers.job import Failure, ShardJob, check_open_files
 from sysnoise.pipelines.workers.pool import leave_process, take_process
+from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.geometry import RandomResizedCrop, ShorterSide, Squash
 from sysnoise.transforms.grid import Grid
 
@@ -217,7 +218,7 @@ def _refuse_unfit_grid(kind: DatasetKind, grid: Grid) -> None:
         problems.append(
             f"its geometry {grid.geometry.rule!r} crops; use keep-ratio, letterbox or native"
         )
-    if grid.applies_exif:
+    if grid.exif is Exif.APPLIED:
         problems.append("opencv-exif rotates images, but COCO's boxes are given for the unrotated")
     if problems:
         raise InputError(f"grid {grid.name!r} does not go with COCO:\n{lines_of(problems)}")

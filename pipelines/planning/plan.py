@@ -28,9 +28,10 @@ from sysnoise.pipelines.storage.root import Root
 from sysnoise.transforms.codecs.encoders import ENCODERS
 from sysnoise.transforms.grid import Grid
 from sysnoise.transforms.methods import get_method, identity
+from sysnoise.transforms.pixels import Size
 
 SAMPLES_PER_SHARD = {DatasetKind.IMAGENET: 256, DatasetKind.COCO: 16}
-NOMINAL_SIZE = (640, 480)
+NOMINAL_SIZE = Size(640, 480)
 """Width and height of a source image, from which the length of Parquet row groups is estimated."""
 
 ROW_GROUP_BYTES = 128 << 20
@@ -69,8 +70,7 @@ def current_identities(grid: Grid, image_format: str) -> Identities:
 def make_plan(source: SourceSet, grid: Grid, options: PlanOptions) -> Plan:
     """Fix the shards of a run."""
     per_shard = options.samples_per_shard or SAMPLES_PER_SHARD[source.kind]
-    nominal = grid.geometry.place(*NOMINAL_SIZE, grid.seed, "")
-    pixels = nominal.output_width * nominal.output_height
+    width, height = grid.place(NOMINAL_SIZE, "").output
     samples = source.table.num_rows
     plan = Plan(
         version=PLAN_VERSION,
@@ -81,7 +81,7 @@ def make_plan(source: SourceSet, grid: Grid, options: PlanOptions) -> Plan:
         shards=shard_count(samples, per_shard),
         formats=options.formats,
         image_format=options.image_format,
-        row_group_rows=row_group_rows(len(grid.variants), pixels, per_shard),
+        row_group_rows=row_group_rows(len(grid.variants), width * height, per_shard),
         grid_document=grid.document(),
         classes=source.classes,
         coco=dict(source.coco),

@@ -52,7 +52,7 @@ class EarlierShard:
         """
         stays = (
             plan.duplicates is Duplicates.STORE
-            and plan.grid.applies_exif == self.plan.grid.applies_exif
+            and plan.grid.exif is self.plan.grid.exif
             and (
                 shard_format is ShardFormat.WEBDATASET
                 or plan.row_group_rows == self.plan.row_group_rows

@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import (
@@ -21,20 +20,16 @@ from sysnoise.manifests.tables import (
 from sysnoise.pipelines.errors import ShardError
 from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.shards.writers.samples import SampleMetadata
-from sysnoise.transforms.codecs.decoders import (
-    DECODERS,
-    DecodeError,
-    Exif,
-    Header,
-    read_header,
-)
+from sysnoise.transforms.codecs.decoders import DECODERS
+from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.codecs.encoders import EncodeError, encode
+from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.difference import Difference
-from sysnoise.transforms.fanout import Decoded, decode_all, fan_out, grid_placement
+from sysnoise.transforms.fanout import Decoded, decode_all, fan_out
 from sysnoise.transforms.pixel_difference import difference
-from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.pixels import Pixels, size_of
 from sysnoise.transforms.resizers import ResizeError
-from sysnoise.transforms.targets import map_annotation
+from sysnoise.transforms.targets import Annotation, map_annotation
 
 
 @dataclass(frozen=True)
@@ -113,10 +108,8 @@ def make_sample(
     Raises:
         ShardError: the stored baseline has other pixels than this machine makes.
     """
-    header = _read_header(plan, source.key, data)
-    if isinstance(header, _Refusal):
-        return _rejected(plan, source, data, header)
-    decoded = _decode(plan, source, data)
+    image = EncodedImage(data)
+    decoded = _too_large(plan, source.key, image) or _decode(plan, source, image)
     if isinstance(decoded, _Refusal):
         return _rejected(plan, source, data, decoded)
     try:
@@ -129,7 +122,7 @@ def make_sample(
         source.name,
         hashlib.sha256(data).hexdigest(),
         _targets(plan, source),
-        _geometry(plan, source.key, decoded, header.orientation),
+        _geometry(plan, source.key, decoded, image.header.orientation),
         _annotations(plan, source, decoded),
     )
     return MadeSample(sample, variants, _statuses(decoded))
@@ -159,27 +152,27 @@ def _rejected(plan: Plan, source: Source, data: bytes, refusal: _Refusal) -> Rej
     )
 
 
-def _read_header(plan: Plan, key: str, data: bytes) -> Header | _Refusal:
-    """Read the header, and refuse what would not fit, as stored or as resized, undecoded."""
+def _too_large(plan: Plan, key: str, image: EncodedImage) -> _Refusal | None:
+    """Refuse an image that would not fit, as stored or as resized, before it is decoded."""
     try:
-        header = read_header(data)
+        header = image.header
     except DecodeError as error:
         return _Refusal(RejectReason.DECODE_FAILED, str(error))
-    placement = plan.grid.geometry.place(header.width, header.height, plan.grid.seed, key)
-    for what, width, height in (
-        ("the image has", header.width, header.height),
-        ("it would be resized to", placement.resized_width, placement.resized_height),
+    placement = plan.grid.place(header.size, key)
+    for what, (width, height) in (
+        ("the image has", header.size),
+        ("it would be resized to", placement.resized),
     ):
         if width * height > plan.max_pixels:
             return _Refusal(
                 RejectReason.TOO_LARGE,
                 f"{what} {width} x {height} pixels, the limit is {plan.max_pixels} in all",
             )
-    return header
+    return None
 
 
-def _decode(plan: Plan, source: Source, data: bytes) -> Decoded | _Refusal:
-    decoded = decode_all(plan.grid, data)
+def _decode(plan: Plan, source: Source, image: EncodedImage) -> Decoded | _Refusal:
+    decoded = decode_all(plan.grid, image)
     if decoded.errors:
         message = "; ".join(map(str, decoded.errors.values()))
         return _Refusal(RejectReason.DECODE_FAILED, message, decoded)
@@ -269,14 +262,15 @@ def _geometry(plan: Plan, key: str, decoded: Decoded, orientation: int) -> dict[
         if DECODERS[name].exif is Exif.APPLIED and name not in decoded.fallbacks:
             columns["geometry_exif"] = pixels
     return {
-        column: geometry_row(grid_placement(plan.grid, pixels, key), orientation)
+        column: geometry_row(plan.grid.place(size_of(pixels), key), orientation)
         for column, pixels in columns.items()
     }
 
 
-def _annotations(plan: Plan, source: Source, decoded: Decoded) -> list[dict[str, Any]] | None:
+def _annotations(plan: Plan, source: Source, decoded: Decoded) -> list[Annotation] | None:
     """Return COCO's objects in output pixels, where a shard file stores them."""
     if source.annotations is None or not plan.formats:
         return None
-    placement = grid_placement(plan.grid, decoded.images[plan.grid.baseline.decoder], source.key)
+    baseline = decoded.images[plan.grid.baseline.decoder]
+    placement = plan.grid.place(size_of(baseline), source.key)
     return [map_annotation(each, placement) for each in json.loads(source.annotations)]

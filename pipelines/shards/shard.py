@@ -250,7 +250,7 @@ def _open_files(plan: Plan, shard_format: ShardFormat, folder: str, kept: KeptFi
     ]
     if shard_format is ShardFormat.WEBDATASET:
         return _Files(shard_format, kept, positions, WebDatasetWriter(paths, plan.image_format))
-    exif, rows = plan.grid.applies_exif, plan.row_group_rows
+    exif, rows = plan.grid.exif, plan.row_group_rows
     writer = ParquetWriter(paths, plan.image_format, plan.kind, exif, rows)
     return _Files(shard_format, kept, positions, writer)
 
@@ -353,7 +353,7 @@ def _file_row(
 def _write_samples(plan: Plan, rows: Sequence[Mapping[str, Any]], path: str) -> WrittenFile:
     grid = plan.grid
     slugs = [variant.slug for variant in grid.variants]
-    schema = samples_schema(plan.kind, grid.decoders, slugs, grid.applies_exif)
+    schema = samples_schema(plan.kind, grid.decoders, slugs, grid.exif)
     file = HashedFile(path)
     pq.write_table(pa.Table.from_pylist(list(rows), schema), file, compression="zstd")
     file.close()

@@ -15,8 +15,7 @@ from sysnoise.manifests.manifest import AxisNoise, MostLike
 from sysnoise.manifests.plan import Plan
 from sysnoise.pipelines.planning.receipts import Receipt, RejectedSample
 from sysnoise.pipelines.shards.sample import MadeSample
-from sysnoise.transforms.difference import Difference, merged
-from sysnoise.transforms.documents import DifferenceDocument
+from sysnoise.transforms.difference import Difference, DifferenceDocument, merged
 from sysnoise.transforms.grid import Grid
 from sysnoise.transforms.methods import AXES
 

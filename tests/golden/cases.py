@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sysnoise.transforms.codecs.decoders import DECODERS, DecodeError, decode
+from sysnoise.transforms.codecs.decoders import DECODERS, decode
+from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.codecs.probes import KINDS, synthetic_picture
 from sysnoise.transforms.colors import COLORS, convert
 from sysnoise.transforms.geometry import (
@@ -28,7 +29,7 @@ from sysnoise.transforms.geometry import (
     render,
 )
 from sysnoise.transforms.libraries import library_build
-from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.pixels import Pixels, size_of
 from sysnoise.transforms.resizers import RESIZES, resize
 from tests.golden.records import Drawn
 
@@ -101,7 +102,7 @@ def decoded(name: str) -> dict[str, Pixels]:
     images = {}
     for kind in KINDS:
         try:
-            images[kind] = decode(name, jpeg_file(kind).read_bytes())
+            images[kind] = decode(name, EncodedImage(jpeg_file(kind).read_bytes()))
         except DecodeError:
             continue
     return images
@@ -120,8 +121,7 @@ def converted(name: str) -> dict[str, Pixels]:
 def rendered(rule: str) -> dict[str, Pixels]:
     images = {}
     for label, picture in PICTURES.items():
-        height, width = picture.shape[:2]
-        placement = GEOMETRIES[rule].place(width, height, seed=0, key=label)
+        placement = GEOMETRIES[rule].place(size_of(picture), seed=0, key=label)
         (images[label],) = render(picture, placement, nearest_part)
     return images
 

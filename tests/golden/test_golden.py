@@ -71,7 +71,7 @@ def tampered(path: Path, method: str, levels: int, **facts: str) -> tuple[Golden
     pixels = drawn.images[name].copy()
     pixels[0] = np.where(pixels[0] < 128, pixels[0] + levels, pixels[0] - levels)
     other = dataclasses.replace(
-        drawn, build=drawn.build | facts, images={**drawn.images, name: pixels}
+        drawn, build={**drawn.build, **facts}, images={**drawn.images, name: pixels}
     )
     save(path, recorded(NOTHING, other))
     return load(path), drawn

@@ -14,7 +14,7 @@ from sysnoise.manifests.layout import ShardFormat
 from sysnoise.manifests.plan import Identities, Plan, shard_count
 from sysnoise.manifests.publication import Publication
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
-from sysnoise.transforms.documents import MethodIdentity
+from sysnoise.transforms.methods import MethodIdentity
 
 NOISE = {
     "mean": None,

@@ -16,7 +16,8 @@ from sysnoise.pipelines.planning.plan import PlanOptions, make_plan
 from sysnoise.pipelines.readers.sources import SourceSet, source_table
 from sysnoise.pipelines.shards.sample import MadeSample, Reject, make_sample
 from sysnoise.pipelines.workers.job import prepare_libraries
-from sysnoise.transforms.codecs.decoders import DECODERS, Exif
+from sysnoise.transforms.codecs.decoders import DECODERS
+from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.geometry import Geometry, Native, ShorterSide
 from sysnoise.transforms.grid import Combine, Grid, Variant
 from sysnoise.transforms.resizers import RESIZES

@@ -22,7 +22,8 @@ from PIL import Image
 from sysnoise import load_grid
 from sysnoise.pipelines.cli.photographs import SUBSAMPLINGS, jpeg_bytes
 from sysnoise.transforms.codecs import dali, libjpeg
-from sysnoise.transforms.codecs.decoders import DECODERS, DecodeError, UnsupportedKindError, decode
+from sysnoise.transforms.codecs.decoders import DECODERS, UnsupportedKindError, decode
+from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.fanout import apply
 from sysnoise.transforms.libraries import library_build
 from sysnoise.transforms.methods import identity, is_available
@@ -130,10 +131,10 @@ def test_pixels_are_those_of_the_plain_call(
     name: str, photo: str, subsampling: str, photos: dict[str, Pixels], tmp_path: Path
 ) -> None:
     data = jpeg_bytes(photos[photo], subsampling)
-    pixels = decode(name, data)
+    pixels = decode(name, EncodedImage(data))
     assert pixels.shape == photos[photo].shape
     np.testing.assert_array_equal(pixels, plain_decode(name, data, tmp_path), strict=True)
-    np.testing.assert_array_equal(pixels, decode(name, data))
+    np.testing.assert_array_equal(pixels, decode(name, EncodedImage(data)))
 
 
 @pytest.mark.parametrize("name", DECODED_BY_EXTRAS)
@@ -143,7 +144,7 @@ def test_tiny_images(
 ) -> None:
     data = jpeg_bytes(photos["china"][: shape[0], : shape[1]], "420")
     expected = plain_decode(name, data, tmp_path)
-    np.testing.assert_array_equal(decode(name, data), expected, strict=True)
+    np.testing.assert_array_equal(decode(name, EncodedImage(data)), expected, strict=True)
 
 
 @pytest.mark.parametrize("name", EQUAL_TO_PILLOW)
@@ -151,7 +152,9 @@ def test_tiny_images(
 def test_equal_to_pillow(name: str, subsampling: str, photos: dict[str, Pixels]) -> None:
     for pixels in photos.values():
         data = jpeg_bytes(pixels, subsampling)
-        np.testing.assert_array_equal(decode(name, data), decode("pillow", data))
+        np.testing.assert_array_equal(
+            decode(name, EncodedImage(data)), decode("pillow", EncodedImage(data))
+        )
 
 
 @pytest.mark.parametrize("name", LIBJPEG_7_ON)
@@ -161,7 +164,9 @@ def test_libjpeg_7_and_later_differ_on_subsampled_chroma(
 ) -> None:
     for pixels in photos.values():
         data = jpeg_bytes(pixels, subsampling)
-        difference = np.abs(decode(name, data).astype(int) - decode("pillow", data))
+        difference = np.abs(
+            decode(name, EncodedImage(data)).astype(int) - decode("pillow", EncodedImage(data))
+        )
         assert difference.mean() > 0.1
         assert difference.max() > 5
 
@@ -169,10 +174,10 @@ def test_libjpeg_7_and_later_differ_on_subsampled_chroma(
 def test_libjpeg_7_and_later_hardly_differ_on_full_chroma(photos: dict[str, Pixels]) -> None:
     for pixels in photos.values():
         data = jpeg_bytes(pixels, "444")
-        pillow = decode("pillow", data)
-        np.testing.assert_array_equal(decode("jpeglib-7", data), pillow)
-        np.testing.assert_array_equal(decode("jpeglib-8d", data), pillow)
-        difference = np.abs(decode("jpeglib-9e", data).astype(int) - pillow)
+        pillow = decode("pillow", EncodedImage(data))
+        np.testing.assert_array_equal(decode("jpeglib-7", EncodedImage(data)), pillow)
+        np.testing.assert_array_equal(decode("jpeglib-8d", EncodedImage(data)), pillow)
+        difference = np.abs(decode("jpeglib-9e", EncodedImage(data)).astype(int) - pillow)
         assert difference.mean() < 0.001
         assert difference.max() <= 1
 
@@ -181,9 +186,14 @@ def test_libjpeg_7_and_later_hardly_differ_on_full_chroma(photos: dict[str, Pixe
 def test_libjpeg_7_equals_8d_and_9e_is_its_own(subsampling: str, photos: dict[str, Pixels]) -> None:
     jpegs = [jpeg_bytes(pixels, subsampling) for pixels in photos.values()]
     for data in jpegs:
-        np.testing.assert_array_equal(decode("jpeglib-7", data), decode("jpeglib-8d", data))
+        np.testing.assert_array_equal(
+            decode("jpeglib-7", EncodedImage(data)), decode("jpeglib-8d", EncodedImage(data))
+        )
     assert any(
-        not np.array_equal(decode("jpeglib-8d", data), decode("jpeglib-9e", data)) for data in jpegs
+        not np.array_equal(
+            decode("jpeglib-8d", EncodedImage(data)), decode("jpeglib-9e", EncodedImage(data))
+        )
+        for data in jpegs
     )
 
 
@@ -192,11 +202,11 @@ def test_libjpeg_6b_replicates_chroma_of_440(photos: dict[str, Pixels]) -> None:
     done, encoded = cv2.imencode(".jpg", photos["coffee"], options)
     assert done
     data = encoded.tobytes()
-    pillow = decode("pillow", data)
-    np.testing.assert_array_equal(decode("jpeglib-turbo2", data), pillow)
-    replicated = decode("simplejpeg-fastupsample", data)
+    pillow = decode("pillow", EncodedImage(data))
+    np.testing.assert_array_equal(decode("jpeglib-turbo2", EncodedImage(data)), pillow)
+    replicated = decode("simplejpeg-fastupsample", EncodedImage(data))
     assert not np.array_equal(replicated, pillow)
-    np.testing.assert_array_equal(decode("jpeglib-6b", data), replicated)
+    np.testing.assert_array_equal(decode("jpeglib-6b", EncodedImage(data)), replicated)
 
 
 @pytest.mark.parametrize("name", DECODED_BY_EXTRAS)
@@ -208,8 +218,8 @@ def test_other_kinds_of_jpeg(name: str, kind: str, photos: dict[str, Pixels]) ->
         "progressive": saved(image, quality=90, progressive=True, subsampling="4:4:4"),
         "rgb": saved(image, quality=90, keep_rgb=True),
     }[kind]
-    pixels = decode(name, data).astype(int)
-    difference = np.abs(pixels - decode("pillow", data))
+    pixels = decode(name, EncodedImage(data)).astype(int)
+    difference = np.abs(pixels - decode("pillow", EncodedImage(data)))
     assert pixels.shape == photos["chelsea"].shape
     assert difference.max() <= (name == "jpeglib-9e")
 
@@ -220,7 +230,9 @@ def test_orientation_is_ignored(name: str, photos: dict[str, Pixels]) -> None:
     exif[0x0112] = 6
     image = Image.fromarray(photos["chelsea"])
     turned, stored = saved(image, quality=90, exif=exif), saved(image, quality=90)
-    np.testing.assert_array_equal(decode(name, turned), decode(name, stored))
+    np.testing.assert_array_equal(
+        decode(name, EncodedImage(turned)), decode(name, EncodedImage(stored))
+    )
 
 
 @pytest.mark.parametrize("name", DECODED_BY_EXTRAS)
@@ -229,11 +241,11 @@ def test_arithmetic_coding(name: str, photos: dict[str, Pixels], tmp_path: Path)
     data = arithmetic_jpeg(pixels, tmp_path)
     if name == "jpeglib-6b":
         with pytest.raises(UnsupportedKindError):
-            decode(name, data)
+            decode(name, EncodedImage(data))
         with pytest.raises(ValueError, match="jpeglib's build 6b cannot read the file"):
             libjpeg.decode_jpeglib(data, build="6b")
         return
-    equal = np.array_equal(decode(name, data), decode("pillow", data))
+    equal = np.array_equal(decode(name, EncodedImage(data)), decode("pillow", EncodedImage(data)))
     assert equal is (name in EQUAL_TO_PILLOW)
 
 
@@ -248,7 +260,7 @@ def test_kinds_that_no_libjpeg_here_reads(build: str, kind: str, jpeg: bytes) ->
     }[kind]
     name = next(name for name, each in BUILDS.items() if each == build)
     with pytest.raises(UnsupportedKindError):
-        decode(name, data)
+        decode(name, EncodedImage(data))
     with pytest.raises(ValueError, match="cannot read the file"):
         libjpeg.decode_jpeglib(data, build=build)
 
@@ -257,25 +269,29 @@ def test_kinds_that_no_libjpeg_here_reads(build: str, kind: str, jpeg: bytes) ->
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "BMP"])
 def test_jpeglib_reads_jpegs_only(name: str, kind: str) -> None:
     with pytest.raises(UnsupportedKindError):
-        decode(name, saved(Image.new("RGB", (8, 8)), kind))
+        decode(name, EncodedImage(saved(Image.new("RGB", (8, 8)), kind)))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP", "TIFF"])
 def test_dali_reads_other_formats(kind: str, photos: dict[str, Pixels]) -> None:
     options = {"lossless": True} if kind == "WEBP" else {}
     data = saved(Image.fromarray(photos["chelsea"]), kind, **options)
-    np.testing.assert_array_equal(decode("dali", data), photos["chelsea"], strict=True)
+    np.testing.assert_array_equal(
+        decode("dali", EncodedImage(data)), photos["chelsea"], strict=True
+    )
 
 
 def test_dali_converts_cmyk_as_pillow_does(photos: dict[str, Pixels]) -> None:
     data = saved(Image.fromarray(photos["chelsea"]).convert("CMYK"), quality=90)
-    np.testing.assert_array_equal(decode("dali", data), decode("pillow", data), strict=True)
+    np.testing.assert_array_equal(
+        decode("dali", EncodedImage(data)), decode("pillow", EncodedImage(data)), strict=True
+    )
 
 
 def test_dali_does_not_read_gif() -> None:
     data = saved(Image.new("RGB", (8, 8)), "GIF")
     with pytest.raises(UnsupportedKindError):
-        decode("dali", data)
+        decode("dali", EncodedImage(data))
     with pytest.raises(ValueError, match="DALI's pipeline failed"):
         dali.decode_dali(data)
 
@@ -285,17 +301,17 @@ def test_dali_does_not_read_gif() -> None:
 def test_truncated_jpeg_fails_and_leaves_no_trace(name: str, missing: float, jpeg: bytes) -> None:
     """The decoder works on, and what its errors say is the same on every machine."""
     with pytest.raises(DecodeError, match=rf"^{name}: \S.*$") as caught:
-        decode(name, jpeg[: -int(missing * len(jpeg))])
+        decode(name, EncodedImage(jpeg[: -int(missing * len(jpeg))]))
     assert "/" not in str(caught.value)
     assert not isinstance(caught.value, UnsupportedKindError)
-    decode(name, jpeg)
+    decode(name, EncodedImage(jpeg))
 
 
 @pytest.mark.parametrize("name", DECODED_BY_EXTRAS)
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"garbage" * 100], ids=repr)
 def test_what_is_no_image_fails(name: str, data: bytes) -> None:
     with pytest.raises(DecodeError, match=rf"^{name}: \S.*$"):
-        decode(name, data)
+        decode(name, EncodedImage(data))
 
 
 @pytest.fixture
@@ -317,21 +333,25 @@ def traces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 @pytest.mark.usefixtures("traces")
 @pytest.mark.parametrize("name", BUILDS)
 def test_jpeglib_leaves_nothing_behind(name: str, jpeg: bytes) -> None:
-    decode(name, jpeg)
+    decode(name, EncodedImage(jpeg))
     for damaged in (jpeg[:-12], jpeg.replace(b"\xff\xda", b"\xff\xc0"), jpeg[:200] + b"\xff\xd9"):
         with pytest.raises(DecodeError):
-            decode(name, damaged)
+            decode(name, EncodedImage(damaged))
 
 
 @pytest.mark.parametrize("name", BUILDS)
 def test_jpeglib_with_more_markers_than_it_has_room_for(name: str, jpeg: bytes) -> None:
     comments = b"\xff\xfe\x00\x04ab" * 200
-    np.testing.assert_array_equal(decode(name, jpeg[:2] + comments + jpeg[2:]), decode(name, jpeg))
+    np.testing.assert_array_equal(
+        decode(name, EncodedImage(jpeg[:2] + comments + jpeg[2:])), decode(name, EncodedImage(jpeg))
+    )
 
 
 def test_threads_do_not_mix_up_builds_or_images(photos: dict[str, Pixels]) -> None:
     jobs = [
-        (name, jpeg_bytes(photos[photo], "420")) for name in (*BUILDS, "dali") for photo in PHOTOS
+        (name, EncodedImage(jpeg_bytes(photos[photo], "420")))
+        for name in (*BUILDS, "dali")
+        for photo in PHOTOS
     ]
     expected = [decode(*job) for job in jobs]
     with ThreadPoolExecutor(4) as pool:
@@ -382,7 +402,7 @@ def test_dali_resizes_are_close_to_a_relative_and_equal_to_none(
 
 def test_dali_pipelines_are_built_once(jpeg: bytes, photos: dict[str, Pixels]) -> None:
     def use_all() -> None:
-        decode("dali", jpeg)
+        decode("dali", EncodedImage(jpeg))
         resize("dali-linear", photos["coffee"], (9, 9))
         resize("dali-triangular", photos["coffee"], (9, 9))
 
@@ -395,12 +415,13 @@ def test_dali_pipelines_are_built_once(jpeg: bytes, photos: dict[str, Pixels]) -
 FORK = """
 import os, signal, sys
 from sysnoise.transforms.codecs.decoders import decode
-data = open(sys.argv[1], "rb").read()
-before = decode("dali", data)
+from sysnoise.transforms.codecs.encoded import EncodedImage
+image = EncodedImage(open(sys.argv[1], "rb").read())
+before = decode("dali", image)
 if child := os.fork():
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 signal.alarm(60)
-os._exit(0 if (decode("dali", data) == before).all() else 1)
+os._exit(0 if (decode("dali", image) == before).all() else 1)
 """
 
 

@@ -14,12 +14,14 @@ import pytest
 from PIL import Image
 
 from sysnoise.pipelines.cli.photographs import jpeg_bytes
-from sysnoise.transforms.codecs.decoders import DecodeError
+from sysnoise.transforms.codecs import encoded
+from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
+from sysnoise.transforms.codecs.sniff import ImageKind, sniff
 from sysnoise.transforms.colors import COLORS, convert
-from sysnoise.transforms.fanout import Rendering, apply, decode_all, fan_out, grid_placement
-from sysnoise.transforms.geometry import PRESETS, KeepRatio
+from sysnoise.transforms.fanout import Rendering, apply, decode_all, fan_out
+from sysnoise.transforms.geometry import PRESETS, KeepRatio, Placement, ShorterSide
 from sysnoise.transforms.grid import ColorStage, Combine, Grid, Variant
-from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.pixels import Pixels, Size, size_of
 from sysnoise.transforms.resizers import RESIZES
 from tests.transforms import plain
 from tests.transforms.plain import saved
@@ -32,6 +34,7 @@ DECODERS = (
     "simplejpeg-fastupsample",
     "ffmpeg",
 )
+PLACE = ShorterSide.place
 ELEVEN = tuple(name for name in plain.RESIZES if not name.endswith("-exact"))
 
 
@@ -61,7 +64,7 @@ def shorter256_crop224(resize: str, pixels: Pixels) -> Pixels:
 
 
 def rendered(grid: Grid, data: bytes, key: str = "key") -> list[Rendering]:
-    decoded = decode_all(grid, data)
+    decoded = decode_all(grid, EncodedImage(data))
     assert not decoded.errors
     return list(fan_out(grid, decoded.images, key))
 
@@ -113,9 +116,9 @@ def test_one_factor_grids_and_random_crops(small_jpeg: bytes) -> None:
     for position, pixels in renderings.items():
         applied = apply(grid, grid.variants[position].id, small_jpeg, "some-key")
         np.testing.assert_array_equal(applied, pixels)
-    placement = grid.geometry.place(451, 300, 3, "some-key")
-    rows = slice(placement.source_y, placement.source_y + placement.region_height)
-    columns = slice(placement.source_x, placement.source_x + placement.region_width)
+    placement = grid.place(Size(451, 300), "some-key")
+    rows = slice(placement.region.y, placement.region.y + placement.region.height)
+    columns = slice(placement.region.x, placement.region.x + placement.region.width)
     part = plain.DECODERS["pillow"](small_jpeg)[rows, columns].copy()
     baseline = renderings[grid.variants.index(grid.baseline)]
     np.testing.assert_array_equal(
@@ -132,16 +135,38 @@ def test_digest_and_pixels_of_renderings(small_jpeg: bytes) -> None:
 
 
 def test_equal_decoders_share_one_array(small_jpeg: bytes) -> None:
-    decoded = decode_all(make_grid(), small_jpeg)
+    decoded = decode_all(make_grid(), EncodedImage(small_jpeg))
     assert list(decoded.images) == list(DECODERS)
     assert decoded.errors == decoded.fallbacks == {}
     for one, other in itertools.combinations(decoded.images.values(), 2):
         assert (one is other) is np.array_equal(one, other)
 
 
+def test_kind_and_placement_are_found_once(
+    small_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sniffed: list[bytes] = []
+    placed: list[tuple[Any, ...]] = []
+
+    def counting_sniff(data: bytes) -> ImageKind:
+        sniffed.append(data)
+        return sniff(data)
+
+    def counting_place(geometry: ShorterSide, *arguments: Any) -> Placement:
+        placed.append(arguments)
+        return PLACE(geometry, *arguments)
+
+    monkeypatch.setattr(encoded, "sniff", counting_sniff)
+    monkeypatch.setattr(ShorterSide, "place", counting_place)
+    key = hashlib.sha256(small_jpeg).hexdigest()  # No other test has placed it.
+    rendered(make_grid(), small_jpeg, key)
+    assert sniffed == [small_jpeg]
+    assert placed == [(Size(451, 300), 0, key)]
+
+
 def test_decoders_that_fail_on_a_damaged_file(small_jpeg: bytes) -> None:
     half = len(small_jpeg) // 2
-    decoded = decode_all(make_grid(), small_jpeg[:half] + small_jpeg[half + 5000 :])
+    decoded = decode_all(make_grid(), EncodedImage(small_jpeg[:half] + small_jpeg[half + 5000 :]))
     assert list(decoded.images) == ["pillow", "opencv"]
     assert list(decoded.errors) == [name for name in DECODERS if name not in decoded.images]
     assert decoded.fallbacks == {}
@@ -152,7 +177,7 @@ def test_decoders_that_fail_on_a_damaged_file(small_jpeg: bytes) -> None:
 def test_unsupported_kinds_fall_back_to_the_baseline(photos: dict[str, Pixels]) -> None:
     data = saved(Image.fromarray(photos["chelsea"]), "PNG")
     grid = make_grid()
-    decoded = decode_all(grid, data)
+    decoded = decode_all(grid, EncodedImage(data))
     assert decoded.errors == {}
     assert set(decoded.fallbacks) == set(DECODERS) - {"pillow", "opencv"}
     assert set(decoded.images) == set(DECODERS)
@@ -166,7 +191,7 @@ def test_unsupported_kinds_fall_back_to_the_baseline(photos: dict[str, Pixels]) 
 def test_kind_that_the_baseline_does_not_support(photos: dict[str, Pixels]) -> None:
     data = saved(Image.fromarray(photos["chelsea"]), "PNG")
     grid = make_grid(baseline=Variant("ffmpeg", "pillow-bilinear", "rgb"))
-    decoded = decode_all(grid, data)
+    decoded = decode_all(grid, EncodedImage(data))
     assert list(decoded.images) == ["pillow", "opencv"]
     assert set(decoded.errors) == set(DECODERS) - {"pillow", "opencv"}
     assert decoded.fallbacks == {}
@@ -178,7 +203,7 @@ def test_kind_that_the_baseline_does_not_support(photos: dict[str, Pixels]) -> N
 def test_baseline_stands_in_the_first_rendering(stage: ColorStage, small_jpeg: bytes) -> None:
     baseline = Variant("ffmpeg", "opencv-area", "nv12-bt601")
     grid = make_grid(color_stage=stage, baseline=baseline)
-    first = next(fan_out(grid, decode_all(grid, small_jpeg).images, "key"))
+    first = next(fan_out(grid, decode_all(grid, EncodedImage(small_jpeg)).images, "key"))
     assert grid.variants.index(baseline) in first.variants
 
 
@@ -195,8 +220,8 @@ def test_turned_images_are_placed_by_their_own_size(photos: dict[str, Pixels]) -
     found = {grid.variants[n].decoder: pixels for n, pixels in by_variant(rendered(grid, data))}
     for name, size in {"pillow": (120, 80), "opencv-exif": (80, 120)}.items():
         decoded = plain.DECODERS[name](data)
-        placement = grid_placement(grid, decoded, "key")
-        assert (placement.output_width, placement.output_height) == size
+        placement = grid.place(size_of(decoded), "key")
+        assert placement.output == size
         expected = plain.RESIZES["pillow-bilinear"](decoded, size)
         np.testing.assert_array_equal(found[name], expected)
 

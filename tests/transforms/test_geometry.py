@@ -21,14 +21,16 @@ from sysnoise.transforms.geometry import (
     KeepRatio,
     Letterbox,
     Native,
+    Offset,
     Placement,
     RandomResizedCrop,
+    Region,
     ShorterSide,
     Squash,
     geometry_document,
     render,
 )
-from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.pixels import Pixels, Size
 
 SIZES = [
     (500, 375),
@@ -49,27 +51,19 @@ RANDOM = PRESETS["random-resized-crop224"]
 
 
 def place(geometry: Geometry, size: tuple[int, int], seed: int = 0, key: str = "key") -> Placement:
-    return geometry.place(*size, seed, key)
+    return geometry.place(Size(*size), seed, key)
 
 
-def uncropped(size: tuple[int, int], resized: tuple[int, int], **changes: int) -> Placement:
+def uncropped(size: tuple[int, int], resized: tuple[int, int], **changes: Any) -> Placement:
     """Placement of a whole image, every field written out."""
     placement = Placement(
-        source_width=size[0],
-        source_height=size[1],
-        source_x=0,
-        source_y=0,
-        region_width=size[0],
-        region_height=size[1],
-        resized_width=resized[0],
-        resized_height=resized[1],
-        crop_x=0,
-        crop_y=0,
-        pad_left=0,
-        pad_top=0,
+        source=Size(*size),
+        region=Region(0, 0, *size),
+        resized=Size(*resized),
+        output=Size(*resized),
+        crop=Offset(0, 0),
+        pad=Offset(0, 0),
         pad_value=0,
-        output_width=resized[0],
-        output_height=resized[1],
     )
     return dataclasses.replace(placement, **changes)
 
@@ -95,10 +89,11 @@ def test_shorter_side_is_torchvision_resize_and_center_crop(
     assert place(ShorterSide(shorter, crop), size) == uncropped(
         size,
         (width, height),
-        crop_x=int(round((width - crop) / 2.0)),  # noqa: RUF046 - as torchvision writes it
-        crop_y=int(round((height - crop) / 2.0)),  # noqa: RUF046
-        output_width=crop,
-        output_height=crop,
+        crop=(
+            int(round((width - crop) / 2.0)),  # noqa: RUF046 - as torchvision writes it
+            int(round((height - crop) / 2.0)),  # noqa: RUF046
+        ),
+        output=(crop, crop),
     )
 
 
@@ -116,13 +111,13 @@ def test_shorter_side_in_numbers(
     size: tuple[int, int], resized: tuple[int, int], origin: tuple[int, int]
 ) -> None:
     placement = place(PRESETS["shorter256-crop224"], size)
-    assert (placement.resized_width, placement.resized_height) == resized
-    assert (placement.crop_x, placement.crop_y) == origin
+    assert placement.resized == resized
+    assert placement.crop == origin
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_squash_ignores_the_aspect(size: tuple[int, int]) -> None:
-    crop = {"crop_x": 16, "crop_y": 16, "output_width": 224, "output_height": 224}
+    crop = {"crop": (16, 16), "output": (224, 224)}
     assert place(PRESETS["squash256-crop224"], size) == uncropped(size, (256, 256), **crop)
 
 
@@ -200,15 +195,6 @@ def torchvision_region(
     return (width - w) // 2, (height - h) // 2, w, h
 
 
-def region(placement: Placement) -> tuple[int, int, int, int]:
-    return (
-        placement.source_x,
-        placement.source_y,
-        placement.region_width,
-        placement.region_height,
-    )
-
-
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("seed", [0, 7])
 def test_random_crop_is_torchvision_with_draws_from_sha256(
@@ -216,15 +202,14 @@ def test_random_crop_is_torchvision_with_draws_from_sha256(
 ) -> None:
     geometry = RandomResizedCrop(224)
     for key in KEYS[:50]:
-        x, y, width, height = torchvision_region(size, geometry, uniforms(seed, key))
-        changes = {"source_x": x, "source_y": y, "region_width": width, "region_height": height}
-        expected = uncropped(size, (224, 224), **changes)
+        region = torchvision_region(size, geometry, uniforms(seed, key))
+        expected = uncropped(size, (224, 224), region=region)
         assert place(geometry, size, seed, key) == expected
 
 
 @pytest.mark.parametrize("size", [(500, 375), (375, 500), (256, 256)])
 def test_random_crops_are_inside_and_within_scale_and_ratio(size: tuple[int, int]) -> None:
-    regions = [region(place(RANDOM, size, key=key)) for key in KEYS]
+    regions = [place(RANDOM, size, key=key).region for key in KEYS]
     shares = [width * height / (size[0] * size[1]) for _, _, width, height in regions]
     for x, y, width, height in regions:
         assert 0 <= x <= size[0] - width
@@ -236,10 +221,10 @@ def test_random_crops_are_inside_and_within_scale_and_ratio(size: tuple[int, int
 
 
 def test_random_crops_vary_with_key_and_seed_and_repeat() -> None:
-    by_key = [region(place(RANDOM, (500, 375), key=key)) for key in KEYS]
-    by_seed = [region(place(RANDOM, (500, 375), seed=seed)) for seed in range(len(KEYS))]
+    by_key = [place(RANDOM, (500, 375), key=key).region for key in KEYS]
+    by_seed = [place(RANDOM, (500, 375), seed=seed).region for seed in range(len(KEYS))]
     assert len(set(by_key)) == len(set(by_seed)) == len(KEYS)
-    assert by_key == [region(place(RANDOM, (500, 375), key=key)) for key in KEYS]
+    assert by_key == [place(RANDOM, (500, 375), key=key).region for key in KEYS]
 
 
 @pytest.mark.parametrize(
@@ -253,12 +238,12 @@ def test_random_crops_vary_with_key_and_seed_and_repeat() -> None:
 def test_random_crop_of_an_extreme_image_is_central(
     size: tuple[int, int], expected: tuple[int, int, int, int]
 ) -> None:
-    assert {region(place(RANDOM, size, key=key)) for key in KEYS[:20]} == {expected}
+    assert {place(RANDOM, size, key=key).region for key in KEYS[:20]} == {expected}
 
 
 def test_random_crop_that_never_fits_is_the_whole_image() -> None:
     geometry = RandomResizedCrop(8, scale=(1, 1), tries=2)
-    regions = {region(place(geometry, (100, 100), key=key)) for key in KEYS[:20]}
+    regions = {place(geometry, (100, 100), key=key).region for key in KEYS[:20]}
     assert regions == {(0, 0, 100, 100)}
 
 
@@ -277,7 +262,7 @@ def rendered(name: str, pixels: Pixels, key: str = "key") -> Pixels:
     placement = place(PRESETS[name], pixels.shape[1::-1], key=key)
     (output,) = render(pixels, placement, bilinear_part)
     assert output.flags.c_contiguous
-    assert output.shape == (placement.output_height, placement.output_width, 3)
+    assert output.shape == (placement.output.height, placement.output.width, 3)
     return output
 
 
@@ -306,7 +291,7 @@ def test_render_pads_portraits_left_and_right(photos: dict[str, Pixels]) -> None
 
 @pytest.mark.parametrize("key", KEYS[:5])
 def test_render_slices_before_it_resizes(key: str, photos: dict[str, Pixels]) -> None:
-    x, y, width, height = region(place(RANDOM, (600, 400), key=key))
+    x, y, width, height = place(RANDOM, (600, 400), key=key).region
     part = photos["coffee"][y : y + height, x : x + width].copy()
     output = rendered("random-resized-crop224", photos["coffee"], key)
     np.testing.assert_array_equal(output, bilinear(part, (224, 224)))
@@ -335,13 +320,12 @@ def test_points_stand_where_the_formula_says(name: str) -> None:
     white = np.argwhere(next(render(pixels, p, bilinear_part)).min(axis=2) > 127)
     corners = [
         (
-            (x - p.source_x) * p.scale_x - p.crop_x + p.pad_left,
-            (y - p.source_y) * p.scale_y - p.crop_y + p.pad_top,
+            (x - p.region.x) * p.scale_x - p.crop.x + p.pad.x,
+            (y - p.region.y) * p.scale_y - p.crop.y + p.pad.y,
         )
         for x, y in [(left, top), (right, bottom)]
     ]
-    limits = (p.output_width, p.output_height)
-    expected = [np.clip(corner, 0, limits) for corner in corners]
+    expected = [np.clip(corner, 0, p.output) for corner in corners]
     found = [white.min(axis=0)[::-1], white.max(axis=0)[::-1] + 1]
     np.testing.assert_allclose(found, expected, atol=1)
 

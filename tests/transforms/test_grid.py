@@ -13,6 +13,7 @@ import yaml
 
 from sysnoise.manifests.grids.grid_file import parse_grid
 from sysnoise.transforms.codecs.decoders import DECODERS
+from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.colors import COLORS
 from sysnoise.transforms.errors import GridError
 from sysnoise.transforms.geometry import (
@@ -30,8 +31,8 @@ from sysnoise.transforms.grid import (
     Combine,
     Grid,
     Variant,
-    grid_from_document,
 )
+from sysnoise.transforms.grid_document import grid_from_document
 from sysnoise.transforms.methods import UnknownNameError, identity
 from sysnoise.transforms.resizers import RESIZES
 from tests.transforms import plain
@@ -319,10 +320,11 @@ def test_identities_by_axis_and_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("decoders", "applies"), [(["pillow", "opencv"], False), (["pillow", "opencv-exif"], True)]
+    ("decoders", "exif"),
+    [(["pillow", "opencv"], Exif.IGNORED), (["pillow", "opencv-exif"], Exif.APPLIED)],
 )
-def test_whether_a_decoder_turns_images(decoders: list[str], applies: bool) -> None:
-    assert make(decoders=decoders).applies_exif is applies
+def test_whether_a_decoder_turns_images(decoders: list[str], exif: Exif) -> None:
+    assert make(decoders=decoders).exif is exif
 
 
 def test_all_problems_of_a_file_are_told_at_once_with_their_places() -> None:
@@ -351,7 +353,7 @@ seed: 1.5
         "my.yaml:5:5: decoders[2]: 'pillow' is listed twice",
         "my.yaml:6:28: resizes[1]: unknown resize 'pillow-linear' "
         f"(did you mean 'pillow-bilinear'?); valid: {resizes}",
-        "my.yaml:9:3: geometry.size: expected int, found 'large'",
+        "my.yaml:9:3: geometry.size: expected a whole number, found 'large'",
         "my.yaml:10:3: geometry.padding: unknown parameter 'padding' (did you mean 'pad'?); "
         "valid: size, pad",
         "my.yaml:11:1: baseline: expected decoder/resize/color, found 'pillow/pillow-bilinear'",
@@ -380,7 +382,7 @@ seed: 1.5
         ("{rule: squash, size: 9, crop: 10}", "4:1: geometry: crop: 10 exceeds size 9"),
         (
             "{rule: squash, size: true, crop: 1}",
-            "4:26: geometry.size: expected int, found True",
+            "4:26: geometry.size: expected a whole number, found True",
         ),
         (
             "{rule: squash, size: 9, crop: 8, size: 9}",
@@ -388,7 +390,7 @@ seed: 1.5
         ),
         (
             "{rule: random-resized-crop, size: 9, ratio: 1}",
-            "4:48: geometry.ratio: expected tuple[float, float], found 1",
+            "4:48: geometry.ratio: expected a list of two numbers, found 1",
         ),
     ],
 )

@@ -12,7 +12,7 @@ from sysnoise.manifests.grids.grid_file import parse_grid
 from sysnoise.transforms import libraries, methods
 from sysnoise.transforms.codecs.decoders import DECODERS
 from sysnoise.transforms.errors import GridError, MissingExtraError
-from sysnoise.transforms.grid import grid_from_document
+from sysnoise.transforms.grid_document import grid_from_document
 from sysnoise.transforms.libraries import BUILDS, IMPORT_NAMES, is_importable
 from sysnoise.transforms.methods import install_line, is_available
 
@@ -89,6 +89,18 @@ def test_missing_libraries_are_located_with_the_pip_line() -> None:
         "wide.yaml:4:5: resizes[1]: 'dali-linear' is not installed here: "
         "pip install 'sysnoise[dali]'",
     ]
+
+
+def test_a_grid_file_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def is_importable(library: str) -> bool:
+        asked.append(library)
+        return True
+
+    monkeypatch.setattr(methods, "is_importable", is_importable)
+    parse_grid(WIDE, "wide.yaml", "wide")
+    assert asked == ["jpeglib", "dali", "dali"]
 
 
 @pytest.mark.usefixtures("core_only")

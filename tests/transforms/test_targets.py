@@ -15,7 +15,9 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from sysnoise.transforms.geometry import PRESETS, KeepRatio, Letterbox, Native, Placement
+from sysnoise.transforms.pixels import Size
 from sysnoise.transforms.targets import (
+    Rle,
     annotation_problems,
     decode_rle,
     map_annotation,
@@ -27,23 +29,25 @@ from sysnoise.transforms.targets import (
 
 Mask = NDArray[np.uint8]
 
-KEEP_RATIO = PRESETS["coco-800x1333"].place(640, 480, 0, "")  # To 1066 x 800.
-LETTERBOX = PRESETS["letterbox640"].place(600, 400, 0, "")  # To 640 x 427, 106 rows of padding.
+KEEP_RATIO = PRESETS["coco-800x1333"].place(Size(640, 480), 0, "")  # To 1066 x 800.
+LETTERBOX = PRESETS["letterbox640"].place(
+    Size(600, 400), 0, ""
+)  # To 640 x 427, 106 rows of padding.
 PLACEMENTS = {
-    "enlarged": KeepRatio(80, 133).place(64, 48, 0, ""),
-    "reduced": KeepRatio(20, 60).place(45, 30, 0, ""),
-    "portrait": KeepRatio(20, 33).place(30, 45, 0, ""),
-    "letterbox": Letterbox(64).place(60, 41, 0, ""),
-    "letterbox-portrait": Letterbox(63).place(41, 60, 0, ""),
-    "native": Native().place(31, 17, 0, ""),
-    "tiny": Letterbox(5).place(1, 3, 0, ""),
+    "enlarged": KeepRatio(80, 133).place(Size(64, 48), 0, ""),
+    "reduced": KeepRatio(20, 60).place(Size(45, 30), 0, ""),
+    "portrait": KeepRatio(20, 33).place(Size(30, 45), 0, ""),
+    "letterbox": Letterbox(64).place(Size(60, 41), 0, ""),
+    "letterbox-portrait": Letterbox(63).place(Size(41, 60), 0, ""),
+    "native": Native().place(Size(31, 17), 0, ""),
+    "tiny": Letterbox(5).place(Size(1, 3), 0, ""),
 }
 
 COORDINATES = [10.5, 20.25, 110.5, 20.25, 110.5, 320.75, 12.0, 300.0]
 POLYGONS: list[list[float]] = [COORDINATES, [1, 2, 3, 4, 5, 6]]
 
 
-def annotation(**changes: Any) -> dict[str, Any]:
+def annotation(**changes: Any) -> Any:
     return {
         "id": 900100,
         "image_id": 139,
@@ -59,7 +63,7 @@ def annotation(**changes: Any) -> dict[str, Any]:
 def test_annotation_scales_by_width_and_height_separately() -> None:
     original = annotation()
     before = copy.deepcopy(original)
-    mapped = map_annotation(original, KEEP_RATIO)
+    mapped: Any = map_annotation(original, KEEP_RATIO)
     x, y = 1066 / 640, 800 / 480
     assert mapped["bbox"] == pytest.approx([236.98 * x, 142.51 * y, 24.7 * x, 69.5 * y])
     assert mapped["area"] == pytest.approx(531.8071 * x * y)
@@ -71,7 +75,7 @@ def test_annotation_scales_by_width_and_height_separately() -> None:
 
 
 def test_annotation_shifts_with_the_padding() -> None:
-    mapped = map_annotation(annotation(), LETTERBOX)
+    mapped: Any = map_annotation(annotation(), LETTERBOX)
     x, y = 640 / 600, 427 / 400
     assert mapped["bbox"] == pytest.approx([236.98 * x, 142.51 * y + 106, 24.7 * x, 69.5 * y])
     assert mapped["area"] == pytest.approx(531.8071 * x * y)
@@ -81,7 +85,8 @@ def test_annotation_shifts_with_the_padding() -> None:
 
 
 def test_annotation_without_geometry_stays() -> None:
-    assert map_annotation({"id": 1, "caption": "a cat"}, LETTERBOX) == {"id": 1, "caption": "a cat"}
+    caption: Any = {"id": 1, "caption": "a cat"}
+    assert map_annotation(caption, LETTERBOX) == {"id": 1, "caption": "a cat"}
 
 
 @pytest.mark.parametrize(
@@ -89,7 +94,7 @@ def test_annotation_without_geometry_stays() -> None:
 )
 def test_crops_are_refused(preset: str) -> None:
     with pytest.raises(ValueError, match="cannot be mapped through a crop"):
-        map_annotation(annotation(), PRESETS[preset].place(640, 480, 0, "key"))
+        map_annotation(annotation(), PRESETS[preset].place(Size(640, 480), 0, "key"))
 
 
 def run_lengths(mask: Mask) -> list[int]:
@@ -103,26 +108,27 @@ def run_lengths(mask: Mask) -> list[int]:
     return counts
 
 
-def from_run_lengths(rle: dict[str, Any]) -> Mask:
-    height, width = rle["size"]
-    flat = [value for value, n in zip(itertools.cycle([0, 1]), rle["counts"]) for _ in range(n)]
+def from_run_lengths(rle: Rle) -> Mask:
+    (height, width), counts = rle["size"], rle["counts"]
+    assert isinstance(counts, list)
+    flat = [value for value, n in zip(itertools.cycle([0, 1]), counts) for _ in range(n)]
     return np.array(flat, np.uint8).reshape(width, height).T
 
 
 def resampled(mask: Mask, placement: Placement) -> Mask:
     """Each output pixel takes the source pixel in which its center lies, or zero in the padding."""
-    output = np.zeros((placement.output_height, placement.output_width), np.uint8)
-    for y, x in itertools.product(range(placement.resized_height), range(placement.resized_width)):
-        row = (y + Fraction(1, 2)) * Fraction(placement.source_height, placement.resized_height)
-        column = (x + Fraction(1, 2)) * Fraction(placement.source_width, placement.resized_width)
+    output = np.zeros((placement.output.height, placement.output.width), np.uint8)
+    for y, x in itertools.product(range(placement.resized.height), range(placement.resized.width)):
+        row = (y + Fraction(1, 2)) * Fraction(placement.source.height, placement.resized.height)
+        column = (x + Fraction(1, 2)) * Fraction(placement.source.width, placement.resized.width)
         value = mask[int(row), int(column)]
-        output[placement.pad_top + y, placement.pad_left + x] = value
+        output[placement.pad.y + y, placement.pad.x + x] = value
     return output
 
 
 def masks(placement: Placement) -> list[Mask]:
     """Noise, blobs that touch the borders, nothing, and everything."""
-    shape = (placement.source_height, placement.source_width)
+    shape = (placement.source.height, placement.source.width)
     noise = np.random.default_rng(0).integers(0, 2, shape, np.uint8)
     blob = np.zeros(shape, np.uint8)
     blob[: shape[0] // 2 + 1, : shape[1] // 3 + 1] = 1
@@ -135,7 +141,7 @@ def test_masks_take_the_nearest_pixel(name: str) -> None:
     placement = PLACEMENTS[name]
     for mask in masks(placement):
         expected = resampled(mask, placement)
-        size = [placement.output_height, placement.output_width]
+        size = [placement.output.height, placement.output.width]
         uncompressed = map_rle({"size": list(mask.shape), "counts": run_lengths(mask)}, placement)
         assert uncompressed == {"size": size, "counts": run_lengths(expected)}
         np.testing.assert_array_equal(from_run_lengths(uncompressed), expected)
@@ -146,14 +152,14 @@ def test_masks_take_the_nearest_pixel(name: str) -> None:
 
 def test_crowd_annotation_keeps_its_form() -> None:
     mask = masks(PLACEMENTS["letterbox"])[0]
-    rle = {"size": [41, 60], "counts": run_lengths(mask)}
-    mapped = map_annotation(annotation(iscrowd=1, segmentation=rle), PLACEMENTS["letterbox"])
+    rle: Rle = {"size": [41, 60], "counts": run_lengths(mask)}
+    mapped: Any = map_annotation(annotation(iscrowd=1, segmentation=rle), PLACEMENTS["letterbox"])
     assert mapped["segmentation"] == map_rle(rle, PLACEMENTS["letterbox"])
     assert mapped["iscrowd"] == 1
 
 
 def test_polygon_and_mask_of_a_box_agree_after_an_exact_doubling() -> None:
-    placement = Letterbox(80).place(40, 30, 0, "")  # To 80 x 60, 10 rows of padding.
+    placement = Letterbox(80).place(Size(40, 30), 0, "")  # To 80 x 60, 10 rows of padding.
     box = [[4, 6, 21, 6, 21, 17, 4, 17]]
     mask = np.zeros((30, 40), np.uint8)
     mask[6:17, 4:21] = 1
@@ -167,8 +173,8 @@ def test_polygon_and_mask_of_a_box_agree_after_an_exact_doubling() -> None:
 def test_decoding_a_run_length_encoding() -> None:
     for mask in masks(PLACEMENTS["portrait"]):
         compressed = coco_mask.encode(np.asfortranarray(mask))
-        text = {"size": compressed["size"], "counts": compressed["counts"].decode()}
-        uncompressed = {"size": list(mask.shape), "counts": run_lengths(mask)}
+        text: Rle = {"size": compressed["size"], "counts": compressed["counts"].decode()}
+        uncompressed: Rle = {"size": list(mask.shape), "counts": run_lengths(mask)}
         for rle in (compressed, text, uncompressed):
             decoded = decode_rle(rle)
             np.testing.assert_array_equal(decoded, mask, strict=True)
@@ -182,7 +188,7 @@ def pycocotools_rle(segmentation: Any, height: int, width: int) -> str:
     return counts if isinstance(counts, str) else str(counts.decode())
 
 
-def rle_forms(mask: Mask) -> Sequence[dict[str, Any]]:
+def rle_forms(mask: Mask) -> Sequence[Rle]:
     compressed = coco_mask.encode(np.asfortranarray(mask))
     return [
         {"size": list(mask.shape), "counts": run_lengths(mask)},
@@ -196,7 +202,7 @@ def rle_forms(mask: Mask) -> Sequence[dict[str, Any]]:
         [COORDINATES],
         [COORDINATES, [200.0, 10.0, 260.0, 15.0, 230.0, 90.0]],
         [[-5.0, -5.0, 50.0, -5.0, 50.0, 400.0, -5.0, 400.0]],
-        *rle_forms(masks(Native().place(300, 350, 0, ""))[0]),
+        *rle_forms(masks(Native().place(Size(300, 350), 0, ""))[0]),
     ],
 )
 def test_text_is_what_pycocotools_makes_of_any_segmentation(segmentation: Any) -> None:
@@ -218,7 +224,7 @@ def test_polygons_without_area_beside_others_are_passed_over() -> None:
 
 
 def test_keypoints_are_mapped_where_they_are_labeled() -> None:
-    mapped = map_annotation(annotation(keypoints=[100, 50, 2, 0, 0, 0]), LETTERBOX)
+    mapped: Any = map_annotation(annotation(keypoints=[100, 50, 2, 0, 0, 0]), LETTERBOX)
     factor = 640 / 600
     expected = [100 * factor, 50 * (427 / 400) + 106, 2, 0, 0, 0]
     assert mapped["keypoints"] == pytest.approx(expected)
@@ -239,7 +245,7 @@ def test_malformed_fields_are_named(changes: dict[str, Any], field: str) -> None
 
 
 def test_whole_run_lengths_are_not_malformed() -> None:
-    whole = {"size": [2, 2], "counts": "04"}
+    whole: Rle = {"size": [2, 2], "counts": "04"}
     assert decode_rle(whole).all()
     assert annotation_problems(annotation(segmentation=whole), 2, 2) == []
 
@@ -253,8 +259,8 @@ def test_boxes_are_mapped_back(name: str) -> None:
 
 
 def test_boxes_of_a_crop_are_mapped_back_to_their_region() -> None:
-    placement = PRESETS["random-resized-crop224"].place(640, 480, 0, "key")
+    placement = PRESETS["random-resized-crop224"].place(Size(640, 480), 0, "key")
     (box,) = unmap_boxes(np.array([[0.0, 0.0, 224.0, 224.0]]), placement).tolist()
-    region = [placement.source_x, placement.source_y]
-    region += [placement.region_width, placement.region_height]
+    region = [placement.region.x, placement.region.y]
+    region += [placement.region.width, placement.region.height]
     assert box == pytest.approx(region)

@@ -11,7 +11,6 @@ import functools
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 import cv2
 import numpy as np
@@ -20,7 +19,8 @@ from av.video.reformatter import Interpolation
 from PIL import Image
 
 from sysnoise.transforms.codecs.dali import dali_kind, decode_dali
-from sysnoise.transforms.codecs.exif import exif_orientation
+from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
+from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.codecs.ffmpeg import (
     ACCURATE_BICUBIC,
     decode_ffmpeg,
@@ -28,19 +28,12 @@ from sysnoise.transforms.codecs.ffmpeg import (
     ffmpeg_kind,
 )
 from sysnoise.transforms.codecs.libjpeg import LIBJPEG_BUILDS, decode_jpeglib, jpeglib_kind
-from sysnoise.transforms.codecs.sniff import ImageKind, sniff
+from sysnoise.transforms.codecs.sniff import ImageKind
 from sysnoise.transforms.errors import plain_message
 from sysnoise.transforms.methods import Method, get_method, registry
 from sysnoise.transforms.pixels import Pixels, check_pixels
 
 Decode = Callable[[bytes], Pixels]
-
-
-class Exif(Enum):
-    """What a decoder does with the orientation stored in EXIF."""
-
-    IGNORED = "ignored"
-    APPLIED = "applied"
 
 
 def any_kind(kind: ImageKind) -> bool:
@@ -61,10 +54,6 @@ class Decoder(Method[Decode]):
     exif: Exif = Exif.IGNORED
     supports: Callable[[ImageKind], bool] = any_kind
     color: str | None = None
-
-
-class DecodeError(Exception):
-    """A decoder that did not give an image; the message is the library's, the cause is chained."""
 
 
 class UnsupportedKindError(DecodeError):
@@ -222,7 +211,7 @@ DECODERS = registry(
 )
 
 
-def decode(name: str, data: bytes) -> Pixels:
+def decode(name: str, image: EncodedImage) -> Pixels:
     """Decode one image file with the decoder called ``name``.
 
     Returns:
@@ -234,41 +223,11 @@ def decode(name: str, data: bytes) -> Pixels:
         DecodeError: the library failed or gave something that is not an RGB image.
     """
     decoder = get_method(DECODERS, "decoder", name)
-    kind = sniff(data)
-    if kind.is_recognized and not decoder.supports(kind):
-        raise UnsupportedKindError(f"{decoder.name}: not made for {kind}")
+    if image.kind.is_recognized and not decoder.supports(image.kind):
+        raise UnsupportedKindError(f"{decoder.name}: not made for {image.kind}")
     try:
-        pixels = decoder.function(data)
+        pixels = decoder.function(image.data)
         check_pixels(pixels)
     except Exception as error:  # Codecs raise whatever they like on damaged data.
         raise DecodeError(f"{decoder.name}: {plain_message(error)}") from error
     return pixels
-
-
-@dataclass(frozen=True)
-class Header:
-    """What the header of an image file says.
-
-    Attributes:
-        width: in pixels, as stored.
-        height: in pixels, as stored.
-        orientation: 1 to 8, from EXIF; 1 where there is none, or none that can be read.
-    """
-
-    width: int
-    height: int
-    orientation: int
-
-
-def read_header(data: bytes) -> Header:
-    """Read size and orientation without decoding the image.
-
-    Raises:
-        DecodeError: Pillow cannot read the file's header.
-    """
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            # Not getexif(), which decodes a whole PNG in search of EXIF and takes XMP for it.
-            return Header(*image.size, exif_orientation(image.info.get("exif", b"")))
-    except Exception as error:
-        raise DecodeError(f"reading the header: {plain_message(error)}") from error

@@ -9,12 +9,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from sysnoise.transforms.codecs.decoders import DecodeError, decode
+from sysnoise.transforms.codecs.decoders import decode
+from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.difference import Difference
 from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.methods import UnknownNameError, unknown_name
@@ -33,7 +33,7 @@ class _Kind:
     """How Pillow writes a kind of probe: mode, options, and columns and rows to leave out."""
 
     mode: str
-    options: Mapping[str, Any]
+    options: Mapping[str, str | bool]
     cut: int = 0
 
 
@@ -129,13 +129,14 @@ def compare_decoders(names: Iterable[str], data: bytes) -> DecoderComparison:
         UnknownNameError: no such decoder.
         ValueError: a decoder turned the image upright, so that its size is another.
     """
-    reference = decode(REFERENCE, data)
+    image = EncodedImage(data)
+    reference = decode(REFERENCE, image)
     groups: dict[bytes, list[str]] = {}
     distance: dict[str, Difference] = {}
     errors: dict[str, DecodeError] = {}
     for name in names:
         try:
-            pixels = decode(name, data)
+            pixels = decode(name, image)
         except DecodeError as error:
             errors[name] = error
             continue

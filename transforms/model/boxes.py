@@ -231,7 +231,7 @@ def _candidates(
 ) -> _Candidates:
     """Return all boxes with a score above the threshold, in the order of the outputs."""
     head, threshold = detector.head, np.float64(detector.score_threshold)
-    size = np.array([placement.output_width, placement.output_height], np.float64)
+    size = np.array(placement.output, np.float64)
     if isinstance(head, BoxesHead):
         return _given(outputs, head, len(detector.categories), threshold, size)
     grids = [
@@ -321,8 +321,7 @@ def _corners(boxes: Floats, box_format: BoxFormat, last: float) -> Floats:
 
 def _clipped(corners: Floats, placement: Placement, last: float) -> Floats:
     """Clip boxes to the part of the input in which the image stands."""
-    lower = np.array([placement.pad_left, placement.pad_top])
-    size = np.array([placement.resized_width, placement.resized_height])
+    lower, size = np.array(placement.pad), np.array(placement.resized)
     return np.clip(corners, np.tile(lower, 2), np.tile(lower + size - last, 2))
 
 
@@ -347,8 +346,8 @@ def suppress(
     """Choose boxes by greedy non-maximum suppression.
 
     A box goes where its intersection over union with a chosen one of its class exceeds ``iou``.
-    Boxes are compared in chunks, so that the work ends with the last box that is wanted; libraries
-    go through all of them, and none knows widths that count the last pixel.
+    Boxes are compared in chunks, so that the work ends with the last box that is needed; libraries
+    go through all of them, and none knows widths that include the last pixel.
 
     Args:
         corners: left, upper, right and lower edge, the best box first, shape (n, 4).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -10,8 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sysnoise.transforms.geometry import Native, Placement, place_letterbox, place_stretched, render
-from sysnoise.transforms.pixels import Pixels, check_pixels
+from sysnoise.transforms.geometry import (
+    Placement,
+    place_letterbox,
+    place_stretched,
+    render,
+)
+from sysnoise.transforms.pixels import Pixels, Size, check_pixels, size_of
 from sysnoise.transforms.resizers import resize_each
 
 RESIZE = "pillow-bilinear"
@@ -110,21 +116,21 @@ def fit_image(image: Pixels, spec: InputSpec) -> tuple[Pixels, Placement]:
     placement = _placement(image, spec)
     if spec.fit is InputFit.EXACT:
         return image, placement
-    return next(render(image, placement, lambda *job: resize_each([RESIZE], *job))), placement
+    return next(render(image, placement, functools.partial(resize_each, [RESIZE]))), placement
 
 
 def _placement(image: Pixels, spec: InputSpec) -> Placement:
-    height, width = image.shape[:2]
+    source, output = size_of(image), Size(spec.width, spec.height)
     if spec.fit is InputFit.LETTERBOX:
-        return place_letterbox(width, height, (spec.width, spec.height), spec.pad)
+        return place_letterbox(source, output, spec.pad)
     if spec.fit is InputFit.STRETCH:
-        return place_stretched(width, height, (spec.width, spec.height))
-    if (height, width) != (spec.height, spec.width):
+        return place_stretched(source, output)
+    if source != output:
         raise ValueError(
-            f"the model takes {spec.width} x {spec.height} pixels, the image has {width} x "
-            f"{height}; fit letterbox or stretch would resize it"
+            f"the model takes {spec.width} x {spec.height} pixels, the image has {source.width} x "
+            f"{source.height}; fit letterbox or stretch would resize it"
         )
-    return Native().place(width, height, *_UNSEEDED)
+    return place_stretched(source, source)
 
 
 def input_tensor(images: Sequence[Pixels], spec: InputSpec) -> NDArray[Any]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 import onnx
 
 from sysnoise.transforms.errors import ModelNoiseError
-from sysnoise.transforms.methods import Method, get_method, identity, registry
+from sysnoise.transforms.methods import Method, MethodIdentity, get_method, identity, registry
 from sysnoise.transforms.model.graph import Shape
 from sysnoise.transforms.model.pooling import ceil_mode
 from sysnoise.transforms.model.precision import half_precision
@@ -123,7 +122,7 @@ MODEL_NOISES: Mapping[str, ModelNoise] = registry(
 )
 
 
-def model_noise_identity(name: str) -> dict[str, Any]:
+def model_noise_identity(name: str) -> MethodIdentity:
     """Return what decides the changed model here: name, library and its build, options.
 
     Raises:

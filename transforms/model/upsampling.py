@@ -137,17 +137,18 @@ def _interpolation_of(node: onnx.NodeProto) -> dict[str, str]:
 
 
 def _gives_the_same(
-    given: Mapping[str, str], wanted: Mapping[str, str], old: Shape, new: Shape
+    given: Mapping[str, str], requested: Mapping[str, str], old: Shape, new: Shape
 ) -> bool:
     """Whether two interpolations of images of one size to another are the same."""
-    if all(given[name] == value for name, value in wanted.items()):
+    if all(given[name] == value for name, value in requested.items()):
         return True
-    both_nearest = given["mode"] == wanted["mode"] == "nearest"
+    both_nearest = given["mode"] == requested["mode"] == "nearest"
     if not both_nearest or given["coordinate_transformation_mode"] not in _COORDINATES:
         return False
     return all(
         # Where a factor is not whole, the runtime's rounding of coordinates decides.
-        result % length == 0 and _sources(given, length, result) == _sources(wanted, length, result)
+        result % length == 0
+        and _sources(given, length, result) == _sources(requested, length, result)
         for length, result in zip(old, new, strict=True)
     )
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from sysnoise.manifests.tables import ANNOTATIONS, DatasetKind, geometry_fields, target_fields
 from sysnoise.pipelines.shards.writers.samples import SampleMetadata
 from sysnoise.pipelines.storage.hashed_file import HashedFile, WrittenFile
+from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.targets import rle_string
 
 IMAGE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
@@ -31,7 +32,7 @@ class ParquetWriter:
         paths: Sequence[str],
         image_format: str,
         kind: DatasetKind,
-        applies_exif: bool,
+        exif: Exif,
         rows: int,
     ) -> None:
         """Create the files.
@@ -40,10 +41,10 @@ class ParquetWriter:
             paths: one a variant.
             image_format: file extension of the images.
             kind: which targets the samples carry.
-            applies_exif: whether the grid has a second geometry.
+            exif: applied where the grid has a second geometry, that of upright images.
             rows: length of the row groups.
         """
-        self._schema = shard_schema(kind, image_format, applies_exif)
+        self._schema = shard_schema(kind, image_format, exif)
         self._image_format = image_format
         self._rows = rows
         self._samples: list[SampleMetadata] = []
@@ -99,7 +100,7 @@ class ParquetWriter:
         self._samples, self._images = [], []
 
 
-def shard_schema(kind: DatasetKind, image_format: str, applies_exif: bool) -> pa.Schema:
+def shard_schema(kind: DatasetKind, image_format: str, exif: Exif) -> pa.Schema:
     """Return the schema of Parquet shards.
 
     For formats that Hugging Face ``datasets`` decodes it carries the features in the schema's
@@ -112,7 +113,7 @@ def shard_schema(kind: DatasetKind, image_format: str, applies_exif: bool) -> pa
             pa.field("image", IMAGE),
             *target_fields(kind),
             *annotations,
-            *geometry_fields(applies_exif),
+            *geometry_fields(exif),
         ]
     )
     if image_format not in _DECODED_BY_DATASETS:

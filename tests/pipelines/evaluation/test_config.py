@@ -253,7 +253,7 @@ def test_what_is_missing_is_told_once(text: str, messages: list[str]) -> None:
             "head.outputs[1].anchors: expected a list of at least one entry",
         ),
         (YOLO, "[10, 14]", "[10, 0]", "head.outputs[1].anchors: expected [width, height] in pixel"),
-        (YOLO, "fine,", "coarse,", "head.outputs[1].name: 'coarse' stands twice"),
+        (YOLO, "fine,", "coarse,", "head.outputs[1].name: 'coarse' is used twice"),
         (YOLO, "letterbox}", "letterbox, pad: true}", "input.pad: expected a whole number from 0"),
         (YOLO, "  type: yolo\n", "", "head: 'type' is missing"),
         (YOLO, "{iou: 0.45}", "{}", "nms: 'iou' is missing"),

@@ -176,7 +176,7 @@ def test_annotations_are_those_of_the_whole_document_at_once(coco: Path) -> None
     ]
     placements = {key: placement_of(row["geometry"]) for key, row in by_id.items()}
     sizes = {
-        key: {"width": each.output_width, "height": each.output_height}
+        key: {"width": each.output.width, "height": each.output.height}
         for key, each in placements.items()
     }
     objects = [each for each in document["annotations"] if each["image_id"] in by_id]

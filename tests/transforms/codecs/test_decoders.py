@@ -16,16 +16,14 @@ from PIL.PngImagePlugin import PngInfo
 from sysnoise.pipelines.cli.photographs import jpeg_bytes
 from sysnoise.transforms.codecs.decoders import (
     DECODERS,
-    DecodeError,
-    Exif,
-    Header,
     UnsupportedKindError,
     decode,
-    read_header,
 )
+from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage, Header
+from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.codecs.sniff import Container, ImageKind, JpegFrame, sniff
 from sysnoise.transforms.methods import UnknownNameError, get_method
-from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.pixels import Pixels, Size
 from tests.transforms import plain
 from tests.transforms.plain import saved
 
@@ -54,7 +52,7 @@ def oriented_jpeg(pixels: Pixels, orientation: int) -> bytes:
 def assert_fails(name: str, data: bytes) -> None:
     """Damage is a DecodeError of one line, with the library's own error as its cause."""
     with pytest.raises(DecodeError, match=rf"^{name}: \S.*$") as caught:
-        decode(name, data)
+        decode(name, EncodedImage(data))
     assert "\n" not in str(caught.value)
     assert not isinstance(caught.value, UnsupportedKindError)
     assert isinstance(caught.value.__cause__, Exception)
@@ -62,7 +60,7 @@ def assert_fails(name: str, data: bytes) -> None:
 
 @pytest.mark.parametrize("name", plain.DECODERS)
 def test_pixels_are_those_of_the_plain_call(name: str, jpeg: bytes) -> None:
-    pixels = decode(name, jpeg)
+    pixels = decode(name, EncodedImage(jpeg))
     assert pixels.shape == (400, 600, 3)
     np.testing.assert_array_equal(pixels, plain.DECODERS[name](jpeg), strict=True)
 
@@ -71,7 +69,9 @@ def test_pixels_are_those_of_the_plain_call(name: str, jpeg: bytes) -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 3)])
 def test_odd_sizes(name: str, shape: tuple[int, int], photos: dict[str, Pixels]) -> None:
     data = jpeg_bytes(photos["china"][: shape[0], : shape[1]], "420")
-    np.testing.assert_array_equal(decode(name, data), plain.DECODERS[name](data), strict=True)
+    np.testing.assert_array_equal(
+        decode(name, EncodedImage(data)), plain.DECODERS[name](data), strict=True
+    )
 
 
 @pytest.mark.parametrize(("subsampling", "differs"), [("444", False), ("422", True), ("420", True)])
@@ -80,14 +80,14 @@ def test_fast_upsampling_shows_where_chroma_is_subsampled(
 ) -> None:
     data = jpeg_bytes(photos["coffee"], subsampling)
     for suffix in ("", "-fastdct"):
-        fancy = decode(f"simplejpeg{suffix}", data)
-        replicated = decode(f"simplejpeg{suffix}-fastupsample", data)
+        fancy = decode(f"simplejpeg{suffix}", EncodedImage(data))
+        replicated = decode(f"simplejpeg{suffix}-fastupsample", EncodedImage(data))
         assert np.array_equal(fancy, replicated) is not differs
 
 
 def test_fast_dct_differs_slightly_from_the_accurate_one(jpeg: bytes) -> None:
-    accurate = decode("simplejpeg", jpeg).astype(int)
-    difference = np.abs(decode("simplejpeg-fastdct", jpeg) - accurate)
+    accurate = decode("simplejpeg", EncodedImage(jpeg)).astype(int)
+    difference = np.abs(decode("simplejpeg-fastdct", EncodedImage(jpeg)) - accurate)
     assert 0.5 < difference.mean() < 2
 
 
@@ -97,24 +97,26 @@ def test_orientation_is_applied_by_opencv_exif_alone(
 ) -> None:
     stored = saved(Image.fromarray(photos["chelsea"]), "JPEG", quality=90)
     oriented = oriented_jpeg(photos["chelsea"], orientation)
-    assert read_header(oriented) == Header(width=451, height=300, orientation=orientation)
+    assert EncodedImage(oriented).header == Header(size=Size(451, 300), orientation=orientation)
     for name in plain.DECODERS:
         turn = UPRIGHT[orientation if name == "opencv-exif" else 1]
         assert DECODERS[name].exif is (Exif.APPLIED if name == "opencv-exif" else Exif.IGNORED)
-        np.testing.assert_array_equal(decode(name, oriented), turn(decode(name, stored)))
+        np.testing.assert_array_equal(
+            decode(name, EncodedImage(oriented)), turn(decode(name, EncodedImage(stored)))
+        )
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 255])
 def test_orientations_that_do_not_exist_count_as_none(
     orientation: int, photos: dict[str, Pixels]
 ) -> None:
-    assert read_header(oriented_jpeg(photos["chelsea"], orientation)).orientation == 1
+    assert EncodedImage(oriented_jpeg(photos["chelsea"], orientation)).header.orientation == 1
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
 def test_header_of_files_without_exif(kind: str, photos: dict[str, Pixels]) -> None:
     data = saved(Image.fromarray(photos["chelsea"]), kind)
-    assert read_header(data) == Header(width=451, height=300, orientation=1)
+    assert EncodedImage(data).header == Header(size=Size(451, 300), orientation=1)
 
 
 EXIF_WITH_TEXT = bytes.fromhex(
@@ -127,20 +129,20 @@ EXIF_WITH_TEXT = bytes.fromhex(
 @pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", EXIF_WITH_TEXT])
 def test_corrupt_exif_says_nothing(exif: bytes, photos: dict[str, Pixels]) -> None:
     data = saved(Image.fromarray(photos["chelsea"]), "JPEG", exif=exif)
-    assert read_header(data) == Header(width=451, height=300, orientation=1)
+    assert EncodedImage(data).header == Header(size=Size(451, 300), orientation=1)
 
 
 def test_exif_that_pillow_cannot_parse_says_nothing(photos: dict[str, Pixels]) -> None:
     texts = PngInfo()
     texts.add_text("Raw profile type exif", "\nexif\n8\nnot hexadecimal")
     data = saved(Image.fromarray(photos["chelsea"]), "PNG", pnginfo=texts)
-    assert read_header(data) == Header(width=451, height=300, orientation=1)
+    assert EncodedImage(data).header == Header(size=Size(451, 300), orientation=1)
 
 
 @pytest.mark.parametrize("data", [b"", b"not an image"])
 def test_header_of_what_is_no_image(data: bytes) -> None:
     with pytest.raises(DecodeError, match=r"^reading the header: cannot identify") as caught:
-        read_header(data)
+        _ = EncodedImage(data).header
     assert isinstance(caught.value.__cause__, UnidentifiedImageError)
 
 
@@ -181,10 +183,12 @@ def test_kinds_are_decoded_or_said_to_be_unsupported(
     data = KINDS[kind](photos["chelsea"])
     if name in UNSUPPORTED.get(kind, ()):
         with pytest.raises(UnsupportedKindError) as caught:
-            decode(name, data)
+            decode(name, EncodedImage(data))
         assert str(caught.value) == f"{name}: not made for {sniff(data)}"
     else:
-        np.testing.assert_array_equal(decode(name, data), plain.DECODERS[name](data), strict=True)
+        np.testing.assert_array_equal(
+            decode(name, EncodedImage(data)), plain.DECODERS[name](data), strict=True
+        )
 
 
 def jpeg_kind(process: int, precision: int, *sampling: tuple[int, int]) -> ImageKind:
@@ -213,7 +217,7 @@ def test_rare_kinds_of_jpeg(kind: ImageKind, simplejpeg: bool, ffmpeg: bool) -> 
 
 @pytest.mark.parametrize("name", plain.DECODERS)
 def test_gray_jpeg_has_three_equal_channels(name: str, photos: dict[str, Pixels]) -> None:
-    pixels = decode(name, KINDS["gray"](photos["chelsea"]))
+    pixels = decode(name, EncodedImage(KINDS["gray"](photos["chelsea"])))
     np.testing.assert_array_equal(pixels, pixels[:, :, [1, 2, 0]])
 
 
@@ -222,7 +226,7 @@ def test_gray_jpeg_has_three_equal_channels(name: str, photos: dict[str, Pixels]
 def test_what_is_no_image_fails(name: str, data: bytes) -> None:
     """What only JPEGs are made for is not made for it; the baseline's decoder decides."""
     with pytest.raises(DecodeError) as caught:
-        decode(name, data)
+        decode(name, EncodedImage(data))
     only_jpeg = not DECODERS[name].supports(ImageKind(Container.UNKNOWN))
     assert isinstance(caught.value, UnsupportedKindError) == only_jpeg
 
@@ -256,5 +260,5 @@ def test_alias_of_the_paper() -> None:
 
 def test_unknown_decoder_lists_the_valid_names() -> None:
     with pytest.raises(UnknownNameError) as caught:
-        decode("libvips", b"")
+        decode("libvips", EncodedImage(b""))
     assert str(caught.value) == f"unknown decoder 'libvips'; valid: {', '.join(DECODERS)}"

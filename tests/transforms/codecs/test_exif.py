@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sysnoise.transforms.codecs.decoders import read_header
+from sysnoise.transforms.codecs.encoded import EncodedImage
 from sysnoise.transforms.codecs.exif import exif_orientation
 from sysnoise.transforms.pixels import Pixels
 from tests.odd_files.images import black_png
@@ -57,7 +57,9 @@ def test_orientation_is_that_by_which_opencv_turns(
     expected = opencv_orientation(exif, kind, photo)
     assert expected == (orientation if 1 <= orientation <= 8 else 1)
     assert exif_orientation(exif) == exif_orientation(exif[6:]) == expected
-    assert read_header(saved(Image.fromarray(photo), kind, exif=exif)).orientation == expected
+    assert (
+        EncodedImage(saved(Image.fromarray(photo), kind, exif=exif)).header.orientation == expected
+    )
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 70_000])
@@ -89,14 +91,14 @@ def test_blocks_that_say_nothing(exif: bytes, photos: dict[str, Pixels]) -> None
 PEAK = """
 import resource, sys
 from pathlib import Path
-from sysnoise.transforms.codecs.decoders import read_header
+from sysnoise.transforms.codecs.encoded import EncodedImage
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 before = peak()
-header = read_header(Path(sys.argv[1]).read_bytes())
-print(header.width * header.height * 3 // 2**20, peak() - before)
+header = EncodedImage(Path(sys.argv[1]).read_bytes()).header
+print(header.size.width * header.size.height * 3 // 2**20, peak() - before)
 """
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sysnoise.pipelines.cli.photographs import SUBSAMPLINGS, jpeg_bytes
-from sysnoise.transforms.codecs.decoders import DECODERS, DecodeError, UnsupportedKindError, decode
+from sysnoise.transforms.codecs.decoders import DECODERS, UnsupportedKindError, decode
+from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.codecs.ffmpeg import SWS_ACCURATE_RND, SWS_FULL_CHR_H_INT, resize_ffmpeg
 from sysnoise.transforms.pixels import Pixels
 from sysnoise.transforms.resizers import RESIZES, resize
@@ -92,11 +93,11 @@ def test_decoders_are_chains_of_filters(
     name: str, picture: str, subsampling: str, jpeg_of: Jpeg
 ) -> None:
     data = jpeg_of(picture, subsampling)
-    pixels = decode(name, data)
+    pixels = decode(name, EncodedImage(data))
     assert pixels.shape[:2] == PICTURES[picture][1][::-1]
     assert pixels.flags.c_contiguous
     np.testing.assert_array_equal(pixels, filtered(demuxed(data), CHAINS[name]), strict=True)
-    np.testing.assert_array_equal(pixels, decode(name, data))
+    np.testing.assert_array_equal(pixels, decode(name, EncodedImage(data)))
 
 
 @pytest.mark.parametrize("name", CHAINS)
@@ -105,7 +106,7 @@ def test_decoders_on_tiny_images(
     name: str, shape: tuple[int, int], photos: dict[str, Pixels]
 ) -> None:
     data = jpeg_bytes(photos["china"][: shape[0], : shape[1]], "420")
-    pixels = decode(name, data)
+    pixels = decode(name, EncodedImage(data))
     np.testing.assert_array_equal(pixels, filtered(demuxed(data), CHAINS[name]), strict=True)
 
 
@@ -113,13 +114,13 @@ def test_decoders_on_tiny_images(
 @pytest.mark.parametrize("data", [b"", b"garbage" * 100], ids=repr)
 def test_what_is_no_jpeg_fails(name: str, data: bytes) -> None:
     with pytest.raises(UnsupportedKindError, match=rf"^{name}: not made for unknown"):
-        decode(name, data)
+        decode(name, EncodedImage(data))
 
 
 @pytest.mark.parametrize("name", CHAINS)
 def test_truncated_jpeg_fails(name: str, jpeg: bytes) -> None:
     with pytest.raises(DecodeError, match=rf"^{name}: ") as caught:
-        decode(name, jpeg[:-12])
+        decode(name, EncodedImage(jpeg[:-12]))
     assert not isinstance(caught.value, UnsupportedKindError)
 
 
@@ -129,7 +130,9 @@ def test_accurate_is_another_result_and_closer_to_pillow(
     picture: str, subsampling: str, jpeg_of: Jpeg
 ) -> None:
     data = jpeg_of(picture, subsampling)
-    pillow, plain, accurate = (decode(n, data) for n in ("pillow", "ffmpeg", "ffmpeg-accurate"))
+    pillow, plain, accurate = (
+        decode(n, EncodedImage(data)) for n in ("pillow", "ffmpeg", "ffmpeg-accurate")
+    )
     assert 0 < mean_difference(accurate, pillow) < mean_difference(plain, pillow)
 
 
@@ -139,32 +142,36 @@ def test_accurate_equals_plain_where_the_flags_decide_nothing(
 ) -> None:
     """Without subsampled chroma, and where both sides are odd."""
     data = jpeg_of(picture, subsampling)
-    np.testing.assert_array_equal(decode("ffmpeg-accurate", data), decode("ffmpeg", data))
+    np.testing.assert_array_equal(
+        decode("ffmpeg-accurate", EncodedImage(data)), decode("ffmpeg", EncodedImage(data))
+    )
 
 
 @pytest.mark.parametrize("picture", PICTURES)
 def test_nv12_takes_nothing_from_420(picture: str, jpeg_of: Jpeg) -> None:
     """The planes are the file's own, so the result is that of the scaler on them."""
     data = jpeg_of(picture, "420")
-    pixels = decode("ffmpeg-nv12", data)
+    pixels = decode("ffmpeg-nv12", EncodedImage(data))
     frame = demuxed(data)
     scaled = frame.reformat(format="rgb24", interpolation=Interpolation.BICUBIC | SWS_ACCURATE_RND)
     np.testing.assert_array_equal(pixels, scaled.to_ndarray())
     # Where the height is even, ``ffmpeg`` leaves the scaler for a cheaper converter.
     odd_height = PICTURES[picture][1][1] % 2 == 1
-    assert np.array_equal(pixels, decode("ffmpeg", data)) is odd_height
+    assert np.array_equal(pixels, decode("ffmpeg", EncodedImage(data))) is odd_height
 
 
 @pytest.mark.parametrize("subsampling", ["444", "422"])
 def test_nv12_halves_finer_chroma(subsampling: str, jpeg_of: Jpeg) -> None:
     data = jpeg_of("even", subsampling)
-    pillow, accurate, nv12 = (decode(n, data) for n in ("pillow", "ffmpeg-accurate", "ffmpeg-nv12"))
+    pillow, accurate, nv12 = (
+        decode(n, EncodedImage(data)) for n in ("pillow", "ffmpeg-accurate", "ffmpeg-nv12")
+    )
     assert mean_difference(nv12, pillow) > mean_difference(accurate, pillow) + 0.2
 
 
 def test_nv12_keeps_the_full_range() -> None:
     ramp = np.tile(np.arange(256, dtype=np.uint8)[:, np.newaxis], (16, 1, 3))
-    pixels = decode("ffmpeg-nv12", jpeg_bytes(ramp, "420", quality=100))
+    pixels = decode("ffmpeg-nv12", EncodedImage(jpeg_bytes(ramp, "420", quality=100)))
     np.testing.assert_array_equal(pixels, ramp)
 
 
@@ -172,7 +179,9 @@ def test_nv12_of_gray_equals_ffmpeg(photos: dict[str, Pixels]) -> None:
     buffer = io.BytesIO()
     Image.fromarray(photos["chelsea"]).convert("L").save(buffer, "JPEG", quality=90)
     data = buffer.getvalue()
-    np.testing.assert_array_equal(decode("ffmpeg-nv12", data), decode("ffmpeg", data))
+    np.testing.assert_array_equal(
+        decode("ffmpeg-nv12", EncodedImage(data)), decode("ffmpeg", EncodedImage(data))
+    )
 
 
 def test_nv12_goes_with_rgb_alone() -> None:

@@ -27,6 +27,7 @@ from sysnoise.transforms.model.boxes import (
     offset_matters,
     suppress,
 )
+from sysnoise.transforms.pixels import Size
 
 ANCHORS = ((10.0, 20.0), (30.0, 15.0))
 GIVEN = BoxesHead("boxes", "scores", None, BoxFormat.XYXY, BoxUnits.PIXELS)
@@ -43,7 +44,7 @@ def given(box_format: BoxFormat, units: BoxUnits = BoxUnits.PIXELS) -> BoxesHead
 
 def whole(width: int, height: int) -> Placement:
     """The placement of an image that is the model's input as it stands."""
-    return Native().place(width, height, 0, "")
+    return Native().place(Size(width, height), 0, "")
 
 
 def outputs(boxes: Any, scores: Any) -> dict[str, NDArray[Any]]:
@@ -105,7 +106,9 @@ def plain_suppression(corners: Any, classes: Any, iou: float, last: float) -> li
     return kept
 
 
-@pytest.mark.parametrize("placement", [whole(96, 64), place_letterbox(200, 50, (96, 64), 114)])
+@pytest.mark.parametrize(
+    "placement", [whole(96, 64), place_letterbox(Size(200, 50), Size(96, 64), 114)]
+)
 @pytest.mark.parametrize("threshold", [0.001, 0.3])
 def test_yolo_grids_are_decoded_as_darknet_does(placement: Placement, threshold: float) -> None:
     generator = np.random.default_rng(0)
@@ -125,14 +128,14 @@ def test_yolo_grids_are_decoded_as_darknet_does(placement: Placement, threshold:
     assert len(expected) > 10
     np.testing.assert_allclose(detections.scores, [score for _, score, _ in expected], rtol=1e-12)
     assert detections.classes.tolist() == [label for _, _, label in expected]
-    left, top = placement.pad_left, placement.pad_top
-    right, lower = left + placement.resized_width, top + placement.resized_height
+    left, top = placement.pad.x, placement.pad.y
+    right, lower = left + placement.resized.width, top + placement.resized.height
     for box, (center, _, _) in zip(detections.boxes, expected, strict=True):
         x, y, width, height = center
         x1, x2 = (min(max(edge, left), right) for edge in (x - width / 2, x + width / 2))
         y1, y2 = (min(max(edge, top), lower) for edge in (y - height / 2, y + height / 2))
-        across = placement.source_width / placement.resized_width
-        down = placement.source_height / placement.resized_height
+        across = placement.source.width / placement.resized.width
+        down = placement.source.height / placement.resized.height
         stored = [(x1 - left) * across, (y1 - top) * down, (x2 - x1) * across, (y2 - y1) * down]
         np.testing.assert_allclose(box, stored, rtol=1e-12, atol=1e-9)
 
@@ -290,7 +293,9 @@ def test_the_pixel_is_one_of_the_models_input() -> None:
     grid[4:6, 0, 0] = 20  # One box, with its center in the first cell: (8, 8) of 32 x 32.
     grid[4, 0, 1] = grid[4, 1] = -20
     head = YoloHead((YoloOutput("grid", ((8.0, 8.0),)),))
-    placement = place_letterbox(128, 64, (32, 32), 114)  # Four times smaller, from row 8 on.
+    placement = place_letterbox(
+        Size(128, 64), Size(32, 32), 114
+    )  # Four times smaller, from row 8 on.
     for offset, expected in (
         (BoxOffset.NONE, [16, 0, 32, 16]),
         (BoxOffset.DECODE, [16, 0, 28, 12]),

@@ -75,8 +75,8 @@ def test_images_of_the_models_size_stay_as_they_are(photos: dict[str, Pixels]) -
     fitted, placement = fit_image(image, spec(height=height, width=width))
     assert fitted is image
     assert (placement.scale_x, placement.scale_y) == (1, 1)
-    assert (placement.pad_left, placement.pad_top) == (0, 0)
-    assert (placement.output_width, placement.output_height) == (width, height)
+    assert placement.pad == (0, 0)
+    assert placement.output == (width, height)
 
 
 def test_images_of_another_size_are_refused_unless_the_fit_says_otherwise() -> None:
@@ -121,6 +121,6 @@ def test_letterbox_is_pillows_bilinear_centered_on_gray(
     expected[upper:lower, left:right] = np.asarray(resized)
     fitted, placement = fit_image(image, spec(fit=InputFit.LETTERBOX, pad=77))
     np.testing.assert_array_equal(fitted, expected)
-    assert (placement.pad_left, placement.pad_top) == (left, upper)
-    assert (placement.resized_width, placement.resized_height) == size
-    assert (placement.output_width, placement.output_height) == (96, 64)
+    assert placement.pad == (left, upper)
+    assert placement.resized == size
+    assert placement.output == (96, 64)

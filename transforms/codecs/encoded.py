@@ -1,0 +1,61 @@
+"""One encoded image file, and what is found out about it before it is decoded."""
+
+from __future__ import annotations
+
+import functools
+import io
+from dataclasses import dataclass
+
+from PIL import Image
+
+from sysnoise.transforms.codecs.exif import exif_orientation
+from sysnoise.transforms.codecs.sniff import ImageKind, sniff
+from sysnoise.transforms.errors import plain_message
+from sysnoise.transforms.pixels import Size
+
+
+class DecodeError(Exception):
+    """An image that cannot be decoded; the message is the library's, and the cause is chained."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header of an image file says.
+
+    Attributes:
+        size: the stored size.
+        orientation: the EXIF orientation, 1 to 8; 1 where the file has none that can be read.
+    """
+
+    size: Size
+    orientation: int
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """An image file in memory; its kind and its header are each read once, when first asked for.
+
+    Attributes:
+        data: the bytes of the file.
+    """
+
+    data: bytes
+
+    @functools.cached_property
+    def kind(self) -> ImageKind:
+        """The kind of the file."""
+        return sniff(self.data)
+
+    @functools.cached_property
+    def header(self) -> Header:
+        """Size and orientation, which Pillow reads without decoding the image.
+
+        Raises:
+            DecodeError: Pillow cannot read the file's header.
+        """
+        try:
+            with Image.open(io.BytesIO(self.data)) as image:
+                # Not getexif(), which decodes a whole PNG in search of EXIF and takes XMP for it.
+                return Header(Size(*image.size), exif_orientation(image.info.get("exif", b"")))
+        except Exception as error:
+            raise DecodeError(f"reading the header: {plain_message(error)}") from error
