@@ -94,7 +94,7 @@ clean: ## remove the environment, caches and the demo's output
 	$(PYTHON) -m venv .venv-readers
 	.venv-readers/bin/python -m pip install --quiet --upgrade pip
 	.venv-readers/bin/python -m pip install --quiet --no-deps --editable .
-	.venv-readers/bin/python -m pip install --quiet fsspec jsonschema numpy pillow pyarrow pytest \
+	.venv-readers/bin/python -m pip install --quiet fsspec jsonschema msgspec numpy pillow pyarrow pytest \
 	    datasets duckdb pycocotools tensorflow-cpu torch webdataset
 	$(BIN)/sysnoise demo --output .venv-readers/made/demo
 	touch $@

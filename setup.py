@@ -38,6 +38,7 @@ setup(
         "fsspec>=2024.6",
         "isal>=1.7,<2",
         "jsonschema>=4.20,<5",
+        "msgspec>=0.20,<1",
         "numpy>=2.2,<2.5",
         "packaging>=24.2",
         "opencv-python-headless>=4.12,<6",
