@@ -29,7 +29,7 @@ setup(
         "sysnoise": ["py.typed"],
         "sysnoise.manifests": ["*.json"],
         "sysnoise.manifests.grids": ["*.yaml"],
-        "sysnoise.pipelines.report": ["page.*"],
+        "sysnoise.pipelines.report": ["page.*", "templates/*"],
     },
     entry_points={"console_scripts": ["sysnoise = sysnoise.pipelines.cli.main:main"]},
     install_requires=[
@@ -37,7 +37,9 @@ setup(
         "av>=17,<19",
         "fsspec>=2024.6",
         "isal>=1.7,<2",
+        "jinja2>=3.1.6,<4",
         "jsonschema>=4.20,<5",
+        "markupsafe>=2.1,<4",
         "numpy>=2.2,<2.5",
         "packaging>=24.2",
         "opencv-python-headless>=4.12,<6",

@@ -16,7 +16,7 @@ from sysnoise.pipelines.scoring.classification import METRICS as CLASS_METRICS
 from sysnoise.pipelines.scoring.classification import read_labels, score_classes
 from sysnoise.pipelines.scoring.records import Counting, Coverage, Intervals, Scored
 from sysnoise.pipelines.scoring.statistics import sample_deviation
-from sysnoise.pipelines.scoring.table import Row, build_row
+from sysnoise.pipelines.scoring.table import ModelRow, build_row
 from sysnoise.pipelines.scoring.tables import read_tables
 from sysnoise.transforms.methods import install_line
 
@@ -77,7 +77,7 @@ class Table:
     metrics: tuple[str, ...]
     noises: tuple[Noise, ...]
     counting: Counting
-    rows: tuple[Row, ...]
+    rows: tuple[ModelRow, ...]
     matrices: tuple[Matrix, ...]
 
 
@@ -194,7 +194,7 @@ _TASKS: Mapping[DatasetKind, Callable[[FinishedSet], Task]] = {
 }
 
 
-def _matrices(rows: Sequence[Row], baseline: str, variants: Sequence[str]) -> Iterator[Matrix]:
+def _matrices(rows: Sequence[ModelRow], baseline: str, variants: Sequence[str]) -> Iterator[Matrix]:
     """Yield the matrix of each axis that a model has more than the baseline's method of."""
     trained = Setting(baseline)
     for noise in IMAGE_NOISES:
@@ -211,7 +211,7 @@ def _matrices(rows: Sequence[Row], baseline: str, variants: Sequence[str]) -> It
             yield Matrix(noise, methods, lines)
 
 
-def _matrix_row(row: Row, noise: Noise, methods: Sequence[str]) -> MatrixRow:
+def _matrix_row(row: ModelRow, noise: Noise, methods: Sequence[str]) -> MatrixRow:
     cell = row.cell(noise)
     known = {methods[0]: next(iter(row.trained.values()))}
     for each in cell.methods if cell else ():

@@ -1,4 +1,4 @@
-"""Matching the boxes of all images with the objects in them, a category at a time."""
+"""Matching the boxes of all images with the objects in them, one category at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from sysnoise.pipelines.scoring.average_precision import MOST, THRESHOLDS, Matches, match_boxes
+from sysnoise.pipelines.scoring.average_precision import (
+    MAX_DETECTIONS,
+    THRESHOLDS,
+    Matches,
+    match_boxes,
+)
 from sysnoise.pipelines.scoring.result_files import ResultDetections
 
 
@@ -101,11 +106,13 @@ def _matches(
     for image, start in zip(images.tolist(), starts.tolist(), strict=True):
         pair = (category, image)
         if pair in objects.boxes:
-            rows = slice(start, start + int((places[start : start + MOST] == image).sum()))
+            rows = slice(
+                start, start + int((places[start : start + MAX_DETECTIONS] == image).sum())
+            )
             crowd = objects.crowds[pair]
             overlaps = coco_mask.iou(boxes[rows], objects.boxes[pair], crowd.astype(np.uint8))
             found[:, rows], ignored[:, rows] = match_boxes(overlaps, crowd)
-    best = rank < MOST
+    best = rank < MAX_DETECTIONS
     return Matches(
         places[best], scores[best], found[:, best], ignored[:, best], objects.counts(category)
     ).sorted()
