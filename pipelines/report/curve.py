@@ -53,36 +53,6 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class AxisMark:
-    """A line across the chart at a round loss.
-
-    Attributes:
-        y: where the line stands.
-        text_y: where the baseline of its label stands.
-        text: the loss.
-        is_zero: whether the loss is zero.
-    """
-
-    y: float
-    text_y: float
-    text: str
-    is_zero: bool
-
-
-@dataclass(frozen=True)
-class StepName:
-    """The name of a step below the chart.
-
-    Attributes:
-        x: where its end stands.
-        name: the name.
-    """
-
-    x: float
-    name: str
-
-
-@dataclass(frozen=True)
 class ChartPoint:
     """A point of the line and its label.
 
@@ -107,8 +77,8 @@ class Chart:
     Attributes:
         model: the name of the model.
         description: the chart in words.
-        marks: the lines at round losses, the lowest first.
-        steps: the names of the steps.
+        marks: the y of the lines at round losses, and these losses, the lowest first.
+        steps: the x of the steps, and their names.
         lines: the parts of the line between missing steps, of at least one point.
         missing: the x of the word that stands at each missing step.
         width, height: the size of the chart.
@@ -119,8 +89,8 @@ class Chart:
 
     model: str
     description: str
-    marks: Sequence[AxisMark]
-    steps: Sequence[StepName]
+    marks: Sequence[tuple[float, str]]
+    steps: Sequence[tuple[float, str]]
     lines: Sequence[Sequence[ChartPoint]]
     missing: Sequence[float]
     width: int = WIDTH
@@ -152,13 +122,13 @@ def _round_step(least: float) -> float:
 
 def make_chart(row: ModelRow, scale: Scale) -> Chart:
     """Return the chart of a model; the line is broken where a step is missing."""
-    names = [StepName(_tenths(scale.x(None)), TRAINED)]
-    names += [StepName(_tenths(scale.x(step.noise)), f"+ {step.noise.value}") for step in row.steps]
+    steps = [(_tenths(scale.x(None)), TRAINED)]
+    steps += [(_tenths(scale.x(step.noise)), f"+ {step.noise.value}") for step in row.steps]
     return Chart(
         row.model,
         _description(row),
         list(_axis_marks(scale)),
-        names,
+        steps,
         [_labeled(points, texts) for points, texts in _lines(row, scale)],
         [_tenths(scale.x(step.noise) + 4) for step in row.steps if step.score is None],
     )
@@ -176,11 +146,10 @@ def _description(row: ModelRow) -> str:
     return f"Loss of {row.model} in points: {TRAINED} 0.00, {', '.join(losses)}"
 
 
-def _axis_marks(scale: Scale) -> Iterator[AxisMark]:
+def _axis_marks(scale: Scale) -> Iterator[tuple[float, str]]:
     for multiple in range(scale.first, scale.last + 1):
         loss = multiple * scale.step
-        y = scale.y(loss)
-        yield AxisMark(_tenths(y), _tenths(y + 4), f"{loss:.6g}", is_zero=multiple == 0)
+        yield _tenths(scale.y(loss)), f"{loss:.6g}"
 
 
 def _lines(row: ModelRow, scale: Scale) -> Iterator[tuple[list[Point], list[str]]]:

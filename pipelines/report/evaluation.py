@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
 
-from sysnoise.pipelines.report.curve import Chart, common_scale, make_chart
-from sysnoise.pipelines.report.flips import MAX_FLIPS, MAX_IMAGES, Flip, FlipSelection
-from sysnoise.pipelines.report.gallery import StoredPicture, stored_picture
-from sysnoise.pipelines.report.html_tables import (
+from sysnoise.pipelines.report.content import (
     Choice,
     HtmlCell,
     HtmlRow,
     HtmlTable,
+    Section,
     block_table,
     number_key,
 )
-from sysnoise.pipelines.report.section import Section
+from sysnoise.pipelines.report.curve import Chart, common_scale, make_chart
+from sysnoise.pipelines.report.flips import MAX_FLIPS, MAX_IMAGES, Flip, FlipSelection
+from sysnoise.pipelines.report.gallery import StoredPicture, stored_picture
 from sysnoise.pipelines.scoring.blocks import (
     compares_classes,
     legend,
@@ -92,14 +91,17 @@ class StackContent:
     steps: HtmlTable
 
 
-class FlipsData(TypedDict):
+@dataclass(frozen=True)
+class FlipsData:
     """What the script of the page reads of the flips.
 
-    ``counts`` are the indices of model and setting, and the number of flips there.
+    Attributes:
+        pictures: the distinct pictures.
+        counts: the indices of a model and a setting, and the number of all flips there.
     """
 
-    pictures: list[StoredPicture]
-    counts: list[tuple[int, int, int]]
+    pictures: Sequence[StoredPicture]
+    counts: Sequence[tuple[int, int, int]]
 
 
 @dataclass(frozen=True)
@@ -229,7 +231,7 @@ def _flips(evaluation: Evaluation, flips: FlipSelection) -> FlipsContent:
         list(_cards(evaluation.class_names, flips, models, settings)),
         choices if has_models else choices[1:],
         has_models,
-        {"pictures": [stored_picture(each) for each in flips.pictures], "counts": counts},
+        FlipsData([stored_picture(each) for each in flips.pictures], counts),
     )
 
 

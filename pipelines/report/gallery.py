@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
@@ -28,8 +28,14 @@ MAX_SHARDS = 4
 """Number of shards that samples are taken from at most, so that few files are read."""
 
 
-class StoredPicture(TypedDict):
-    """A crop as the script of the page reads it: ``data`` is deflated RGB bytes in base64."""
+@dataclass(frozen=True)
+class StoredPicture:
+    """A crop as the script of the page reads it.
+
+    Attributes:
+        height, width: its size in pixels.
+        data: its RGB bytes, deflated (RFC 1950), in base64.
+    """
 
     height: int
     width: int
@@ -148,10 +154,10 @@ def central_crop(pixels: Pixels) -> Pixels:
 
 
 def stored_picture(pixels: Pixels) -> StoredPicture:
-    """Return the RGB bytes of a crop, deflated (RFC 1950): the browser decodes no image format."""
+    """Return a crop for the script of the page, so that the browser decodes no image format."""
     height, width, _ = pixels.shape
     data = base64.b64encode(zlib.compress(pixels.tobytes(), 9)).decode("ascii")
-    return {"height": height, "width": width, "data": data}
+    return StoredPicture(height, width, data)
 
 
 def _chosen_samples(found: FinishedSet, count: int) -> dict[int, list[dict[str, Any]]]:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.pipelines.report.axes import changed_axes
-from sysnoise.pipelines.report.gallery import (
-    Gallery,
-    GallerySample,
-    StoredPicture,
-    stored_picture,
-)
-from sysnoise.pipelines.report.html_tables import (
+from sysnoise.pipelines.report.content import (
     Choice,
     HtmlCell,
     HtmlRow,
     HtmlTable,
     Order,
+    Section,
     number_key,
     text_row,
+)
+from sysnoise.pipelines.report.gallery import (
+    Gallery,
+    GallerySample,
+    StoredPicture,
+    stored_picture,
 )
 from sysnoise.pipelines.report.noise_statistics import (
     HEADINGS,
@@ -30,7 +31,6 @@ from sysnoise.pipelines.report.noise_statistics import (
     statistic_text,
     variant_levels,
 )
-from sysnoise.pipelines.report.section import Section
 from sysnoise.pipelines.scoring.tables import Tables
 from sysnoise.transforms.methods import AXES
 
@@ -41,21 +41,19 @@ DEFAULT_FACTOR = 8
 """The factor that is chosen at first."""
 
 
-class GallerySampleData(TypedDict):
-    """A sample of the gallery, as the script of the page reads it."""
+@dataclass(frozen=True)
+class GalleryData:
+    """What the script of the page reads of the gallery.
 
-    key: str
-    title: str
-    sizes: Sequence[str]
-    pictures: Sequence[int]
-
-
-class GalleryData(TypedDict):
-    """What the script of the page reads of the gallery."""
+    Attributes:
+        variants: the ids of the variants.
+        samples: the samples.
+        pictures: the distinct pictures.
+    """
 
     variants: Sequence[str]
-    samples: list[GallerySampleData]
-    pictures: list[StoredPicture]
+    samples: Sequence[GallerySample]
+    pictures: Sequence[StoredPicture]
 
 
 @dataclass(frozen=True)
@@ -189,20 +187,8 @@ def _noisiest(found: FinishedSet, variants: Sequence[str]) -> int:
 
 
 def _gallery_data(gallery: Gallery) -> GalleryData:
-    return {
-        "variants": gallery.variants,
-        "samples": [_sample_data(each) for each in gallery.samples],
-        "pictures": [stored_picture(each) for each in gallery.pictures],
-    }
-
-
-def _sample_data(sample: GallerySample) -> GallerySampleData:
-    return {
-        "key": sample.key,
-        "title": sample.title,
-        "sizes": sample.sizes,
-        "pictures": sample.pictures,
-    }
+    pictures = [stored_picture(each) for each in gallery.pictures]
+    return GalleryData(gallery.variants, gallery.samples, pictures)
 
 
 def _rejects(tables: Tables) -> RejectsContent:

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from jinja2 import UndefinedError
 
-from sysnoise.pipelines.report.html_tables import Choice, HtmlCell, HtmlRow, HtmlTable
+from sysnoise.pipelines.report.content import Choice, HtmlCell, HtmlRow, HtmlTable
 from sysnoise.pipelines.report.page import breakable, template_environment
 
 ATTACK = "</script><img src=x onerror='run()'> \" & <!--"

@@ -1,4 +1,4 @@
-"""Tables and choices of the page as plain data; ``templates/macros.html`` writes them as HTML."""
+"""The parts of the page as plain data, which ``templates/`` write as HTML."""
 
 from __future__ import annotations
 
@@ -7,6 +7,22 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sysnoise.pipelines.scoring.blocks import Block
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page.
+
+    Attributes:
+        anchor: the id of its element, and the name of its template without ``.html``.
+        heading: its heading.
+        content: what its template shows, as plain data.
+    """
+
+    anchor: str
+    heading: str
+    content: object
+
 
 TEXT_COLUMNS = frozenset(
     {
