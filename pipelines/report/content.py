@@ -8,6 +8,14 @@ from enum import Enum
 
 from sysnoise.pipelines.scoring.blocks import Block
 
+TEXT_COLUMNS = frozenset(
+    {
+        *("differs in", "kind", "library", "options", "version", "build", "value"),
+        *("model", "worst of each noise", "setting"),
+    }
+)
+"""Headings of the columns that hold texts, which are aligned to the left and may break."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -22,15 +30,6 @@ class Section:
     anchor: str
     heading: str
     content: object
-
-
-TEXT_COLUMNS = frozenset(
-    {
-        *("differs in", "kind", "library", "options", "version", "build", "value"),
-        *("model", "worst of each noise", "setting"),
-    }
-)
-"""Headings of the columns that hold texts, which are aligned to the left and may break."""
 
 
 class Order(Enum):

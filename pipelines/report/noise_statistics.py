@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 STATISTICS = ("mean", "maximum", "psnr", "changed_share", "identical_share")
+"""The statistics of the manifest that are shown, in their order."""
 HEADINGS = {
     "mean": "mean",
     "maximum": "max",
@@ -13,6 +14,7 @@ HEADINGS = {
     "changed_share": "changed pixels (%)",
     "identical_share": "identical images (%)",
 }
+"""The headings of the statistics, with their units."""
 
 
 def statistic(difference: Mapping[str, Any], name: str) -> float | None:
@@ -32,6 +34,7 @@ def statistic_text(difference: Mapping[str, Any], name: str) -> str:
 
 
 _DECIMALS = {"mean": 4, "maximum": 0, "psnr": 2, "changed_share": 2, "identical_share": 1}
+"""Number of decimals of each statistic."""
 
 
 def variant_levels(variants: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, float]:

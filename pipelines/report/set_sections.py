@@ -35,6 +35,7 @@ from sysnoise.pipelines.scoring.tables import Tables
 from sysnoise.transforms.methods import AXES
 
 CHANNELS = ("red", "green", "blue")
+"""The channels of the histogram of differences."""
 DIFFERENCE_FACTORS = (1, 4, 8, 16, 32)
 """The factors by which the reader can multiply differences, so that they are seen."""
 DEFAULT_FACTOR = 8

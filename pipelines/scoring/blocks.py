@@ -99,7 +99,7 @@ def settings_block(table: Table) -> Block:
 
 
 def compares_classes(table: Table) -> bool:
-    """Whether the classes of settings are compared with the baseline's, as those of ImageNet."""
+    """Return whether the classes of settings are compared with the baseline's, as for ImageNet."""
     return any(score.flip_rate is not None for row in table.rows for score in row.scores)
 
 

@@ -11,7 +11,7 @@ from sysnoise.pipelines.scoring.table import MethodScore, ModelRow, NoiseCell, S
 
 
 class ScoreDocument(TypedDict):
-    """A :class:`Score`."""
+    """The JSON of a :class:`Score`."""
 
     setting: str
     metrics: Mapping[str, float | None]
@@ -22,7 +22,7 @@ class ScoreDocument(TypedDict):
 
 
 class MethodDocument(TypedDict):
-    """A :class:`MethodScore`."""
+    """The JSON of a :class:`MethodScore`."""
 
     method: str
     same_as: str | None
@@ -30,14 +30,14 @@ class MethodDocument(TypedDict):
 
 
 class WorstDocument(TypedDict):
-    """The method of a noise with the largest delta."""
+    """The JSON of the method of a noise with the largest delta."""
 
     method: str
     delta: float
 
 
 class NoiseDocument(TypedDict):
-    """A :class:`NoiseCell`."""
+    """The JSON of a :class:`NoiseCell`."""
 
     noise: str
     mean: float | None
@@ -49,7 +49,7 @@ class NoiseDocument(TypedDict):
 
 
 class StepDocument(TypedDict):
-    """A :class:`Step`."""
+    """The JSON of a :class:`Step`."""
 
     noise: str
     method: str
@@ -59,7 +59,7 @@ class StepDocument(TypedDict):
 
 
 class StackDocument(TypedDict):
-    """The stack of a model: its end, the settings that are missing, and its steps."""
+    """The JSON of a model's stack: its end, the settings that are missing, and its steps."""
 
     delta: float | None
     missing: list[str]
@@ -67,7 +67,7 @@ class StackDocument(TypedDict):
 
 
 class ModelDocument(TypedDict):
-    """A :class:`ModelRow`."""
+    """The JSON of a :class:`ModelRow`."""
 
     model: str
     images: int
@@ -79,7 +79,7 @@ class ModelDocument(TypedDict):
 
 
 class MatrixRowDocument(TypedDict):
-    """A :class:`MatrixRow`."""
+    """The JSON of a :class:`MatrixRow`."""
 
     model: str
     metrics: tuple[float | None, ...]
@@ -88,7 +88,7 @@ class MatrixRowDocument(TypedDict):
 
 
 class MatrixDocument(TypedDict):
-    """A :class:`Matrix`."""
+    """The JSON of a :class:`Matrix`."""
 
     noise: str
     methods: list[str]
@@ -103,7 +103,7 @@ class IntervalDocument(TypedDict):
 
 
 class TableDocument(TypedDict):
-    """A :class:`Table`."""
+    """The JSON of a :class:`Table`."""
 
     dataset: str
     split: str

@@ -116,7 +116,7 @@ def interval(replicates: Replicates) -> tuple[float, float] | None:
 
 
 def covers_zero(limits: tuple[float, float] | None) -> bool:
-    """Whether a difference may be zero, which it may also where there is no interval.
+    """Return whether a difference may be zero, which it may also where there is no interval.
 
     A limit that only rounding keeps from zero, as the mean of several differences can be, is zero.
     """

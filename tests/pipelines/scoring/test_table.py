@@ -58,7 +58,7 @@ def test_the_first_of_equal_methods_is_the_worst() -> None:
     assert worst.method == "a"
 
 
-def test_gains_are_stacked_too_and_what_the_set_lacks_is_told() -> None:
+def test_gains_are_stacked_too_and_what_the_set_lacks_is_marked() -> None:
     metrics = {
         BASELINE: 50.0,
         "c/b/b": 51.0,
