@@ -1,4 +1,4 @@
-"""From a set to its report."""
+"""Making and writing the report of a set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from sysnoise.manifests.reading import FinishedSet, open_set
 from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.report.evaluation import Evaluation
-from sysnoise.pipelines.report.flips import make_flips
+from sysnoise.pipelines.report.flips import select_flips
 from sysnoise.pipelines.report.gallery import MAX_VARIANTS, chosen_variants, make_gallery
 from sysnoise.pipelines.report.page import Report, render_page
 from sysnoise.pipelines.scoring.compose import score_set
@@ -29,16 +29,16 @@ def make_report(
     """Read what the report of a set shows.
 
     Args:
-        url: of the set, path or fsspec URL.
-        variants: ids of the gallery's variants; empty for those that differ most.
-        samples: number of the gallery's samples.
-        predictions: path or fsspec URL of each model's, by the model's name; none for a report
-            without evaluation.
+        url: path or fsspec URL of the set.
+        variants: ids of the gallery's variants; none for those that differ most.
+        samples: number of samples in the gallery.
+        predictions: path or fsspec URL of each model's predictions, by the model's name; none
+            for a report on the set alone.
         coverage: which images are scored.
         counting: which methods count.
 
     Raises:
-        UsageError: the set does not hold such variants, there are more than 12, or a library is
+        UsageError: the set does not hold a variant, there are more than 12, or a library is
             missing.
         SetError: it is no finished set, or a file is missing or damaged.
         InputError: predictions cannot be read, or are not of this set.
@@ -65,7 +65,7 @@ def _evaluate(
     predicted = {row.model: row.predicted for row in table.rows if row.predicted is not None}
     classes = enumerate(found.manifest["dataset"].get("classes", []))
     names = {label: each["name"] or each["wnid"] or "" for label, each in classes}
-    return Evaluation(table, make_flips(found, predicted) if predicted else None, names)
+    return Evaluation(table, select_flips(found, predicted) if predicted else None, names)
 
 
 def _check_variants(found: FinishedSet, variants: Sequence[str]) -> None:
@@ -80,7 +80,7 @@ def write_report(report: Report, path: str) -> int:
     """Write the page, whole or not at all, and return its length in bytes.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the page cannot be written.
     """
     data = render_page(report).encode()
     write_path(path, data)
@@ -91,7 +91,7 @@ def write_plots(report: Report, folder: str) -> list[str]:
     """Write the plots as PNG files, and return their paths.
 
     Raises:
-        OutputError: one cannot be written.
+        OutputError: a file cannot be written.
     """
     from sysnoise.pipelines.report.plots import draw_plots
 

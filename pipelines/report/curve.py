@@ -1,36 +1,39 @@
-"""The loss as noises stack up, as a line chart in SVG: figure 3 of the paper."""
+"""The loss as noises stack up, as a line chart: figure 3 of the paper.
+
+Charts are composed as plain data, rounded to tenths of a unit; ``templates/chart.svg`` draws them.
+"""
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sysnoise.manifests.settings import Noise
-from sysnoise.pipelines.scoring.formats import delta_text
-from sysnoise.pipelines.scoring.table import Row, Step
+from sysnoise.pipelines.scoring.blocks import delta_text
+from sysnoise.pipelines.scoring.table import ModelRow
 
 WIDTH, HEIGHT = 360, 248
-"""Of a chart, in its own units: pixels on a phone."""
-LEFT, RIGHT, TOP, BOTTOM = 40, 26, 24, 88
-"""Margins around the lines, in which labels stand."""
-TICKS = 5
-"""Most intervals between marks on the axis of the loss."""
-STEEP = 0.3
-"""A slope at which the line crosses a label that stands in the middle above or below a point."""
+"""The size of a chart in its own units, which are pixels on a phone."""
+LEFT_MARGIN, RIGHT_MARGIN, TOP_MARGIN, BOTTOM_MARGIN = 40, 26, 24, 88
+"""The margins around the lines, in which labels stand."""
+MAX_INTERVALS = 5
+"""Number of intervals between losses on the axis that is aimed at; rounding may add one."""
+STEEP_SLOPE = 0.3
+"""The slope at which the line crosses a label that is centered above or below a point."""
 TRAINED = "trained"
+"""The name of the first point, the model on the baseline."""
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What all charts have in common.
+    """The scale that all charts of a page share.
 
     Attributes:
-        noises: of the steps of all models, in the order of the columns.
-        step: between marks on the axis of the loss, in points.
-        first, last: multiples of it that are the ends of the axis.
+        noises: the noises of the steps of all models, in the order of the columns.
+        step: the distance of two losses on the axis, in points.
+        first, last: the multiples of the step at which the axis begins and ends.
     """
 
     noises: tuple[Noise, ...]
@@ -40,21 +43,70 @@ class Scale:
 
     def x(self, noise: Noise | None) -> float:
         """Return where a step stands; the trained model where there is none."""
-        place = 0 if noise is None else 1 + self.noises.index(noise)
-        return LEFT + place * (WIDTH - LEFT - RIGHT) / len(self.noises)
+        position = 0 if noise is None else 1 + self.noises.index(noise)
+        return LEFT_MARGIN + position * (WIDTH - LEFT_MARGIN - RIGHT_MARGIN) / len(self.noises)
 
     def y(self, loss: float) -> float:
         """Return where a loss stands."""
         share = (loss / self.step - self.first) / (self.last - self.first)
-        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+        return HEIGHT - BOTTOM_MARGIN - share * (HEIGHT - TOP_MARGIN - BOTTOM_MARGIN)
 
 
-def common_scale(rows: Sequence[Row]) -> Scale:
-    """Return the scale of the charts of some models, of which one has steps at least."""
+@dataclass(frozen=True)
+class ChartPoint:
+    """A point of the line and its label.
+
+    Attributes:
+        x, y: where the point stands.
+        text: the loss.
+        anchor: the part of the label that stands above or below the point, as in SVG.
+        text_y: where the baseline of the label stands.
+    """
+
+    x: float
+    y: float
+    text: str
+    anchor: str
+    text_y: float
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The chart of a model.
+
+    Attributes:
+        model: the name of the model.
+        description: the chart in words.
+        marks: the y of the lines at round losses, and these losses, the lowest first.
+        steps: the x of the steps, and their names.
+        lines: the parts of the line between missing steps, of at least one point.
+        missing: the x of the word that stands at each missing step.
+        width, height: the size of the chart.
+        left, right: the x of both ends of the lines at round losses.
+        names_y: the y of the names of the steps.
+        middle: the y in the middle of the axis.
+    """
+
+    model: str
+    description: str
+    marks: Sequence[tuple[float, str]]
+    steps: Sequence[tuple[float, str]]
+    lines: Sequence[Sequence[ChartPoint]]
+    missing: Sequence[float]
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT_MARGIN
+    right: int = WIDTH - RIGHT_MARGIN
+    names_y: int = HEIGHT - BOTTOM_MARGIN + 26
+    middle: float = (TOP_MARGIN + HEIGHT - BOTTOM_MARGIN) / 2
+
+
+def common_scale(rows: Sequence[ModelRow]) -> Scale:
+    """Return the scale of the charts of some models, of which at least one has steps."""
     stacked = {step.noise for row in rows for step in row.steps}
     losses = [step.score.delta for row in rows for step in row.steps if step.score]
     low, high = min([0.0, *losses]), max([0.0, *losses])
-    step = _round_step((high - low) / TICKS)
+    step = _round_step((high - low) / MAX_INTERVALS)
     first, last = math.floor(low / step), math.ceil(high / step)
     noises = tuple(noise for noise in Noise if noise in stacked)
     return Scale(noises, step, first, max(last, first + 1))
@@ -68,103 +120,79 @@ def _round_step(least: float) -> float:
     return next(each for each in (power, 2 * power, 5 * power, 10 * power) if each >= least)
 
 
-def chart(row: Row, scale: Scale) -> str:
-    """Return the chart of a model as HTML; the line is broken where a step is missing."""
-    lines = list(_lines(row, scale))
-    parts = [*_axis(scale), *_names(row, scale)]
-    for line in lines:
-        places = " ".join(f"{x:.1f},{y:.1f}" for (x, y), _ in line)
-        parts.append(f'<polyline class="line" points="{places}"/>')
-    for line in lines:
-        parts += _points(line)
-    parts += _missing(row, scale)
-    return (
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{html.escape(_description(row))}">{"".join(parts)}</svg>'
+def make_chart(row: ModelRow, scale: Scale) -> Chart:
+    """Return the chart of a model; the line is broken where a step is missing."""
+    steps = [(_tenths(scale.x(None)), TRAINED)]
+    steps += [(_tenths(scale.x(step.noise)), f"+ {step.noise.value}") for step in row.steps]
+    return Chart(
+        row.model,
+        _description(row),
+        list(_axis_marks(scale)),
+        steps,
+        [_labeled(points, texts) for points, texts in _lines(row, scale)],
+        [_tenths(scale.x(step.noise) + 4) for step in row.steps if step.score is None],
     )
 
 
-def _description(row: Row) -> str:
-    steps = [f"+ {step.noise.value} {_loss(step)}" for step in row.steps]
-    return f"Loss of {row.model} in points: {TRAINED} 0.00, {', '.join(steps)}"
+def _tenths(length: float) -> float:
+    return round(length, 1)
 
 
-def _loss(step: Step) -> str:
-    return "missing" if step.score is None else delta_text(step.score)
+def _description(row: ModelRow) -> str:
+    losses = [
+        f"+ {step.noise.value} {'missing' if step.score is None else delta_text(step.score)}"
+        for step in row.steps
+    ]
+    return f"Loss of {row.model} in points: {TRAINED} 0.00, {', '.join(losses)}"
 
 
-def _axis(scale: Scale) -> Iterator[str]:
-    """Yield lines at round losses, and their labels."""
+def _axis_marks(scale: Scale) -> Iterator[tuple[float, str]]:
     for multiple in range(scale.first, scale.last + 1):
         loss = multiple * scale.step
-        y = scale.y(loss)
-        kind = "grid" if multiple else "zero"
-        yield f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}">{loss:.6g}</text>'
+        yield _tenths(scale.y(loss)), f"{loss:.6g}"
 
 
-def _names(row: Row, scale: Scale) -> Iterator[str]:
-    """Yield the names of the steps, turned so that they find room."""
-    names = [(scale.x(None), TRAINED)]
-    names += [(scale.x(step.noise), f"+ {step.noise.value}") for step in row.steps]
-    y = HEIGHT - BOTTOM + 26
-    for x, name in names:
-        yield f'<text class="step" transform="translate({x:.1f} {y}) rotate(-40)">{name}</text>'
-
-
-def _lines(row: Row, scale: Scale) -> Iterator[list[tuple[Point, str]]]:
-    """Yield the parts of the line between missing steps, of one point or more, with their texts."""
-    line = [((scale.x(None), scale.y(0)), "0.00")]
+def _lines(row: ModelRow, scale: Scale) -> Iterator[tuple[list[Point], list[str]]]:
+    """Yield the parts of the line between missing steps: their points and the losses there."""
+    points, texts = [(scale.x(None), scale.y(0))], ["0.00"]
     for step in row.steps:
         if step.score is not None:
-            point = scale.x(step.noise), scale.y(step.score.delta)
-            line.append((point, delta_text(step.score)))
-        elif line:
-            yield line
-            line = []
-    if line:
-        yield line
+            points.append((scale.x(step.noise), scale.y(step.score.delta)))
+            texts.append(delta_text(step.score))
+        elif points:
+            yield points, texts
+            points, texts = [], []
+    if points:
+        yield points, texts
 
 
-def _points(line: Sequence[tuple[Point, str]]) -> Iterator[str]:
-    """Yield the points of a line with their losses."""
-    places = [point for point, _ in line]
-    for number, ((x, y), text) in enumerate(line):
-        anchor, base = label_place(
-            places[number], [*places[:number][-1:], *places[number + 1 :][:1]]
-        )
-        yield (
-            f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>'
-            f'<text class="value" text-anchor="{anchor}" x="{x:.1f}" y="{base:.1f}">{text}</text>'
-        )
+def _labeled(points: Sequence[Point], texts: Sequence[str]) -> list[ChartPoint]:
+    """Return the points of a part of the line with their labels."""
+    labeled = []
+    for index, ((x, y), text) in enumerate(zip(points, texts, strict=True)):
+        neighbors = [*points[:index][-1:], *points[index + 1 :][:1]]
+        anchor, text_y = label_position((x, y), neighbors)
+        labeled.append(ChartPoint(_tenths(x), _tenths(y), text, anchor, _tenths(text_y)))
+    return labeled
 
 
-def label_place(point: Point, neighbors: Sequence[Point]) -> tuple[str, float]:
+def label_position(point: Point, neighbors: Sequence[Point]) -> tuple[str, float]:
     """Return where the label of a point is not crossed by the lines to its neighbors.
 
-    Above the point; below it where the line comes or goes steeply above alone; to the side on which
-    it is below where it does both.
+    The label stands above the point; below it where the line only comes or goes steeply above; to
+    the side on which the line is below the point where the line does both.
 
     Args:
         point: x and y, which grows downwards.
-        neighbors: the points before and after it, where there are.
+        neighbors: the points before and after it, as far as there are any.
 
     Returns:
         The anchor of the text, and its y.
     """
     x, y = point
     slopes = {other: (y - other[1]) / abs(x - other[0]) for other in neighbors}
-    upper = [other for other, slope in slopes.items() if slope > STEEP]
-    lower = [other for other, slope in slopes.items() if slope < -STEEP]
+    upper = [other for other, slope in slopes.items() if slope > STEEP_SLOPE]
+    lower = [other for other, slope in slopes.items() if slope < -STEEP_SLOPE]
     if upper and lower:
         return ("end" if lower[0][0] < x else "start"), y - 8
     return "middle", y + 16 if upper else y - 8
-
-
-def _missing(row: Row, scale: Scale) -> Iterator[str]:
-    """Yield a word, turned so that it finds room, where a step is missing."""
-    y = (TOP + HEIGHT - BOTTOM) / 2
-    for step in row.steps:
-        if step.score is None:
-            place = f"translate({scale.x(step.noise) + 4:.1f} {y:.1f}) rotate(-90)"
-            yield f'<text class="missing" transform="{place}">missing</text>'

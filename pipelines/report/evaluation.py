@@ -1,256 +1,286 @@
-"""The sections of the report on what models said of a set: tables, the curve and flips."""
+"""The sections of the report on the predictions of models: tables, the curve and flips."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sysnoise.manifests.settings import Setting
-from sysnoise.pipelines.report.curve import chart, common_scale
-from sysnoise.pipelines.report.flips import FLIPS, IMAGES, Flip, Flips
-from sysnoise.pipelines.report.gallery import SIDE, stored_picture
-from sysnoise.pipelines.report.markup import (
-    TEXTS,
-    Order,
-    breakable,
-    code,
-    lines_cell,
-    name_cell,
-    options,
-    script_json,
-    select,
-    table,
-    text_cell,
+from sysnoise.pipelines.report.content import (
+    Choice,
+    HtmlCell,
+    HtmlRow,
+    HtmlTable,
+    Section,
+    block_table,
+    number_key,
 )
-from sysnoise.pipelines.scoring.compose import Table
-from sysnoise.pipelines.scoring.formats import (
-    MARK,
-    Block,
-    has_flips,
+from sysnoise.pipelines.report.curve import Chart, common_scale, make_chart
+from sysnoise.pipelines.report.flips import MAX_FLIPS, MAX_IMAGES, Flip, FlipSelection
+from sysnoise.pipelines.report.gallery import StoredPicture, stored_picture
+from sysnoise.pipelines.scoring.blocks import (
+    compares_classes,
     legend,
     main_block,
     matrix_block,
-    row_scores,
     settings_block,
     steps_block,
 )
+from sysnoise.pipelines.scoring.compose import Table
 from sysnoise.pipelines.scoring.records import Counting
-from sysnoise.pipelines.scoring.table import Row
+from sysnoise.pipelines.scoring.table import ModelRow, Score
 
-EVERY = -1
-"""The value of the choice of all models or settings."""
+ALL_OPTION = -1
+"""The value of the option for all models or all settings."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What models said of a set.
+    """The predictions of models over a set.
 
     Attributes:
-        table: their figures.
-        flips: images whose class changes; None of detection.
-        class_names: of the labels, as far as the set knows them.
+        table: the figures of the models.
+        flips: images whose class changes; None for detection.
+        class_names: the names of the classes by label, as far as the set has them.
     """
 
     table: Table
-    flips: Flips | None
+    flips: FlipSelection | None
     class_names: Mapping[int, str]
 
 
-def evaluation_sections(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
-    """Yield anchor, heading and content of each section that there is something to show in."""
+@dataclass(frozen=True)
+class LossContent:
+    """The content of the section of the table.
+
+    Attributes:
+        legend: what one has to know to read the tables.
+        compares_classes: whether the tables have flips and McNemar's p.
+        tables: the paper's table, and the figures of every setting.
+    """
+
+    legend: Sequence[str]
+    compares_classes: bool
+    tables: Sequence[HtmlTable]
+
+
+@dataclass(frozen=True)
+class MatricesContent:
+    """The content of the section of models by methods.
+
+    Attributes:
+        metric: the name of the metric.
+        counting: which methods count.
+        tables: one table per axis.
+    """
+
+    metric: str
+    counting: Counting
+    tables: Sequence[HtmlTable]
+
+
+@dataclass(frozen=True)
+class StackContent:
+    """The content of the section of stacked noises.
+
+    Attributes:
+        charts: one chart per model.
+        steps: the table of the steps.
+    """
+
+    charts: Sequence[Chart]
+    steps: HtmlTable
+
+
+@dataclass(frozen=True)
+class FlipsData:
+    """What the script of the page reads of the flips.
+
+    Attributes:
+        pictures: the distinct pictures.
+        counts: the indices of a model and a setting, and the number of all flips there.
+    """
+
+    pictures: Sequence[StoredPicture]
+    counts: Sequence[tuple[int, int, int]]
+
+
+@dataclass(frozen=True)
+class FlipFigure:
+    """A picture of a flip.
+
+    Attributes:
+        variant: the id of the picture's variant.
+        picture: the index of the picture; None where the variant's images are not available.
+        classes: the class in each setting that the picture stands for, in words.
+    """
+
+    variant: str
+    picture: int | None
+    classes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class FlipCard:
+    """A flip as it is shown.
+
+    Attributes:
+        model_index, setting_index: the values of the options at which the flip is shown.
+        model: the name of the model.
+        key: the key of the image.
+        label: the label of the image, in words.
+        figures: its pictures.
+        is_repeated: whether a card before it has the same image, so that it is hidden at first.
+    """
+
+    model_index: int
+    setting_index: int
+    model: str
+    key: str
+    label: str
+    figures: Sequence[FlipFigure]
+    is_repeated: bool
+
+
+@dataclass(frozen=True)
+class FlipsContent:
+    """The content of the section of flips.
+
+    Attributes:
+        cards: the flips that are shown.
+        choices: the choice of a model, where there are several, and that of a setting.
+        has_models: whether there are several models.
+        data: what the script of the page reads.
+        max_images: the number of images that are shown at most.
+        max_flips: the number of flips that are shown at most.
+    """
+
+    cards: Sequence[FlipCard]
+    choices: Sequence[Choice]
+    has_models: bool
+    data: FlipsData
+    max_images: int = MAX_IMAGES
+    max_flips: int = MAX_FLIPS
+
+
+def evaluation_sections(evaluation: Evaluation) -> Iterator[Section]:
+    """Yield the sections that there is something to show in."""
     table = evaluation.table
-    yield "loss", "Loss by noise", _loss(table)
+    tables = [block_table(main_block(table)), _settings_table(table)]
+    loss = LossContent(legend(table), compares_classes(table), tables)
+    yield Section("loss", "Loss by noise", loss)
     if table.matrices:
-        yield "matrices", "Models by setting", _matrices(table)
-    if any(row.steps for row in table.rows):
-        yield "stack", "Noises stacked up", _stack(table)
+        matrices = [block_table(matrix_block(each)) for each in table.matrices]
+        content = MatricesContent(table.metrics[0], table.counting, matrices)
+        yield Section("matrices", "Models by setting", content)
+    if stacked := [row for row in table.rows if row.steps]:
+        scale = common_scale(stacked)
+        charts = [make_chart(row, scale) for row in stacked]
+        stack = StackContent(charts, block_table(steps_block(table)))
+        yield Section("stack", "Noises stacked up", stack)
     if evaluation.flips is not None:
-        content = _flips(evaluation, evaluation.flips)
-        yield "flips", "Flips", content
+        yield Section("flips", "Flips", _flips(evaluation, evaluation.flips))
 
 
-def _loss(scored: Table) -> str:
-    lines = legend(scored)
-    if has_flips(scored):
-        lines += [
-            "Flips: images in percent whose class is not the baseline's, right or wrong.",
-            "McNemar p: probability, by chance alone, of right answers gained and lost at least as "
-            "unevenly as here; exact, two-sided.",
-        ]
-    known = "".join(f"<li>{breakable(line)}</li>\n" for line in lines)
-    return f"<ul>\n{known}</ul>\n{_block_table(main_block(scored))}{_settings_table(scored)}"
-
-
-def _block_table(block: Block) -> str:
-    rows = [
-        [
-            name_cell(first[0]),
-            *(
-                lines_cell(lines, ' class="text"' if heading in TEXTS else "")
-                for heading, lines in zip(block.columns[1:], others, strict=True)
-            ),
-        ]
-        for first, *others in block.rows
-    ]
-    return table(block.heading, block.columns, rows, Order.FIXED)
-
-
-def _settings_table(scored: Table) -> str:
-    """Return the figures of every setting; what is sorted by is the whole number."""
+def _settings_table(scored: Table) -> HtmlTable:
+    """Return the figures of every setting, sorted by all their digits."""
     block = settings_block(scored)
-    values = [each for row in scored.rows for each in _setting_values(scored, row)]
+    numbers = [each for row in scored.rows for each in _setting_numbers(scored, row)]
     is_one = len(scored.rows) == 1
     rows = []
-    for ((model,), (setting, *notes), *figures), numbers in zip(block.rows, values, strict=True):
-        baseline = " data-baseline" if setting == scored.baseline else ""
-        marks = f' data-value="{html.escape(setting)}"{baseline}'
-        cells = [
-            lines_cell(lines, f' data-value="{"" if number is None else repr(number)}"')
-            for lines, number in zip(figures, numbers, strict=True)
+    for cells, values in zip(block.rows, numbers, strict=True):
+        (model,), (setting, *notes), *figures = cells
+        row_cells = [] if is_one else [HtmlCell(model)]
+        row_cells += [
+            HtmlCell(text, sort_key=number_key(value))
+            for (text,), value in zip(figures, values, strict=True)
         ]
-        named = [] if is_one else [text_cell(model)]
-        rows.append([name_cell(setting, marks, notes), *named, *cells])
-    headings = ["setting", *([] if is_one else ["model"]), *block.columns[2:]]
-    return table(block.heading, headings, rows)
+        name = HtmlCell(setting, notes, sort_key=setting)
+        rows.append(HtmlRow(name, row_cells, is_baseline=setting == scored.baseline))
+    columns = ["setting", *([] if is_one else ["model"]), *block.columns[2:]]
+    return HtmlTable(block.heading, columns, rows)
 
 
-def _setting_values(scored: Table, row: Row) -> Iterator[list[float | None]]:
+def _setting_numbers(scored: Table, row: ModelRow) -> Iterator[list[float | None]]:
     """Yield the numbers in the rows of a model of the table of settings."""
-    compared = has_flips(scored)
-    yield [*(row.trained[name] for name in scored.metrics), *[None] * (4 if compared else 2)]
-    for score in row_scores(row):
-        low = None if score.interval is None else score.interval[0]
-        flips = [score.flip_rate, score.mcnemar_p] if compared else []
-        yield [*(score.metrics[name] for name in scored.metrics), score.delta, low, *flips]
+    with_classes = compares_classes(scored)
+    yield [*(row.trained[name] for name in scored.metrics), *[None] * (4 if with_classes else 2)]
+    for score in row.scores:
+        metrics = [score.metrics[name] for name in scored.metrics]
+        compared = [score.flip_rate, score.mcnemar_p] if with_classes else []
+        yield [*metrics, score.delta, _lower_limit(score), *compared]
 
 
-def _matrices(scored: Table) -> str:
-    one = " Of methods with the same pixels, one is shown."
-    return (
-        f"<p>{html.escape(scored.metrics[0])} of each model, however it was trained, tested with "
-        "each method of an axis; the other axes are the baseline's. Mean and sample standard "
-        f"deviation are over the row.{one if scored.counting is Counting.DISTINCT else ''}</p>\n"
-        + "".join(_block_table(matrix_block(each)) for each in scored.matrices)
-    )
+def _lower_limit(score: Score) -> float | None:
+    return None if score.interval is None else score.interval[0]
 
 
-def _stack(scored: Table) -> str:
-    stacked = [row for row in scored.rows if row.steps]
-    scale = common_scale(stacked)
-    figures = "".join(
-        f"<figure>{chart(row, scale)}<figcaption>{code(row.model)}</figcaption></figure>\n"
-        for row in stacked
-    )
-    return (
-        "<p>Loss in points as the worst method of each noise is added to those before it. Where a "
-        f"step is missing, the line is broken, and the table says why. {MARK}: the interval covers "
-        "zero.</p>\n"
-        f'<div class="charts">\n{figures}</div>\n{_block_table(steps_block(scored))}'
-    )
-
-
-def _flips(evaluation: Evaluation, flips: Flips) -> str:
-    if not flips.chosen:
-        return "<p>No image has another class than in the baseline in any setting.</p>\n"
+def _flips(evaluation: Evaluation, flips: FlipSelection) -> FlipsContent:
     models = [row.model for row in evaluation.table.rows]
     settings = _flipping_settings(evaluation.table, flips)
-    data = {
-        "pictures": [stored_picture(each) for each in flips.pictures],
-        "counts": [
-            [models.index(model), settings.index(setting.id), count]
-            for (model, setting), count in flips.counts.items()
-            if count
-        ],
-    }
-    cards = "".join(_cards(evaluation, flips, models, settings))
-    return (
-        f"{_rule(flips)}<noscript><p>The pictures and the choice need JavaScript.</p></noscript>\n"
-        f'<div class="controls">\n{_choices(models, settings)}</div>\n'
-        '<p id="flips-text" aria-live="polite"></p>\n'
-        f'<ul class="flips" id="flips-view">\n{cards}</ul>\n'
-        f'<script type="application/json" id="flips-data">{script_json(data)}</script>\n'
+    counts = [
+        (models.index(model), settings.index(setting.id), count)
+        for (model, setting), count in flips.counts.items()
+        if count
+    ]
+    choices = [
+        _choice("flip-model", "Model", "all models", models),
+        _choice("flip-setting", "Setting", "all settings, each image once", settings),
+    ]
+    has_models = len(models) > 1
+    return FlipsContent(
+        list(_cards(evaluation.class_names, flips, models, settings)),
+        choices if has_models else choices[1:],
+        has_models,
+        FlipsData([stored_picture(each) for each in flips.pictures], counts),
     )
 
 
-def _rule(flips: Flips) -> str:
-    absent = "" if flips.numbers else " There are no images here: only the classes are shown."
-    return (
-        f"<p>Up to {IMAGES} images whose class in a setting is not the baseline's, chosen so that "
-        f"a few show flips in as many settings as they can. Of their flips, up to {FLIPS} are "
-        "shown, evenly from all settings.</p>\n"
-        f"<p>The pictures are the middle of the images, up to {SIDE} x {SIDE} pixels, "
-        f"lossless.{absent}</p>\n"
-    )
-
-
-def _flipping_settings(scored: Table, flips: Flips) -> list[str]:
+def _flipping_settings(scored: Table, flips: FlipSelection) -> list[str]:
     """Return the ids of the settings in which an image flips, in the order of the table."""
     flipping = {setting.id for (_, setting), count in flips.counts.items() if count}
-    ordered = (score.setting for row in scored.rows for score in row_scores(row))
+    ordered = (score.setting for row in scored.rows for score in row.scores)
     return [each for each in dict.fromkeys(ordered) if each in flipping]
 
 
-def _choices(models: Sequence[str], settings: Sequence[str]) -> str:
-    def choice(name: str, label: str, every: str, names: Sequence[str]) -> str:
-        values = range(EVERY, len(names))
-        return select(name, label, options([every, *names], values=values))
-
-    chosen_model = choice("flip-model", "Model", "all models", models) if len(models) > 1 else ""
-    every = "all settings, each image once"
-    return chosen_model + choice("flip-setting", "Setting", every, settings)
+def _choice(element_id: str, label: str, all_text: str, names: Sequence[str]) -> Choice:
+    options = {ALL_OPTION: all_text, **dict(enumerate(names))}
+    return Choice(element_id, label, options, ALL_OPTION)
 
 
 def _cards(
-    evaluation: Evaluation, flips: Flips, models: Sequence[str], settings: Sequence[str]
-) -> Iterator[str]:
+    class_names: Mapping[int, str],
+    flips: FlipSelection,
+    models: Sequence[str],
+    settings: Sequence[str],
+) -> Iterator[FlipCard]:
     """Yield the flips; before a choice is made, each image is shown once."""
-    shown: set[str] = set()
+    keys: set[str] = set()
     for flip in flips.chosen:
-        model, setting = models.index(flip.model), settings.index(flip.setting.id)
-        key = html.escape(flip.key)
-        hidden = " hidden" if flip.key in shown else ""
-        shown.add(flip.key)
-        yield (
-            f'<li data-model="{model}" data-setting="{setting}" data-key="{key}"{hidden}>'
-            f"{_card(evaluation, flips, flip)}</li>\n"
+        yield FlipCard(
+            models.index(flip.model),
+            settings.index(flip.setting.id),
+            flip.model,
+            flip.key,
+            _described(flip.label, class_names),
+            list(_figures(class_names, flips, flip)),
+            is_repeated=flip.key in keys,
         )
+        keys.add(flip.key)
 
 
-def _card(evaluation: Evaluation, flips: Flips, flip: Flip) -> str:
-    """Return a flip; a setting with the baseline's variant shares its picture."""
-
-    def described(number: int) -> str:
-        return " ".join(filter(None, (str(number), evaluation.class_names.get(number))))
-
-    def judged(number: int) -> str:
-        return f"{described(number)} ({'right' if number == flip.label else 'wrong'})"
-
-    baseline, variant = flips.baseline.id, flip.setting.variant
-    texts = [(baseline, judged(flip.before)), (flip.setting.id, judged(flip.after))]
-    if variant == baseline:
-        figures = [_figure(flips, flip.key, flips.baseline, texts)]
-    else:
-        figures = [
-            _figure(flips, flip.key, flips.baseline, texts[:1]),
-            _figure(flips, flip.key, flip.setting, texts[1:]),
-        ]
-    model = f"{code(flip.model)}, " if len(evaluation.table.rows) > 1 else ""
-    return (
-        f"<p>{code(flip.key)}, {model}label "
-        f'{html.escape(described(flip.label))}</p><div class="pictures">{"".join(figures)}</div>'
-    )
+def _figures(
+    class_names: Mapping[int, str], flips: FlipSelection, flip: Flip
+) -> Iterator[FlipFigure]:
+    """Yield the pictures of a flip; a setting with the baseline's variant shares its picture."""
+    by_variant: dict[str, dict[str, str]] = {}
+    for setting, label in ((flips.baseline, flip.before), (flip.setting, flip.after)):
+        judged = "right" if label == flip.label else "wrong"
+        text = f"{_described(label, class_names)} ({judged})"
+        by_variant.setdefault(setting.variant, {})[setting.id] = text
+    for variant, classes in by_variant.items():
+        yield FlipFigure(variant, flips.picture_indices.get((flip.key, variant)), classes)
 
 
-def _figure(flips: Flips, key: str, setting: Setting, texts: Sequence[tuple[str, str]]) -> str:
-    """Return a picture, where it is at hand, with the settings and classes that it stands for."""
-    number = flips.numbers.get((key, setting.variant))
-    canvas = ""
-    if number is not None:
-        label = html.escape(f"{key} in {setting.variant}")
-        canvas = (
-            f'<canvas data-picture="{number}" width="{SIDE}" height="{SIDE}" role="img" '
-            f'aria-label="{label}"></canvas>'
-        )
-    captions = "".join(f"<div>{html.escape(text)}<br>{code(name)}</div>" for name, text in texts)
-    return f"<figure>{canvas}<figcaption>{captions}</figcaption></figure>"
+def _described(label: int, class_names: Mapping[int, str]) -> str:
+    name = class_names.get(label)
+    return f"{label} {name}" if name else str(label)

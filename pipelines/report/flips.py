@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.settings import Setting
-from sysnoise.pipelines.report.gallery import Pictures, central_crop, read_images
+from sysnoise.pipelines.report.gallery import DistinctPictures, central_crop, read_images
 from sysnoise.pipelines.scoring.records import PredictedClasses
 from sysnoise.transforms.pixels import Pixels
 
-IMAGES = 24
-"""That are shown at most."""
-FLIPS = 144
-"""That are shown at most, each with a picture of its own."""
+MAX_IMAGES = 24
+"""Number of images that are shown at most."""
+MAX_FLIPS = 144
+"""Number of flips that are shown at most, each with a picture of its own."""
 
-
-Marks = NDArray[np.bool_]
+FlipMatrix = NDArray[np.bool_]
 """Which image flips in which setting, shape (settings, images)."""
 
 
@@ -29,11 +28,11 @@ class Flip:
     """An image whose class in a setting is not that in the baseline.
 
     Attributes:
-        model: its name.
-        setting: with the other class.
-        key: of the image.
-        shard: number of the one that holds it.
-        label: of the image.
+        model: the name of the model.
+        setting: the setting with the other class.
+        key: the key of the image.
+        shard: the number of the shard that holds the image.
+        label: the label of the image.
         before, after: the class in the baseline, and in the setting.
     """
 
@@ -47,30 +46,31 @@ class Flip:
 
 
 @dataclass(frozen=True)
-class Flips:
-    """Those that are looked at.
+class FlipSelection:
+    """The flips that are shown.
 
     Attributes:
-        baseline: the setting that they are flips from.
-        chosen: in the order in which they were.
-        counts: number of all flips by model and setting, also where there are none.
+        baseline: the setting whose classes the others are compared with.
+        chosen: the flips, in the order in which they were chosen.
+        counts: the number of all flips by model and setting, also where there are none.
         pictures: distinct crops: uint8, shape (H, W, 3), RGB.
-        numbers: of the pictures by key and variant, of variants that are at hand.
+        picture_indices: the index of each picture by key and variant, for those variants whose
+            images are available.
     """
 
     baseline: Setting
     chosen: Sequence[Flip]
     counts: Mapping[tuple[str, Setting], int]
     pictures: Sequence[Pixels]
-    numbers: Mapping[tuple[str, str], int]
+    picture_indices: Mapping[tuple[str, str], int]
 
 
-def make_flips(found: FinishedSet, predicted: Mapping[str, PredictedClasses]) -> Flips:
+def select_flips(found: FinishedSet, predicted: Mapping[str, PredictedClasses]) -> FlipSelection:
     """Choose flips and read their crops.
 
     Args:
         found: the set.
-        predicted: classes by model.
+        predicted: the predicted classes by model.
 
     Raises:
         SetError: a file is missing or damaged.
@@ -78,19 +78,19 @@ def make_flips(found: FinishedSet, predicted: Mapping[str, PredictedClasses]) ->
     baseline = Setting(found.baseline)
     settings = ordered_settings(predicted, baseline)
     keys = sorted({key for each in predicted.values() for key in each.keys})
-    marks = _marks(predicted, baseline, settings, keys)
+    matrix = _flip_matrix(predicted, baseline, settings, keys)
     chosen = [
         _flip(*settings[setting], predicted, baseline, keys[image])
-        for setting, image in chosen_flips(marks, chosen_images(marks))
+        for setting, image in chosen_flips(matrix, chosen_images(matrix))
     ]
-    counts = dict(zip(settings, marks.sum(axis=1).tolist(), strict=True))
-    return Flips(baseline, chosen, counts, *_read_pictures(found, chosen))
+    counts = dict(zip(settings, matrix.sum(axis=1).tolist(), strict=True))
+    return FlipSelection(baseline, chosen, counts, *_read_pictures(found, chosen))
 
 
 def ordered_settings(
     predicted: Mapping[str, PredictedClasses], baseline: Setting
 ) -> list[tuple[str, Setting]]:
-    """Return models and settings other than the baseline, in the order of their turns.
+    """Return models and settings other than the baseline, in the order in which they take turns.
 
     Settings that differ in fewer noises come first, then those with the lower id.
     """
@@ -104,59 +104,60 @@ def ordered_settings(
     ]
 
 
-def _marks(
+def _flip_matrix(
     predicted: Mapping[str, PredictedClasses],
     baseline: Setting,
     settings: Sequence[tuple[str, Setting]],
     keys: Sequence[str],
-) -> Marks:
-    places = {key: place for place, key in enumerate(keys)}
-    where = {model: [places[key] for key in each.keys] for model, each in predicted.items()}
-    marks = np.zeros((len(settings), len(keys)), bool)
-    for row, (model, setting) in zip(marks, settings, strict=True):
+) -> FlipMatrix:
+    columns = {key: column for column, key in enumerate(keys)}
+    of_model = {model: [columns[key] for key in each.keys] for model, each in predicted.items()}
+    matrix = np.zeros((len(settings), len(keys)), bool)
+    for row, (model, setting) in zip(matrix, settings, strict=True):
         classes = predicted[model].classes
-        row[where[model]] = classes[setting] != classes[baseline]
-    return marks
+        row[of_model[model]] = classes[setting] != classes[baseline]
+    return matrix
 
 
-def chosen_images(marks: Marks) -> list[int]:
-    """Return the images that are looked at, at most 24.
+def chosen_images(matrix: FlipMatrix) -> list[int]:
+    """Return the indices of the images that are shown, at most 24.
 
-    One after another, the image that flips in the most settings in which none before it does, the
-    first of equal ones; and anew once no image flips in any of the settings that are left.
+    One after another, the image is chosen that flips in the most settings in which none before it
+    does, the first of equal ones. Once no image flips in any of the remaining settings, all
+    settings count again.
     """
     chosen: list[int] = []
-    left = np.ones(len(marks), bool)
-    while len(chosen) < IMAGES:
-        gains = marks[left].sum(axis=0)
+    remaining = np.ones(len(matrix), bool)
+    while len(chosen) < MAX_IMAGES:
+        gains = matrix[remaining].sum(axis=0)
         gains[chosen] = 0
         if gains.any():
             chosen.append(int(gains.argmax()))
-            left &= ~marks[:, chosen[-1]]
-        elif left.all():
+            remaining &= ~matrix[:, chosen[-1]]
+        elif remaining.all():
             break
         else:
-            left[:] = True
+            remaining[:] = True
     return chosen
 
 
-def chosen_flips(marks: Marks, images: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the flips of some images that are looked at, at most 144: setting and image.
+def chosen_flips(matrix: FlipMatrix, images: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the flips of some images that are shown, at most 144: indices of setting and image.
 
-    By turns each setting adds one: that of the image with the fewest so far, the first of equal
-    ones.
+    In turn, each setting adds the flip of the image with the fewest flips so far, the first of
+    equal ones.
     """
-    left = marks[:, images].copy()
-    shown = np.zeros(len(images), int)
+    remaining = matrix[:, images].copy()
+    flips_of_image = np.zeros(len(images), int)
     chosen: list[tuple[int, int]] = []
-    while left.any() and len(chosen) < FLIPS:
-        for setting in np.flatnonzero(left.any(axis=1)).tolist():
-            places = np.flatnonzero(left[setting])
-            place = int(places[shown[places].argmin()])
-            left[setting, place] = False
-            shown[place] += 1
-            chosen.append((setting, images[place]))
-    return chosen[:FLIPS]
+    while remaining.any() and len(chosen) < MAX_FLIPS:
+        for setting in np.flatnonzero(remaining.any(axis=1)).tolist():
+            columns = np.flatnonzero(remaining[setting])
+            column = int(columns[flips_of_image[columns].argmin()])
+            remaining[setting, column] = False
+            flips_of_image[column] += 1
+            chosen.append((setting, images[column]))
+    return chosen[:MAX_FLIPS]
 
 
 def _flip(
@@ -167,30 +168,30 @@ def _flip(
     key: str,
 ) -> Flip:
     of_model = predicted[model]
-    place = of_model.keys.index(key)
+    index = of_model.keys.index(key)
     return Flip(
         model,
         setting,
         key,
-        int(of_model.shards[place]),
-        int(of_model.labels[place]),
-        before=int(of_model.classes[baseline][place]),
-        after=int(of_model.classes[setting][place]),
+        int(of_model.shards[index]),
+        int(of_model.labels[index]),
+        before=int(of_model.classes[baseline][index]),
+        after=int(of_model.classes[setting][index]),
     )
 
 
 def _read_pictures(
     found: FinishedSet, flips: Sequence[Flip]
 ) -> tuple[list[Pixels], dict[tuple[str, str], int]]:
-    """Return the crops of the flips and of the baseline, and their numbers by key and variant."""
+    """Return the crops of the flips and of the baseline, and their indices by key and variant."""
     wanted: dict[tuple[str, int], dict[str, None]] = {}
     for flip in flips:
         for variant in {found.baseline: None, flip.setting.variant: None}:
             if variant in found.held:
                 wanted.setdefault((variant, flip.shard), {})[flip.key] = None
-    pictures = Pictures()
-    numbers = {}
+    pictures = DistinctPictures()
+    indices = {}
     for (variant, shard), keys in wanted.items():
         for key, pixels in read_images(found, variant, shard, list(keys)).items():
-            numbers[key, variant] = pictures.add(central_crop(pixels))
-    return pictures.crops, numbers
+            indices[key, variant] = pictures.add(central_crop(pixels))
+    return pictures.crops, indices

@@ -1,4 +1,4 @@
-"""The statistics of the noise that the report shows: their names, units and order."""
+"""The statistics of noise that the report shows: their names, units and order."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 STATISTICS = ("mean", "maximum", "psnr", "changed_share", "identical_share")
+"""The statistics of the manifest that are shown, in their order."""
 HEADINGS = {
     "mean": "mean",
     "maximum": "max",
@@ -13,6 +14,7 @@ HEADINGS = {
     "changed_share": "changed pixels (%)",
     "identical_share": "identical images (%)",
 }
+"""The headings of the statistics, with their units."""
 
 
 def statistic(difference: Mapping[str, Any], name: str) -> float | None:
@@ -32,6 +34,7 @@ def statistic_text(difference: Mapping[str, Any], name: str) -> str:
 
 
 _DECIMALS = {"mean": 4, "maximum": 0, "psnr": 2, "changed_share": 2, "identical_share": 1}
+"""Number of decimals of each statistic."""
 
 
 def variant_levels(variants: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, float]:
@@ -41,15 +44,15 @@ def variant_levels(variants: Mapping[str, Mapping[str, Any]], name: str) -> dict
 
 
 def noise_levels(values: Mapping[str, float | None], name: str) -> dict[str, float]:
-    """Return how noisy each variant is by a statistic, 0 the least and 1 the most of all.
+    """Return how noisy each variant is by a statistic, from 0 for the least to 1 for the most.
 
-    Of PSNR and of identical images, less is more noise; a variant without a value has none, and
-    where others have none, the only value is the most.
+    The lower PSNR and the share of identical images are, the more noise there is. A variant without
+    a value has no noise; where all other variants have none, the only value stands for the most.
     """
     sign = -1 if name in ("psnr", "identical_share") else 1
-    known = {each: sign * value for each, value in values.items() if value is not None}
-    low, high = min(known.values(), default=0), max(known.values(), default=0)
+    signed = {each: sign * value for each, value in values.items() if value is not None}
+    low, high = min(signed.values(), default=0), max(signed.values(), default=0)
     if low == high:
-        level = 1.0 if len(known) < len(values) else 0.0
-        return {each: level if each in known else 0.0 for each in values}
-    return {each: (known[each] - low) / (high - low) if each in known else 0.0 for each in values}
+        level = 1.0 if len(signed) < len(values) else 0.0
+        return {each: level if each in signed else 0.0 for each in values}
+    return {each: (signed[each] - low) / (high - low) if each in signed else 0.0 for each in values}

@@ -1,6 +1,6 @@
 "use strict";
 
-// Tables: a click on a heading sorts by its column, another click turns the order round.
+// Tables: a click on a heading sorts by its column, another click reverses the order.
 for (const table of document.querySelectorAll("table.sortable")) {
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, column) => {
@@ -23,7 +23,7 @@ function compare(a, b) {
   return Number.isNaN(Number(a)) ? a.localeCompare(b, "en") : Number(a) - Number(b);
 }
 
-// What is folded is printed, too.
+// Folded parts of the page are printed, too.
 window.addEventListener("beforeprint", () => {
   for (const folded of document.querySelectorAll("details")) folded.open = true;
 });
@@ -31,7 +31,7 @@ window.addEventListener("beforeprint", () => {
 const element = (id) => document.getElementById(id);
 const stored = (id) => JSON.parse(element(id)?.textContent ?? "null");
 
-// Pictures are stored as deflated RGB bytes: neither an image decoder nor a canvas can change them.
+// Pictures are stored as deflated RGB bytes, which neither an image decoder nor a canvas can change.
 function reader(pictures) {
   const decoded = new Map();
   return async (picture) => {
@@ -56,7 +56,7 @@ function draw(canvas, image) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
-// Flips: those of the chosen model and setting; of all settings, each image once.
+// Flips: those of the chosen model and setting are shown; of all settings, each image once.
 const flips = stored("flips-data");
 if (flips) {
   const pixels = reader(flips.pictures);
@@ -102,7 +102,8 @@ if (gallery) {
     element(id).setAttribute("aria-label", label);
   };
 
-  // Pictures come when they are inflated: what was chosen before the last choice is not drawn.
+  // Inflating pictures takes time, so that an earlier choice may be ready after the last one: it is not
+  // drawn.
   let choice = 0;
   const show = async () => {
     const mine = (choice += 1);
@@ -156,7 +157,7 @@ if (gallery) {
   show();
 }
 
-// The numbers of the histogram, a row a difference.
+// Fills the table of the histogram, one row per difference.
 function fillCounts(body, counts, maximum) {
   const rows = [];
   for (let value = 0; value <= maximum; value += 1) {
@@ -171,7 +172,7 @@ function fillCounts(body, counts, maximum) {
   body.replaceChildren(...rows);
 }
 
-// Counts on a logarithmic scale, a group of three bars a difference.
+// Draws counts on a logarithmic scale, a group of three bars per difference.
 function drawHistogram(svg, counts, maximum) {
   const [width, height] = [Math.max(280, svg.clientWidth), 240];
   const draw = (name, attributes, text = "") => {

@@ -8,33 +8,35 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from sysnoise.pipelines.report.gallery import Gallery, spread
+from sysnoise.pipelines.report.gallery import Gallery, spread_indices
 from sysnoise.pipelines.report.noise_statistics import (
     HEADINGS,
     STATISTICS,
     statistic_text,
     variant_levels,
 )
-from sysnoise.pipelines.report.page import FACTOR, Report
+from sysnoise.pipelines.report.page import Report
+from sysnoise.pipelines.report.set_sections import DEFAULT_FACTOR
 
-_ROW = 0.28
-"""Inches a variant."""
-SHEET_SAMPLES = 4
+_ROW_HEIGHT = 0.28
+"""The height of a variant's row, in inches."""
+MAX_SAMPLES = 4
+"""Number of samples that the plot of the gallery shows at most."""
 
 
 def draw_plots(report: Report) -> dict[str, bytes]:
-    """Return the plots, PNG files by name: noise, heat map and, of images at hand, the gallery."""
+    """Return the plots, PNG files by name: noise, heat map and, where there is one, the gallery."""
     files = {"noise.png": _noise(report), "heat-map.png": _heat_map(report)}
     if report.gallery is not None:
-        files["gallery.png"] = _sheet(report.gallery)
+        files["gallery.png"] = _gallery_plot(report.gallery)
     return files
 
 
 def _noise(report: Report) -> bytes:
-    """Bars: the mean absolute difference of each variant from the baseline."""
+    """Plot the mean absolute difference of each variant from the baseline as bars."""
     variants = report.found.variants
     means = [variant["difference"]["mean"] or 0 for variant in variants.values()]
-    figure = Figure(figsize=(9, 1.2 + _ROW * len(variants)), layout="constrained")
+    figure = Figure(figsize=(9, 1.2 + _ROW_HEIGHT * len(variants)), layout="constrained")
     axes = figure.add_subplot()
     axes.barh(list(variants), means, color="#0b5394")
     axes.invert_yaxis()
@@ -44,9 +46,9 @@ def _noise(report: Report) -> bytes:
 
 
 def _heat_map(report: Report) -> bytes:
-    """Variants by statistics; each column has its own scale."""
+    """Plot variants by statistics as colors; each column has its own scale."""
     variants = report.found.variants
-    figure = Figure(figsize=(9, 1.2 + _ROW * len(variants)), layout="constrained")
+    figure = Figure(figsize=(9, 1.2 + _ROW_HEIGHT * len(variants)), layout="constrained")
     axes = figure.add_subplot()
     levels = [list(variant_levels(variants, name).values()) for name in STATISTICS]
     axes.imshow(np.transpose(levels), cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
@@ -61,12 +63,12 @@ def _heat_map(report: Report) -> bytes:
     return _png(figure)
 
 
-def _sheet(gallery: Gallery) -> bytes:
-    """A row a variant: crops of some samples, each beside its difference from the first row.
+def _gallery_plot(gallery: Gallery) -> bytes:
+    """Plot a row per variant: crops of some samples, each beside its difference from the first row.
 
-    Images of another size than that of the first row have none.
+    Images of another size than in the first row have no difference.
     """
-    samples = [gallery.samples[each] for each in spread(len(gallery.samples), SHEET_SAMPLES)]
+    samples = [gallery.samples[each] for each in spread_indices(len(gallery.samples), MAX_SAMPLES)]
     rows, columns = len(gallery.variants), 2 * len(samples)
     figure = Figure(figsize=(2.6 + 1.1 * columns, 0.6 + 1.15 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -76,13 +78,13 @@ def _sheet(gallery: Gallery) -> bytes:
             first, pixels = (gallery.pictures[sample.pictures[each]] for each in (0, row))
             grid[row, 2 * index].imshow(pixels, interpolation="nearest")
             if sample.sizes[row] == sample.sizes[0]:
-                change = np.minimum(255, np.abs(pixels.astype(int) - first) * FACTOR)
+                change = np.minimum(255, np.abs(pixels.astype(int) - first) * DEFAULT_FACTOR)
                 grid[row, 2 * index + 1].imshow(change.astype(np.uint8), interpolation="nearest")
             for axes in grid[row, 2 * index : 2 * index + 2]:
                 axes.set(xticks=[], yticks=[])
             if row == 0:
                 grid[0, 2 * index].set_title(sample.key, fontsize=8)
-                grid[0, 2 * index + 1].set_title(f"difference x {FACTOR}", fontsize=8)
+                grid[0, 2 * index + 1].set_title(f"difference x {DEFAULT_FACTOR}", fontsize=8)
     return _png(figure)
 
 

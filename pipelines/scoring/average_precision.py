@@ -1,4 +1,4 @@
-"""COCO's average precision from matches of single images, so that images can be drawn anew.
+"""COCO's average precision from matches of single images, so that images can be resampled.
 
 What a detection of an image matches does not depend on other images. An image that is drawn k times
 counts k times in every cumulative sum, and one that is not drawn does not count, so that the
@@ -18,25 +18,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
-"""Of the intersection over union."""
+"""The thresholds of the intersection over union."""
 RECALLS = np.linspace(0.0, 1.0, 101)
-"""At which precision is read."""
-MOST = 100
-"""Detections of a category in an image that count, the best ones."""
-
-Flags = NDArray[np.bool_]
+"""The recalls at which precision is read, 0 to 1."""
+MAX_DETECTIONS = 100
+"""Number of detections of a category in an image that count, the best ones."""
 
 
-def match_boxes(overlaps: NDArray[np.float64], crowd: Flags) -> tuple[Flags, Flags]:
+def match_boxes(
+    overlaps: NDArray[np.float64], crowd: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Give each detection of an image and category the object that it overlaps most.
 
-    Detections choose in turn, among the objects that no earlier one took, but for crowds, which
+    Detections choose in turn among the objects that no earlier one took, and among crowds, which
     any number may take. A crowd is taken only where no other object is left; its detections do not
     count.
 
     Args:
         overlaps: intersection over union, shape (detections, objects), the best detection first.
-        crowd: which objects are crowds, shape (objects,).
+        crowd: flags of the objects that are crowds, shape (objects,).
 
     Returns:
         Which detections found an object, and which do not count, each of shape
@@ -48,22 +48,22 @@ def match_boxes(overlaps: NDArray[np.float64], crowd: Flags) -> tuple[Flags, Fla
     taken = np.zeros((count, len(crowd)), bool)
     needed = np.minimum(THRESHOLDS, 1 - 1e-10)[:, None]
     levels = np.arange(count)
-    for place, overlap in enumerate(overlaps):
+    for detection, overlap in enumerate(overlaps):
         if overlap.max(initial=0) < THRESHOLDS[0]:
             continue
         near = (overlap >= needed) & ~taken
         own, crowded = near & ~crowd, near & crowd
         choice = _last_best(np.where(own, overlap, -1))
-        found[:, place] = own.any(axis=1)
-        taken[levels[found[:, place]], choice[found[:, place]]] = True
-        ignored[:, place] = ~found[:, place] & crowded.any(axis=1)
+        found[:, detection] = own.any(axis=1)
+        taken[levels[found[:, detection]], choice[found[:, detection]]] = True
+        ignored[:, detection] = ~found[:, detection] & crowded.any(axis=1)
     return found, ignored
 
 
 def _last_best(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the place of the largest value of each row, the last of equal ones."""
-    places: NDArray[np.intp] = values.shape[1] - 1 - values[:, ::-1].argmax(axis=1)
-    return places
+    """Return the index of the largest value of each row, the last of equal ones."""
+    indices: NDArray[np.intp] = values.shape[1] - 1 - values[:, ::-1].argmax(axis=1)
+    return indices
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,20 @@ class Matches:
     """The detections of a category in all images.
 
     Attributes:
-        images: number of the image of each detection, shape (detections,).
-        scores: shape (detections,).
-        found, ignored: as :func:`match_boxes` gives them, shape (thresholds, detections).
-        objects: number of objects that are no crowd, by image, shape (images,).
+        images: the index of each detection's image, shape (detections,).
+        scores: the scores, shape (detections,).
+        found, ignored: the flags that :func:`match_boxes` returns, shape (thresholds, detections).
+        objects: the number of objects of each image that are no crowd, shape (images,).
     """
 
     images: NDArray[np.int64]
     scores: NDArray[np.float64]
-    found: Flags
-    ignored: Flags
+    found: NDArray[np.bool_]
+    ignored: NDArray[np.bool_]
     objects: NDArray[np.int64]
 
     def sorted(self) -> Matches:
-        """Return them with the best detection first; equal ones in the order of the images."""
+        """Return the matches with the best detection first, equal ones by their images."""
         order = np.lexsort((self.images, -self.scores))
         return Matches(
             self.images[order],
@@ -101,21 +101,21 @@ def mean_average_precision(
     """Return COCO's mAP, 0 to 1, on resamples of the images.
 
     Args:
-        categories: sorted matches of every category.
+        categories: the sorted matches of every category.
         drawn: how often each image counts, shape (resamples, images).
 
     Returns:
-        Shape (resamples,); NaN where no object was drawn.
+        The mAP on each resample, shape (resamples,); NaN where no object was drawn.
     """
     total = np.zeros(len(drawn))
-    known = np.zeros(len(drawn))
+    with_objects = np.zeros(len(drawn))
     for matches in categories:
         objects = drawn @ matches.objects
         if objects.any():
             total += np.where(objects > 0, _average_precision(matches, drawn, objects), 0)
-            known += objects > 0
+            with_objects += objects > 0
     mean = np.full(len(drawn), np.nan)
-    np.divide(total, known, out=mean, where=known > 0)
+    np.divide(total, with_objects, out=mean, where=with_objects > 0)
     return mean
 
 
@@ -124,7 +124,7 @@ def _average_precision(
 ) -> NDArray[np.float64]:
     """Return the average precision of a category, over all thresholds, on resamples.
 
-    Precision needs to be known at detections that found an object only: between two of them it
+    Precision needs to be known only at detections that found an object: between two of them it
     falls, and recall stays.
     """
     counts = drawn[:, matches.images]

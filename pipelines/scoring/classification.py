@@ -13,7 +13,7 @@ from sysnoise.manifests.settings import Setting
 from sysnoise.manifests.tables import SampleStatus
 from sysnoise.pipelines.errors import InputError, quoted
 from sysnoise.pipelines.scoring.class_rows import EXTENSIONS, ClassRows, read_class_rows
-from sysnoise.pipelines.scoring.files import Parse, prediction_files, refuse, setting_parser
+from sysnoise.pipelines.scoring.files import SettingParser, prediction_files, refuse, setting_parser
 from sysnoise.pipelines.scoring.records import (
     Coverage,
     Figures,
@@ -24,7 +24,9 @@ from sysnoise.pipelines.scoring.records import (
 from sysnoise.pipelines.scoring.statistics import RESAMPLES, mcnemar_p, resampled_means
 
 METRICS = ("top-1", "top-5")
+"""The names of the metrics, the table's own first."""
 _UNKNOWN = -1
+"""The class of an image without a prediction, and the index of a key that the set lacks."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class Labels:
     """The ground truth of a set.
 
     Attributes:
-        places: number of each image by its key, in key order.
-        labels: of the images, in that order.
-        shards: number of the shard that holds each.
+        places: the index of each image by its key, in key order.
+        labels: the labels of the images, in that order.
+        shards: the number of the shard that holds each image.
     """
 
     places: Mapping[str, int]
@@ -43,18 +45,18 @@ class Labels:
 
 
 @dataclass
-class Answers:
-    """What the files say of one setting.
+class SettingPredictions:
+    """The predictions of the files for one setting.
 
     Attributes:
-        classes: the best one of each image; -1 where none is known yet.
-        top5: whether the label is among the five best; None where a file says only the best.
-        twice, foreign: keys that came again, and those that the set does not hold.
+        classes: the best class of each image; -1 where none was read yet.
+        top5: whether the label is among the five best; None where a file has only the best.
+        repeated, foreign: the keys that came again, and those that the set does not hold.
     """
 
     classes: NDArray[np.int32]
     top5: NDArray[np.bool_] | None
-    twice: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
 
 
@@ -89,52 +91,59 @@ def score_classes(
 
     Args:
         found: the set.
-        truth: its labels.
-        url: of the predictions: Parquet or JSON lines, or a folder of such.
+        truth: the labels of the set.
+        url: path or fsspec URL of the predictions: Parquet or JSON lines, or a folder of such.
         coverage: which images are scored.
-        intervals: whether figures get them.
+        intervals: whether figures get intervals.
 
     Raises:
         InputError: the predictions cannot be read, or are not of this set.
     """
     baseline = Setting(found.baseline)
-    answers, problems = _gathered(setting_parser(found), truth, url)
-    if baseline not in answers:
+    by_setting, problems = _read_predictions(setting_parser(found), truth, url)
+    if baseline not in by_setting:
         problems[baseline.id] = "the baseline setting is not among the predictions"
-    known = np.ones(len(truth.labels), bool)
-    for each in answers.values():
-        known &= each.classes != _UNKNOWN
-    refuse(url, [*problems.items(), *_key_problems(truth, answers, coverage)])
-    if not known.any():
+    refuse(url, [*problems.items(), *_key_problems(truth, by_setting, coverage)])
+    common = np.ones(len(truth.labels), bool)
+    for each in by_setting.values():
+        common &= each.classes != _UNKNOWN
+    if not common.any():
         raise InputError(f"the predictions {url!r} have no key for all settings in common")
-    predicted = PredictedClasses(
-        [key for key, place in truth.places.items() if known[place]],
-        truth.shards[known],
-        truth.labels[known],
-        {setting: each.classes[known] for setting, each in answers.items()},
-    )
+    predicted = _predicted_classes(truth, by_setting, common)
     top5 = {
-        setting: None if each.top5 is None else each.top5[known]
-        for setting, each in answers.items()
+        setting: None if each.top5 is None else each.top5[common]
+        for setting, each in by_setting.items()
     }
     return Scored(
-        int(known.sum()),
+        int(common.sum()),
         _figures(predicted, top5, baseline, intervals),
-        () if known.all() else (f"{known.sum()} of {len(known)} images are scored",),
+        () if common.all() else (f"{common.sum()} of {len(common)} images are scored",),
         predicted,
     )
 
 
-def _gathered(
-    parse: Parse, truth: Labels, url: str
-) -> tuple[dict[Setting, Answers], dict[str, str]]:
-    """Return the answers by setting, and the settings that cannot be read, with the reason."""
+def _predicted_classes(
+    truth: Labels, by_setting: Mapping[Setting, SettingPredictions], images: NDArray[np.bool_]
+) -> PredictedClasses:
+    """Return the predicted classes of some images."""
+    return PredictedClasses(
+        [key for key, index in truth.places.items() if images[index]],
+        truth.shards[images],
+        truth.labels[images],
+        {setting: each.classes[images] for setting, each in by_setting.items()},
+    )
+
+
+def _read_predictions(
+    parse: SettingParser, truth: Labels, url: str
+) -> tuple[dict[Setting, SettingPredictions], dict[str, str]]:
+    """Return the predictions by setting, and why settings cannot be read, by their texts."""
     root, names = prediction_files(url, EXTENSIONS)
-    answers: dict[Setting, Answers] = {}
+    by_setting: dict[Setting, SettingPredictions] = {}
     problems: dict[str, str] = {}
     for name in names:
         for rows in read_class_rows(root, name):
-            places = np.array([truth.places.get(key, _UNKNOWN) for key in rows.keys], np.int64)
+            indices = np.array([truth.places.get(key, _UNKNOWN) for key in rows.keys], np.int64)
             settings = np.array(rows.settings, object)
             for text in dict.fromkeys(rows.settings):
                 try:
@@ -142,50 +151,60 @@ def _gathered(
                 except ValueError as error:
                     problems[text] = str(error)
                     continue
-                if setting not in answers:
-                    empty = np.full(len(truth.labels), _UNKNOWN, np.int32)
-                    answers[setting] = Answers(empty, np.zeros(len(empty), bool))
-                _add(answers[setting], rows, np.flatnonzero(settings == text), places, truth.labels)
-    return answers, problems
+                if setting not in by_setting:
+                    unknown = np.full(len(truth.labels), _UNKNOWN, np.int32)
+                    by_setting[setting] = SettingPredictions(unknown, np.zeros(len(unknown), bool))
+                chosen = np.flatnonzero(settings == text)
+                _add(by_setting[setting], rows, chosen, indices, truth.labels)
+    return by_setting, problems
 
 
 def _add(
-    answers: Answers,
+    predictions: SettingPredictions,
     rows: ClassRows,
     chosen: NDArray[np.intp],
-    places: NDArray[np.int64],
+    indices: NDArray[np.int64],
     labels: NDArray[np.int64],
 ) -> None:
-    """Add those rows that were chosen to the answers of their setting."""
-    own = places[chosen] != _UNKNOWN
-    answers.foreign += [rows.keys[row] for row in chosen[~own]]
-    chosen = chosen[own]
-    first = np.zeros(len(chosen), bool)
-    first[np.unique(places[chosen], return_index=True)[1]] = True
-    first &= answers.classes[places[chosen]] == _UNKNOWN
-    answers.twice += [rows.keys[row] for row in chosen[~first]]
-    chosen = chosen[first]
-    where = places[chosen]
-    answers.classes[where] = rows.classes[chosen, 0]
+    """Add the chosen rows to the predictions of their setting.
+
+    Args:
+        predictions: the predictions of the setting so far.
+        rows: the rows of a file.
+        chosen: the numbers of those rows that are of the setting.
+        indices: the index of each row's image in the set; -1 where the set does not hold it.
+        labels: the labels of the set.
+    """
+    is_held = indices[chosen] != _UNKNOWN
+    predictions.foreign += [rows.keys[row] for row in chosen[~is_held]]
+    chosen = chosen[is_held]
+    is_first = np.zeros(len(chosen), bool)
+    is_first[np.unique(indices[chosen], return_index=True)[1]] = True
+    is_first &= predictions.classes[indices[chosen]] == _UNKNOWN
+    predictions.repeated += [rows.keys[row] for row in chosen[~is_first]]
+    chosen = chosen[is_first]
+    images = indices[chosen]
+    predictions.classes[images] = rows.classes[chosen, 0]
     if not rows.has_top5:
-        answers.top5 = None
-    elif answers.top5 is not None:
-        answers.top5[where] = (rows.classes[chosen] == labels[where, None]).any(axis=1)
+        predictions.top5 = None
+    elif predictions.top5 is not None:
+        predictions.top5[images] = (rows.classes[chosen] == labels[images, None]).any(axis=1)
 
 
 def _key_problems(
-    truth: Labels, answers: Mapping[Setting, Answers], coverage: Coverage
+    truth: Labels, by_setting: Mapping[Setting, SettingPredictions], coverage: Coverage
 ) -> Iterator[tuple[str, str]]:
+    """Yield settings and what is wrong with their keys."""
     keys = list(truth.places)
-    for setting, each in answers.items():
-        missing = [keys[place] for place in np.flatnonzero(each.classes == _UNKNOWN)]
-        if each.twice:
-            yield setting.id, f"keys that come twice ({len(each.twice)}): {quoted(each.twice)}"
+    for setting, each in by_setting.items():
+        missing = [keys[index] for index in np.flatnonzero(each.classes == _UNKNOWN)]
+        if each.repeated:
+            yield setting.id, f"repeated keys ({len(each.repeated)}): {quoted(each.repeated)}"
         if coverage is Coverage.WHOLE and each.foreign:
             text = f"keys that are not in the set ({len(each.foreign)}): {quoted(each.foreign)}"
             yield setting.id, text
         if coverage is Coverage.WHOLE and missing:
-            text = f"missing keys ({len(missing)}): {quoted(missing)}; --partial does without"
+            text = f"missing keys ({len(missing)}): {quoted(missing)}; --partial leaves them out"
             yield setting.id, text
 
 

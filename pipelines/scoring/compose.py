@@ -1,4 +1,4 @@
-"""From a set and predictions to the table."""
+"""Scoring the predictions of models: from a set and predictions to the table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sysnoise.pipelines.scoring.classification import METRICS as CLASS_METRICS
 from sysnoise.pipelines.scoring.classification import read_labels, score_classes
 from sysnoise.pipelines.scoring.records import Counting, Coverage, Intervals, Scored
 from sysnoise.pipelines.scoring.statistics import sample_deviation
-from sysnoise.pipelines.scoring.table import Row, build_row
+from sysnoise.pipelines.scoring.table import ModelRow, build_row
 from sysnoise.pipelines.scoring.tables import read_tables
 from sysnoise.transforms.methods import install_line
 
@@ -26,9 +26,10 @@ class MatrixRow:
     """A model in all methods of an axis.
 
     Attributes:
-        model: its name.
-        metrics: in percent, by method; None where there are no predictions.
-        mean, deviation: of them, the deviation of a sample (n - 1); None where one is missing.
+        model: the name of the model.
+        metrics: the metric in percent with each method; None where there are no predictions.
+        mean, deviation: the mean and sample standard deviation (n - 1) of the metrics; None where
+            one is missing.
     """
 
     model: str
@@ -45,8 +46,8 @@ class Matrix:
 
     Attributes:
         noise: the axis.
-        methods: the baseline's, then the others that count.
-        rows: of the models.
+        methods: the baseline's method, then the others that count.
+        rows: one row per model.
     """
 
     noise: Noise
@@ -56,18 +57,18 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Table:
-    """What scoring gives.
+    """The result of scoring.
 
     Attributes:
-        kind: of the dataset.
-        split: of the dataset.
-        baseline: id of the baseline setting.
-        images: number of images that the set holds.
-        metrics: names of the metrics, the table's own first.
+        kind: the kind of the dataset.
+        split: the split of the dataset.
+        baseline: the id of the baseline setting.
+        images: the number of images that the set holds.
+        metrics: the names of the metrics, the table's own first.
         noises: the columns between the trained metric and ``combined``.
         counting: which methods count.
-        rows: a model each.
-        matrices: of the axes, where there are several models.
+        rows: one row per model.
+        matrices: one matrix per axis, where there are several models.
     """
 
     kind: DatasetKind
@@ -77,7 +78,7 @@ class Table:
     metrics: tuple[str, ...]
     noises: tuple[Noise, ...]
     counting: Counting
-    rows: tuple[Row, ...]
+    rows: tuple[ModelRow, ...]
     matrices: tuple[Matrix, ...]
 
 
@@ -86,7 +87,7 @@ def named_predictions(places: Sequence[str], models: Sequence[str]) -> dict[str,
 
     Args:
         places: paths or fsspec URLs of the predictions.
-        models: names, in the same order; none for the names of the files or folders.
+        models: names of the models, in the same order; none for the names of the files or folders.
 
     Raises:
         UsageError: there are fewer or more names than predictions, or equal ones.
@@ -171,16 +172,16 @@ def score_set(
     )
 
 
-Task = tuple[tuple[str, ...], Callable[[str, Coverage, Intervals], Scored]]
-"""Names of the metrics, and the function that scores the predictions at a URL."""
+MetricsAndScorer = tuple[tuple[str, ...], Callable[[str, Coverage, Intervals], Scored]]
+"""The names of the metrics, and the function that scores the predictions at a URL."""
 
 
-def _classification(found: FinishedSet) -> Task:
+def _classification(found: FinishedSet) -> MetricsAndScorer:
     labels = read_labels(found)
     return CLASS_METRICS, functools.partial(score_classes, found, labels)
 
 
-def _detection(found: FinishedSet) -> Task:
+def _detection(found: FinishedSet) -> MetricsAndScorer:
     if importlib.util.find_spec("faster_coco_eval") is None:
         raise UsageError(f"COCO's metrics need faster-coco-eval: {install_line('evaluate')}")
     from sysnoise.pipelines.scoring.detection import METRICS, read_ground_truth, score_boxes
@@ -188,13 +189,13 @@ def _detection(found: FinishedSet) -> Task:
     return METRICS, functools.partial(score_boxes, found, read_ground_truth(found))
 
 
-_TASKS: Mapping[DatasetKind, Callable[[FinishedSet], Task]] = {
+_TASKS: Mapping[DatasetKind, Callable[[FinishedSet], MetricsAndScorer]] = {
     DatasetKind.IMAGENET: _classification,
     DatasetKind.COCO: _detection,
 }
 
 
-def _matrices(rows: Sequence[Row], baseline: str, variants: Sequence[str]) -> Iterator[Matrix]:
+def _matrices(rows: Sequence[ModelRow], baseline: str, variants: Sequence[str]) -> Iterator[Matrix]:
     """Yield the matrix of each axis that a model has more than the baseline's method of."""
     trained = Setting(baseline)
     for noise in IMAGE_NOISES:
@@ -211,12 +212,12 @@ def _matrices(rows: Sequence[Row], baseline: str, variants: Sequence[str]) -> It
             yield Matrix(noise, methods, lines)
 
 
-def _matrix_row(row: Row, noise: Noise, methods: Sequence[str]) -> MatrixRow:
+def _matrix_row(row: ModelRow, noise: Noise, methods: Sequence[str]) -> MatrixRow:
     cell = row.cell(noise)
-    known = {methods[0]: next(iter(row.trained.values()))}
+    by_method = {methods[0]: next(iter(row.trained.values()))}
     for each in cell.methods if cell else ():
-        known[each.method] = next(iter(each.score.metrics.values()))
-    metrics = tuple(known.get(method) for method in methods)
+        by_method[each.method] = next(iter(each.score.metrics.values()))
+    metrics = tuple(by_method.get(method) for method in methods)
     values = [value for value in metrics if value is not None]
     if len(values) < len(metrics):
         return MatrixRow(row.model, metrics, None, None)

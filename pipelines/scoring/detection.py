@@ -13,6 +13,7 @@ from sysnoise.manifests.settings import Setting
 from sysnoise.manifests.tables import SampleStatus, placement_of
 from sysnoise.pipelines.errors import InputError, quoted
 from sysnoise.pipelines.scoring.average_precision import mean_average_precision
+from sysnoise.pipelines.scoring.coco_document import CocoDocument, CocoObject
 from sysnoise.pipelines.scoring.files import grouped, refuse, setting_parser
 from sysnoise.pipelines.scoring.matching import SortedObjects, category_matches
 from sysnoise.pipelines.scoring.records import Coverage, Figures, Intervals, Scored
@@ -22,9 +23,10 @@ from sysnoise.transforms.geometry import Placement
 from sysnoise.transforms.targets import unmap_boxes
 
 METRICS = ("mAP", "AP50", "AP75", "AP-small", "AP-medium", "AP-large")
-_THEIR_NAMES = ("AP_all", "AP_50", "AP_75", "AP_small", "AP_medium", "AP_large")
-_CELLS = 2**22
-"""Detections times resamples that are held at a time."""
+_LIBRARY_NAMES = ("AP_all", "AP_50", "AP_75", "AP_small", "AP_medium", "AP_large")
+"""The names of the same metrics in faster-coco-eval."""
+_MAX_COUNTS = 2**22
+"""Number of detections times resamples that are held in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -32,24 +34,24 @@ class GroundTruth:
     """The original ground truth of the images that a set holds.
 
     Attributes:
-        placements: of each image by its id, in the order of the ids.
-        document: a COCO instances document of these images, without segmentations.
-        notes: what was left out of it.
+        placements: the placement of each image by its id, in the order of the ids.
+        document: the objects of these images in COCO's format.
+        notes: what was left out of the document.
     """
 
     placements: Mapping[int, Placement]
-    document: Mapping[str, Any]
+    document: CocoDocument
     notes: tuple[str, ...]
 
     def only(self, image_ids: Sequence[int]) -> GroundTruth:
-        """Return that of some of the images."""
+        """Return the ground truth of some of the images."""
         kept = set(image_ids)
-        document = {
-            **self.document,
+        objects = self.document["annotations"]
+        document: CocoDocument = {
+            "info": self.document["info"],
             "images": [each for each in self.document["images"] if each["id"] in kept],
-            "annotations": [
-                each for each in self.document["annotations"] if each["image_id"] in kept
-            ],
+            "categories": self.document["categories"],
+            "annotations": [each for each in objects if each["image_id"] in kept],
         }
         placements = {each: self.placements[each] for each in image_ids}
         return GroundTruth(placements, document, self.notes)
@@ -78,22 +80,24 @@ def read_ground_truth(found: FinishedSet) -> GroundTruth:
             "info": {},
             "images": [{"id": image_id} for image_id in sorted(placements)],
             "categories": document["categories"],
-            # Numbered anew: evaluators take the id 0 for no object.
+            # Ids are new and begin at 1, since evaluators take the id 0 for no object.
             "annotations": [_object(number, each) for number, each in enumerate(boxed, start=1)],
         },
         (f"objects without a box, which do not count: {unboxed}",) if unboxed else (),
     )
 
 
-def _refuse_without_objects(found: FinishedSet, annotations: Sequence[Mapping[str, Any]]) -> None:
+def _refuse_without_objects(
+    found: FinishedSet, annotations: Sequence[Mapping[str, object]]
+) -> None:
     if all(each.get("iscrowd") for each in annotations):
         raise InputError(
             f"{found.url!r} cannot be scored against: the images have no object with a box"
         )
 
 
-def _object(number: int, annotation: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what decides matches of boxes; an area that is not given is the box's."""
+def _object(number: int, annotation: Mapping[str, Any]) -> CocoObject:
+    """Return what matters for matches of boxes; the default of an area is that of the box."""
     box = annotation["bbox"]
     return {
         "id": number,
@@ -112,19 +116,19 @@ def score_boxes(
 
     Args:
         found: the set.
-        truth: its ground truth.
-        url: of the folder of COCO results, in pixels of the stored images.
+        truth: the ground truth of the set.
+        url: path or fsspec URL of the folder of COCO results, in pixels of the stored images.
         coverage: which images are scored.
-        intervals: whether figures get them.
+        intervals: whether figures get intervals.
 
     Raises:
         InputError: the predictions cannot be read, or are not of this set.
     """
-    detections = _gathered(found, truth, url, coverage)
+    detections = _read_detections(found, truth, url, coverage)
     notes = [
         *truth.notes,
-        *_foreign_categories(truth, detections),
-        *grouped(_empty(truth, detections)),
+        *_foreign_category_notes(truth, detections),
+        *grouped(_empty_image_remarks(truth, detections)),
     ]
     images = list(truth.placements)
     if coverage is Coverage.COMMON:
@@ -139,9 +143,14 @@ def score_boxes(
     return Scored(len(images), figures, tuple(notes))
 
 
-def _gathered(
+def _read_detections(
     found: FinishedSet, truth: GroundTruth, url: str, coverage: Coverage
 ) -> dict[Setting, ResultDetections]:
+    """Return the detections by setting.
+
+    Raises:
+        InputError: the predictions cannot be read, or are not of this set.
+    """
     parse = setting_parser(found)
     baseline = Setting(found.baseline)
     detections: dict[Setting, ResultDetections] = {}
@@ -165,30 +174,30 @@ def _gathered(
     return detections
 
 
-def _empty(
+def _empty_image_remarks(
     truth: GroundTruth, detections: Mapping[Setting, ResultDetections]
 ) -> Iterator[tuple[str, str]]:
-    """Tell of images without detections, which may be missing."""
+    """Yield remarks on images without detections, which may be missing."""
     for setting, each in detections.items():
         empty = sorted(truth.placements.keys() - {*each.image_ids.tolist()})
         if empty:
             yield setting.id, f"images without detections ({len(empty)}): {_ids(empty)}"
 
 
-def _foreign_categories(
+def _foreign_category_notes(
     truth: GroundTruth, detections: Mapping[Setting, ResultDetections]
 ) -> Iterator[str]:
-    """Tell of detections of other categories than the set's."""
+    """Yield a note on detections of categories that the set does not have, if there are any."""
     categories = [each["id"] for each in truth.document["categories"]]
     foreign = [
         ids[~np.isin(ids, categories)]
         for ids in (each.category_ids for each in detections.values())
     ]
-    most = max(map(len, foreign))
-    if most:
+    largest = max(map(len, foreign))
+    if largest:
         yield (
             f"detections of categories that the set does not have, which do not count: up to "
-            f"{most} in a setting, of {_ids(np.unique(np.concatenate(foreign)).tolist())}"
+            f"{largest} in a setting, of {_ids(np.unique(np.concatenate(foreign)).tolist())}"
         )
 
 
@@ -199,13 +208,14 @@ def _ids(ids: Sequence[int]) -> str:
 def _figures(truth: GroundTruth, detections: ResultDetections, intervals: Intervals) -> Figures:
     ids = np.array(list(truth.placements))
     in_source = _in_source(truth, detections.chosen(np.isin(detections.image_ids, ids)))
-    wanted = intervals is Intervals.BOOTSTRAP
-    replicates = _replicates(truth, in_source) if wanted else np.full(RESAMPLES, np.nan)
+    replicates = np.full(RESAMPLES, np.nan)
+    if intervals is Intervals.BOOTSTRAP:
+        replicates = _replicates(truth, in_source)
     return Figures(coco_metrics(truth.document, in_source), replicates)
 
 
 def _in_source(truth: GroundTruth, detections: ResultDetections) -> ResultDetections:
-    """Map boxes back into the source images, by the geometry of each."""
+    """Map boxes back into the source images, by the placement of each."""
     boxes = detections.boxes.copy()
     order = np.argsort(detections.image_ids, kind="stable")
     ids, starts = np.unique(detections.image_ids[order], return_index=True)
@@ -214,14 +224,12 @@ def _in_source(truth: GroundTruth, detections: ResultDetections) -> ResultDetect
     return ResultDetections(detections.image_ids, detections.category_ids, boxes, detections.scores)
 
 
-def coco_metrics(
-    document: Mapping[str, Any], detections: ResultDetections
-) -> dict[str, float | None]:
-    """Return COCO's metrics in percent by name; None where no object is of a size.
+def coco_metrics(document: CocoDocument, detections: ResultDetections) -> dict[str, float | None]:
+    """Return COCO's metrics in percent by name; None where no object has the metric's size.
 
     Args:
-        document: ground truth in COCO's format, in pixels of the source images.
-        detections: in the same pixels.
+        document: the ground truth, in pixels of the source images.
+        detections: the detections, in the same pixels.
     """
     from faster_coco_eval import COCO, COCOeval_faster
 
@@ -237,8 +245,8 @@ def coco_metrics(
         truth, truth.loadRes(results), "bbox", print_function=lambda *parts: None
     )
     evaluation.run()
-    found = evaluation.stats_as_dict
-    values = {name: found[theirs] for name, theirs in zip(METRICS, _THEIR_NAMES, strict=True)}
+    stats = evaluation.stats_as_dict
+    values = {name: stats[theirs] for name, theirs in zip(METRICS, _LIBRARY_NAMES, strict=True)}
     return {name: None if value < 0 else 100 * value for name, value in values.items()}
 
 
@@ -248,6 +256,6 @@ def _replicates(truth: GroundTruth, detections: ResultDetections) -> Replicates:
     objects = SortedObjects.of(truth.document, images)
     categories = category_matches(objects, detections)
     longest = max(len(each.scores) for each in categories)
-    size = max(1, _CELLS // max(1, longest, len(images)))
+    size = max(1, _MAX_COUNTS // max(1, longest, len(images)))
     drawn = resamples(len(images), size)
     return np.concatenate([100 * mean_average_precision(categories, each) for each in drawn])

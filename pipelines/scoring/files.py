@@ -1,4 +1,4 @@
-"""The files of predictions, and what is wrong with them."""
+"""The files of predictions, and the messages on what is wrong with them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from sysnoise.pipelines.errors import InputError, lines_of, quoted
 from sysnoise.pipelines.storage.listing import list_files
 from sysnoise.pipelines.storage.root import Root, is_file, is_http, open_root
 
-Parse = Callable[[str], Setting]
+SettingParser = Callable[[str], Setting]
+"""A function that reads a setting, and raises ValueError for one that the set cannot have."""
 
 
-def setting_parser(found: FinishedSet) -> Parse:
-    """Return the function that reads settings of a set; it raises ValueError for others."""
+def setting_parser(found: FinishedSet) -> SettingParser:
+    """Return the function that reads settings of a set."""
     noises = noises_of(DatasetKind(found.manifest["dataset"]["kind"]))
     variants = tuple(found.variants)
 
@@ -29,22 +30,22 @@ def setting_parser(found: FinishedSet) -> Parse:
 
 
 def prediction_files(url: str, extensions: Sequence[str]) -> tuple[Root, list[str]]:
-    """Find the files of predictions: one, or those in a folder and the folders below it.
+    """Find the files of predictions: one file, or those in a folder and the folders below it.
 
     Args:
-        url: of the file or folder, path or fsspec URL.
-        extensions: of the files that the set's kind of predictions comes in.
+        url: path or fsspec URL of the file or folder.
+        extensions: the extensions of the files that hold predictions for this kind of set.
 
     Returns:
-        The root, and the paths below it, sorted; an empty one where the root is the file.
+        The root, and the sorted paths below it; one empty path where the root is the file.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such file.
     """
     root = open_root(url)
-    # On the web, nothing but its name tells a file from a folder.
-    is_one = is_file(root) or (is_http(root) and root.path.endswith(tuple(extensions)))
-    names = [""] if is_one else list_files(root)
+    # On the web, only its name tells a file from a folder.
+    is_single = is_file(root) or (is_http(root) and root.path.endswith(tuple(extensions)))
+    names = [""] if is_single else list_files(root)
     chosen = [name for name in names if (name or root.path).endswith(tuple(extensions))]
     if not chosen:
         raise InputError(
@@ -60,11 +61,11 @@ def file_stem(root: Root, name: str) -> str:
 
 
 def refuse(url: str, problems: Iterable[tuple[str, str]]) -> None:
-    """Raise what is wrong with predictions, if anything is.
+    """Raise an error that lists what is wrong with predictions, if anything is.
 
     Args:
-        url: of the predictions.
-        problems: setting, and what is wrong with it.
+        url: path or fsspec URL of the predictions.
+        problems: pairs of a setting and what is wrong with it.
 
     Raises:
         InputError: there are problems.
@@ -78,7 +79,7 @@ def grouped(remarks: Iterable[tuple[str, str]]) -> list[str]:
     """Return remarks on settings as lines; settings with the same remark share one.
 
     Args:
-        remarks: setting, and what there is to say of it.
+        remarks: pairs of a setting and what there is to say of it.
     """
     by_remark: dict[str, list[str]] = {}
     for setting, remark in remarks:

@@ -1,4 +1,4 @@
-"""What scoring is asked for, and what a model's predictions come to."""
+"""What scoring is asked for, and the figures that it gives for a model's predictions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Coverage(Enum):
     """Which images are scored."""
 
     WHOLE = "whole"
-    """All that the set holds; predictions for others, or for less, are refused."""
+    """All images of the set are scored; predictions that lack some or have others are refused."""
     COMMON = "common"
-    """Those that the set holds and all settings of a model have predictions for."""
+    """Those images of the set are scored that all settings of a model have predictions for."""
 
 
 class Intervals(Enum):
@@ -33,22 +33,24 @@ class Counting(Enum):
     """Which methods of a noise count."""
 
     DISTINCT = "distinct"
-    """One of those that have the same pixels on every image, none that has the baseline's."""
+    """Of methods that have the same pixels on every image one counts; none counts that has the
+    baseline's."""
     ALL = "all"
-    """Each, as in the paper."""
+    """Each method counts, as in the paper."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What a setting of a model comes to.
+    """The figures of a setting of a model.
 
     Attributes:
-        metrics: in percent by name, the table's own first; None where one has no value.
+        metrics: the metrics in percent by name; the first is the table's own and always has a
+            value, the others are None where they have none.
         replicates: the table's metric on every resample of the images, in percent; NaN where no
             intervals are wanted.
-        flip_rate: share of images, in percent, whose class is not the baseline's; None of
+        flip_rate: the share of images, in percent, whose class is not the baseline's; None for
             detection.
-        mcnemar_p: exact two-sided p against the baseline; None of detection.
+        mcnemar_p: the exact two-sided p against the baseline; None for detection.
     """
 
     metrics: Mapping[str, float | None]
@@ -56,16 +58,28 @@ class Figures:
     flip_rate: float | None = None
     mcnemar_p: float | None = None
 
+    @property
+    def metric(self) -> float:
+        """The table's own metric, in percent.
+
+        Raises:
+            ValueError: it has no value.
+        """
+        name, value = next(iter(self.metrics.items()))
+        if value is None:
+            raise ValueError(f"{name} is the table's own metric, but has no value")
+        return value
+
 
 @dataclass(frozen=True)
 class PredictedClasses:
-    """What a classifier says of the images that were scored.
+    """What a classifier predicts for the images that were scored.
 
     Attributes:
-        keys: of the images, in key order.
-        shards: number of the shard that holds each, shape (images,).
-        labels: their classes, shape (images,).
-        classes: the predicted ones by setting, int32, shape (images,).
+        keys: the keys of the images, in key order.
+        shards: the number of the shard that holds each image, shape (images,).
+        labels: the classes of the images, shape (images,).
+        classes: the predicted classes by setting, int32, shape (images,).
     """
 
     keys: Sequence[str]
@@ -79,10 +93,10 @@ class Scored:
     """A model's predictions, scored.
 
     Attributes:
-        images: number of images that were scored.
-        settings: figures by setting.
+        images: the number of images that were scored.
+        settings: the figures by setting.
         notes: what a reader of the figures has to know.
-        predicted: the classes behind the figures; None of detection.
+        predicted: the classes behind the figures; None for detection.
     """
 
     images: int

@@ -1,10 +1,10 @@
-"""Detections in COCO's results format: a JSON file a setting, which its name says."""
+"""Detections in COCO's results format: one JSON file per setting, which is the file's name."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from sysnoise.pipelines.scoring.files import file_stem, prediction_files
 from sysnoise.pipelines.storage.reading import open_text
 
 EXTENSIONS = (".json",)
+"""The extensions of files of detections."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class ResultDetections:
     """What a detector found in the images of one setting.
 
     Attributes:
-        image_ids, category_ids: of COCO, shape (detections,).
+        image_ids, category_ids: COCO's ids, shape (detections,).
         boxes: x, y, width, height in pixels, shape (detections, 4).
-        scores: shape (detections,).
+        scores: the scores, shape (detections,).
     """
 
     image_ids: NDArray[np.int64]
@@ -34,17 +35,17 @@ class ResultDetections:
     scores: NDArray[np.float64]
 
     def chosen(self, rows: NDArray[Any]) -> ResultDetections:
-        """Return some of them."""
+        """Return some of the detections, by a mask or by indices."""
         return ResultDetections(
             self.image_ids[rows], self.category_ids[rows], self.boxes[rows], self.scores[rows]
         )
 
 
 def read_results(url: str) -> Iterator[tuple[str, ResultDetections]]:
-    """Yield the setting that a file's name says, as it is written there, and what the file holds.
+    """Yield each file's setting, as it is written in the file's name, and its detections.
 
     Args:
-        url: of the file or folder, path or fsspec URL.
+        url: path or fsspec URL of the file or folder.
 
     Raises:
         InputError: a file cannot be read, or an entry is malformed.
@@ -62,13 +63,13 @@ def read_results(url: str) -> Iterator[tuple[str, ResultDetections]]:
 
 
 def _check(file: str, number: int, entry: Any) -> None:
-    place = f"the results file {file!r}, detection {number}"
+    source = f"the results file {file!r}, detection {number}"
     if not isinstance(entry, Mapping):
-        raise InputError(f"{place}: expected an object, found {str(entry)[:80]}")
-    for name, (expected, holds) in _CHECKS.items():
-        if not holds(entry.get(name)):
+        raise InputError(f"{source}: expected an object, found {str(entry)[:80]}")
+    for name, (expected, is_valid) in _CHECKS.items():
+        if not is_valid(entry.get(name)):
             found = str(entry[name])[:80] if name in entry else "nothing"
-            raise InputError(f"{place}, {name}: expected {expected}, found {found}")
+            raise InputError(f"{source}, {name}: expected {expected}, found {found}")
 
 
 def _is_id(value: Any) -> bool:
@@ -94,9 +95,10 @@ _CHECKS = {
     "bbox": ("x, y, width, height in pixels", _is_box),
     "score": ("a finite number", _is_number),
 }
+"""What is expected of each field of a detection, in words and as a function."""
 
 
-def _detections(document: list[dict[str, Any]]) -> ResultDetections:
+def _detections(document: Sequence[Mapping[str, Any]]) -> ResultDetections:
     return ResultDetections(
         np.array([entry["image_id"] for entry in document], np.int64),
         np.array([entry["category_id"] for entry in document], np.int64),

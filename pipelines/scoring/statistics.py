@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 RESAMPLES = 1000
 """Number of resamples behind an interval."""
 SEED = 0
-"""Of the resamples."""
+"""The seed that the resamples are drawn with."""
 CONFIDENCE = 0.95
-"""Of an interval."""
-ROUNDING = 1e-9
-"""Of metrics in percent, far below what one image is worth."""
+"""The share of resamples that lie within an interval."""
+ROUNDING_ERROR = 1e-9
+"""The largest rounding error of a metric in percent, far below what one image is worth."""
 
 Replicates = NDArray[np.float64]
-"""A figure on each resample: shape (RESAMPLES,); NaN where it has no value there."""
+"""The values of a figure on all resamples: shape (RESAMPLES,); NaN where it has none."""
 
 
 def top_classes(logits: NDArray[np.floating], count: int) -> NDArray[np.int64]:
@@ -27,22 +27,22 @@ def top_classes(logits: NDArray[np.floating], count: int) -> NDArray[np.int64]:
 
     Args:
         logits: shape (images, classes); finite.
-        count: of classes; where there are fewer, all.
+        count: number of classes that are returned, or all where there are fewer.
 
     Returns:
         Shape (images, count).
     """
-    left = logits.astype(np.float64)
-    rows = np.arange(len(left))
-    found = np.empty((len(left), min(count, left.shape[1])), np.int64)
-    for place in range(found.shape[1]):
-        found[:, place] = left.argmax(axis=1)
-        left[rows, found[:, place]] = -np.inf
-    return found
+    remaining = logits.astype(np.float64)
+    rows = np.arange(len(remaining))
+    classes = np.empty((len(remaining), min(count, remaining.shape[1])), np.int64)
+    for rank in range(classes.shape[1]):
+        classes[:, rank] = remaining.argmax(axis=1)
+        remaining[rows, classes[:, rank]] = -np.inf
+    return classes
 
 
 def sample_deviation(values: Sequence[float]) -> float | None:
-    """Return the sample standard deviation (n - 1); None of fewer than two values."""
+    """Return the sample standard deviation (n - 1); None for fewer than two values."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
@@ -51,7 +51,8 @@ def mcnemar_p(lost: int, gained: int) -> float:
 
     Under the null hypothesis each of the n = lost + gained images that only one of two settings
     gets right is as likely to be lost as gained: p = min(1, 2 P(X <= min(lost, gained))) for X
-    binomial with n and 1/2 (McNemar, Psychometrika 12, 1947; its exact form). Summed in integers.
+    binomial with n and 1/2 (McNemar, Psychometrika 12, 1947; its exact form). The sum is one of
+    integers.
 
     Args:
         lost: number of images that only the baseline gets right.
@@ -72,7 +73,7 @@ def resamples(images: int, size: int) -> Iterator[NDArray[np.int64]]:
     to the Bootstrap, 1993). The resamples are always the same and do not depend on ``size``.
 
     Args:
-        images: their number.
+        images: number of images.
         size: number of resamples that are yielded at a time.
 
     Yields:
@@ -106,17 +107,17 @@ def interval(replicates: Replicates) -> tuple[float, float] | None:
     Args:
         replicates: the figure on each resample.
     """
-    known = replicates[~np.isnan(replicates)]
-    if not len(known):
+    values = replicates[~np.isnan(replicates)]
+    if not len(values):
         return None
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(known, [tail, 1 - tail])
+    low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 
 
 def covers_zero(limits: tuple[float, float] | None) -> bool:
-    """Whether a difference may be none; also where there is no interval.
+    """Return whether a difference may be zero, which it may also where there is no interval.
 
-    A limit that is zero but for rounding, as the mean of several differences can be, is zero.
+    A limit that only rounding keeps from zero, as the mean of several differences can be, is zero.
     """
-    return limits is None or (limits[0] <= ROUNDING and limits[1] >= -ROUNDING)
+    return limits is None or (limits[0] <= ROUNDING_ERROR and limits[1] >= -ROUNDING_ERROR)

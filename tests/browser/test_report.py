@@ -324,7 +324,7 @@ def test_the_last_choice_is_shown(page: Page, imagenet_report: str) -> None:
     page.goto(imagenet_report)
     page.wait_for_selector(VIEW)
     before = shown(page)
-    # The first choice has pictures yet to be inflated, the second has them at hand.
+    # The pictures of the first choice are yet to be inflated, those of the second are available.
     page.evaluate(
         """async () => {
             const sample = document.getElementById("sample");

@@ -168,7 +168,7 @@ def test_predictions_that_cannot_be_shown_are_refused(imagenet_set: Path, tmp_pa
     assert not (tmp_path / "r.html").exists()
 
 
-def test_a_shard_without_a_sample_is_told(one_image_set: Path, tmp_path: Path) -> None:
+def test_a_shard_without_a_sample_is_reported(one_image_set: Path, tmp_path: Path) -> None:
     noisy = made_up_set(one_image_set, tmp_path / "set", [0, 1])
     rows = class_rows(BASELINE, [0, 1], set()) + class_rows(FFMPEG, [0, 1], {1})
     given = f"--predictions={write_lines(tmp_path / 'm.jsonl', rows)}"

@@ -33,7 +33,7 @@ SAME = {
     "pillow/opencv-nearest/rgb": NEAREST,
     NV12: BASELINE,
 }
-"""Variants of the set that have another's pixels."""
+"""Variants of the set, and those whose pixels they have."""
 WRONG: dict[str, set[int]] = {
     BASELINE: {0, 1},
     "opencv/pillow-bilinear/rgb": {0, 1},
@@ -49,7 +49,7 @@ WRONG: dict[str, set[int]] = {
     STACKED: set(range(10)),
     f"{STACKED}+int8-asymmetric-per-tensor+ceil-mode": set(range(14)),
 }
-"""Images that are told wrong, by setting; each of the 20 counts five points."""
+"""Images that are classified wrongly, by setting; each of the 20 counts five points."""
 
 
 @pytest.fixture(scope="module")
@@ -309,12 +309,12 @@ def test_variants_without_predictions_are_named(noisy: Path, lines: Path) -> Non
     }
 
 
-def test_other_figures_of_the_same_pixels_are_told(noisy: Path, tmp_path: Path) -> None:
+def test_other_figures_of_the_same_pixels_are_noted(noisy: Path, tmp_path: Path) -> None:
     wrong = {**WRONG, "opencv/pillow-bilinear/rgb": {0, 1, 2}}
     path = write_lines(tmp_path / "m.jsonl", predicted(wrong))
     (model,) = scored(noisy, path)["models"]
-    told = [note for note in model["notes"] if "do not repeat" in note]
-    assert told == [
+    notes = [note for note in model["notes"] if "do not repeat" in note]
+    assert notes == [
         f"'opencv/pillow-bilinear/rgb' and '{BASELINE}' have the same pixels and other figures, "
         "85.0000 and 90.0000: the predictions do not repeat"
     ]
@@ -466,7 +466,7 @@ def test_what_does_not_fit_the_set_is_named_all_at_once(noisy: Path, tmp_path: P
         done.lacks(
             f"'{FFMPEG}': missing keys (1): 'image_00003'",
             f"'{FFMPEG}': keys that are not in the set (1): 'elsewhere'",
-            f"'{NEAREST}': keys that come twice (1): 'image_00007'",
+            f"'{NEAREST}': repeated keys (1): 'image_00007'",
             "'gimp/pillow-bilinear/rgb': unknown variant 'gimp/pillow-bilinear/rgb'",
             f"'{BASELINE}+int9': unknown noise 'int9' (did you mean 'int8'?)",
             f"'{BASELINE}+box-offset-1': unknown noise 'box-offset-1'",
@@ -503,7 +503,7 @@ def test_partial_scores_what_all_settings_have(noisy: Path, tmp_path: Path) -> N
     twice = write_lines(tmp_path / "twice.jsonl", [*predicted(), predicted()[0]])
     done = score(noisy, twice, "--partial")
     assert done.code == 1
-    assert "keys that come twice (1)" in done.error
+    assert "repeated keys (1)" in done.error
 
 
 def test_the_order_of_the_rows_is_no_matter(noisy: Path, lines: Path, tmp_path: Path) -> None:

@@ -260,7 +260,7 @@ def test_partial_scores_images_with_detections_in_all_settings(
     assert "no image for all settings in common" in done.error
 
 
-def test_other_categories_do_not_count_and_are_told(coco_set: Path, tmp_path: Path) -> None:
+def test_other_categories_do_not_count_and_are_noted(coco_set: Path, tmp_path: Path) -> None:
     stored, source = found(coco_set, 0)
     foreign = [{**each, "category_id": 2} for each in stored[:5]]
     row = model(coco_set, write(tmp_path / "yolo", {BASELINE: stored + foreign}))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from sysnoise.manifests.settings import Noise
-from sysnoise.pipelines.report.curve import Point, common_scale, label_place
-from sysnoise.pipelines.scoring.table import Row, Score, Step
+from sysnoise.pipelines.report.curve import Point, common_scale, label_position
+from sysnoise.pipelines.scoring.table import ModelRow, Score, Step
 
 
-def row(*losses: float | None) -> Row:
+def row(*losses: float | None) -> ModelRow:
     """A model with steps of the first noises; None for a missing one."""
     steps = []
     for noise, loss in zip(Noise, losses, strict=False):
         score = None if loss is None else Score("s", {}, loss, None, None, None)
         steps.append(Step(noise, "method", "s", score, held=True))
-    return Row("m", 1, {}, (), tuple(steps), (), (), None)
+    return ModelRow("m", 1, {}, (), tuple(steps), (), (), None)
 
 
 @pytest.mark.parametrize(
@@ -71,5 +71,5 @@ def test_labels_stand_clear_of_the_line(
     before: float | None, after: float | None, anchor: str, side: str
 ) -> None:
     neighbors: list[Point] = [(x, y) for x, y in ((50, before), (150, after)) if y is not None]
-    found, y = label_place((100, 100), neighbors)
+    found, y = label_position((100, 100), neighbors)
     assert (found, "above" if y < 100 else "below") == (anchor, side)

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from sysnoise.manifests.settings import Setting
 from sysnoise.pipelines.report.flips import (
-    FLIPS,
-    IMAGES,
+    MAX_FLIPS,
+    MAX_IMAGES,
     chosen_flips,
     chosen_images,
     ordered_settings,
@@ -41,7 +41,7 @@ def test_of_equal_images_the_first_is_chosen() -> None:
 
 def test_no_more_images_than_there_is_room_for() -> None:
     flips = np.ones((3, 100), bool)
-    assert chosen_images(flips) == list(range(IMAGES))
+    assert chosen_images(flips) == list(range(MAX_IMAGES))
     assert chosen_images(np.zeros((3, 5), bool)) == []
 
 
@@ -62,9 +62,9 @@ def test_every_setting_has_a_flip_before_one_has_two() -> None:
     images = chosen_images(flips)
     covered = flips[:, images].any(axis=1)
     chosen = chosen_flips(flips, images)
-    assert len(images) == IMAGES
-    assert len(chosen) == FLIPS
-    assert len({*chosen}) == FLIPS
+    assert len(images) == MAX_IMAGES
+    assert len(chosen) == MAX_FLIPS
+    assert len({*chosen}) == MAX_FLIPS
     assert all(flips[setting, image] for setting, image in chosen)
     assert {setting for setting, _ in chosen} == {*np.flatnonzero(covered).tolist()}
     shown = np.bincount([images.index(image) for _, image in chosen])

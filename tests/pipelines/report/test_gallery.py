@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from sysnoise import open_set
-from sysnoise.pipelines.report.gallery import central_crop, chosen_variants, make_gallery, spread
+from sysnoise.pipelines.report.gallery import (
+    central_crop,
+    chosen_variants,
+    make_gallery,
+    spread_indices,
+)
 from sysnoise.pipelines.scoring.tables import read_tables
 from tests.end_to_end.reading import decode_image, read_tars, samples_table
 
@@ -20,7 +25,7 @@ PILLOW = "pillow/pillow-bilinear/rgb"
     [(0, 4, []), (3, 4, [0, 1, 2]), (10, 4, [0, 2, 5, 7]), (100, 1, [0])],
 )
 def test_places_are_spread(length: int, count: int, places: list[int]) -> None:
-    assert spread(length, count) == places
+    assert spread_indices(length, count) == places
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sysnoise.pipelines.errors import InputError
-from sysnoise.pipelines.scoring.class_rows import BATCH, ClassRows, read_class_rows
+from sysnoise.pipelines.scoring.class_rows import BATCH_ROWS, ClassRows, read_class_rows
 from sysnoise.pipelines.storage.root import open_root
 
 ROW = {"setting": "a/b/c", "key": "k", "class": 3}
@@ -34,7 +34,7 @@ def parquet(path: Path, **columns: Any) -> Path:
 
 
 def test_long_files_come_in_batches(tmp_path: Path) -> None:
-    keys = [f"k{number}" for number in range(BATCH + 5)]
+    keys = [f"k{number}" for number in range(BATCH_ROWS + 5)]
     rows = [{**ROW, "key": key, "class": number} for number, key in enumerate(keys)]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "p.parquet")
     for path in (lines(tmp_path / "p.jsonl", *rows), tmp_path / "p.parquet"):

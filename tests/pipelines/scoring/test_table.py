@@ -8,7 +8,7 @@ import pytest
 from sysnoise.manifests.settings import Setting, noises_of, parse_setting
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.scoring.records import Counting, Figures, Scored
-from sysnoise.pipelines.scoring.table import Row, build_row
+from sysnoise.pipelines.scoring.table import ModelRow, build_row
 
 BASELINE = "b/b/b"
 VARIANTS = ("a/b/b", "b/a/b", BASELINE, "b/c/b", "c/b/b", "d/b/b", "c/a/b")
@@ -18,7 +18,7 @@ def row(
     metrics: dict[str, float],
     groups: list[tuple[str, ...]],
     counting: Counting = Counting.DISTINCT,
-) -> Row:
+) -> ModelRow:
     noises = noises_of(DatasetKind.COCO)
     settings = {parse_setting(text, VARIANTS, noises): value for text, value in metrics.items()}
     figures = {
@@ -28,7 +28,7 @@ def row(
     return build_row("m", Scored(9, figures, ()), VARIANTS, BASELINE, groups, counting)
 
 
-def counted(found: Row) -> list[list[str]]:
+def counted(found: ModelRow) -> list[list[str]]:
     return [[each.method for each in cell.counted] for cell in found.cells]
 
 
@@ -58,7 +58,7 @@ def test_the_first_of_equal_methods_is_the_worst() -> None:
     assert worst.method == "a"
 
 
-def test_gains_are_stacked_too_and_what_the_set_lacks_is_told() -> None:
+def test_gains_are_stacked_too_and_what_the_set_lacks_is_marked() -> None:
     metrics = {
         BASELINE: 50.0,
         "c/b/b": 51.0,

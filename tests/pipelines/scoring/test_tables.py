@@ -6,7 +6,7 @@ from itertools import combinations
 from pathlib import Path
 
 from sysnoise import open_set
-from sysnoise.pipelines.report.collect import changed_axes
+from sysnoise.pipelines.report.axes import changed_axes
 from sysnoise.pipelines.scoring.tables import read_tables
 from sysnoise.transforms.methods import AXES
 from tests.end_to_end.reading import samples_table

@@ -1,4 +1,4 @@
-"""What the tables of a finished set say, for the report."""
+"""The axes in which a variant differs from the baseline."""
 
 from __future__ import annotations
 
