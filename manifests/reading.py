@@ -205,7 +205,16 @@ class FinishedSet:
             SetError: the set has no such shard, or its table is missing or damaged.
             KeyError: the table has no such column.
         """
-        return self._rows(samples_path(shard_name(shard, self.shards)), columns)
+        rows: list[dict[str, Any]] = self.samples_table(shard, columns).to_pylist()
+        return rows
+
+    def samples_table(self, shard: int, columns: Sequence[str]) -> pa.Table:
+        """Return columns of a shard's table of samples, rejects included, as an Arrow table.
+
+        Raises:
+            SetError, KeyError: as :meth:`samples`.
+        """
+        return self._table(samples_path(shard_name(shard, self.shards)), columns)
 
     def rejects(self, columns: Sequence[str]) -> list[dict[str, Any]]:
         """Return columns of the table of rejects, a row a sample that was left out.
@@ -213,7 +222,8 @@ class FinishedSet:
         Raises:
             SetError, KeyError: as :meth:`samples`.
         """
-        return self._rows(REJECTS, columns)
+        rows: list[dict[str, Any]] = self._table(REJECTS, columns).to_pylist()
+        return rows
 
     def annotations(self) -> dict[str, Any]:
         """Return COCO's ground truth in source pixels, of the images that the set holds.
@@ -284,10 +294,8 @@ class FinishedSet:
             raise SetError(f"{FILES} of {self.url!r} names {path!r}, outside of the set")
         return dataclasses.replace(row, path=path, same_as=None)
 
-    def _rows(self, path: str, columns: Sequence[str]) -> list[dict[str, Any]]:
-        data = self._read_listed(path)
-        rows: list[dict[str, Any]] = parse_parquet(data, columns).to_pylist()
-        return rows
+    def _table(self, path: str, columns: Sequence[str]) -> pa.Table:
+        return parse_parquet(self._read_listed(path), columns)
 
     def _read_listed(self, path: str) -> bytes:
         """Return the content of a file that the files table names, after a look at its sha256."""

@@ -14,7 +14,7 @@ from apache_beam.ml.inference.onnx_inference import OnnxModelHandlerNumpy
 from sysnoise.manifests.errors import SetError
 from sysnoise.pipelines.beam.local_run import current_run
 from sysnoise.pipelines.errors import InputError, OutputError, ShardError, quoted
-from sysnoise.pipelines.evaluation.pixels import Row, accepted_rows, opened_set, read_pixels
+from sysnoise.pipelines.evaluation.pixels import SampleRow, accepted_rows, opened_set, read_pixels
 from sysnoise.pipelines.evaluation.predictions import ModelError, Rows, predicted_rows, write_part
 from sysnoise.pipelines.evaluation.records import ImageKey, InferenceJob, Pass
 from sysnoise.pipelines.evaluation.runtime import load_model, runtime_identity
@@ -54,10 +54,9 @@ class ReadImages(beam.DoFn):
 
 
 def _batches(job: InferenceJob, passes: Sequence[Pass]) -> Iterator[Batch]:
-    found = opened_set(job.set_url)
     shard = passes[0].shard
     by_variant = {each.variant: each for each in passes}
-    rows = accepted_rows(found, shard, list(by_variant))
+    rows = accepted_rows(opened_set(job.set_url), shard, list(by_variant))
     waiting: dict[str, Batch] = {variant: [] for variant in by_variant}
     left = dict.fromkeys(by_variant, len(rows))
     images = read_pixels(job.set_url, job.images_url, shard, list(by_variant), rows)
@@ -78,7 +77,9 @@ def _batches(job: InferenceJob, passes: Sequence[Pass]) -> Iterator[Batch]:
         )
 
 
-def _fitted(variant: str, row: Row, pixels: Pixels, spec: InputSpec) -> tuple[Pixels, Placement]:
+def _fitted(
+    variant: str, row: SampleRow, pixels: Pixels, spec: InputSpec
+) -> tuple[Pixels, Placement]:
     """Fit an image here, rather than in the model's step, where sizes must be equal."""
     try:
         return fit_image(pixels, spec)
@@ -174,7 +175,7 @@ class WritePredictions(beam.DoFn):
 
     def _write(self, rows: Sequence[Rows], of: Pass) -> Iterator[str]:
         output = open_output(self._job.predictions_url)
-        shards = opened_set(self._job.set_url).shards
+        shards = opened_set(self._job.set_url).found.shards
         for target in of.targets:
             predicted = [row for each in rows for row in each[target.offset]]
             yield write_part(output, target.slug, of.shard, shards, predicted, self._job.config)

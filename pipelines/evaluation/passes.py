@@ -5,22 +5,21 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from sysnoise.manifests.reading import FinishedSet
+from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.settings import Noise, Setting
-from sysnoise.pipelines.evaluation.pixels import accepted_rows
 from sysnoise.pipelines.evaluation.predictions import part_path
 from sysnoise.pipelines.evaluation.records import Pass, Target
 from sysnoise.transforms.model.boxes import BoxOffset
 
 Groups = Mapping[int, Mapping[str, str]]
-"""By shard that holds images: the first variant, in grid order, that has a variant's pixels."""
+"""For each shard that holds images, the first variant in grid order with a variant's pixels."""
 
 
-def pixel_groups(found: FinishedSet, variants: Sequence[str]) -> tuple[Groups, Mapping[int, int]]:
-    """Tell which variants have the same pixels on every image of a shard.
+def pixel_groups(tables: SampleTables, variants: Sequence[str]) -> tuple[Groups, Mapping[int, int]]:
+    """Group the variants that have the same pixels on every image of a shard.
 
     Args:
-        found: the set.
+        tables: the set's tables of samples.
         variants: ids, in the order in which the first of equal ones is chosen.
 
     Returns:
@@ -29,16 +28,16 @@ def pixel_groups(found: FinishedSet, variants: Sequence[str]) -> tuple[Groups, M
     Raises:
         SetError: a table of samples is missing or damaged.
     """
-    slugs = {each: found.variants[each]["slug"] for each in variants}
+    slugs = {each: tables.found.variants[each]["slug"] for each in variants}
     groups, images = {}, {}
-    for shard in range(found.shards):
-        rows = accepted_rows(found, shard, variants)
-        if not rows:
+    for shard in range(tables.found.shards):
+        digests = tables.accepted(shard, list(slugs.values()))
+        if not digests.num_rows:
             continue
-        first: dict[tuple[bytes, ...], str] = {}
-        columns = {each: tuple(row[slug] for row in rows) for each, slug in slugs.items()}
+        first: dict[bytes, str] = {}
+        columns = {each: b"".join(digests[slug].to_pylist()) for each, slug in slugs.items()}
         groups[shard] = {each: first.setdefault(column, each) for each, column in columns.items()}
-        images[shard] = len(rows)
+        images[shard] = digests.num_rows
     return groups, images
 
 

@@ -20,6 +20,7 @@ from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
 from numpy.typing import NDArray
 
 from sysnoise.manifests.reading import FinishedSet
+from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.settings import Setting
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.beam.options import Engine
@@ -63,22 +64,23 @@ from sysnoise.pipelines.evaluation.request import (
 )
 from sysnoise.pipelines.evaluation.runtime import runtime_identity
 from sysnoise.pipelines.scoring.classification import read_labels
-from sysnoise.pipelines.scoring.compose import Table, named_predictions, score
+from sysnoise.pipelines.scoring.compose import Table, named_predictions, score_set
 from sysnoise.pipelines.scoring.files import setting_parser
 from sysnoise.pipelines.scoring.records import Coverage, Intervals
+from sysnoise.pipelines.scoring.totals import identical_variants
 from sysnoise.pipelines.storage.commit import sweep
 from sysnoise.pipelines.storage.listing import list_files
 from sysnoise.pipelines.storage.locks import lock_shards
-from sysnoise.pipelines.storage.root import Root, open_output
+from sysnoise.pipelines.storage.root import Root, absolute_url, open_output
 from sysnoise.transforms.errors import ModelNoiseError
 from sysnoise.transforms.model.boxes import BoxOffset, offset_matters
 from sysnoise.transforms.model.input import fit_image, input_tensor
 
 CALIBRATION_SEED = 0
-HELD_BYTES = 2**28
-"""Of images that a thread holds until batches of all variants that it makes at once are full."""
-DOUBTFUL = 1.0
-"""In percent: a trained model has more."""
+HELD_IMAGE_BYTES = 2**28
+"""Size of the images that a thread holds while the batches of several variants fill up."""
+DOUBTFUL_PERCENT = 1.0
+"""A baseline metric below which the config is doubted: a trained model has more."""
 
 
 @dataclass(frozen=True)
@@ -87,20 +89,22 @@ class _Run:
 
     Attributes:
         request: what was asked for.
-        found: the set.
+        tables: the set's tables of samples.
         models: where models come from.
         batch_size: number of images that are run at once.
         groups: of variants with the same pixels, by shard.
         images: number of images by shard.
+        identical: ids of variants that have the same pixels on every image.
         engine: what runs the pipelines.
     """
 
     request: Request
-    found: FinishedSet
+    tables: SampleTables
     models: Models
     batch_size: int
     groups: Groups
     images: Mapping[int, int]
+    identical: Sequence[Sequence[str]]
     engine: Engine
 
 
@@ -124,27 +128,28 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
         OutputError: the predictions cannot be written, or are of another evaluation.
         ShardError: shards could not be predicted; others are kept.
     """
-    found = opened_set(request.set_url)
+    opened_set.cache_clear()  # A set of this name may have changed since another evaluation.
+    tables = opened_set(absolute_url(request.set_url))
+    found = tables.found
     request = located(found, request)
-    kind = DatasetKind(found.manifest["dataset"]["kind"])
-    plain = fitting_model(request.model, request.config, kind, _labels(found))
-    refuse_other_sizes(found, request.config.input)
+    plain = fitting_model(request.model, request.config, tables.kind, _labels(tables))
+    refuse_other_sizes(tables, request.config.input)
     variants = wanted_variants(found, request)
     noises = wanted_noises(found, request.noises)
     parse = setting_parser(found)
     output = open_output(request.predictions_url)
     with lock_shards(output, None):
-        run = _prepare(request, found, plain, output, engine)
+        run = _prepare(request, tables, plain, output, engine)
         singles = [parse("+".join((found.baseline, noise))) for noise in noises]
         singles, notes = _applicable(run, singles, request.noises)
         _predict(run, [*map(Setting, variants), *singles])
-        row = _score(request, Intervals.NONE).rows[0]
+        row = _score(run, Intervals.NONE).rows[0]
         open_steps = [step for step in row.steps if step.score is None and step.held]
         lacking = [parse(step.setting) for step in open_steps]
         lacking = [each for each in lacking if each.variant in at_hand(found, request)]
         lacking, others = _applicable(run, lacking, ())
         _predict(run, lacking)
-        table = _score(request, Intervals.BOOTSTRAP)
+        table = _score(run, Intervals.BOOTSTRAP)
     return table, [*notes, *others, *_doubts(table)]
 
 
@@ -152,7 +157,7 @@ def _doubts(table: Table) -> list[str]:
     """Tell of a baseline so bad that the config may be wrong, which nothing else can notice."""
     metric = table.metrics[0]
     value = table.rows[0].trained[metric]
-    if value is None or value >= DOUBTFUL:
+    if value is None or value >= DOUBTFUL_PERCENT:
         return []
     return [
         f"the baseline's {metric} is {value:.2f}: do mean, scale, channels, fit and the outputs in "
@@ -182,28 +187,28 @@ def fitting_model(
     return model
 
 
-def _labels(found: FinishedSet) -> set[int]:
+def _labels(tables: SampleTables) -> set[int]:
     """Return the classes, or ids of categories, that occur in the set."""
-    if DatasetKind(found.manifest["dataset"]["kind"]) is DatasetKind.COCO:
-        return {category["id"] for category in found.annotations()["categories"]}
-    return set(read_labels(found).labels.tolist())
+    if tables.kind is DatasetKind.COCO:
+        return {category["id"] for category in tables.found.annotations()["categories"]}
+    return set(read_labels(tables).labels.tolist())
 
 
 def _prepare(
     request: Request,
-    found: FinishedSet,
+    tables: SampleTables,
     plain: onnx.ModelProto,
     output: Root,
     engine: Engine,
 ) -> _Run:
     """Open the folder of predictions and look at the set's samples."""
-    size = batch_size(plain, request.batch_size)
+    found, size = tables.found, batch_size(plain, request.batch_size)
     document = open_document(output, _document(request, found, plain, size))
     sweep(output, lambda owner: True)
-    groups, images = pixel_groups(found, at_hand(found, request))
-    calibration = functools.partial(_calibration, request, found, images)
+    groups, images = pixel_groups(tables, at_hand(found, request))
+    calibration = functools.partial(_calibration, request, tables, images)
     models = Models(output, document, plain, calibration, request.config.input.shape(1))
-    return _Run(request, found, models, size, groups, images, engine)
+    return _Run(request, tables, models, size, groups, images, identical_variants(tables), engine)
 
 
 def _document(
@@ -227,15 +232,16 @@ def _calibration_size(request: Request, found: FinishedSet) -> int:
 
 
 def _calibration(
-    request: Request, found: FinishedSet, images: Mapping[int, int]
+    request: Request, tables: SampleTables, images: Mapping[int, int]
 ) -> Iterator[NDArray[Any]]:
     """Yield input tensors of some images of the baseline, chosen by a fixed seed."""
     places = [(shard, place) for shard, count in images.items() for place in range(count)]
+    found = tables.found
     count = _calibration_size(request, found)
     chosen = sorted(random.Random(CALIBRATION_SEED).sample(places, count))
     spec = request.config.input
     for shard, group in itertools.groupby(chosen, lambda each: each[0]):
-        rows = accepted_rows(found, shard, [found.baseline])
+        rows = accepted_rows(tables, shard, [found.baseline])
         wanted = [rows[place] for _, place in group]
         source = (request.set_url, request.images_url)
         for _, _, pixels in read_pixels(*source, shard, [found.baseline], wanted):
@@ -293,7 +299,7 @@ def _predict(run: _Run, settings: Sequence[Setting]) -> None:
     by_model: dict[tuple[str, ...], list[Setting]] = {}
     for setting in missing:
         by_model.setdefault(model_noises(setting), []).append(setting)
-    shards = run.found.shards
+    shards = run.tables.found.shards
     for noises, group in by_model.items():
         passes = list(missing_passes(group, run.groups, shards, present))
         if passes:
@@ -308,7 +314,7 @@ def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None
     job, work = _job(run, noises), _work(run, noises, passes)
     most = 1
     if job.images_url is not None:
-        most = max(1, HELD_BYTES // (run.batch_size * job.config.input.image_bytes))
+        most = max(1, HELD_IMAGE_BYTES // (run.batch_size * job.config.input.image_bytes))
     elements = list(passes_together(passes, most))
 
     def build(pipeline: beam.Pipeline) -> object:
@@ -345,7 +351,7 @@ def _job(run: _Run, noises: Sequence[str]) -> InferenceJob:
 
 def _work(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> Work:
     """Return the parts that are to be made."""
-    output, shards = run.models.output, run.found.shards
+    output, shards = run.models.output, run.tables.found.shards
     images = {
         part_path(target.slug, each.shard, shards): run.images[each.shard]
         for each in passes
@@ -355,6 +361,7 @@ def _work(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> Work:
     return Work(images, lambda: list_files(output), noun, pause_between_looks(output))
 
 
-def _score(request: Request, intervals: Intervals) -> Table:
-    predictions = named_predictions([request.predictions_url], [])
-    return score(request.set_url, predictions, Coverage.WHOLE, request.counting, intervals)
+def _score(run: _Run, intervals: Intervals) -> Table:
+    predictions = named_predictions([run.request.predictions_url], [])
+    counting = run.request.counting
+    return score_set(run.tables, run.identical, predictions, Coverage.WHOLE, counting, intervals)

@@ -9,7 +9,8 @@ from typing import Any
 
 from sysnoise.manifests.errors import SetError
 from sysnoise.manifests.reading import FinishedSet, open_set
-from sysnoise.manifests.tables import DatasetKind, SampleStatus
+from sysnoise.manifests.sample_tables import SampleTables
+from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.planning.plan import load_plan, read_sources
 from sysnoise.pipelines.readers.access import ReadSource, source_reader
@@ -21,31 +22,40 @@ from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.fanout import decode_all, fan_out
 from sysnoise.transforms.pixels import Pixels
 
-Row = Mapping[str, Any]
-Image = tuple[str, Row, Pixels]
-"""Id of a variant, row of the table of samples, and pixels."""
+SampleRow = Mapping[str, Any]
+"""A row of the samples table, by column."""
+
+Image = tuple[str, SampleRow, Pixels]
+"""Id of a variant, row of the samples table, and pixels."""
 
 
-def accepted_rows(found: FinishedSet, shard: int, variants: Sequence[str]) -> list[dict[str, Any]]:
+@functools.lru_cache(maxsize=4)
+def opened_set(url: str) -> SampleTables:
+    """Return a set with its tables of samples, opened once per process."""
+    return SampleTables(open_set(url))
+
+
+def accepted_rows(
+    tables: SampleTables, shard: int, variants: Sequence[str]
+) -> list[dict[str, Any]]:
     """Return the samples that a shard holds, in stored order, with the digests of some variants.
 
     Raises:
         SetError: the table is missing or damaged.
     """
-    columns = [
-        "key",
-        "status",
-        "source_sha256",
-        *(found.variants[each]["slug"] for each in variants),
-    ]
-    if DatasetKind(found.manifest["dataset"]["kind"]) is DatasetKind.COCO:
+    slugs = [tables.found.variants[each]["slug"] for each in variants]
+    columns = ["key", "source_sha256", *slugs]
+    if tables.kind is DatasetKind.COCO:
         columns.append("image_id")
-    rows = found.samples(shard, columns)
-    return [row for row in rows if row["status"] == SampleStatus.OK.value]
+    return tables.rows(shard, columns)
 
 
 def read_pixels(
-    set_url: str, images_url: str | None, shard: int, variants: Sequence[str], rows: Sequence[Row]
+    set_url: str,
+    images_url: str | None,
+    shard: int,
+    variants: Sequence[str],
+    rows: Sequence[SampleRow],
 ) -> Iterator[Image]:
     """Yield the images of some variants of a shard; of each variant, in the order of the rows.
 
@@ -61,7 +71,7 @@ def read_pixels(
         InputError: a source cannot be read or is another one.
         GridError: a method of the set's grid, which the images are made with, is not installed.
     """
-    found = opened_set(set_url)
+    found = opened_set(set_url).found
     if images_url is None:
         images = _stored(found, shard, variants, rows)
     else:
@@ -79,14 +89,8 @@ def read_pixels(
         yield variant, row, pixels
 
 
-@functools.lru_cache(maxsize=4)
-def opened_set(url: str) -> FinishedSet:
-    """Return a set, opened once in a process."""
-    return open_set(url)
-
-
 def _stored(
-    found: FinishedSet, shard: int, variants: Sequence[str], rows: Sequence[Row]
+    found: FinishedSet, shard: int, variants: Sequence[str], rows: Sequence[SampleRow]
 ) -> Iterator[tuple[Image, bytes]]:
     """Read the images, and yield each with its pixel digest."""
     by_key = {row["key"]: row for row in rows}
@@ -98,7 +102,7 @@ def _stored(
 
 
 def _made(
-    set_url: str, images_url: str, shard: int, variants: Sequence[str], rows: Sequence[Row]
+    set_url: str, images_url: str, shard: int, variants: Sequence[str], rows: Sequence[SampleRow]
 ) -> Iterator[tuple[Image, bytes]]:
     """Make the images, as ``sysnoise generate`` does, and yield each with its pixel digest."""
     prepare_libraries()
@@ -115,7 +119,7 @@ def _made(
                 yield (ids[position], row, rendering.pixels), rendering.digest
 
 
-def _read_source(read: ReadSource, source: Source, row: Row) -> bytes:
+def _read_source(read: ReadSource, source: Source, row: SampleRow) -> bytes:
     try:
         data = read(source)
     except Exception as error:

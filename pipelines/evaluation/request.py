@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sysnoise.manifests.reading import FinishedSet
+from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.settings import METHODS, noises_of
-from sysnoise.manifests.tables import DatasetKind, SampleStatus
+from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
 from sysnoise.pipelines.readers.relocated import source_url
@@ -76,7 +77,7 @@ def refuse_other_task(kind: DatasetKind, config: ModelConfig) -> None:
         raise UsageError(f"the config's task is {task}, but this is a set of {kind.value}")
 
 
-def refuse_other_sizes(found: FinishedSet, spec: InputSpec) -> None:
+def refuse_other_sizes(tables: SampleTables, spec: InputSpec) -> None:
     """Refuse a set whose images have not the size of a model that takes no other.
 
     Raises:
@@ -86,16 +87,15 @@ def refuse_other_sizes(found: FinishedSet, spec: InputSpec) -> None:
         return
     sizes = {
         (row["geometry"]["output_width"], row["geometry"]["output_height"])
-        for shard in range(found.shards)
-        for row in found.samples(shard, ["status", "geometry"])
-        if row["status"] == SampleStatus.OK.value
+        for shard in range(tables.found.shards)
+        for row in tables.rows(shard, ["geometry"])
     }
     others = sorted(sizes - {(spec.width, spec.height)})
     if others:
         raise UsageError(
-            f"the model takes {spec.width} x {spec.height} pixels, and {found.url!r} has images of "
-            f"{' x '.join(map(str, others[0]))}; say 'fit: letterbox' or 'fit: stretch' in the "
-            "config's input, or make a set of that size"
+            f"the model takes {spec.width} x {spec.height} pixels, and {tables.found.url!r} has "
+            f"images of {' x '.join(map(str, others[0]))}; say 'fit: letterbox' or 'fit: stretch' "
+            "in the config's input, or make a set of that size"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sysnoise.manifests.reading import FinishedSet, open_set
+from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.report.evaluation import Evaluation
 from sysnoise.pipelines.report.flips import select_flips
@@ -12,7 +13,7 @@ from sysnoise.pipelines.report.gallery import MAX_VARIANTS, chosen_variants, mak
 from sysnoise.pipelines.report.page import Report, render_page
 from sysnoise.pipelines.scoring.compose import score_set
 from sysnoise.pipelines.scoring.records import Counting, Coverage
-from sysnoise.pipelines.scoring.tables import Tables, read_tables
+from sysnoise.pipelines.scoring.totals import SetTotals, read_totals
 from sysnoise.pipelines.storage.commit import write_file, write_path
 from sysnoise.pipelines.storage.root import open_output
 from sysnoise.transforms.methods import unknown_name
@@ -45,23 +46,25 @@ def make_report(
     """
     found = open_set(url)
     _check_variants(found, variants)
-    tables = read_tables(found)
+    tables = SampleTables(found)
+    totals = read_totals(tables)
     evaluation = None
     if predictions:
-        evaluation = _evaluate(found, tables, predictions, coverage, counting)
-    chosen = list(variants) or chosen_variants(found, tables.groups)
+        evaluation = _evaluate(tables, totals, predictions, coverage, counting)
+    chosen = list(variants) or chosen_variants(found, totals.groups)
     gallery = make_gallery(found, chosen, samples) if chosen else None
-    return Report(found, tables, gallery if gallery and gallery.samples else None, evaluation)
+    return Report(found, totals, gallery if gallery and gallery.samples else None, evaluation)
 
 
 def _evaluate(
-    found: FinishedSet,
-    tables: Tables,
+    tables: SampleTables,
+    totals: SetTotals,
     predictions: Mapping[str, str],
     coverage: Coverage,
     counting: Counting,
 ) -> Evaluation:
-    table = score_set(found, tables.groups, predictions, coverage, counting)
+    found = tables.found
+    table = score_set(tables, totals.groups, predictions, coverage, counting)
     predicted = {row.model: row.predicted for row in table.rows if row.predicted is not None}
     classes = enumerate(found.manifest["dataset"].get("classes", []))
     names = {label: each["name"] or each["wnid"] or "" for label, each in classes}

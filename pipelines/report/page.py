@@ -16,7 +16,7 @@ from sysnoise.pipelines.report.evaluation import Evaluation, evaluation_sections
 from sysnoise.pipelines.report.gallery import CROP_SIDE, Gallery
 from sysnoise.pipelines.report.set_sections import set_sections
 from sysnoise.pipelines.scoring.blocks import CHANCE_MARK
-from sysnoise.pipelines.scoring.tables import Tables
+from sysnoise.pipelines.scoring.totals import SetTotals
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Report:
 
     Attributes:
         found: the set.
-        tables: what its tables add up to.
+        totals: what its tables add up to.
         gallery: crops; None where no image is available, or no sample was accepted.
         evaluation: the predictions of models; None where there are none.
     """
 
     found: FinishedSet
-    tables: Tables
+    totals: SetTotals
     gallery: Gallery | None
     evaluation: Evaluation | None
 
@@ -40,7 +40,7 @@ def render_page(report: Report) -> str:
     """Return the page; the same report gives the same text."""
     script = f"\n{_asset('page.js')}"
     of_models = evaluation_sections(report.evaluation) if report.evaluation else ()
-    of_set = set_sections(report.found, report.tables, report.gallery)
+    of_set = set_sections(report.found, report.totals, report.gallery)
     return (
         template_environment()
         .get_template("page.html")

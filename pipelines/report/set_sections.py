@@ -32,7 +32,7 @@ from sysnoise.pipelines.report.noise_statistics import (
     statistic_text,
     variant_levels,
 )
-from sysnoise.pipelines.scoring.tables import Tables
+from sysnoise.pipelines.scoring.totals import SetTotals
 from sysnoise.transforms.methods import AXES
 
 CHANNELS = ("red", "green", "blue")
@@ -92,20 +92,20 @@ class RejectsContent:
     fallbacks: HtmlTable
 
 
-def set_sections(found: FinishedSet, tables: Tables, gallery: Gallery | None) -> list[Section]:
+def set_sections(found: FinishedSet, totals: SetTotals, gallery: Gallery | None) -> list[Section]:
     """Return the sections on a set.
 
     Args:
         found: the set.
-        tables: what its tables add up to.
+        totals: what its tables add up to.
         gallery: crops; None where there is nothing to show.
     """
     return [
         Section("noise", "Noise", list(_noise_tables(found))),
         Section("heat-map", "Heat map", _heat_map(found)),
-        Section("identical", "Identical variants", tables.groups),
+        Section("identical", "Identical variants", totals.groups),
         Section("gallery", "Gallery", _gallery(found, gallery)),
-        Section("rejects", "Rejects and fallbacks", _rejects(tables)),
+        Section("rejects", "Rejects and fallbacks", _rejects(totals)),
         Section("environment", "How it was made", list(_environment_tables(found))),
     ]
 
@@ -193,9 +193,9 @@ def _gallery_data(gallery: Gallery) -> GalleryData:
     return GalleryData(gallery.variants, gallery.samples, pictures)
 
 
-def _rejects(tables: Tables) -> RejectsContent:
-    rejects = [text_row(reason, count) for reason, count in tables.rejects.items()]
-    fallbacks = [text_row(decoder, count) for decoder, count in tables.fallbacks.items()]
+def _rejects(totals: SetTotals) -> RejectsContent:
+    rejects = [text_row(reason, count) for reason, count in totals.rejects.items()]
+    fallbacks = [text_row(decoder, count) for decoder, count in totals.fallbacks.items()]
     return RejectsContent(
         HtmlTable("Samples left out of all variants", ["reason", "samples"], rejects),
         HtmlTable(

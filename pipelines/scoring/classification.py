@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sysnoise.manifests.reading import FinishedSet
+from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.settings import Setting
-from sysnoise.manifests.tables import SampleStatus
 from sysnoise.pipelines.errors import InputError, quoted
 from sysnoise.pipelines.scoring.class_rows import EXTENSIONS, ClassRows, read_class_rows
 from sysnoise.pipelines.scoring.files import SettingParser, prediction_files, refuse, setting_parser
@@ -60,7 +60,7 @@ class SettingPredictions:
     foreign: list[str] = field(default_factory=list)
 
 
-def read_labels(found: FinishedSet) -> Labels:
+def read_labels(tables: SampleTables) -> Labels:
     """Read the labels of the images that a set holds.
 
     Raises:
@@ -69,15 +69,14 @@ def read_labels(found: FinishedSet) -> Labels:
     """
     labels: dict[str, int] = {}
     shards: list[int] = []
-    for shard in range(found.shards):
-        for row in found.samples(shard, ["key", "status", "label"]):
-            if row["status"] == SampleStatus.OK.value:
-                labels[row["key"]] = row["label"]
-                shards.append(shard)
+    for shard in range(tables.found.shards):
+        for row in tables.rows(shard, ["key", "label"]):
+            labels[row["key"]] = row["label"]
+            shards.append(shard)
     without = [key for key, label in labels.items() if label is None]
     if without or not labels:
         raise InputError(
-            f"{found.url!r} cannot be scored against: it holds "
+            f"{tables.found.url!r} cannot be scored against: it holds "
             f"{'images without label: ' + quoted(without) if without else 'no image'}"
         )
     places = {key: place for place, key in enumerate(labels)}

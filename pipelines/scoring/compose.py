@@ -8,7 +8,8 @@ import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sysnoise.manifests.reading import FinishedSet, open_set
+from sysnoise.manifests.reading import open_set
+from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.settings import IMAGE_NOISES, Noise, Setting, noises_of
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import UsageError
@@ -17,7 +18,7 @@ from sysnoise.pipelines.scoring.classification import read_labels, score_classes
 from sysnoise.pipelines.scoring.records import Counting, Coverage, Intervals, Scored
 from sysnoise.pipelines.scoring.statistics import sample_deviation
 from sysnoise.pipelines.scoring.table import ModelRow, build_row
-from sysnoise.pipelines.scoring.tables import read_tables
+from sysnoise.pipelines.scoring.totals import identical_variants
 from sysnoise.transforms.methods import install_line
 
 
@@ -107,27 +108,22 @@ def named_predictions(places: Sequence[str], models: Sequence[str]) -> dict[str,
 
 
 def score(
-    url: str,
-    predictions: Mapping[str, str],
-    coverage: Coverage,
-    counting: Counting,
-    intervals: Intervals = Intervals.BOOTSTRAP,
+    url: str, predictions: Mapping[str, str], coverage: Coverage, counting: Counting
 ) -> Table:
     """Score the predictions of models over the finished set at a path or fsspec URL.
 
-    As :func:`score_set`.
+    The other arguments are as in :func:`score_set`.
 
     Raises:
-        SetError: it is no finished set, or a file is missing or damaged.
+        SetError: it is not a finished set, or a file is missing or damaged.
         InputError, UsageError: as :func:`score_set`.
     """
-    found = open_set(url)
-    groups = read_tables(found).groups
-    return score_set(found, groups, predictions, coverage, counting, intervals)
+    tables = SampleTables(open_set(url))
+    return score_set(tables, identical_variants(tables), predictions, coverage, counting)
 
 
 def score_set(
-    found: FinishedSet,
+    tables: SampleTables,
     groups: Sequence[Sequence[str]],
     predictions: Mapping[str, str],
     coverage: Coverage,
@@ -137,9 +133,9 @@ def score_set(
     """Score the predictions of models over a finished set.
 
     Args:
-        found: the set.
-        groups: ids of its variants that have the same pixels on every image.
-        predictions: path or fsspec URL of each model's, by the model's name.
+        tables: the set's tables of samples.
+        groups: ids of the set's variants that have the same pixels on every image.
+        predictions: path or fsspec URL of each model's predictions, by the model's name.
         coverage: which images are scored.
         counting: which methods count.
         intervals: whether figures get them.
@@ -149,8 +145,8 @@ def score_set(
         InputError: predictions cannot be read, or are not of this set.
         UsageError: a library is missing.
     """
-    kind = DatasetKind(found.manifest["dataset"]["kind"])
-    metrics, score_model = _TASKS[kind](found)
+    found, kind = tables.found, tables.kind
+    metrics, score_model = _TASKS[kind](tables)
     variants = tuple(found.variants)
     scored = {
         model: score_model(place, coverage, intervals) for model, place in predictions.items()
@@ -176,20 +172,20 @@ MetricsAndScorer = tuple[tuple[str, ...], Callable[[str, Coverage, Intervals], S
 """The names of the metrics, and the function that scores the predictions at a URL."""
 
 
-def _classification(found: FinishedSet) -> MetricsAndScorer:
-    labels = read_labels(found)
-    return CLASS_METRICS, functools.partial(score_classes, found, labels)
+def _classification(tables: SampleTables) -> MetricsAndScorer:
+    labels = read_labels(tables)
+    return CLASS_METRICS, functools.partial(score_classes, tables.found, labels)
 
 
-def _detection(found: FinishedSet) -> MetricsAndScorer:
+def _detection(tables: SampleTables) -> MetricsAndScorer:
     if importlib.util.find_spec("faster_coco_eval") is None:
         raise UsageError(f"COCO's metrics need faster-coco-eval: {install_line('evaluate')}")
     from sysnoise.pipelines.scoring.detection import METRICS, read_ground_truth, score_boxes
 
-    return METRICS, functools.partial(score_boxes, found, read_ground_truth(found))
+    return METRICS, functools.partial(score_boxes, tables.found, read_ground_truth(tables))
 
 
-_TASKS: Mapping[DatasetKind, Callable[[FinishedSet], MetricsAndScorer]] = {
+_TASKS: Mapping[DatasetKind, Callable[[SampleTables], MetricsAndScorer]] = {
     DatasetKind.IMAGENET: _classification,
     DatasetKind.COCO: _detection,
 }

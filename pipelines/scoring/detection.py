@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from sysnoise.manifests.reading import FinishedSet
+from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.settings import Setting
-from sysnoise.manifests.tables import SampleStatus, placement_of
+from sysnoise.manifests.tables import placement_of
 from sysnoise.pipelines.errors import InputError, quoted
 from sysnoise.pipelines.scoring.average_precision import mean_average_precision
 from sysnoise.pipelines.scoring.coco_document import CocoDocument, CocoObject
@@ -57,18 +58,18 @@ class GroundTruth:
         return GroundTruth(placements, document, self.notes)
 
 
-def read_ground_truth(found: FinishedSet) -> GroundTruth:
+def read_ground_truth(tables: SampleTables) -> GroundTruth:
     """Read the geometry of the images that a set holds, and their objects.
 
     Raises:
         SetError: a file is missing or damaged.
         InputError: no object is there to be found.
     """
+    found = tables.found
     placements: dict[int, Placement] = {}
     for shard in range(found.shards):
-        for row in found.samples(shard, ["status", "image_id", "geometry"]):
-            if row["status"] == SampleStatus.OK.value:
-                placements[row["image_id"]] = placement_of(row["geometry"])
+        for row in tables.rows(shard, ["image_id", "geometry"]):
+            placements[row["image_id"]] = placement_of(row["geometry"])
     document = found.annotations()
     of_set = [each for each in document["annotations"] if each["image_id"] in placements]
     boxed = [each for each in of_set if "bbox" in each]

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from sysnoise import open_set
-from sysnoise.pipelines.scoring.tables import read_tables
+from sysnoise.manifests.sample_tables import SampleTables
+from sysnoise.pipelines.scoring.totals import read_totals
 from tests.end_to_end.commands import command
 from tests.end_to_end.reading import manifest, samples_table
 from tests.odd_files.runs import Run
@@ -89,7 +90,7 @@ def test_what_cannot_be_shown_is_named(imagenet_set: Path, tmp_path: Path) -> No
 
 
 def test_rejects_and_fallbacks_are_counted(imagenet_run: Run) -> None:
-    tables = read_tables(open_set(str(imagenet_run.output)))
+    tables = read_totals(SampleTables(open_set(str(imagenet_run.output))))
     rows = samples_table(imagenet_run.output)
     accepted = [row for row in rows if row["status"] == "ok"]
     for decoder, count in tables.fallbacks.items():

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from sysnoise import open_set
+from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.pipelines.report.gallery import (
     central_crop,
     chosen_variants,
     make_gallery,
     spread_indices,
 )
-from sysnoise.pipelines.scoring.tables import read_tables
+from sysnoise.pipelines.scoring.totals import identical_variants
 from tests.end_to_end.reading import decode_image, read_tars, samples_table
 
 PILLOW = "pillow/pillow-bilinear/rgb"
@@ -40,7 +41,7 @@ def test_crops_are_the_middle(height: int, width: int, top: int, left: int) -> N
 
 def test_variants_are_the_noisiest_by_turns_of_each_axis(imagenet_set: Path) -> None:
     found = open_set(str(imagenet_set))
-    chosen = chosen_variants(found, read_tables(found).groups)
+    chosen = chosen_variants(found, identical_variants(SampleTables(found)))
     means = {each: found.variants[each]["difference"]["mean"] for each in chosen}
     assert chosen[0] == PILLOW
     assert chosen[2] == "pillow/opencv-nearest/rgb"

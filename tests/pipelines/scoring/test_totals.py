@@ -6,8 +6,9 @@ from itertools import combinations
 from pathlib import Path
 
 from sysnoise import open_set
+from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.pipelines.report.axes import changed_axes
-from sysnoise.pipelines.scoring.tables import read_tables
+from sysnoise.pipelines.scoring.totals import read_totals
 from sysnoise.transforms.methods import AXES
 from tests.end_to_end.reading import samples_table
 
@@ -21,7 +22,7 @@ def test_groups_are_those_whose_digests_agree(imagenet_set: Path) -> None:
         for one, other in combinations(slugs, 2)
         if all(row[one] == row[other] for row in rows)
     }
-    groups = read_tables(found).groups
+    groups = read_totals(SampleTables(found)).groups
     assert {frozenset(pair) for group in groups for pair in combinations(group, 2)} == same
     assert same
 
