@@ -1,4 +1,4 @@
-"""Wheel, source distribution, zip file and checkout: each is installed, and the demo run from it."""
+"""Wheel, source distribution, zip file and checkout: each is installed, and runs the demo."""
 
 from __future__ import annotations
 
