@@ -149,12 +149,15 @@ def _libraries() -> set[str]:
 
 
 @functools.cache
-def _jpegs(subsampling: str) -> Mapping[str, bytes]:
-    return {name: jpeg_bytes(pixels, subsampling) for name, pixels in photographs().items()}
+def _jpegs(subsampling: str) -> Mapping[str, EncodedImage]:
+    return {
+        name: EncodedImage(jpeg_bytes(pixels, subsampling))
+        for name, pixels in photographs().items()
+    }
 
 
-def _decoded(data: bytes) -> Pixels:
-    return decode(BASELINE.decoder, EncodedImage(data))
+def _decoded(image: EncodedImage) -> Pixels:
+    return decode(BASELINE.decoder, image)
 
 
 def _resized(name: str, pixels: Pixels) -> Pixels:
@@ -163,17 +166,20 @@ def _resized(name: str, pixels: Pixels) -> Pixels:
     return resize(name, pixels, (int(width * factor), int(height * factor)))
 
 
-def _made(axis: str, name: str) -> tuple[Callable[[bytes], Pixels], Callable[[bytes], Pixels]]:
+Make = Callable[[EncodedImage], Pixels]
+
+
+def _made(axis: str, name: str) -> tuple[Make, Make]:
     """Return what a method makes of a JPEG, and what the baseline's makes of it."""
     if axis == "decoder":
         return functools.partial(decode, name), _decoded
     if axis == "color":
-        return (lambda data: convert(name, _decoded(data))), _decoded
+        return (lambda image: convert(name, _decoded(image))), _decoded
     if name == "none":
         return _decoded, _decoded
     return (
-        lambda data: _resized(name, _decoded(data)),
-        lambda data: _resized(BASELINE.resize, _decoded(data)),
+        lambda image: _resized(name, _decoded(image)),
+        lambda image: _resized(BASELINE.resize, _decoded(image)),
     )
 
 
@@ -185,8 +191,8 @@ def measured(axis: str, name: str) -> dict[str, list[float]]:
     figures = {}
     for subsampling in SUBSAMPLINGS if axis == "decoder" else ("420",):
         total = Difference()
-        for data in _jpegs(subsampling).values():
-            total += difference(make(data), make_baseline(data))
+        for image in _jpegs(subsampling).values():
+            total += difference(make(image), make_baseline(image))
         figures[subsampling] = [round(total.mean or 0.0, 3), total.maximum]
     return figures
 
