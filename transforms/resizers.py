@@ -71,7 +71,7 @@ Resize = Callable[[ResizeTask], Pixels]
 
 
 def resize_pillow(task: ResizeTask, *, resample: Image.Resampling) -> Pixels:
-    """Pillow's ``Image.resize`` without ``reducing_gap``, which would resize in two steps.
+    """Resize with Pillow's ``Image.resize``, without ``reducing_gap`` and its two steps.
 
     The smooth filters work in two passes, first along the rows, then along the columns, and store 8
     bits in between (Pillow, ``src/libImaging/Resample.c``). One call per pass gives the same pixels
@@ -92,7 +92,7 @@ def resize_pillow(task: ResizeTask, *, resample: Image.Resampling) -> Pixels:
 
 
 def resize_opencv(task: ResizeTask, *, interpolation: int) -> Pixels:
-    """OpenCV's ``resize`` to a given size, so that the factors are the ratios of the sizes."""
+    """Resize with OpenCV's ``resize`` to a given size; the factors are the ratios of the sizes."""
     return _cropped(
         task, np.asarray(cv2.resize(task.pixels, task.size, interpolation=interpolation))
     )

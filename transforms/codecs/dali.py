@@ -29,7 +29,9 @@ class DaliFilter(Enum):
 
 
 def decode_dali(data: bytes) -> Pixels:
-    """DALI's CPU decoder, which is libjpeg-turbo in nvImageCodec for JPEGs; stored orientation.
+    """Decode with DALI's CPU decoder, libjpeg-turbo for JPEGs, in the stored orientation.
+
+    nvImageCodec provides the decoders.
 
     Source: DALI, ``fn.decoders.image`` with ``device="cpu"`` and ``adjust_orientation=False``.
 
@@ -40,7 +42,7 @@ def decode_dali(data: bytes) -> Pixels:
 
 
 def resize_dali(pixels: Pixels, size: tuple[int, int], *, filter_: DaliFilter) -> Pixels:
-    """DALI's linear interpolation, widened with the reduction (triangular) or not.
+    """Resize with DALI's linear interpolation, widened with the reduction (triangular) or not.
 
     Source: DALI, ``fn.resize`` with ``INTERP_LINEAR``, and ``antialias`` on or off.
 

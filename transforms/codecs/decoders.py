@@ -61,7 +61,7 @@ class UnsupportedKindError(DecodeError):
 
 
 def decode_pillow(data: bytes) -> Pixels:
-    """Pillow at full scale: libjpeg-turbo, accurate DCT, fancy upsampling, conversion to RGB.
+    """Decode with Pillow at full scale: libjpeg-turbo, accurate DCT, fancy upsampling; to RGB.
 
     Source: Pillow, ``Image.open`` and ``Image.convert``.
     """
@@ -70,7 +70,7 @@ def decode_pillow(data: bytes) -> Pixels:
 
 
 def decode_opencv(data: bytes) -> Pixels:
-    """OpenCV, which decodes to RGB in the stored orientation.
+    """Decode with OpenCV to RGB, in the stored orientation.
 
     Source: OpenCV, ``imdecode`` with ``IMREAD_COLOR_RGB | IMREAD_IGNORE_ORIENTATION``.
     """
@@ -78,7 +78,7 @@ def decode_opencv(data: bytes) -> Pixels:
 
 
 def decode_opencv_exif(data: bytes) -> Pixels:
-    """OpenCV, which decodes to RGB and applies the EXIF orientation, as it does by default.
+    """Decode with OpenCV to RGB and apply the EXIF orientation, as OpenCV does by default.
 
     Source: OpenCV, ``imdecode`` with ``IMREAD_COLOR_RGB``.
     """
@@ -93,7 +93,7 @@ def _imdecode(data: bytes, flags: int) -> Pixels:
 
 
 def decode_simplejpeg(data: bytes) -> Pixels:
-    """libjpeg-turbo with accurate DCT and fancy upsampling.
+    """Decode with simplejpeg: libjpeg-turbo, accurate DCT, fancy upsampling.
 
     Source: ``simplejpeg.decode_jpeg``.
     """
@@ -101,17 +101,17 @@ def decode_simplejpeg(data: bytes) -> Pixels:
 
 
 def decode_simplejpeg_fastdct(data: bytes) -> Pixels:
-    """libjpeg-turbo with the fast integer DCT (IFAST), which is less exact."""
+    """Decode with simplejpeg and the fast integer DCT (IFAST), which is less exact."""
     return np.asarray(simplejpeg.decode_jpeg(data, fastdct=True))
 
 
 def decode_simplejpeg_fastupsample(data: bytes) -> Pixels:
-    """libjpeg-turbo with replicated instead of smoothly interpolated chroma."""
+    """Decode with simplejpeg and replicate chroma instead of interpolating it smoothly."""
     return np.asarray(simplejpeg.decode_jpeg(data, fastupsample=True))
 
 
 def decode_simplejpeg_fastdct_fastupsample(data: bytes) -> Pixels:
-    """libjpeg-turbo with both shortcuts."""
+    """Decode with simplejpeg, the fast integer DCT and replicated chroma."""
     return np.asarray(simplejpeg.decode_jpeg(data, fastdct=True, fastupsample=True))
 
 

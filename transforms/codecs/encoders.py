@@ -46,7 +46,7 @@ _SCRATCH = np.zeros(64, np.uint8)
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """PNG with filter Up in every row, compressed by ISA-L's deflate at level 3.
+    """Encode as PNG with filter Up in every row, compressed by ISA-L's deflate at level 3.
 
     Levels 1 and 2 are faster, but not reproducible: they start with the hash of a register that
     holds an address (ISA-L 2.32.1, ``.write_first_byte`` in ``igzip_icf_body_h1_gr_bt.asm``), so
@@ -97,7 +97,7 @@ def _clear_vector_registers() -> None:
 
 
 def encode_webp(pixels: Pixels) -> bytes:
-    """Lossless WebP by Pillow with its fastest settings, quality 0 and method 0.
+    """Encode as lossless WebP with Pillow's fastest settings, quality 0 and method 0.
 
     Raises:
         ValueError: a side is longer than 16,383 pixels, the format's limit.
@@ -112,14 +112,14 @@ def encode_webp(pixels: Pixels) -> bytes:
 
 
 def encode_jxl(pixels: Pixels) -> bytes:
-    """Lossless JPEG XL by imagecodecs (libjxl), effort 1."""
+    """Encode as lossless JPEG XL with imagecodecs (libjxl), effort 1."""
     import imagecodecs  # It comes with an extra.
 
     return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=1, numthreads=1))
 
 
 def encode_npy(pixels: Pixels) -> bytes:
-    """NumPy's own format, uncompressed."""
+    """Encode in NumPy's own format, uncompressed."""
     buffer = io.BytesIO()
     np.save(buffer, pixels, allow_pickle=False)
     return buffer.getvalue()

@@ -21,7 +21,7 @@ ACCURATE_BICUBIC = Interpolation.BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT
 
 
 def decode_ffmpeg(data: bytes, *, flags: int) -> Pixels:
-    """FFmpeg's own JPEG decoder, then libswscale to rgb24.
+    """Decode with FFmpeg's own JPEG decoder, and convert to rgb24 with libswscale.
 
     Without accurate rounding, libswscale does not use its scaler where the height of a 4:2:0 or
     4:2:2 image is even, but a converter that replicates chroma, whatever the flags say (FFmpeg,
@@ -39,7 +39,7 @@ def decode_ffmpeg(data: bytes, *, flags: int) -> Pixels:
 
 
 def decode_ffmpeg_nv12(data: bytes) -> Pixels:
-    """The JPEG's own planes as NV12, then to rgb24, as in hardware decoders; full (JPEG) range.
+    """Keep the JPEG's own planes as NV12, and convert to rgb24, as hardware does; full range.
 
     NV12 holds 4:2:0 planes as the file has them; libswscale converts the chroma of other
     subsamplings to 4:2:0, bicubic. An odd width or height has a chroma sample for its last column
@@ -62,7 +62,7 @@ def decode_ffmpeg_nv12(data: bytes) -> Pixels:
 
 
 def resize_ffmpeg(pixels: Pixels, size: tuple[int, int], *, flags: int) -> Pixels:
-    """FFmpeg's libswscale from rgb24 to rgb24; filters widen with the reduction (antialiasing).
+    """Resize with libswscale in rgb24; its filters widen with the reduction (antialiasing).
 
     Args:
         pixels: uint8, shape (H, W, 3).

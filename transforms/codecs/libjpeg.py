@@ -31,7 +31,7 @@ _ONE_AT_A_TIME = threading.Lock()  # The selected build is a global of jpeglib.
 
 
 def decode_jpeglib(data: bytes, *, build: str) -> Pixels:
-    """One build of libjpeg: accurate DCT, fancy upsampling, conversion to RGB.
+    """Decode with one build of libjpeg: accurate DCT, fancy upsampling; to RGB.
 
     jpeglib reads from a path, so the bytes go through a temporary file without a name, in memory
     where the system has ``/dev/shm``. ``jpeglib.read_spatial`` is not used: it does not delete a
