@@ -45,7 +45,7 @@ GEOMETRY_SIDE = 160
 
 Results = Mapping[str, Any]
 
-HALVED = "Where an even width is brought to its half or less, every second column gives the chroma."
+HALVED = "Of an even width that is at least halved, every second column gives the chroma."
 VARIATIONS = {
     "pillow-nearest": "The pixel under the center of the output pixel.",
     "pillow-box": "The mean of the pixels that the output pixel covers.",
@@ -54,22 +54,22 @@ VARIATIONS = {
     "pillow-bicubic": "A cubic (a = -0.5) of 2 pixels on each side, times the reduction.",
     "pillow-lanczos": "A sinc of 3 pixels on each side, times the reduction, Lanczos-windowed.",
     "opencv-nearest": "The pixel at `floor(x * reduction)`, left of and above the center.",
-    "opencv-linear": "Between the 2 x 2 nearest pixels, whatever the reduction: it aliases.",
-    "opencv-area": "The mean over the area that the output pixel covers. Where it enlarges, "
-    "interpolation with weights of its own, not those of `opencv-linear`.",
-    "opencv-cubic": "A cubic (a = -0.75) over 4 x 4 pixels, whatever the reduction: it aliases.",
-    "opencv-lanczos4": "A Lanczos window over 8 x 8 pixels, whatever the reduction: it aliases.",
+    "opencv-linear": "Linear between the 2 x 2 nearest pixels at any reduction, so it aliases.",
+    "opencv-area": "The mean over the area that the output pixel covers. Enlarging is an "
+    "interpolation with other weights than those of `opencv-linear`.",
+    "opencv-cubic": "A cubic (a = -0.75) over 4 x 4 pixels at any reduction, so it aliases.",
+    "opencv-lanczos4": "A Lanczos window over 8 x 8 pixels at any reduction, so it aliases.",
     "opencv-nearest-exact": "The pixel under the center of the output pixel, in integers.",
-    "opencv-linear-exact": "As `opencv-linear`, in fixed point that is the same on every CPU.",
-    "ffmpeg-accurate": "As `ffmpeg`, with accurate rounding and full chroma interpolation, which "
-    "keeps libswscale in its scaler.",
+    "opencv-linear-exact": "`opencv-linear` in fixed point, which is the same on every CPU.",
+    "ffmpeg-accurate": "`ffmpeg` with accurate rounding and full chroma interpolation, with which "
+    "libswscale always uses its scaler.",
     "ffmpeg-bilinear": f"A triangle of 1 pixel on each side, times the reduction. {HALVED}",
     "ffmpeg-bicubic": "A cubic (a = -0.6) of 2 pixels on each side, times the reduction. " + HALVED,
     "ffmpeg-area": f"The mean over the area that the output pixel covers. {HALVED}",
     "ffmpeg-lanczos": "A sinc of 3 pixels on each side, times the reduction, Lanczos-windowed. "
     + HALVED,
     "dali-triangular": "A triangle of 1 pixel on each side, times the reduction: DALI's default.",
-    "dali-linear": "Between the 2 x 2 nearest pixels, whatever the reduction: it aliases.",
+    "dali-linear": "Linear between the 2 x 2 nearest pixels at any reduction, so it aliases.",
     "jpeglib-6b": "libjpeg 6b, from which the others descend.",
     "jpeglib-7": "libjpeg 7, which upsamples chroma inside the DCT.",
     "jpeglib-8d": "libjpeg 8d, which upsamples chroma inside the DCT.",
@@ -77,43 +77,43 @@ VARIATIONS = {
     "jpeglib-mozjpeg4": "mozjpeg 4.0.3.",
     "jpeglib-turbo2": "libjpeg-turbo 2.1.0, without SIMD.",
 }
-"""What sets methods apart that share a function."""
+"""How methods that share a function differ."""
 
 INTRODUCTION = f"""# Catalogue of noise
 
-What every method of the registries does, where it comes from, and what it changes.
-`make catalogue` writes this page from the docstrings in `transforms/`, and from measurements with
-the versions below.
+This page says what every method does, where it comes from, and how much it changes.
+`make catalogue` writes the page from the docstrings in `transforms/` and from measurements with the
+versions below.
 
-**Pictures** show a part of `astronaut`, encoded by Pillow as 4:2:0 JPEG of quality 90: on the left
-what the method gives, on the right its difference from the baseline, {AMPLIFIED} times as large,
-around gray. Those of geometries show `coffee`. Each is reduced to {COLORS_OF_PICTURES} colors, to
-be small. `astronaut` is NASA's, in the public domain; `coffee` is by Rachel Michetti, CC0; both
-come with scikit-image.
+**Pictures** show a part of `astronaut`, encoded by Pillow as a 4:2:0 JPEG of quality 90: on the
+left the result of the method, on the right its difference from the baseline, {AMPLIFIED} times as
+large, around gray. The pictures of geometries show `coffee`. All are reduced to
+{COLORS_OF_PICTURES} colors to save space. `astronaut` is by NASA, in the public domain; `coffee` is
+by Rachel Michetti, CC0; both come with scikit-image.
 
-**Figures** are mean / maximum absolute difference from the baseline, of 255 levels, over the six
-photographs that scikit-image and scikit-learn ship, as JPEGs of quality 90.
-[Methods beyond the common wheels](methods.md) tells how some of them relate to each other.
+**Figures** are the mean / maximum absolute difference from the baseline, of 255 levels, over the
+six photographs that scikit-image and scikit-learn ship, as JPEGs of quality 90.
+[Methods beyond the common wheels](methods.md) describes how some of the methods are related.
 """
 
 SECTIONS = {
     "decoder": """## Decoders
 
-Against `pillow`, on 4:4:4, 4:2:2 and 4:2:0 JPEGs. All ignore the orientation in EXIF, but for
-`opencv-exif`. What becomes of other files is in [odd files](odd-files.md).
+Figures are against `pillow`, on 4:4:4, 4:2:2 and 4:2:0 JPEGs. All decoders except `opencv-exif`
+ignore the EXIF orientation. [Odd files](odd-files.md) says what happens to other files.
 """,
     "resize": f"""## Resizes
 
-Against `pillow-bilinear`, on 4:2:0 JPEGs decoded by Pillow, to a shorter side of {SHORTER_SIDE}
-pixels.
+Figures are against `pillow-bilinear`, on 4:2:0 JPEGs that Pillow decodes, resized to a shorter side
+of {SHORTER_SIDE} pixels.
 """,
     "color": """## Colors
 
-Against `rgb`, on 4:2:0 JPEGs decoded by Pillow, without a resize.
+Figures are against `rgb`, on 4:2:0 JPEGs that Pillow decodes, without a resize.
 """,
     "geometry": """## Geometries
 
-A grid names one of these, or a rule with parameters of its own.
+A grid has one of these geometries, or a rule with its own parameters.
 """,
 }
 
@@ -150,12 +150,15 @@ def _libraries() -> set[str]:
 
 
 @functools.cache
-def _jpegs(subsampling: str) -> Mapping[str, bytes]:
-    return {name: jpeg_bytes(pixels, subsampling) for name, pixels in photographs().items()}
+def _jpegs(subsampling: str) -> Mapping[str, EncodedImage]:
+    return {
+        name: EncodedImage(jpeg_bytes(pixels, subsampling))
+        for name, pixels in photographs().items()
+    }
 
 
-def _decoded(data: bytes) -> Pixels:
-    return decode(BASELINE.decoder, EncodedImage(data))
+def _decoded(image: EncodedImage) -> Pixels:
+    return decode(BASELINE.decoder, image)
 
 
 def _resized(name: str, pixels: Pixels) -> Pixels:
@@ -164,17 +167,20 @@ def _resized(name: str, pixels: Pixels) -> Pixels:
     return resize(name, pixels, (int(width * factor), int(height * factor)))
 
 
-def _made(axis: str, name: str) -> tuple[Callable[[bytes], Pixels], Callable[[bytes], Pixels]]:
+Make = Callable[[EncodedImage], Pixels]
+
+
+def _made(axis: str, name: str) -> tuple[Make, Make]:
     """Return what a method makes of a JPEG, and what the baseline's makes of it."""
     if axis == "decoder":
         return functools.partial(decode, name), _decoded
     if axis == "color":
-        return (lambda data: convert(name, _decoded(data))), _decoded
+        return (lambda image: convert(name, _decoded(image))), _decoded
     if name == "none":
         return _decoded, _decoded
     return (
-        lambda data: _resized(name, _decoded(data)),
-        lambda data: _resized(BASELINE.resize, _decoded(data)),
+        lambda image: _resized(name, _decoded(image)),
+        lambda image: _resized(BASELINE.resize, _decoded(image)),
     )
 
 
@@ -186,8 +192,8 @@ def measured(axis: str, name: str) -> dict[str, list[float]]:
     figures = {}
     for subsampling in SUBSAMPLINGS if axis == "decoder" else ("420",):
         total = Difference()
-        for data in _jpegs(subsampling).values():
-            total += difference(make(data), make_baseline(data))
+        for image in _jpegs(subsampling).values():
+            total += difference(make(image), make_baseline(image))
         figures[subsampling] = [round(total.mean or 0.0, 3), total.maximum]
     return figures
 

@@ -1,4 +1,4 @@
-"""YAML files that are refused with all their problems, each by line and column."""
+"""YAML files, whose problems are reported all at once, each with its line and column."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class YamlError(ValueError):
 
 @dataclass(frozen=True)
 class YamlFile:
-    """A document, and where its values stand.
+    """A document and the places of its values in the text.
 
     Attributes:
-        origin: where the text comes from, for the messages.
+        origin: where the text comes from, for messages.
         document: the parsed value.
-        marks: place of each path in the text.
-        doubled: keys that stand twice.
+        marks: the place of each path in the text.
+        doubled: the keys that are set twice.
     """
 
     origin: str
@@ -35,8 +35,8 @@ class YamlFile:
         """Return ``origin:line:column: where: what`` for each problem, in the order of the text.
 
         Args:
-            problems: of the document, keys that stand twice included.
-            whole: what the document is called.
+            problems: the problems of the document, including keys that are set twice.
+            whole: the name of the document.
         """
         found = ((*self._place(path), dotted_path(path, whole), text) for path, text in problems)
         return [
@@ -45,7 +45,7 @@ class YamlFile:
         ]
 
     def _place(self, path: DocumentPath) -> tuple[int, int]:
-        """Line and column, from 1, of a path or of what holds it."""
+        """Return line and column, from 1, of a path or of the nearest value around it."""
         while path and path not in self.marks:
             path = path[:-1]
         mark = self.marks.get(path)
@@ -56,8 +56,8 @@ def read_yaml(text: str, origin: str) -> YamlFile:
     """Read a YAML document with the places of its values.
 
     Args:
-        text: YAML.
-        origin: where the text comes from, for the messages.
+        text: the YAML text.
+        origin: where the text comes from, for messages.
 
     Raises:
         YamlError: the text is not YAML.
@@ -78,7 +78,7 @@ def read_yaml(text: str, origin: str) -> YamlFile:
 
 
 def _marks(root: yaml.Node | None) -> tuple[dict[DocumentPath, yaml.Mark], list[DocumentProblem]]:
-    """Return where each path of the document stands in its text, and keys that stand twice."""
+    """Return the place of each path of the document in its text, and keys that are set twice."""
     marks: dict[DocumentPath, yaml.Mark] = {}
     problems: list[DocumentProblem] = []
 

@@ -1,15 +1,15 @@
-"""Color modes: RGB pixels through another color space and back, as deployed systems do.
+"""Color modes: RGB pixels are converted to another color space and back, as in deployed systems.
 
-Every function takes and returns uint8 of shape (H, W, 3). The YUV modes emulate in exact integer
-arithmetic; the paper's own color set came from Ascend hardware, whose chroma filter is not
-published. Conventions shared by all of them:
+Every function takes and returns uint8 of shape (H, W, 3). The YUV modes emulate hardware in exact
+integer arithmetic; the paper's own color set came from Ascend hardware, whose chroma filter is not
+published. All YUV modes share these conventions:
 
-* coefficients are millionths, as in the paper's appendix A; every conversion is the exact linear
-  formula, rounded once, half up, to an integer, and clipped to 0..255 (Y, U, V and R, G, B alike);
-* 4:2:0 chroma is computed from the mean color of each 2 x 2 block and replicated over the block;
-* an odd width or height is extended by repeating the last column or row, and cut off again.
+* Coefficients are millionths, as in the paper's appendix A. Every conversion is the exact linear
+  formula, rounded once, half up, to an integer, and clipped to 0..255 (Y, U, V and R, G, B alike).
+* 4:2:0 chroma is computed from the mean color of each 2 x 2 block and replicated over the block.
+* An odd width or height is extended by repeating the last column or row, which is cut off again.
 
-``nv12-opencv`` is OpenCV's own conversion, with OpenCV's conventions.
+``nv12-opencv`` is OpenCV's own conversion and has OpenCV's conventions.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _Triple = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class YuvMatrix:
-    """A YCbCr matrix with its range, coefficients in millionths.
+    """A YCbCr matrix with its range; the coefficients are in millionths.
 
     Attributes:
-        y, u, v: weights of R, G, B; Y is offset by ``black``, U and V by 128.
-        black: Y of black: 16 in the limited range, 0 in the full range.
-        luma: weight of Y - black in R, G and B.
-        red_v, green_u, green_v, blue_u: weights of U - 128 and V - 128 in R, G and B.
+        y, u, v: the weights of R, G and B; Y is offset by ``black``, U and V by 128.
+        black: the Y of black: 16 in the limited range, 0 in the full range.
+        luma: the weight of Y - black in R, G and B.
+        red_v, green_u, green_v, blue_u: the weights of U - 128 and V - 128 in R, G and B.
     """
 
     y: _Triple
@@ -100,12 +100,12 @@ def color_rgb(pixels: Pixels) -> Pixels:
 
 
 def color_bgr(pixels: Pixels) -> Pixels:
-    """Swap red and blue: a system that takes OpenCV's BGR for RGB."""
+    """Swap red and blue, like a system that takes OpenCV's BGR for RGB."""
     return np.ascontiguousarray(pixels[:, :, ::-1])
 
 
 def color_yuv444(pixels: Pixels, *, matrix: YuvMatrix) -> Pixels:
-    """RGB to YUV 4:4:4 and back (paper, appendix A, equations in rounded form)."""
+    """Convert RGB to YUV 4:4:4 and back (paper, appendix A, equations in rounded form)."""
     planes = _planes(pixels)
     luma = _weighted(matrix.y, planes, matrix.black)
     u = _weighted(matrix.u, planes, 128)
@@ -114,7 +114,7 @@ def color_yuv444(pixels: Pixels, *, matrix: YuvMatrix) -> Pixels:
 
 
 def color_nv12(pixels: Pixels, *, matrix: YuvMatrix) -> Pixels:
-    """RGB to NV12 (YUV 4:2:0) and back, with averaged and replicated chroma."""
+    """Convert RGB to NV12 (YUV 4:2:0) and back, with averaged and replicated chroma."""
     height, width = pixels.shape[:2]
     planes = _planes(_pad_to_even(pixels))
     luma = _weighted(matrix.y, planes, matrix.black)
@@ -126,7 +126,7 @@ def color_nv12(pixels: Pixels, *, matrix: YuvMatrix) -> Pixels:
 
 
 def color_nv12_opencv(pixels: Pixels) -> Pixels:
-    """RGB to OpenCV's I420 and back: BT.601, limited range, chroma of the top-left pixel.
+    """Convert RGB to OpenCV's I420 and back: BT.601, limited range, chroma of the top-left pixel.
 
     Source: OpenCV, ``cvtColor`` with ``COLOR_RGB2YUV_I420`` and ``COLOR_YUV2RGB_I420``; I420 and
     NV12 hold the same values in another order.
@@ -142,7 +142,10 @@ def _planes(pixels: Pixels) -> list[Plane]:
 
 
 def _weighted(weights: _Triple, planes: Sequence[Plane], offset: int, count: int = 1) -> Plane:
-    """Weighted mean of sums over ``count`` pixels, in 0..255; below 2**31 for count up to 4."""
+    """Return the weighted mean of sums over ``count`` pixels, in 0..255.
+
+    No number here exceeds int32 for a count of up to 4.
+    """
     unit = _UNIT * count
     total = planes[0] * weights[0]
     total += planes[1] * weights[1]
@@ -181,7 +184,7 @@ def _block_sums(plane: Plane) -> Plane:
 
 
 def _replicate(plane: Plane, shape: tuple[int, ...]) -> Plane:
-    """Return a copy of this shape; each value of a smaller plane fills a block of 2 x 2."""
+    """Return a copy of this shape, in which each value of a smaller plane fills a 2 x 2 block."""
     if plane.shape == shape:
         return plane.copy()
     replicated = cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_NEAREST)
@@ -228,13 +231,13 @@ COLORS = registry(
 
 
 def convert(name: str, pixels: Pixels) -> Pixels:
-    """Pass pixels through the color mode called ``name``.
+    """Convert pixels with the color mode called ``name``.
 
     Args:
-        name: a name of :data:`COLORS`.
+        name: a name in :data:`COLORS`.
         pixels: uint8, shape (H, W, 3).
 
     Raises:
-        UnknownNameError: no such color mode.
+        UnknownNameError: there is no such color mode.
     """
     return get_method(COLORS, "color", name).function(pixels)

@@ -1,7 +1,7 @@
-"""Difference statistics: how far a variant stands from the baseline.
+"""Difference statistics: how much a variant differs from the baseline.
 
-All sums are integers, so that merging them is exact in any order and on any number of workers;
-means, shares and PSNR are derived from the sums alone.
+All sums are integers, so that adding them is exact in any order and on any number of workers.
+Means, shares and PSNR are computed from the sums alone.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class Difference:
     """Integer sums over the pixels of one or more pairs of images.
 
     Attributes:
-        images: pairs of images.
-        identical_images: pairs without a changed pixel.
-        pixels: H x W, summed over the pairs.
-        changed_pixels: those in which any channel differs.
-        absolute_sum: sum of absolute differences over all pixels and channels.
-        squared_sum: sum of squared differences over all pixels and channels.
-        maximum: largest absolute difference, 0 to 255.
+        images: the number of pairs of images.
+        identical_images: the number of pairs without a changed pixel.
+        pixels: the number of pixels, H x W, summed over the pairs.
+        changed_pixels: the number of pixels in which any channel differs.
+        absolute_sum: the sum of absolute differences over all pixels and channels.
+        squared_sum: the sum of squared differences over all pixels and channels.
+        maximum: the largest absolute difference, 0 to 255.
     """
 
     images: int = 0
@@ -63,24 +63,24 @@ class Difference:
 
     @property
     def mean(self) -> float | None:
-        """Mean absolute difference a value (three a pixel), 0 to 255; None without images."""
+        """The mean absolute difference per value (3 per pixel), 0 to 255; None without images."""
         return self.absolute_sum / (3 * self.pixels) if self.pixels else None
 
     @property
     def psnr(self) -> float | None:
-        """Peak signal-to-noise ratio in dB from the pooled squared error; None where that is 0."""
+        """The peak signal-to-noise ratio of the pooled squared error in dB; None if that is 0."""
         if not self.squared_sum:
             return None
         return 10 * math.log10(255**2 * 3 * self.pixels / self.squared_sum)
 
     @property
     def changed_share(self) -> float | None:
-        """Share of changed pixels, 0 to 1; None without images."""
+        """The share of changed pixels, 0 to 1; None without images."""
         return self.changed_pixels / self.pixels if self.pixels else None
 
     @property
     def identical_share(self) -> float | None:
-        """Share of identical images, 0 to 1; None without images."""
+        """The share of identical images, 0 to 1; None without images."""
         return self.identical_images / self.images if self.images else None
 
     def document(self) -> DifferenceDocument:
@@ -101,7 +101,7 @@ class Difference:
 
 
 def identical(pixels: int) -> Difference:
-    """Return the difference of two equal images of so many pixels."""
+    """Return the difference of two equal images with this number of pixels."""
     return Difference(images=1, identical_images=1, pixels=pixels)
 
 

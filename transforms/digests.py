@@ -1,4 +1,4 @@
-"""The digests that identify an image by its pixels, and a JSON document by its content."""
+"""Digests that identify an image by its pixels and a JSON document by its content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sysnoise.transforms.pixels import Pixels, check_pixels
 
 
 def canonical_sha256(document: Any) -> str:
-    """Return the sha256 of a JSON-compatible value, whatever the order of its keys."""
+    """Return the hexadecimal sha256 of a JSON-compatible value; the order of keys has no effect."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -20,14 +20,21 @@ def canonical_sha256(document: Any) -> str:
 def pixel_digest(pixels: Pixels) -> bytes:
     r"""Return the 32-byte sha256 that identifies an image by its pixels alone.
 
-    The hashed message is ``uint8 H W 3\n`` with decimal height and width, then the RGB bytes in
-    C order, so that anyone can recompute it from a stored image in any language.
+    The hashed message is ``uint8 H W 3\n``, with height and width as decimal numbers, followed by
+    the RGB bytes in C order, so that the digest of a stored image can be computed in any language.
 
     Args:
         pixels: uint8, shape (H, W, 3).
 
     Raises:
-        ValueError: another dtype or shape.
+        ValueError: the array is empty, or has another dtype or shape.
+
+    Example:
+        >>> import numpy as np
+        >>> from sysnoise import pixel_digest
+        >>> gray = np.full((2, 3, 3), 128, np.uint8)
+        >>> pixel_digest(gray).hex()[:16]
+        '6734149ebad77b07'
     """
     check_pixels(pixels)
     height, width, channels = pixels.shape

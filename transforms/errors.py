@@ -1,4 +1,4 @@
-"""Errors of grids, images and models, in a module that loads no codec."""
+"""Errors of grids and models, in a module that loads no codec."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sysnoise.transforms.problems import DocumentPath
 
 
 class TransformError(Exception):
-    """An error of the transforms that a user can fix; every such error has this base."""
+    """The base of the transforms' errors that a user can fix."""
 
 
 class GridProblem(NamedTuple):
@@ -55,10 +55,10 @@ def grid_error(problems: Sequence[GridProblem], lines: Iterable[str]) -> GridErr
 
 
 class ModelNoiseError(TransformError):
-    """A model that cannot be changed as asked; the message names the node that prevents it."""
+    """A model that cannot be changed as requested; the message names the node that prevents it."""
 
 
 def plain_message(error: Exception) -> str:
-    """Return what a library says, on one line and without the addresses of its objects."""
+    """Return a library's message on one line, without the addresses of its objects."""
     text = re.sub(r" at 0x[0-9a-f]+", "", str(error))
     return " ".join(text.split()) or type(error).__name__

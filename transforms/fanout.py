@@ -1,8 +1,9 @@
-"""One image to all variants of a grid, each distinct array computed once.
+"""The fan-out: one image becomes all variants of a grid, and each distinct array is computed once.
 
-Different decoders give the same pixels on most images, so each stage's results are compared and
-everything below equal ones is shared. The last stage is a generator: at any time one sample holds
-its distinct decoded images, the intermediate ones below one of them, and one result.
+Different decoders give the same pixels for most images, so the results of each stage are compared,
+and equal ones share everything that is computed from them. The last stage is a generator: at any
+time, a sample holds its distinct decoded images, the intermediate images of one of them, and one
+result.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class Rendering:
     """One array and the variants that have it.
 
     Attributes:
-        variants: positions in ``grid.variants``.
-        digest: the pixel digest of the array.
+        variants: the positions of the variants in ``grid.variants``.
+        digest: the pixel digest of the array, 32 bytes.
         pixels: uint8, shape (H, W, 3), C order.
     """
 
@@ -39,11 +40,11 @@ class Rendering:
 
 
 def apply(grid: Grid, variant_id: str, data: bytes, key: str) -> Pixels:
-    """Return the pixels that a variant's shard holds for this image.
+    """Return the pixels that the shards of a variant hold for this image.
 
     Args:
         grid: a grid with the variant.
-        variant_id: ``decoder/resize/color``.
+        variant_id: the id of the variant, ``decoder/resize/color``.
         data: the bytes of the image file.
         key: the sample's key, from which random geometries are drawn.
 
@@ -53,6 +54,18 @@ def apply(grid: Grid, variant_id: str, data: bytes, key: str) -> Pixels:
     Raises:
         ValueError: the variant is not in the grid.
         DecodeError: the image cannot be decoded.
+        ResizeError: a library does not support the sizes.
+
+    Example:
+        >>> import io
+        >>> from PIL import Image
+        >>> from sysnoise import apply, load_grid
+        >>> file = io.BytesIO()
+        >>> Image.linear_gradient("L").convert("RGB").save(file, "JPEG")
+        >>> grid = load_grid("imagenet-one-factor")
+        >>> pixels = apply(grid, "pillow/opencv-area/rgb", file.getvalue(), key="gradient")
+        >>> pixels.shape, pixels.dtype
+        ((224, 224, 3), dtype('uint8'))
     """
     variant, image = grid.variant(variant_id), EncodedImage(data)
     try:
@@ -69,10 +82,10 @@ class Decoded:
     """One image as every decoder of a grid gives it.
 
     Attributes:
-        images: pixels by decoder; decoders that agree share one array.
-        fallbacks: decoders that are not made for this kind of file, with their errors; they have
-            the pixels of the baseline's decoder.
-        errors: of the decoders that failed, which have no image.
+        images: the pixels by decoder; decoders that agree share one array.
+        fallbacks: the errors of decoders that are not made for this kind of file, by decoder; these
+            have the pixels of the baseline's decoder.
+        errors: the errors of decoders that failed, by decoder; these have no image.
     """
 
     images: Mapping[str, Pixels]
@@ -81,7 +94,7 @@ class Decoded:
 
 
 def decode_all(grid: Grid, image: EncodedImage) -> Decoded:
-    """Decode with every decoder of the grid."""
+    """Decode an image with every decoder of the grid."""
     images: dict[str, Pixels] = {}
     unsupported: dict[str, DecodeError] = {}
     errors: dict[str, DecodeError] = {}
@@ -107,14 +120,15 @@ def fan_out(
 
     Args:
         grid: the grid.
-        images: decoded image by decoder; the same object where decoders agree, as
-            :func:`decode_all` gives them.
+        images: the decoded image by decoder; decoders that agree have the same object, as
+            :func:`decode_all` returns them.
         key: the sample's key.
         selected: positions in ``grid.variants`` to compute beside the baseline; by default all.
 
     Yields:
-        Each array once for all variants whose decoders, and whose first stage, agree on the image;
-        every variant that is computed stands in exactly one of them, the baseline in the first.
+        One rendering for all variants that have an array in common because their decoders or their
+        first stages agree. Every computed variant is in exactly one rendering, and the baseline is
+        in the first.
     """
     for decoded, members in _group_by_image(grid, images, selected):
         first, second = _stages(grid, grid.place(size_of(decoded), key))
@@ -129,7 +143,7 @@ _Group = tuple[Pixels, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class _Stage:
-    """A step below the decoder: the axis of its methods, and how to apply them to one array."""
+    """A stage after decoding: the axis of its methods, and how they are applied to one array."""
 
     axis: str
     apply: Callable[[Iterable[str], Pixels], Iterable[Pixels]]
@@ -158,7 +172,7 @@ def _group_by_image(
 
 
 def _run(grid: Grid, members: Iterable[int], stage: _Stage, pixels: Pixels) -> Iterator[_Group]:
-    """Apply each method of a stage that any of the variants has to one array."""
+    """Apply to one array each method that any of the variants has at a stage."""
     by_method: dict[str, tuple[int, ...]] = {}
     for position in members:
         method = getattr(grid.variants[position], stage.axis)
@@ -177,7 +191,7 @@ def _merge_equal(groups: Iterable[_Group]) -> Iterable[_Group]:
 
 
 def _join(groups: Iterable[_Group]) -> Iterable[_Group]:
-    """Join groups that have one array object."""
+    """Join groups that have the same array object."""
     joined: dict[int, _Group] = {}
     for pixels, positions in groups:
         _, earlier = joined.get(id(pixels), (pixels, ()))
@@ -186,10 +200,10 @@ def _join(groups: Iterable[_Group]) -> Iterable[_Group]:
 
 
 def _first_equal(pixels: Pixels, others: Iterable[Pixels]) -> Pixels:
-    """Return the first of the others that has these pixels, else the pixels themselves."""
+    """Return the first of the others that has these pixels, or the pixels themselves."""
     return next((other for other in others if _equal(other, pixels)), pixels)
 
 
 def _equal(one: Pixels, other: Pixels) -> bool:
-    # OpenCV's norm takes a sixth of the time of numpy.array_equal.
+    # OpenCV's norm needs a sixth of the time of numpy.array_equal.
     return one.shape == other.shape and cv2.norm(one, other, cv2.NORM_INF) == 0

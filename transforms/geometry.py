@@ -1,8 +1,8 @@
-"""Geometries: what a resize aims at, the same for all variants of a run.
+"""Geometries: how images are resized, cropped and padded in all variants of a run.
 
 A geometry turns the size of a decoded image into a :class:`Placement`, which says which part of the
-image is resized to what, and how the result is cropped or padded. Presets carry the names of
-:data:`PRESETS`; any other parameters may be given in a grid.
+image is resized to which size, and how the result is cropped or padded. :data:`PRESETS` has
+geometries with names; a grid may give a geometry by its parameters instead.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from sysnoise.transforms.pixels import Pixels, Size, size_of
 from sysnoise.transforms.problems import is_number
 
 ResizeEach = Callable[[Pixels, tuple[int, int], tuple[int, int, int, int]], Iterable[Pixels]]
+"""A function that resizes an array to a size with several methods and crops each result."""
 
 
 class Offset(NamedTuple):
-    """Pixels to the right of a left edge and below an upper edge."""
+    """A distance in pixels from a left edge and from an upper edge."""
 
     x: int
     y: int
@@ -34,7 +35,7 @@ _ORIGIN = Offset(0, 0)
 
 
 class Region(NamedTuple):
-    """A part of an image, in pixels: the corner at its upper left, and its size."""
+    """A part of an image in pixels: its upper left corner and its size."""
 
     x: int
     y: int
@@ -46,17 +47,17 @@ class Region(NamedTuple):
 class Placement:
     """Where the pixels of one source image end up. All lengths are in pixels.
 
-    The region of the source is resized to the resized size, which is cropped, then padded. A point
-    (x, y) of the source stands at ``((x - region.x) * scale_x - crop.x + pad.x,
-    (y - region.y) * scale_y - crop.y + pad.y)`` of the output.
+    The region of the source is resized; the result is cropped, then padded. A point (x, y) of the
+    source is at ``((x - region.x) * scale_x - crop.x + pad.x, (y - region.y) * scale_y - crop.y +
+    pad.y)`` in the output.
 
     Attributes:
         source: the size of the decoded image.
-        region: the part of it that is resized.
+        region: the part of the decoded image that is resized.
         resized: the size after the resize.
         output: the size of the stored image.
         crop: the origin of the crop in the resized image.
-        pad: the origin of the (cropped) image in the output.
+        pad: the origin of the resized and cropped image in the output.
         pad_value: the gray level of the padding, 0 to 255.
     """
 
@@ -92,21 +93,22 @@ class Placement:
 
 
 def place_stretched(source: Size, output: Size) -> Placement:
-    """Return the placement of the whole image at another width and height; the aspect is lost."""
+    """Return the placement of the whole image at a width and height of any aspect ratio."""
     return Placement(source, Region(0, 0, *source), output, output)
 
 
 def place_letterbox(source: Size, output: Size, pad_value: int) -> Placement:
-    """Return the placement of the whole image, aspect kept, centered on a gray ground.
+    """Return the placement of the whole image, its aspect ratio kept, centered on gray.
 
-    Sides are rounded to the nearest pixel, and an odd remainder goes to the right and bottom.
+    Sides are rounded to the nearest pixel; right and bottom get the larger part of an odd
+    remainder.
 
     Source: the letterbox of the YOLO family (Ultralytics ``LetterBox``, ``auto=False``).
 
     Args:
         source: the size of the image.
-        output: the size of the ground.
-        pad_value: the gray level of the ground, 0 to 255.
+        output: the size of the background.
+        pad_value: the gray level of the background, 0 to 255.
     """
     factor = min(output.width / source.width, output.height / source.height)
     width, height = (max(1, round(side * factor)) for side in source)
@@ -125,14 +127,14 @@ def _shorter_side(source: Size, length: int) -> Size:
 
 
 def _center_crop(source: Size, resized: Size, side: int) -> Placement:
-    """Crop a square with torchvision's origin, ``int(round((size - crop) / 2))``."""
+    """Return the placement with a central square; torchvision rounds its origin in the same way."""
     crop = Offset(round((resized.width - side) / 2), round((resized.height - side) / 2))
     return dataclasses.replace(place_stretched(source, resized), output=Size(side, side), crop=crop)
 
 
 @dataclass(frozen=True)
 class ShorterSide:
-    """Shorter side to ``size``, aspect kept, central ``crop`` x ``crop``.
+    """Resize the shorter side to ``size`` and crop a central square of ``crop``.
 
     Source: torchvision ``Resize(size)`` and ``CenterCrop(crop)``.
     """
@@ -146,13 +148,13 @@ class ShorterSide:
         return _positive(self, "size", "crop") + _at_most(self, "crop", "size")
 
     def place(self, source: Size, seed: int, key: str) -> Placement:
-        """Return the placement for a decoded image of this size."""
+        """Return the placement of a decoded image of this size."""
         return _center_crop(source, _shorter_side(source, self.size), self.crop)
 
 
 @dataclass(frozen=True)
 class Squash:
-    """Both sides to ``size``, aspect lost, central ``crop`` x ``crop``.
+    """Resize both sides to ``size``, at any aspect ratio, and crop a central square of ``crop``.
 
     Source: the paper's published generator (``imagenet_s_gen.py``): 256, then 224.
     """
@@ -166,18 +168,19 @@ class Squash:
         return _positive(self, "size", "crop") + _at_most(self, "crop", "size")
 
     def place(self, source: Size, seed: int, key: str) -> Placement:
-        """Return the placement for a decoded image of this size."""
+        """Return the placement of a decoded image of this size."""
         return _center_crop(source, Size(self.size, self.size), self.crop)
 
 
 @dataclass(frozen=True)
 class RandomResizedCrop:
-    """A random region, resized to ``size`` x ``size``, drawn from the seed and the sample's key.
+    """Resize a random region, drawn from the seed and the sample's key, to ``size`` x ``size``.
 
-    ``tries`` regions of a random share of the area and a random aspect ratio (log-uniform) are
-    drawn; the first that fits is used, else the largest central region within the ratios.
+    Up to ``tries`` regions with a random share of the area and a random aspect ratio (log-uniform)
+    are drawn; the first that fits is used, or else the largest central region within the ratios.
 
-    Source: torchvision ``RandomResizedCrop.get_params``, with sha256 for the global generator.
+    Source: torchvision ``RandomResizedCrop.get_params``, with sha256 in place of the global random
+    generator.
     """
 
     rule: ClassVar[str] = "random-resized-crop"
@@ -198,7 +201,7 @@ class RandomResizedCrop:
         return found
 
     def place(self, source: Size, seed: int, key: str) -> Placement:
-        """Return the placement for a decoded image of this size."""
+        """Return the placement of a decoded image of this size."""
         region = self._region(source, _uniforms(seed, key))
         output = Size(self.size, self.size)
         return Placement(source, region, output, output)
@@ -226,7 +229,7 @@ class RandomResizedCrop:
 
 @dataclass(frozen=True)
 class KeepRatio:
-    """Shorter side to ``shorter``, but the longer at most ``longer``; aspect kept, no crop.
+    """Resize the shorter side to ``shorter``, but the longer to at most ``longer``; crop nothing.
 
     Source: torchvision ``Resize(shorter, max_size=longer)``.
     """
@@ -240,7 +243,7 @@ class KeepRatio:
         return _positive(self, "shorter", "longer") + _at_most(self, "shorter", "longer")
 
     def place(self, source: Size, seed: int, key: str) -> Placement:
-        """Return the placement for a decoded image of this size."""
+        """Return the placement of a decoded image of this size."""
         resized = _shorter_side(source, self.shorter)
         long_side, short_side = max(resized), min(resized)
         if long_side > self.longer:
@@ -253,9 +256,10 @@ class KeepRatio:
 
 @dataclass(frozen=True)
 class Letterbox:
-    """The whole image, aspect kept, centered on a ``size`` x ``size`` ground of gray ``pad``.
+    """Fit the whole image, its aspect ratio kept, into a square of ``size`` with gray around it.
 
-    Sides are rounded to the nearest pixel, and an odd remainder goes to the right and bottom.
+    Sides are rounded to the nearest pixel; right and bottom get the larger part of an odd
+    remainder. The gray level is ``pad``.
 
     Source: the letterbox of the YOLO family (Ultralytics ``LetterBox``, ``auto=False``).
     """
@@ -272,13 +276,13 @@ class Letterbox:
         )
 
     def place(self, source: Size, seed: int, key: str) -> Placement:
-        """Return the placement for a decoded image of this size."""
+        """Return the placement of a decoded image of this size."""
         return place_letterbox(source, Size(self.size, self.size), self.pad)
 
 
 @dataclass(frozen=True)
 class Native:
-    """The image at its own size; the only resize that goes with it is ``none``."""
+    """Keep the image's own size; the only resize that goes with it is ``none``."""
 
     rule: ClassVar[str] = "native"
 
@@ -287,7 +291,7 @@ class Native:
         return []
 
     def place(self, source: Size, seed: int, key: str) -> Placement:
-        """Return the placement for a decoded image of this size."""
+        """Return the placement of a decoded image of this size."""
         return place_stretched(source, source)
 
 
@@ -309,7 +313,7 @@ PRESETS: Mapping[str, Geometry] = {
 
 
 GeometryDocument = dict[str, str | int | list[float]]
-"""The rule of a geometry and all its parameters by name, as JSON has them."""
+"""A geometry as JSON: ``rule`` and all parameters by name."""
 
 
 class GridDocument(TypedDict):
@@ -336,7 +340,7 @@ def geometry_document(geometry: Geometry) -> GeometryDocument:
 
 
 def type_problems(kind: type[Geometry], parameters: Mapping[str, object]) -> list[GridProblem]:
-    """List the parameters of a geometry, all or some of them, whose values are of another type."""
+    """List the given parameters of a kind of geometry whose values have the wrong type."""
     expected = {field.name: str(field.type) for field in dataclasses.fields(kind)}
     return [
         GridProblem(("geometry", name), f"expected {_TYPES[expected[name]]}, found {value!r}")
@@ -360,11 +364,11 @@ def render(pixels: Pixels, placement: Placement, resize: ResizeEach) -> Iterator
     Args:
         pixels: uint8, shape (H, W, 3), of the placement's source size.
         placement: where the pixels end up.
-        resize: gives the results of all methods for an array, a size and a box, as
-            :func:`sysnoise.transforms.resizers.resize_each` does.
+        resize: the function that resizes with all methods, such as
+            :func:`sysnoise.transforms.resizers.resize_each` with its names bound.
 
     Yields:
-        For each method uint8, shape (H, W, 3), of the placement's output size, C order.
+        One array per method: uint8, shape (H, W, 3), of the placement's output size, C order.
 
     Raises:
         ValueError: the image is not of the size that the placement was made for.
@@ -396,7 +400,7 @@ def _padded(pixels: Pixels, placement: Placement) -> Pixels:
 
 
 def _uniforms(seed: int, key: str) -> Callable[[], float]:
-    """Return a generator of floats in [0, 1): 53 bits of sha256 of ``seed:key:draw``."""
+    """Return a function that draws floats in [0, 1): 53 bits of the sha256 of ``seed:key:draw``."""
     draw = 0
 
     def uniform() -> float:

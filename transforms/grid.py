@@ -1,4 +1,4 @@
-"""Grids: the set of variants of a run and everything else that decides pixels."""
+"""Grids: the variants of a run, and everything else that decides pixels."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ METHODS: Mapping[str, Mapping[str, Method[Any]]] = {
 
 
 class Combine(Enum):
-    """How the axes of a grid make variants."""
+    """How variants are made from the axes of a grid."""
 
     PRODUCT = "product"
     ONE_FACTOR = "one-factor"
 
 
 class ColorStage(Enum):
-    """Where the color mode stands: hardware converts before it resizes."""
+    """When the color mode is applied: hardware converts before it resizes."""
 
     BEFORE_RESIZE = "before-resize"
     AFTER_RESIZE = "after-resize"
@@ -64,7 +64,13 @@ class Variant:
     """One method of each axis.
 
     Attributes:
-        decoder, resize, color: canonical names.
+        decoder, resize, color: the canonical names of the methods.
+
+    Example:
+        >>> from sysnoise import Variant
+        >>> variant = Variant.parse("pil/pil-cubic/rgb")  # The names of the paper.
+        >>> variant.id
+        'pillow/pillow-bicubic/rgb'
     """
 
     decoder: str
@@ -73,20 +79,20 @@ class Variant:
 
     @property
     def id(self) -> str:
-        """``decoder/resize/color``."""
+        """The id, ``decoder/resize/color``."""
         return f"{self.decoder}/{self.resize}/{self.color}"
 
     @property
     def slug(self) -> str:
-        """``decoder__resize__color``, where a slash cannot stand."""
+        """The name in paths, where slashes are not allowed: ``decoder__resize__color``."""
         return f"{self.decoder}__{self.resize}__{self.color}"
 
     @classmethod
     def parse(cls, variant_id: str) -> Variant:
-        """Read an id; the paper's names are accepted.
+        """Return the variant with this id; the paper's names are accepted.
 
         Raises:
-            ValueError: not three parts, or an unknown name.
+            ValueError: the id has not three parts, or has an unknown name.
         """
         names = variant_id.split("/")
         if len(names) != len(AXES):
@@ -95,27 +101,35 @@ class Variant:
 
 
 BASELINE = Variant("pillow", "pillow-bilinear", "rgb")
+"""The baseline of grids that give none."""
 
 
 @dataclass(frozen=True)
 class Grid:
     """The variants of a run, with geometry, color stage, seed and baseline.
 
-    Aliases are resolved to canonical names when a grid is made.
+    Aliases are replaced by canonical names when a grid is made.
 
     Attributes:
-        name: what people call the grid; does not decide pixels.
-        decoders, resizes, colors: the names on each axis, in the order of the variants.
-        geometry: what the resize aims at.
-        baseline: the variant that stands for the training system.
-        combine: product of the axes, or one factor at a time.
-        color_stage: color mode before or after the resize.
-        seed: of the random geometry.
+        name: the name of the grid, which has no effect on pixels.
+        decoders, resizes, colors: the names of the methods on each axis, in the order of variants.
+        geometry: how images are resized, cropped and padded.
+        baseline: the variant that represents the training system.
+        combine: whether variants are the product of the axes or differ from the baseline in one.
+        color_stage: whether the color mode is applied before or after the resize.
+        seed: the seed of random geometries.
 
     Raises:
         GridError: the grid has unknown names or settings that are wrong or contradict each other;
             all its problems are listed.
-        MissingExtraError: all that is wrong is that libraries of methods are not installed.
+        MissingExtraError: the only problem is that libraries of methods are not installed.
+
+    Example:
+        >>> from sysnoise import Grid, load_grid
+        >>> geometry = load_grid("imagenet-full").geometry
+        >>> grid = Grid("two", ("pillow", "opencv"), ("pillow-bilinear",), ("rgb",), geometry)
+        >>> [variant.id for variant in grid.variants]
+        ['pillow/pillow-bilinear/rgb', 'opencv/pillow-bilinear/rgb']
     """
 
     name: str
@@ -145,7 +159,7 @@ class Grid:
 
     @functools.cached_property
     def variants(self) -> tuple[Variant, ...]:
-        """All variants in grid order: decoder, resize, color; or the baseline, then each axis."""
+        """All variants: by decoder, resize and color, or the baseline and then each axis."""
         if self.combine is Combine.PRODUCT:
             return tuple(
                 Variant(decoder, resize, color)
@@ -164,10 +178,10 @@ class Grid:
             yield dataclasses.replace(self.baseline, color=color)
 
     def variant(self, variant_id: str) -> Variant:
-        """Return the variant of this grid with that id.
+        """Return the variant of this grid that has this id.
 
         Raises:
-            ValueError: not in this grid; the message lists the ids.
+            ValueError: the grid has no such variant; the message lists the ids that it has.
         """
         variant = Variant.parse(variant_id)
         if variant not in self.variants:
@@ -176,7 +190,7 @@ class Grid:
         return variant
 
     def place(self, source: Size, key: str) -> Placement:
-        """Return where the geometry places a decoded image.
+        """Return the placement of a decoded image.
 
         Args:
             source: the size of the decoded image.
@@ -204,7 +218,7 @@ class Grid:
         return canonical_sha256(decisive)
 
     def identities(self) -> dict[str, dict[str, MethodIdentity]]:
-        """Return the identity of every method by the field that lists it and its name."""
+        """Return the identity of every method, by the field that lists it and by its name."""
         return {
             f"{axis}s": {name: identity(METHODS[axis][name]) for name in names}
             for axis, names in self.axes.items()
@@ -241,14 +255,14 @@ def grid_problems(
 ) -> list[GridProblem]:
     """List everything that is wrong with the values of a grid, in the order of the fields.
 
-    A value that could not be read from its file is None; its own problem is known, and nothing else
-    is compared with it.
+    A value that is None could not be read from its document. That problem has been reported, and no
+    other value is compared with it.
 
     Args:
-        axes: the listed names by axis, canonical or not.
-        geometry: the geometry, with any values as parameters.
-        baseline: the baseline, with any names.
-        combine: how the axes make variants.
+        axes: the listed names by axis, which may be aliases or unknown.
+        geometry: the geometry, whose parameters may be of any type.
+        baseline: the baseline, whose names may be unknown.
+        combine: how variants are made from the axes.
         name: the grid's name.
         seed: the seed.
     """
@@ -316,7 +330,7 @@ def _baseline_problems(
             yield GridProblem((f"{axis}s",), message)
     decoder = fixed["decoder"]
     if decoder and DECODERS[decoder].exif is Exif.APPLIED:
-        message = f"{decoder!r} turns images, so it cannot stand for the training system"
+        message = f"{decoder!r} rotates images, so it cannot be the baseline"
         yield GridProblem(("baseline",), message)
 
 
@@ -330,7 +344,7 @@ def _native_problems(geometry: Geometry, resizes: Sequence[str | None]) -> Itera
 def _color_problems(
     combine: Combine | None, listed: _Names, fixed: Mapping[str, str | None]
 ) -> Iterator[GridProblem]:
-    """Check that decoders that go with one color mode only meet no other one."""
+    """Check that decoders that go with one color mode only are combined with no other."""
     for index, name in enumerate(listed["decoder"]):
         only = DECODERS[name].color if name else None
         if only is None:

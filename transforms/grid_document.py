@@ -1,4 +1,4 @@
-"""Grids from documents: the mapping that a grid file or a manifest holds."""
+"""Grids from documents, which are the mappings in grid files and manifests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def grid_from_document(document: object, name: str) -> Grid:
 
     Raises:
         GridError: the document has problems; all are listed.
-        MissingExtraError: all that is wrong is that libraries of methods are not installed.
+        MissingExtraError: the only problem is that libraries of methods are not installed.
     """
     if not isinstance(document, Mapping):
         message = "expected a mapping of decoders, resizes, colors, geometry and settings"
@@ -74,7 +74,7 @@ def _error(problems: Sequence[GridProblem]) -> GridError:
 
 
 def _names(value: object) -> tuple[str, ...]:
-    """Return the names of an axis, none where they are no list; the grid says what is wrong."""
+    """Return the names of an axis; where there is no list, none, which the grid reports."""
     return tuple(map(str, value)) if isinstance(value, list) else ()
 
 

@@ -1,7 +1,7 @@
-"""Which build of which codec stands behind each library, and which CPU features it uses.
+"""Which build of which codec each library uses, and which CPU features.
 
-Two machines with the same builds are expected to give the same pixels; the manifest records these
-facts so that a difference can be traced.
+Two machines with the same builds are expected to give the same pixels. The manifest records these
+facts, so that the cause of a difference can be found.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Build = dict[str, str | list[str]]
 
 
 def pillow_build() -> Build:
-    """Pillow's version and those of the codecs linked into it (``PIL.features``)."""
+    """Return Pillow's version and those of the codecs linked into it (``PIL.features``)."""
     import PIL
     from PIL import features
 
@@ -30,10 +30,10 @@ def pillow_build() -> Build:
 
 
 def opencv_build() -> Build:
-    """OpenCV's version, codec lines of its build report, IPP setting and CPU features.
+    """Return OpenCV's version, codec lines of its build report, IPP setting and CPU features.
 
-    IPP and the dispatched SIMD features are recorded because they choose code paths with different
-    rounding (opencv/opencv#22477, opencv/opencv#25018).
+    IPP and the dispatched SIMD features are recorded because they select code paths that round
+    differently (opencv/opencv#22477, opencv/opencv#25018).
     """
     import cv2
 
@@ -54,10 +54,10 @@ def _opencv_build_line(label: str) -> str:
 
 
 def simplejpeg_build() -> Build:
-    """Version of simplejpeg and of the libjpeg-turbo compiled into its extension module.
+    """Return the versions of simplejpeg and of the libjpeg-turbo compiled into its extension.
 
-    The library does not report the latter, so it is read from the version text that libjpeg-turbo
-    leaves in the binary.
+    simplejpeg does not report the latter, so it is read from the version text of libjpeg-turbo in
+    the binary.
     """
     import simplejpeg
 
@@ -72,7 +72,7 @@ def simplejpeg_build() -> Build:
 
 
 def pyav_build() -> Build:
-    """PyAV's version, those of FFmpeg's libraries in it, and the CPU features FFmpeg can use."""
+    """Return the versions of PyAV and its FFmpeg libraries, and the CPU features FFmpeg can use."""
     import av
 
     libraries = ("libavcodec", "libavutil", "libswscale")
@@ -81,21 +81,21 @@ def pyav_build() -> Build:
 
 
 def numpy_build() -> Build:
-    """NumPy's version; the transforms that use it are integer arithmetic, the same on any CPU."""
+    """Return NumPy's version; its transforms are integer arithmetic, the same on any CPU."""
     import numpy
 
     return {"version": numpy.__version__}
 
 
 def isal_build() -> Build:
-    """Version of isal, which brings ISA-L, and the CPU features, which choose its match finder."""
+    """Return the version of isal, with its ISA-L, and the CPU features, which select its code."""
     import isal
 
     return {"version": isal.__version__, "cpu_features": list(cpu_features())}
 
 
 def imagecodecs_build() -> Build:
-    """Version of imagecodecs and of its libjxl."""
+    """Return the versions of imagecodecs and of its libjxl."""
     import imagecodecs
 
     return {
@@ -105,14 +105,14 @@ def imagecodecs_build() -> Build:
 
 
 def jpeglib_build() -> Build:
-    """Version of jpeglib; its libjpegs are compiled without SIMD, so the CPU decides nothing."""
+    """Return jpeglib's version; its libjpegs have no SIMD code, so the CPU has no effect."""
     import jpeglib
 
     return {"version": jpeglib.__version__}
 
 
 def dali_build() -> Build:
-    """Versions of DALI and of nvImageCodec, which decodes for it, and the CPU features."""
+    """Return the versions of DALI and of nvImageCodec, its decoder, and the CPU features."""
     from nvidia import dali, nvimgcodec
 
     return {
@@ -123,14 +123,14 @@ def dali_build() -> Build:
 
 
 def onnx_build() -> Build:
-    """Version of onnx."""
+    """Return the version of onnx."""
     import onnx
 
     return {"version": onnx.__version__}
 
 
 def onnxruntime_build() -> Build:
-    """Versions of ONNX Runtime and onnx, and the CPU features, which choose its kernels."""
+    """Return the versions of ONNX Runtime and onnx, and the CPU features, which select kernels."""
     import onnx
     import onnxruntime
 
@@ -168,26 +168,26 @@ IMPORT_NAMES = {
     "onnx": "onnx",
     "onnxruntime": "onnxruntime",
 }
-"""The Python module of each library of :data:`BUILDS`."""
+"""The Python module of each library in :data:`BUILDS`."""
 
 
 def is_importable(library: str) -> bool:
-    """Whether a library of :data:`BUILDS` is installed here, without loading it."""
+    """Whether a library in :data:`BUILDS` is installed here; it is not loaded."""
     try:
         return importlib.util.find_spec(IMPORT_NAMES[library]) is not None
-    except ModuleNotFoundError:  # The package that the module would be part of is missing.
+    except ModuleNotFoundError:  # The package of the module is not installed.
         return False
 
 
 @functools.cache
 def library_build(library: str) -> Build:
-    """Return the build facts of one library of :data:`BUILDS`; the first key is its version."""
+    """Return the build facts of one library in :data:`BUILDS`; the first key is its version."""
     return BUILDS[library]()
 
 
 @functools.cache
 def cpu_features() -> tuple[str, ...]:
-    """SIMD features of this CPU, as NumPy finds them (``numpy.show_config``), sorted."""
+    """Return the SIMD features of this CPU that NumPy finds (``numpy.show_config``), sorted."""
     import numpy
 
     simd = numpy.show_config(mode="dicts")["SIMD Extensions"]

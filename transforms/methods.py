@@ -1,7 +1,7 @@
-"""What a named method of a noise axis is, and how a name is looked up.
+"""The named methods of the noise axes, and how a name is looked up.
 
-Decoders, resizes, colors and encoders all stand in registries of the same shape: a mapping from the
-method's name to a :class:`Method`.
+Decoders, resizes, colors and encoders are in registries of the same form: mappings from a method's
+name to a :class:`Method`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Generic, TypedDict, TypeVar
 from sysnoise.transforms.libraries import Build, is_importable, library_build
 
 AXES = ("decoder", "resize", "color")
-"""The noise axes, in the order in which they stand in a variant's id."""
+"""The noise axes, in the order of a variant's id."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -27,9 +27,9 @@ class Method(Generic[Function]):
         name: the public name, without slash, dot or double underscore, for use in ids and paths.
         library: the library that does the work, a key of ``BUILDS``.
         function: the pure function.
-        options: what the library is told, in its own words; part of the identity.
-        aliases: other names accepted for the same method.
-        extra: the extra of this package that brings the library, if it is not in the core.
+        options: the options that the library gets, in its own terms; they are part of the identity.
+        aliases: other names that are accepted for the same method.
+        extra: the extra of this package that installs the library; None where the core does.
     """
 
     name: str
@@ -44,14 +44,14 @@ AnyMethod = TypeVar("AnyMethod", bound=Method[Any])
 
 
 class UnknownNameError(ValueError):
-    """A name that its registry does not hold; the message lists the valid ones."""
+    """A name that is not in its registry; the message lists the valid ones."""
 
 
 def registry(methods: Iterable[AnyMethod]) -> dict[str, AnyMethod]:
     """Index methods by name.
 
     Raises:
-        ValueError: a name or alias used twice.
+        ValueError: a name or alias is used twice.
     """
     by_name: dict[str, AnyMethod] = {}
     seen: set[str] = set()
@@ -68,12 +68,12 @@ def get_method(methods: Mapping[str, AnyMethod], kind: str, name: str) -> AnyMet
     """Return the method called ``name``, by its name or an alias.
 
     Args:
-        methods: a registry.
+        methods: the registry.
         kind: what the registry holds, for the message: "decoder", "resize", ...
         name: the name to look up.
 
     Raises:
-        UnknownNameError: no such method; the message lists the valid names.
+        UnknownNameError: there is no such method; the message lists the valid names.
     """
     if name in methods:
         return methods[name]
@@ -84,7 +84,7 @@ def get_method(methods: Mapping[str, AnyMethod], kind: str, name: str) -> AnyMet
 
 
 def unknown_name(kind: str, name: object, valid: Iterable[str]) -> str:
-    """Compose the message for a name that is not among ``valid``."""
+    """Return the message for a name that is not among the valid ones."""
     names = list(valid)
     close = difflib.get_close_matches(str(name), names, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
@@ -102,7 +102,7 @@ def install_line(*extras: str) -> str:
 
 
 class MethodIdentity(TypedDict):
-    """What decides a method's pixels: name, library, the library's build, and options."""
+    """What decides a method's pixels: name, library, build of the library, and options."""
 
     name: str
     library: str
@@ -111,10 +111,10 @@ class MethodIdentity(TypedDict):
 
 
 def identity(method: Method[Any]) -> MethodIdentity:
-    """Return what decides the method's pixels here: name, library, version, codec build, options.
+    """Return what decides a method's pixels on this machine.
 
-    The result is JSON-compatible and the same on every machine with the same library builds and the
-    same CPU features.
+    The result is JSON-compatible. It is the same on every machine that has the same library builds
+    and CPU features.
     """
     return {
         "name": method.name,

@@ -10,11 +10,11 @@ from sysnoise.transforms.pixels import Pixels
 
 
 def difference(pixels: Pixels, baseline: Pixels) -> Difference:
-    """Compare two images of one size.
+    """Compare two images of the same size.
 
     Args:
         pixels: uint8, shape (H, W, 3).
-        baseline: the same shape.
+        baseline: uint8 of the same shape.
 
     Raises:
         ValueError: the shapes differ.

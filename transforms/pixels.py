@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
-"""RGB image: uint8, shape (height, width, 3), values 0 to 255, C order."""
+"""An RGB image: uint8, shape (height, width, 3), values 0 to 255, C order."""
 
 
 class Size(NamedTuple):
@@ -19,7 +19,7 @@ class Size(NamedTuple):
 
 
 def size_of(pixels: Pixels) -> Size:
-    """Return width and height of an image."""
+    """Return the width and height of an image."""
     height, width = pixels.shape[:2]
     return Size(width, height)
 

@@ -1,15 +1,14 @@
-"""What is wrong with a document that a user wrote, and where."""
+"""Problems in a document that a user wrote, and where they are."""
 
 from __future__ import annotations
 
 import math
 
 DocumentPath = tuple[str | int, ...]
-"""Keys and indices that lead from the whole document to one of its values."""
-
+"""The keys and indices that lead from the whole document to one of its values."""
 
 DocumentProblem = tuple[DocumentPath, str]
-"""Where in a document something is wrong, and what."""
+"""The place of a problem in a document, and its description."""
 
 
 def dotted_path(path: DocumentPath, whole: str) -> str:
@@ -19,5 +18,5 @@ def dotted_path(path: DocumentPath, whole: str) -> str:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value of a document is a finite number; True and False are none."""
+    """Whether a value of a document is a finite number; True and False are not numbers."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

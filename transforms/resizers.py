@@ -1,7 +1,7 @@
-"""Resizes: RGB pixels to RGB pixels of another size, each exactly as its library gives them.
+"""Resizes: RGB pixels become RGB pixels of another size, exactly as a library returns them.
 
-A result is uint8 of shape (height, width, 3). Pillow's smooth filters widen with the reduction
-(antialiased); of OpenCV's only INTER_AREA does; FFmpeg's do.
+A result is uint8 of shape (height, width, 3). The smooth filters of Pillow and FFmpeg widen with
+the reduction (antialiasing); of OpenCV's interpolations, only INTER_AREA does.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from sysnoise.transforms.methods import Method, get_method, registry
 from sysnoise.transforms.pixels import Pixels
 
 Box = tuple[int, int, int, int]
-"""Left, upper, right and lower edge in pixels, as Pillow takes it."""
+"""The left, upper, right and lower edge in pixels, as Pillow takes them."""
 
 _WIDEST_SUPPORT = 3
-"""Of Pillow's filters, Lanczos: source pixels on each side, times the reduction."""
+"""Source pixels on each side, times the reduction, that Pillow's widest filter reads."""
 
 
 class ResizeError(Exception):
-    """A resize that a library refuses; the message is the library's, the cause is chained."""
+    """Sizes that a library does not support; the message is the library's, the cause is chained."""
 
 
 @dataclass(frozen=True)
 class ResizeTask:
-    """An array to be resized by several methods, which share what each would have to prepare.
+    """An array to be resized by several methods, which share what each of them needs.
 
     Attributes:
         pixels: uint8, shape (H, W, 3).
-        size: width and height of the whole result.
+        size: the width and height of the whole result.
         box: the part of the result that is kept.
     """
 
@@ -48,15 +48,15 @@ class ResizeTask:
 
     @functools.cached_property
     def image(self) -> Image.Image:
-        """The array as Pillow's image."""
+        """The array as a Pillow image."""
         return Image.fromarray(self.pixels)
 
     @functools.cached_property
     def strip(self) -> tuple[int, Image.Image]:
-        """The source rows that any of Pillow's filters needs for the box, and the first's number.
+        """The source rows that any of Pillow's filters needs for the box: first row, and image.
 
-        The filters are centered at ``(row + 0.5) * scale``; a row more on both sides leaves room
-        for Pillow's rounding.
+        The filters are centered at ``(row + 0.5) * scale``. One more row on each side allows for
+        Pillow's rounding.
         """
         width, height = self.image.size
         scale = height / self.size[1]
@@ -71,11 +71,11 @@ Resize = Callable[[ResizeTask], Pixels]
 
 
 def resize_pillow(task: ResizeTask, *, resample: Image.Resampling) -> Pixels:
-    """Pillow's ``Image.resize`` without ``reducing_gap``, which would resize in two steps.
+    """Resize with Pillow's ``Image.resize``, without ``reducing_gap`` and its two steps.
 
-    The smooth filters work in two passes, first along the rows, then along the columns, with 8 bits
-    between them (Pillow, ``src/libImaging/Resample.c``). Called for one pass at a time they give
-    the same pixels, and leave out rows and columns that the box does not need.
+    The smooth filters work in two passes, first along the rows, then along the columns, and store 8
+    bits in between (Pillow, ``src/libImaging/Resample.c``). One call per pass gives the same pixels
+    and skips rows and columns that the box does not need.
     """
     if task.box == (0, 0, *task.size):
         return np.asarray(task.image.resize(task.size, resample))
@@ -85,14 +85,14 @@ def resize_pillow(task: ResizeTask, *, resample: Image.Resampling) -> Pixels:
     left, upper, right, lower = task.box
     first, strip = task.strip
     narrow = strip.resize((width, strip.height), resample)
-    # Beyond the strip, black rows stand for those that the box does not need.
+    # Outside of the strip, black rows replace those that the box does not need.
     columns = narrow.crop((left, -first, right, task.image.height - first))
     resized = columns.resize((right - left, height), resample)
     return np.asarray(resized.crop((0, upper, right - left, lower)))
 
 
 def resize_opencv(task: ResizeTask, *, interpolation: int) -> Pixels:
-    """OpenCV's ``resize`` to a given size, so that the factors are the ratios of the sizes."""
+    """Resize with OpenCV's ``resize`` to a given size; the factors are the ratios of the sizes."""
     return _cropped(
         task, np.asarray(cv2.resize(task.pixels, task.size, interpolation=interpolation))
     )
@@ -102,18 +102,18 @@ def resize_none(task: ResizeTask) -> Pixels:
     """Return the pixels as they are, for the ``native`` geometry.
 
     Raises:
-        ValueError: the size is not the image's own.
+        ValueError: the size is not that of the image.
     """
     height, width = task.pixels.shape[:2]
     if task.size != (width, height):
-        raise ValueError(f"resize 'none' keeps {width} x {height}, but {task.size} was asked for")
+        raise ValueError(f"resize 'none' keeps {width} x {height}, but {task.size} was requested")
     return _cropped(task, task.pixels)
 
 
 def _resize_and_crop(
     task: ResizeTask, *, function: Callable[[Pixels, tuple[int, int]], Pixels]
 ) -> Pixels:
-    """Resize with a function that gives the whole result, and crop it to the box."""
+    """Resize with a function that returns the whole result, and crop it to the box."""
     return _cropped(task, function(task.pixels, task.size))
 
 
@@ -175,16 +175,16 @@ RESIZES = registry(
 
 
 def resize(name: str, pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Resize with the method called ``name``, or by an alias of the paper's.
+    """Resize with the method called ``name``.
 
     Args:
-        name: a name of :data:`RESIZES`.
+        name: a name in :data:`RESIZES`, or an alias.
         pixels: uint8, shape (H, W, 3).
-        size: width and height of the result.
+        size: the width and height of the result.
 
     Raises:
-        UnknownNameError: no such resize.
-        ResizeError: the library does not take these sizes.
+        UnknownNameError: there is no such resize.
+        ResizeError: the library does not support these sizes.
     """
     return next(resize_each([name], pixels, size, (0, 0, *size)))
 
@@ -192,20 +192,20 @@ def resize(name: str, pixels: Pixels, size: tuple[int, int]) -> Pixels:
 def resize_each(
     names: Iterable[str], pixels: Pixels, size: tuple[int, int], box: Box
 ) -> Iterator[Pixels]:
-    """Resize one array with several methods, and cut the same box out of each result.
+    """Resize one array with several methods, and crop each result to the same box.
 
     Args:
-        names: of :data:`RESIZES`.
-        pixels: uint8, shape (H, W, 3); must not change before the last result is taken.
-        size: width and height of the whole result.
+        names: names in :data:`RESIZES`, or aliases.
+        pixels: uint8, shape (H, W, 3); it must not change before the last result is taken.
+        size: the width and height of the whole result.
         box: the part of the result that is kept.
 
     Yields:
-        For each name what :func:`resize` gives, cut to the box: uint8, C order.
+        For each name the result of :func:`resize`, cropped to the box: uint8, C order.
 
     Raises:
-        UnknownNameError: no such resize.
-        ResizeError: the library does not take these sizes.
+        UnknownNameError: there is no such resize.
+        ResizeError: the library does not support these sizes.
     """
     task = ResizeTask(pixels, size, box)
     for name in names:

@@ -1,8 +1,8 @@
-"""COCO annotations, mapped into the pixels of a resized image.
+"""COCO annotations, mapped to the pixels of a resized image.
 
-Formulas: width and height have separate factors, because integer output sizes make them unequal;
-``x, y, w, h`` and polygon points scale and shift, areas scale by the product; a mask in run-length
-encoding is sampled anew, nearest neighbor at pixel centers.
+Width and height have separate factors, because integer output sizes make them unequal. Boxes and
+polygon points are scaled and shifted, and areas are scaled by the product of the factors. A mask in
+run-length encoding is resampled by nearest neighbor at pixel centers.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ class Annotation(TypedDict, total=False):
 
 
 FARTHEST = 1e6
-"""Largest coordinate, in pixels: pycocotools walks along outlines pixel by pixel."""
+"""The largest coordinate in pixels, because pycocotools follows outlines pixel by pixel."""
 
 
 def annotation_problems(annotation: Mapping[str, object], height: int, width: int) -> list[str]:
-    """Describe what is malformed in the fields of an annotation that are read here.
+    """Describe what is malformed in those fields of an annotation that are read here.
 
-    Fields may be missing, boxes may have no area and segmentations may enclose nothing.
+    Fields may be missing, boxes may have no area, and segmentations may be empty.
 
     Args:
-        annotation: in pixels of the source image.
-        height: of the source image in pixels.
-        width: of the source image in pixels.
+        annotation: the annotation, in pixels of the source image.
+        height: the height of the source image in pixels.
+        width: the width of the source image in pixels.
     """
     checks: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "bbox": ("four numbers", lambda box: _are_numbers(box, FARTHEST) and len(box) == 4),
@@ -109,8 +109,9 @@ def _is_segmentation(segmentation: Any, height: int, width: int) -> bool:
 def _parse_counts(text: str) -> list[int]:
     """Return the run lengths of a compressed text (pycocotools, ``rleFrString``).
 
-    Numbers are signed, in groups of five bits with the lowest first; from the fourth on they are
-    differences from the number two before. A text that ends within a number gives a count of -1.
+    Numbers are signed and in groups of five bits, the lowest group first. From the fourth on, they
+    are differences from the run length two places before. A text that ends within a number gives a
+    run length of -1.
     """
     counts: list[int] = []
     value = shift = 0
@@ -128,13 +129,13 @@ def _parse_counts(text: str) -> list[int]:
 
 
 def map_annotation(annotation: Annotation, placement: Placement) -> Annotation:
-    """Return a copy of the annotation with box, area, outlines and points in output pixels.
+    """Return a copy of the annotation with its geometry in output pixels.
 
-    Ids, ``iscrowd``, the category and any other field stay as they are.
+    Ids, ``iscrowd``, the category and any other field are not changed.
 
     Args:
-        annotation: in pixels of the source image.
-        placement: of the image; it may scale and pad, but not crop.
+        annotation: the annotation, in pixels of the source image.
+        placement: the placement of the image, which may scale and pad, but not crop.
 
     Raises:
         ValueError: the placement crops.
@@ -154,20 +155,20 @@ def map_annotation(annotation: Annotation, placement: Placement) -> Annotation:
 
 
 def map_box(box: Sequence[float], placement: Placement) -> list[float]:
-    """Map ``[x, y, width, height]``, in pixels from the top left corner."""
+    """Map a box ``[x, y, width, height]`` in pixels."""
     corner = _map_points(box[:2], placement)
     return [*corner, box[2] * placement.scale_x, box[3] * placement.scale_y]
 
 
 def unmap_boxes(boxes: NDArray[np.float64], placement: Placement) -> NDArray[np.float64]:
-    """Map boxes of the output back into the source image: the inverse of :func:`map_box`.
+    """Map boxes from the output back to the source image: the inverse of :func:`map_box`.
 
     Args:
         boxes: x, y, width, height in output pixels, shape (boxes, 4).
-        placement: of the image.
+        placement: the placement of the image.
 
     Returns:
-        The same in source pixels.
+        The boxes in source pixels, in the same form.
     """
     scale = np.array([placement.scale_x, placement.scale_y])
     shift = np.subtract(placement.crop, placement.pad)
@@ -187,7 +188,7 @@ def map_keypoints(keypoints: Sequence[float], placement: Placement) -> list[floa
 def map_segmentation(segmentation: Segmentation, placement: Placement) -> Segmentation:
     """Map polygons (lists of ``x, y, x, y, ...``) or a run-length encoding.
 
-    A run-length encoding comes back in the form it had: ``counts`` a list or a text.
+    A run-length encoding keeps its form: ``counts`` stays a list or a text.
     """
     if isinstance(segmentation, Mapping):
         return map_rle(segmentation, placement)
@@ -195,13 +196,13 @@ def map_segmentation(segmentation: Segmentation, placement: Placement) -> Segmen
 
 
 def map_rle(rle: Rle, placement: Placement) -> Rle:
-    """Resample a run-length encoded mask; ``size`` becomes the output's [height, width]."""
+    """Resample a run-length encoded mask to the size of the output."""
     mask = decode_rle(rle)
     height, width = mask.shape
     output, pad, resized = placement.output, placement.pad, placement.resized
     rows = _sources(output.height, pad.y, resized.height, height)
     columns = _sources(output.width, pad.x, resized.width, width)
-    # Transposed, because run lengths go down the columns. Row and column -1 stand for the padding.
+    # Transposed, because run lengths go down the columns. Row and column -1 are the padding.
     framed = np.pad(mask.T, ((0, 1), (0, 1)))
     resampled = framed.take(rows, axis=1).take(columns, axis=0).T
     size = [output.height, output.width]
@@ -214,9 +215,9 @@ def rle_string(segmentation: Segmentation, height: int, width: int) -> str:
     """Return any COCO segmentation as one compressed run-length text, as pycocotools writes it.
 
     Args:
-        segmentation: polygons, or a run-length encoding of that size.
-        height: of the image in pixels.
-        width: of the image in pixels.
+        segmentation: polygons, or a run-length encoding of the image's size.
+        height: the height of the image in pixels.
+        width: the width of the image in pixels.
     """
     if isinstance(segmentation, Mapping):
         return _compressed(decode_rle(segmentation))
@@ -247,10 +248,10 @@ def _map_points(flat: Sequence[float], placement: Placement) -> list[float]:
 
 
 def _sources(length: int, offset: int, resized: int, source_length: int) -> NDArray[np.int64]:
-    """Source index of each output index, -1 outside of the image.
+    """Return the source index of each output index, or -1 outside of the image.
 
-    The center of an output pixel is divided by resized / source_length in integers, because in
-    floating point a center on a border falls to either side.
+    The center of an output pixel is divided by resized / source_length in integer arithmetic,
+    because in floating point a center on a border could be rounded to either side.
     """
     centers = 2 * (np.arange(length) - offset) + 1
     indices = centers * source_length // (2 * resized)
@@ -262,7 +263,7 @@ def _compressed(mask: NDArray[np.uint8]) -> str:
 
 
 def _run_lengths(mask: NDArray[np.uint8]) -> list[int]:
-    """Column-major run lengths, starting with the zeros, as COCO's uncompressed form has them."""
+    """Return column-major run lengths that start with the zeros: COCO's uncompressed form."""
     flat = mask.ravel(order="F")
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     edges = np.concatenate(([0], changes, [flat.size]))

@@ -1,4 +1,4 @@
-"""The grids shipped with the project, and how any grid is loaded by name or from a file."""
+"""The shipped grids, and how a grid is loaded by name or from a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 
 
 def grid_names() -> list[str]:
-    """Return the names of the shipped grids, sorted."""
+    """Return the names of the shipped grids, sorted.
+
+    Example:
+        >>> from sysnoise import grid_names
+        >>> grid_names()[:3]
+        ['coco-full', 'coco-one-factor', 'coco-published']
+    """
     files = importlib.resources.files(__name__).iterdir()
     return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
 
@@ -20,10 +26,17 @@ def load_grid(name_or_file: str) -> Grid:
     """Load a shipped grid by name, or a YAML file by path or fsspec URL.
 
     Args:
-        name_or_file: one of :func:`grid_names`, or a path that ends in ``.yaml`` or ``.yml``.
+        name_or_file: a name of :func:`grid_names`, or a path that ends in ``.yaml`` or ``.yml``.
 
     Raises:
-        GridError: no such grid or file, or a bad one; all its problems are listed.
+        GridError: there is no such grid or file, or it is bad; all its problems are listed.
+        MissingExtraError: the only problem is that libraries of methods are not installed.
+
+    Example:
+        >>> from sysnoise import load_grid
+        >>> grid = load_grid("imagenet-one-factor")
+        >>> len(grid.variants), grid.variants[1].id
+        (17, 'opencv/pillow-bilinear/rgb')
     """
     import fsspec
 

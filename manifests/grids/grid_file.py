@@ -18,7 +18,7 @@ def parse_grid(text: str, origin: str, name: str) -> Grid:
 
     Raises:
         GridError: one message with all problems, each as ``origin:line:column: where: what``.
-        MissingExtraError: likewise, where all that is wrong is that libraries are not installed.
+        MissingExtraError: likewise, where the only problem is that libraries are not installed.
     """
     try:
         file = read_yaml(text, origin)

@@ -149,11 +149,9 @@ def test_letterbox_is_that_of_ultralytics(size: tuple[int, int], target: int, pa
     expected = uncropped(
         size,
         (width, height),
-        pad_left=round((target - width) / 2 - 0.1),
-        pad_top=round((target - height) / 2 - 0.1),
+        pad=(round((target - width) / 2 - 0.1), round((target - height) / 2 - 0.1)),
         pad_value=pad,
-        output_width=target,
-        output_height=target,
+        output=(target, target),
     )
     assert place(Letterbox(target, pad), size) == expected
 

@@ -175,5 +175,5 @@ def test_a_decoder_that_turns_images_cannot_be_the_baseline() -> None:
         "decoders: [opencv-exif, pillow]\nresizes: [pillow-bilinear]\ncolors: [rgb]\n"
         "geometry: shorter256-crop224\nbaseline: opencv-exif/pillow-bilinear/rgb\n"
     )
-    with pytest.raises(GridError, match=r"^mine\.yaml:5:1: baseline: 'opencv-exif' turns images"):
+    with pytest.raises(GridError, match=r"^mine\.yaml:5:1: baseline: 'opencv-exif' rotates images"):
         parse_grid(text, "mine.yaml", "mine")

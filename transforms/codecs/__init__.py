@@ -1,1 +1,1 @@
-"""Decoders and encoders, what they read of a file before it is decoded, and their probes."""
+"""Decoders, encoders, what is read of a file before it is decoded, and probe images."""

@@ -1,7 +1,7 @@
-"""NVIDIA DALI's CPU backend, through the extra ``dali``; it needs no GPU.
+"""NVIDIA DALI's CPU backend, from the extra ``dali``; it needs no GPU.
 
-DALI runs pipelines, so each process builds one for each thing to do, with one thread and batches of
-one, and feeds it image by image.
+DALI runs pipelines, so each process builds one pipeline per operation, with one thread and a batch
+size of one, and gives it one image at a time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class DaliFilter(Enum):
 
 
 def decode_dali(data: bytes) -> Pixels:
-    """DALI's CPU decoder, stored orientation: libjpeg-turbo for JPEGs, by nvImageCodec.
+    """Decode with DALI's CPU decoder, libjpeg-turbo for JPEGs, in the stored orientation.
+
+    nvImageCodec provides the decoders.
 
     Source: DALI, ``fn.decoders.image`` with ``device="cpu"`` and ``adjust_orientation=False``.
 
@@ -40,14 +42,14 @@ def decode_dali(data: bytes) -> Pixels:
 
 
 def resize_dali(pixels: Pixels, size: tuple[int, int], *, filter_: DaliFilter) -> Pixels:
-    """DALI's linear interpolation, widened with the reduction (triangular) or not.
+    """Resize with DALI's linear interpolation, widened with the reduction (triangular) or not.
 
     Source: DALI, ``fn.resize`` with ``INTERP_LINEAR``, and ``antialias`` on or off.
 
     Args:
         pixels: uint8, shape (H, W, 3).
-        size: width and height of the result.
-        filter_: triangular or linear.
+        size: the width and height of the result.
+        filter_: the filter.
 
     Raises:
         ValueError: DALI cannot resize to this size.
@@ -58,7 +60,7 @@ def resize_dali(pixels: Pixels, size: tuple[int, int], *, filter_: DaliFilter) -
 
 
 def dali_kind(kind: ImageKind) -> bool:
-    """Every format but GIF; of JPEGs, the lossy ones of 8 bits."""
+    """Accept every format except GIF; of JPEGs, the lossy ones of 8 bits."""
     frame = kind.frame
     if frame is not None:
         return frame.precision == 8 and not frame.lossless
@@ -66,7 +68,7 @@ def dali_kind(kind: ImageKind) -> bool:
 
 
 def _run(filter_: DaliFilter | None, **inputs: NDArray[Any]) -> Pixels:
-    """Run one image through a pipeline, which an error makes useless."""
+    """Run one image through a pipeline; after an error, the pipeline is not used again."""
     with _ONE_AT_A_TIME:
         pipeline = _pipeline(filter_, os.getpid())
         try:
@@ -76,16 +78,16 @@ def _run(filter_: DaliFilter | None, **inputs: NDArray[Any]) -> Pixels:
         except RuntimeError as error:  # Its message quotes this file and says little else.
             _pipeline.cache_clear()
             raise ValueError("DALI's pipeline failed") from error
-        return np.array(outputs.at(0), np.uint8)  # The pipeline uses its buffers again.
+        return np.array(outputs.at(0), np.uint8)  # The pipeline reuses its buffers.
 
 
 @functools.cache
 def _pipeline(filter_: DaliFilter | None, process: int) -> Any:
-    """Build the pipeline that resizes with a filter, or the one that decodes.
+    """Build the pipeline that resizes with a filter or, without one, the pipeline that decodes.
 
-    A forked process lacks the threads of its parent's pipelines, so it builds its own.
+    A forked process does not have the threads of its parent's pipelines, so it builds its own.
     """
-    from nvidia.dali import Pipeline  # An extra: the core does without it.
+    from nvidia.dali import Pipeline  # It comes with an extra.
 
     pipeline = Pipeline(
         batch_size=1, num_threads=1, device_id=None, prefetch_queue_depth=1, exec_dynamic=False

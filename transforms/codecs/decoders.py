@@ -1,8 +1,8 @@
-"""Decoders: encoded image bytes to RGB pixels, each exactly as its library gives them.
+"""Decoders: the bytes of an image file become RGB pixels, exactly as a library returns them.
 
 Every function takes the bytes of one image file and returns uint8 of shape (H, W, 3), RGB, 0 to
-255. Orientation stored in EXIF is ignored, except by ``opencv-exif``. None decodes at reduced
-scale.
+255. The orientation that EXIF stores is ignored, except by ``opencv-exif``. No decoder decodes at a
+reduced scale.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Decode = Callable[[bytes], Pixels]
 
 
 def any_kind(kind: ImageKind) -> bool:
-    """Every kind of file: what the library cannot read counts as damaged."""
+    """Accept every kind of file; what the library cannot read counts as damaged."""
     return True
 
 
@@ -46,9 +46,9 @@ class Decoder(Method[Decode]):
     """A method of the decoder axis.
 
     Attributes:
-        exif: what it does with the orientation stored in EXIF.
-        supports: whether the library is made for a kind of file.
-        color: the only color mode that it goes with; None where it goes with any.
+        exif: what the decoder does with the orientation that EXIF stores.
+        supports: a function that tells whether the library supports a kind of file.
+        color: the only color mode that the decoder goes with; None where it goes with any.
     """
 
     exif: Exif = Exif.IGNORED
@@ -57,11 +57,11 @@ class Decoder(Method[Decode]):
 
 
 class UnsupportedKindError(DecodeError):
-    """A kind of file that the decoder's library is not made for; the file may be fine."""
+    """A kind of file that the decoder's library does not support; the file may be fine."""
 
 
 def decode_pillow(data: bytes) -> Pixels:
-    """Pillow at full scale: libjpeg-turbo, accurate DCT, fancy upsampling; other modes to RGB.
+    """Decode with Pillow at full scale: libjpeg-turbo, accurate DCT, fancy upsampling; to RGB.
 
     Source: Pillow, ``Image.open`` and ``Image.convert``.
     """
@@ -70,7 +70,7 @@ def decode_pillow(data: bytes) -> Pixels:
 
 
 def decode_opencv(data: bytes) -> Pixels:
-    """OpenCV straight to RGB, stored orientation.
+    """Decode with OpenCV to RGB, in the stored orientation.
 
     Source: OpenCV, ``imdecode`` with ``IMREAD_COLOR_RGB | IMREAD_IGNORE_ORIENTATION``.
     """
@@ -78,7 +78,7 @@ def decode_opencv(data: bytes) -> Pixels:
 
 
 def decode_opencv_exif(data: bytes) -> Pixels:
-    """OpenCV straight to RGB, turned upright as EXIF says: OpenCV's default.
+    """Decode with OpenCV to RGB and apply the EXIF orientation, as OpenCV does by default.
 
     Source: OpenCV, ``imdecode`` with ``IMREAD_COLOR_RGB``.
     """
@@ -93,27 +93,30 @@ def _imdecode(data: bytes, flags: int) -> Pixels:
 
 
 def decode_simplejpeg(data: bytes) -> Pixels:
-    """libjpeg-turbo, accurate DCT and fancy upsampling. Source: ``simplejpeg.decode_jpeg``."""
+    """Decode with simplejpeg: libjpeg-turbo, accurate DCT, fancy upsampling.
+
+    Source: ``simplejpeg.decode_jpeg``.
+    """
     return np.asarray(simplejpeg.decode_jpeg(data))
 
 
 def decode_simplejpeg_fastdct(data: bytes) -> Pixels:
-    """libjpeg-turbo with the fast integer DCT (IFAST), which is less exact."""
+    """Decode with simplejpeg and the fast integer DCT (IFAST), which is less exact."""
     return np.asarray(simplejpeg.decode_jpeg(data, fastdct=True))
 
 
 def decode_simplejpeg_fastupsample(data: bytes) -> Pixels:
-    """libjpeg-turbo with replicated instead of smoothly interpolated chroma."""
+    """Decode with simplejpeg and replicate chroma instead of interpolating it smoothly."""
     return np.asarray(simplejpeg.decode_jpeg(data, fastupsample=True))
 
 
 def decode_simplejpeg_fastdct_fastupsample(data: bytes) -> Pixels:
-    """libjpeg-turbo with both shortcuts."""
+    """Decode with simplejpeg, the fast integer DCT and replicated chroma."""
     return np.asarray(simplejpeg.decode_jpeg(data, fastdct=True, fastupsample=True))
 
 
 def turbojpeg_kind(kind: ImageKind) -> bool:
-    """Lossy JPEGs of 8 bits in a chroma subsampling that TurboJPEG's API has a name for."""
+    """Accept lossy JPEGs of 8 bits with a chroma subsampling that TurboJPEG's API names."""
     frame = kind.frame
     if frame is None or frame.precision != 8 or frame.lossless:
         return False
@@ -121,7 +124,7 @@ def turbojpeg_kind(kind: ImageKind) -> bool:
         return True
     (width, height), *chroma = frame.sampling[:3]
     ratios = {(width / h, height / v) for h, v in chroma if h and v}
-    black = frame.sampling[3:]  # Of CMYK and YCCK, sampled like the first component.
+    black = frame.sampling[3:]  # CMYK and YCCK have it, sampled like the first component.
     return (
         ratios <= TURBOJPEG_SUBSAMPLINGS
         and len(ratios) == 1
@@ -218,9 +221,9 @@ def decode(name: str, image: EncodedImage) -> Pixels:
         uint8, shape (H, W, 3), RGB.
 
     Raises:
-        UnknownNameError: no such decoder.
-        UnsupportedKindError: the decoder's library is not made for this kind of file.
-        DecodeError: the library failed or gave something that is not an RGB image.
+        UnknownNameError: there is no such decoder.
+        UnsupportedKindError: the decoder's library does not support this kind of file.
+        DecodeError: the library failed or returned something that is not an RGB image.
     """
     decoder = get_method(DECODERS, "decoder", name)
     if image.kind.is_recognized and not decoder.supports(image.kind):
@@ -228,6 +231,6 @@ def decode(name: str, image: EncodedImage) -> Pixels:
     try:
         pixels = decoder.function(image.data)
         check_pixels(pixels)
-    except Exception as error:  # Codecs raise whatever they like on damaged data.
+    except Exception as error:  # Codecs raise errors of any type on damaged data.
         raise DecodeError(f"{decoder.name}: {plain_message(error)}") from error
     return pixels

@@ -1,4 +1,4 @@
-"""One encoded image file, and what is found out about it before it is decoded."""
+"""An encoded image file, and what is read of it before it is decoded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Header:
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """An image file in memory; its kind and its header are each read once, when first asked for.
+    """An image file in memory, whose kind and header are each read once, on first use.
 
     Attributes:
         data: the bytes of the file.

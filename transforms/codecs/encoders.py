@@ -1,4 +1,4 @@
-"""Encoders of the stored images. All are lossless: a lossy one would add noise of its own.
+"""Encoders of the stored images. All are lossless, because a lossy one would add its own noise.
 
 Every function takes uint8 RGB of shape (H, W, 3) and returns the bytes of one file. The bytes
 depend on the library's build; the pixels do not.
@@ -26,14 +26,14 @@ class Encoder(Method[Encode]):
     """A format of the stored images; its name is also the file extension.
 
     Attributes:
-        media_type: the registered media type, or the nearest to one.
+        media_type: the registered media type, or the closest text to one.
     """
 
     media_type: str = ""
 
 
 class EncodeError(Exception):
-    """An image that cannot be encoded; the message is the library's, the cause is chained."""
+    """An image that cannot be encoded; the message is the library's, and the cause is chained."""
 
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -46,12 +46,12 @@ _SCRATCH = np.zeros(64, np.uint8)
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """PNG with filter Up in every row, compressed by ISA-L's deflate at level 3.
+    """Encode as PNG with filter Up in every row, compressed by ISA-L's deflate at level 3.
 
-    Levels 1 and 2 are faster, but not reproducible: they begin with the hash of a register that
+    Levels 1 and 2 are faster, but not reproducible: they start with the hash of a register that
     holds an address (ISA-L 2.32.1, ``.write_first_byte`` in ``igzip_icf_body_h1_gr_bt.asm``), so
-    that equal pixels now and then give other bytes in another process. Matches reach back four
-    bytes: farther ones are rare in filtered photographs, and looking for them takes longer.
+    equal pixels sometimes give other bytes in another process. Matches go back at most four bytes,
+    because longer distances are rare in filtered photographs and take longer to search.
 
     Source: W3C, PNG specification, sections 5, 9.2 (filter Up) and 11.2.
 
@@ -63,7 +63,7 @@ def encode_png(pixels: Pixels) -> bytes:
     filtered = np.empty((height, 1 + 3 * width), np.uint8)
     filtered[:, 0] = _PNG_FILTER_UP
     filtered[0, 1:] = rows[0]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])  # modulo 256, as the filter is defined
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])  # Modulo 256, as the filter is defined.
     header = struct.pack(">IIBBBBB", width, height, 8, _PNG_TRUECOLOR, 0, 0, 0)
     chunks = (
         *_png_chunk(b"IHDR", header),
@@ -88,16 +88,16 @@ def _png_chunk(name: bytes, data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
 
 
 def _clear_vector_registers() -> None:
-    """Let NumPy's AVX code clear the upper halves of the vector registers when it ends.
+    """Run NumPy's AVX code, which clears the upper halves of the vector registers when it ends.
 
-    ISA-L (2.32.1, isal 1.9.1) leaves them set. SSE code that runs next, such as OpenCV's
+    ISA-L (2.32.1, isal 1.9.1) leaves them set, and SSE code that runs next, such as OpenCV's
     INTER_AREA, then takes four times as long (measured on an AMD EPYC with AVX-512).
     """
     np.subtract(_SCRATCH, _SCRATCH, out=_SCRATCH)
 
 
 def encode_webp(pixels: Pixels) -> bytes:
-    """Lossless WebP by Pillow at its fastest, quality 0 and method 0.
+    """Encode as lossless WebP with Pillow's fastest settings, quality 0 and method 0.
 
     Raises:
         ValueError: a side is longer than 16,383 pixels, the format's limit.
@@ -112,14 +112,14 @@ def encode_webp(pixels: Pixels) -> bytes:
 
 
 def encode_jxl(pixels: Pixels) -> bytes:
-    """Lossless JPEG XL by imagecodecs (libjxl), effort 1."""
-    import imagecodecs  # An extra: the core does without it.
+    """Encode as lossless JPEG XL with imagecodecs (libjxl), effort 1."""
+    import imagecodecs  # It comes with an extra.
 
     return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=1, numthreads=1))
 
 
 def encode_npy(pixels: Pixels) -> bytes:
-    """NumPy's own format, uncompressed."""
+    """Encode in NumPy's own format, uncompressed."""
     buffer = io.BytesIO()
     np.save(buffer, pixels, allow_pickle=False)
     return buffer.getvalue()
@@ -158,12 +158,12 @@ def encode(name: str, pixels: Pixels) -> bytes:
     """Encode pixels losslessly in the format called ``name``.
 
     Args:
-        name: a name of :data:`ENCODERS`.
+        name: a name in :data:`ENCODERS`.
         pixels: uint8, shape (H, W, 3).
 
     Raises:
-        UnknownNameError: no such format.
-        EncodeError: the format or its library cannot hold these pixels.
+        UnknownNameError: there is no such format.
+        EncodeError: the format or its library does not support these pixels.
     """
     encoder = get_method(ENCODERS, "image format", name)
     try:

@@ -1,6 +1,6 @@
-"""FFmpeg in process, through PyAV: its JPEG decoder, and libswscale's conversions and resizes.
+"""FFmpeg's JPEG decoder and libswscale's conversions and resizes, in process through PyAV.
 
-libswscale works in one thread here; its flags are those of ``-sws_flags`` (FFmpeg,
+libswscale runs in one thread here; its flags are those of ``-sws_flags`` (FFmpeg,
 ``libswscale/swscale.h``).
 """
 
@@ -17,39 +17,39 @@ from sysnoise.transforms.pixels import Pixels
 SWS_FULL_CHR_H_INT = 0x2000
 SWS_ACCURATE_RND = 0x40000
 ACCURATE_BICUBIC = Interpolation.BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT
-"""Bicubic with accurate rounding and a chroma value for every pixel of a row."""
+"""Bicubic, with accurate rounding and a chroma value for every pixel of a row."""
 
 
 def decode_ffmpeg(data: bytes, *, flags: int) -> Pixels:
-    """FFmpeg's own JPEG decoder, then libswscale to rgb24.
+    """Decode with FFmpeg's own JPEG decoder, and convert to rgb24 with libswscale.
 
-    Without accurate rounding, libswscale leaves its scaler where the height of a 4:2:0 or 4:2:2
-    image is even and takes a converter that replicates chroma, whatever the flags say
-    (FFmpeg, ``libswscale/swscale_unscaled.c``).
+    Without accurate rounding, libswscale does not use its scaler where the height of a 4:2:0 or
+    4:2:2 image is even, but a converter that replicates chroma, whatever the flags say (FFmpeg,
+    ``libswscale/swscale_unscaled.c``).
 
     Args:
         data: the bytes of a JPEG file.
-        flags: of libswscale; its scaler interpolates chroma.
+        flags: the flags of libswscale, whose scaler interpolates chroma.
 
     Raises:
-        ValueError: not a whole JPEG.
+        ValueError: the data is not a complete JPEG.
         av.error.FFmpegError: the file is damaged.
     """
     return _rgb24(_decoded_frame(data), flags)
 
 
 def decode_ffmpeg_nv12(data: bytes) -> Pixels:
-    """The JPEG's own planes to NV12, then to rgb24, as hardware decoders do; full (JPEG) range.
+    """Keep the JPEG's own planes as NV12, and convert to rgb24, as hardware does; full range.
 
-    4:2:0 planes stand in NV12 as the file has them; libswscale brings the chroma of other
+    NV12 holds 4:2:0 planes as the file has them; libswscale converts the chroma of other
     subsamplings to 4:2:0, bicubic. An odd width or height has a chroma sample for its last column
-    or row. A JPEG in RGB or CMYK is converted to YCbCr on the way.
+    or row. A JPEG in RGB or CMYK is first converted to YCbCr.
 
     Args:
         data: the bytes of a JPEG file.
 
     Raises:
-        ValueError: not a whole JPEG.
+        ValueError: the data is not a complete JPEG.
         av.error.FFmpegError: the file is damaged.
     """
     nv12 = _decoded_frame(data).reformat(
@@ -62,15 +62,15 @@ def decode_ffmpeg_nv12(data: bytes) -> Pixels:
 
 
 def resize_ffmpeg(pixels: Pixels, size: tuple[int, int], *, flags: int) -> Pixels:
-    """Resize by libswscale from rgb24 to rgb24; its filters widen with the reduction (antialiased).
+    """Resize with libswscale in rgb24; its filters widen with the reduction (antialiasing).
 
     Args:
         pixels: uint8, shape (H, W, 3).
-        size: width and height of the result.
-        flags: the filter.
+        size: the width and height of the result.
+        flags: the flags of libswscale, which name the filter.
 
     Raises:
-        av.error.FFmpegError: a size, or a ratio of sizes, that libswscale does not take.
+        av.error.FFmpegError: libswscale does not support the size or the ratio of sizes.
     """
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
     width, height = size
@@ -78,7 +78,7 @@ def resize_ffmpeg(pixels: Pixels, size: tuple[int, int], *, flags: int) -> Pixel
 
 
 def ffmpeg_kind(kind: ImageKind) -> bool:
-    """Lossy Huffman-coded JPEGs of 8 bits."""
+    """Accept lossy Huffman-coded JPEGs of 8 bits."""
     frame = kind.frame
     if frame is None or frame.precision != 8 or frame.lossless:
         return False
@@ -88,8 +88,8 @@ def ffmpeg_kind(kind: ImageKind) -> bool:
 def _decoded_frame(data: bytes) -> av.VideoFrame:
     """Decode with libavcodec's ``mjpeg``.
 
-    ``err_detect=explode`` makes it fail on a damaged file instead of filling the gap. A file that
-    lacks its end it would still complete, so that is refused first.
+    With ``err_detect=explode`` it fails on a damaged file instead of filling the gap. It would
+    still complete a file without an end, so such a file is refused first.
     """
     if not has_end_of_image(data):
         raise ValueError("not a JPEG, or one without its end-of-image marker")
@@ -98,7 +98,7 @@ def _decoded_frame(data: bytes) -> av.VideoFrame:
     context.options = {"err_detect": "explode"}
     frames = [*context.decode(av.Packet(data)), *context.decode(None)]
     if not frames:
-        raise ValueError("libavcodec's mjpeg decoder gave no frame")
+        raise ValueError("libavcodec's mjpeg decoder returned no frame")
     return frames[0]
 
 

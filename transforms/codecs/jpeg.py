@@ -1,4 +1,4 @@
-"""The markers of a JPEG file (ITU-T T.81, annex B), read without decoding."""
+"""The markers of a JPEG file (ITU-T T.81, annex B), which are read without decoding."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Segment:
     """One marker segment before the image data.
 
     Attributes:
-        marker: second byte of the marker.
-        offset: of the marker in the file.
-        payload: the bytes behind the length.
+        marker: the second byte of the marker.
+        offset: the position of the marker in the file.
+        payload: the bytes after the length.
     """
 
     marker: int
@@ -27,7 +27,7 @@ class Segment:
 
 
 def segments(data: bytes) -> Iterator[Segment]:
-    """Yield the segments of a JPEG up to its first start of scan, or to where it is malformed."""
+    """Yield the segments of a JPEG up to its first start of scan or to where it is malformed."""
     position = 2 if data.startswith(START_OF_IMAGE) else len(data)
     while position + 4 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
@@ -45,7 +45,7 @@ def segments(data: bytes) -> Iterator[Segment]:
 
 
 def has_end_of_image(data: bytes) -> bool:
-    """Whether an end-of-image marker follows the first scan; image data cannot contain one."""
+    """Whether an end-of-image marker follows the first start of scan; scans do not contain one."""
     for segment in segments(data):
         if segment.marker == START_OF_SCAN:
             return data.find(END_OF_IMAGE, segment.offset) >= 0

@@ -1,4 +1,4 @@
-"""Builds of libjpeg, libjpeg-turbo and mozjpeg side by side, through the extra ``jpeglib``."""
+"""Several builds of libjpeg, libjpeg-turbo and mozjpeg, from the extra ``jpeglib``."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ LIBJPEG_BUILDS: Mapping[str, str] = {
     "mozjpeg4": "mozjpeg403",
     "turbo2": "turbo210",
 }
-"""The builds on offer: how methods call them, and how jpeglib does."""
+"""The names of the builds in jpeglib, by their names in methods."""
 
 _WITHOUT_ARITHMETIC = {"6b"}
 _DCT_PROCESSES = {0, 1, 2, 9, 10}
-_ONE_AT_A_TIME = threading.Lock()  # The chosen build is a global of jpeglib.
+_ONE_AT_A_TIME = threading.Lock()  # The selected build is a global of jpeglib.
 
 
 def decode_jpeglib(data: bytes, *, build: str) -> Pixels:
-    """One build of libjpeg: accurate DCT, fancy upsampling, straight to RGB.
+    """Decode with one build of libjpeg: accurate DCT, fancy upsampling; to RGB.
 
     jpeglib reads from a path, so the bytes go through a temporary file without a name, in memory
-    where the system has ``/dev/shm``. ``jpeglib.read_spatial`` is not used: it leaves a file behind
-    when decoding fails, and writes past its buffers where there are more than 50 markers.
+    where the system has ``/dev/shm``. ``jpeglib.read_spatial`` is not used: it does not delete a
+    file when decoding fails, and writes past its buffers where there are more than 50 markers.
 
-    A file that lacks its end libjpeg would complete with gray, so that is refused first. What it
-    complains of goes to the standard error of the process.
+    libjpeg would fill up a file without an end with gray, so such a file is refused first. Its
+    warnings go to the standard error of the process.
 
     Args:
         data: the bytes of a JPEG file.
         build: a value of :data:`LIBJPEG_BUILDS`.
 
     Raises:
-        ValueError: not a whole JPEG, or one that the build cannot read.
+        ValueError: the data is not a complete JPEG, or the build cannot read it.
     """
-    import jpeglib  # An extra: the core does without it.
+    import jpeglib  # It comes with an extra.
 
     if not has_end_of_image(data):
         raise ValueError("not a JPEG, or one without its end-of-image marker")
@@ -65,7 +65,7 @@ def decode_jpeglib(data: bytes, *, build: str) -> Pixels:
 
 
 def _read(path: str) -> Pixels:
-    """Decode a file with the build that is chosen; the first call finds errors of the header."""
+    """Decode a file with the selected build; the first call finds errors in the header."""
     from jpeglib import Colorspace, DCTMethod
     from jpeglib._bind import CJpegLib
 
@@ -103,7 +103,7 @@ def _memory_folder() -> str | None:
 
 
 def jpeglib_kind(kind: ImageKind, *, build: str) -> bool:
-    """Gray and three-component DCT JPEGs of 8 bits; arithmetic coding from libjpeg 7 on."""
+    """Accept gray and three-component DCT JPEGs of 8 bits, arithmetic-coded from libjpeg 7 on."""
     frame = kind.frame
     if frame is None or frame.precision != 8 or frame.process not in _DCT_PROCESSES:
         return False

@@ -1,7 +1,7 @@
-"""Built-in probe images, and how far decoders stand apart on them.
+"""Built-in probe images, and how much decoders differ on them.
 
-The picture is made by integer arithmetic, the same on every machine; its JPEGs are made at run time
-by Pillow, one for each kind of JPEG that decoders treat differently.
+The picture is made by integer arithmetic, which is the same on every machine. Pillow encodes it at
+run time, once for each kind of JPEG that decoders treat differently.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from sysnoise.transforms.pixel_difference import difference
 from sysnoise.transforms.pixels import Pixels
 
 REFERENCE = "pillow"
-"""The decoder that distances are measured from; it reads every kind of probe."""
+"""The decoder that others are compared with; it reads every kind of probe."""
 
 PROBE_SIZE = (150, 108)
-"""Width and height of the probes: even, as most photographs are, and no multiple of a block."""
+"""The size of the probes: even, as in most photographs, and no multiple of a block."""
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """How Pillow writes a kind of probe: mode, options, and columns and rows to leave out."""
+    """How Pillow writes a kind of probe: mode, options, and rows and columns that are cut off."""
 
     mode: str
     options: Mapping[str, str | bool]
@@ -48,19 +48,19 @@ _KINDS: Mapping[str, _Kind] = {
 }
 
 KINDS = tuple(_KINDS)
-"""The kinds of probes: chroma subsamplings, and others that take their own way in a decoder.
+"""The kinds of probes: chroma subsamplings, and kinds for which decoders have separate code.
 
-``4:2:0-odd`` has odd sides, on which FFmpeg's decoders take other ways through libswscale and
-coincide (FFmpeg, ``libswscale/swscale_unscaled.c``).
+``4:2:0-odd`` has odd sides, for which FFmpeg's decoders use other code of libswscale and agree
+(FFmpeg, ``libswscale/swscale_unscaled.c``).
 """
 
 
 def synthetic_picture(width: int, height: int) -> Pixels:
-    """Return smooth gradients, saturated edges and gray fine texture, side by side in thirds.
+    """Return a picture of three parts: smooth gradients, saturated edges and fine gray texture.
 
     Args:
-        width: in pixels, at least 2.
-        height: in pixels, at least 2.
+        width: the width in pixels, at least 2.
+        height: the height in pixels, at least 2.
 
     Returns:
         uint8, shape (height, width, 3), values 0 to 255.
@@ -80,10 +80,10 @@ def probe_jpeg(kind: str, size: tuple[int, int] = PROBE_SIZE) -> bytes:
 
     Args:
         kind: one of :data:`KINDS`.
-        size: width and height in pixels, each at least 3; ``4:2:0-odd`` has one less.
+        size: the width and height in pixels, each at least 3; ``4:2:0-odd`` is one pixel smaller.
 
     Raises:
-        UnknownNameError: no such kind.
+        UnknownNameError: there is no such kind.
     """
     if kind not in _KINDS:
         raise UnknownNameError(unknown_name("kind of probe", kind, KINDS))
@@ -96,7 +96,7 @@ def probe_jpeg(kind: str, size: tuple[int, int] = PROBE_SIZE) -> bytes:
 
 
 def _cmyk(picture: Pixels) -> Image.Image:
-    """Turn the gray part of every color into black ink, so that all four inks are in use."""
+    """Convert to CMYK; the gray part of every color becomes black ink, so all inks are used."""
     black = 255 - picture.max(axis=2)
     inks = [255 - picture[:, :, channel] - black for channel in range(3)]
     return Image.merge("CMYK", [Image.fromarray(plane) for plane in (*inks, black)])
@@ -104,12 +104,12 @@ def _cmyk(picture: Pixels) -> Image.Image:
 
 @dataclass(frozen=True)
 class DecoderComparison:
-    """How decoders stand to each other on one image.
+    """How much decoders differ on one image.
 
     Attributes:
-        identical: groups of two or more decoders that give the same pixels, in the order asked.
-        distance: of each decoder from :data:`REFERENCE`.
-        errors: decoders that gave no image, with the reason; they have no distance.
+        identical: groups of two or more decoders that give the same pixels, in the given order.
+        distance: the difference from :data:`REFERENCE` by decoder.
+        errors: the error by decoder for those that gave no image; these have no distance.
     """
 
     identical: tuple[tuple[str, ...], ...]
@@ -121,13 +121,13 @@ def compare_decoders(names: Iterable[str], data: bytes) -> DecoderComparison:
     """Decode one image with each of the decoders and compare the results.
 
     Args:
-        names: decoders whose libraries are installed.
+        names: the decoders, whose libraries must be installed.
         data: the bytes of one image file.
 
     Raises:
         DecodeError: :data:`REFERENCE` cannot decode the image.
-        UnknownNameError: no such decoder.
-        ValueError: a decoder turned the image upright, so that its size is another.
+        UnknownNameError: there is no such decoder.
+        ValueError: a decoder rotated the image, so that its size differs.
     """
     image = EncodedImage(data)
     reference = decode(REFERENCE, image)

@@ -1,4 +1,4 @@
-"""What kind of image file some bytes are, from the bytes alone; file names are not trusted."""
+"""The kind of an image file, found from its bytes alone; file names are not trusted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sysnoise.transforms.codecs.jpeg import START_OF_IMAGE, segments
 
 
 class Container(Enum):
-    """The file formats that are told apart by their first bytes."""
+    """The file formats that are recognized by their first bytes."""
 
     JPEG = "jpeg"
     PNG = "png"
@@ -29,15 +29,15 @@ class Entropy(Enum):
 
 @dataclass(frozen=True)
 class JpegFrame:
-    """What the start-of-frame segment of a JPEG says (ITU-T T.81, B.2.2).
+    """The start-of-frame segment of a JPEG (ITU-T T.81, B.2.2).
 
     Attributes:
-        process: 0 baseline, 1 extended, 2 progressive, 3 lossless, and up: the number of the SOF
-            marker.
-        precision: bits a sample.
-        width: in pixels.
-        height: in pixels.
-        sampling: horizontal and vertical sampling factor of each component.
+        process: the number of the SOF marker: 0 baseline, 1 extended, 2 progressive, 3 lossless,
+            and so on.
+        precision: the bits per sample.
+        width: the width in pixels.
+        height: the height in pixels.
+        sampling: the horizontal and vertical sampling factor of each component.
     """
 
     process: int
@@ -48,7 +48,7 @@ class JpegFrame:
 
     @property
     def entropy(self) -> Entropy:
-        """Entropy coding: processes from 9 on are arithmetic."""
+        """The entropy coding; it is arithmetic in processes from 9 on."""
         return Entropy.ARITHMETIC if self.process >= 9 else Entropy.HUFFMAN
 
     @property
@@ -62,8 +62,8 @@ class ImageKind:
     """The kind of an image file.
 
     Attributes:
-        container: by its first bytes.
-        frame: of a JPEG that has a readable start of frame; else None.
+        container: the file format.
+        frame: the start of frame of a JPEG that has a readable one; otherwise None.
     """
 
     container: Container
@@ -71,11 +71,11 @@ class ImageKind:
 
     @property
     def is_recognized(self) -> bool:
-        """Whether the kind can be told: a JPEG without a readable frame is damaged, not odd."""
+        """Whether the kind is known; a JPEG without a readable frame counts as damaged."""
         return self.container is not Container.JPEG or self.frame is not None
 
     def __str__(self) -> str:
-        """Describe the kind for a message: ``jpeg (SOF9, 8 bits, 2x2 1x1 1x1)``."""
+        """Return the kind as messages have it: ``jpeg (SOF9, 8 bits, 2x2 1x1 1x1)``."""
         if self.frame is None:
             return self.container.value
         sampling = " ".join(f"{h}x{v}" for h, v in self.frame.sampling)
@@ -94,7 +94,7 @@ _START_OF_FRAME = {0xC0 + number: number for number in range(16) if number not i
 
 
 def sniff(data: bytes) -> ImageKind:
-    """Tell the kind of an image file from its bytes."""
+    """Return the kind of an image file, from its bytes."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return ImageKind(Container.WEBP)
     for magic, container in _MAGIC.items():

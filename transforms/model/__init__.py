@@ -1,4 +1,4 @@
-"""Noises inside a model: functions from ONNX model to ONNX model, which leave theirs unchanged.
+"""Noises inside a model: functions that take an ONNX model and return a changed copy.
 
-Needs the extra ``evaluate``, as nothing else of this package does.
+These modules need the extra ``evaluate``; no other module of ``transforms`` does.
 """

@@ -1,8 +1,8 @@
-"""After a detector: from the outputs of its head to boxes in a stored image.
+"""Detections: the outputs of a detector's head become boxes in a stored image.
 
-All arithmetic is in float64 on what the model gives. Detections are decoded, clipped to the image,
-compared with the score threshold, thinned out by non-maximum suppression, cut to the best ones, and
-mapped back into the stored image, in this order (Detectron2, ``fast_rcnn_inference``).
+All arithmetic on the model's outputs is in float64. Detections are decoded, clipped to the image,
+compared with the score threshold, reduced by non-maximum suppression, limited to the best ones, and
+mapped back to the stored image, in this order (Detectron2, ``fast_rcnn_inference``).
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from sysnoise.transforms.targets import unmap_boxes
 Floats = NDArray[np.float64]
 
 _CHUNK = 64
-"""Boxes that non-maximum suppression compares with each other at a time."""
+"""The number of boxes that non-maximum suppression compares with each other at a time."""
 
 
 class BoxOffset(Enum):
-    """Whether the last pixel counts to a box: ``x2 = x1 + w - 1``; named as a noise."""
+    """Where a box includes its last pixel, ``x2 = x1 + w - 1``; the values name the noises."""
 
     NONE = "none"
-    """A box ends behind its last pixel: ``x2 = x1 + w``."""
+    """A box ends after its last pixel: ``x2 = x1 + w``."""
     DECODE = "box-offset-1-decode"
-    """The last pixel counts where corners are computed from a size, and nowhere else."""
+    """The last pixel is included where corners are computed from a size, and nowhere else."""
     ALL = "box-offset-1-all"
-    """It counts there, in areas and overlaps, and in clipping."""
+    """The last pixel is included there, in areas and overlaps, and in clipping."""
 
 
 class BoxFormat(Enum):
-    """What the four numbers of a box are."""
+    """The meaning of the four numbers of a box."""
 
     XYXY = "xyxy"
     """The left, upper, right and lower edge."""
@@ -47,30 +47,30 @@ class BoxFormat(Enum):
 
 
 class BoxUnits(Enum):
-    """What the numbers of a box count."""
+    """The unit of the numbers of a box."""
 
     PIXELS = "pixels"
     """Pixels of the model's input."""
     NORMALIZED = "normalized"
-    """Widths and heights of the model's input."""
+    """Fractions of the width and height of the model's input."""
 
 
 class NmsClasses(Enum):
-    """Which boxes non-maximum suppression compares."""
+    """Which boxes non-maximum suppression compares with each other."""
 
     SEPARATE = "separate"
-    """Those of one class."""
+    """Boxes of the same class."""
     TOGETHER = "together"
-    """All."""
+    """All boxes."""
 
 
 @dataclass(frozen=True)
 class YoloOutput:
-    """A grid of cells that each hold a box an anchor.
+    """A grid of cells that each hold one box per anchor.
 
     Attributes:
-        name: of the model's output, N x (anchors * (5 + classes)) x rows x columns.
-        anchors: width and height of each in pixels of the input.
+        name: the name of the model's output, N x (anchors * (5 + classes)) x rows x columns.
+        anchors: the width and height of each anchor in pixels of the input.
     """
 
     name: str
@@ -79,7 +79,7 @@ class YoloOutput:
 
 @dataclass(frozen=True)
 class YoloHead:
-    """Grids of YOLO version 3.
+    """The head of YOLO version 3.
 
     Attributes:
         outputs: the grids.
@@ -95,16 +95,16 @@ class YoloHead:
 
 @dataclass(frozen=True)
 class BoxesHead:
-    """Boxes that the model has decoded.
+    """The head of a model that decodes its boxes itself.
 
     Attributes:
-        boxes: name of the output with the boxes, N x boxes x 4.
-        scores: name of the output with the scores, 0 to 1: N x boxes x classes, or N x boxes where
-            the model says which class.
-        labels: name of the output with the classes, 0-based, N x boxes; None where scores are of
-            all classes.
-        format: what the four numbers of a box are.
-        units: what they count.
+        boxes: the name of the output with the boxes, N x boxes x 4.
+        scores: the name of the output with the scores, 0 to 1: N x boxes x classes, or N x boxes
+            where there is an output with the classes.
+        labels: the name of the output with the classes, 0-based, N x boxes; None where there are
+            scores of all classes.
+        format: the meaning of the four numbers of a box.
+        units: the unit of these numbers.
     """
 
     boxes: str
@@ -124,7 +124,7 @@ class Nms:
     """Greedy non-maximum suppression.
 
     Attributes:
-        iou: intersection over union above which the box of the lower score goes, 0 to 1.
+        iou: the intersection over union, 0 to 1, above which the box of the lower score is removed.
         classes: which boxes are compared.
     """
 
@@ -134,14 +134,14 @@ class Nms:
 
 @dataclass(frozen=True)
 class Detector:
-    """What becomes of a detector's outputs.
+    """How a detector's outputs are processed.
 
     Attributes:
-        head: how they hold boxes.
-        categories: id of each class in the ground truth.
-        score_threshold: detections need a higher score, 0 to 1.
-        nms: None for models that did it themselves.
-        max_detections: of an image; the best are kept.
+        head: how the outputs hold boxes.
+        categories: the id of each class in the ground truth.
+        score_threshold: the score, 0 to 1, that detections must exceed.
+        nms: the non-maximum suppression; None for models that include it.
+        max_detections: the number of detections per image; the best are kept.
     """
 
     head: YoloHead | BoxesHead
@@ -153,12 +153,12 @@ class Detector:
 
 @dataclass(frozen=True)
 class Detections:
-    """What a detector finds in an image, the best first; of equal scores, in the head's order.
+    """The detections in an image, by falling score; those of equal score are in the head's order.
 
     Attributes:
         boxes: x, y, width, height in pixels of the stored image, shape (n, 4).
-        scores: 0 to 1, shape (n,).
-        classes: 0-based, shape (n,).
+        scores: the scores, 0 to 1, shape (n,).
+        classes: the classes, 0-based, shape (n,).
     """
 
     boxes: Floats
@@ -176,14 +176,14 @@ class _Candidates:
 
 
 def offset_matters(head: YoloHead | BoxesHead, box_offset: BoxOffset) -> bool:
-    """Tell whether a convention can change anything.
+    """Return whether a convention can change anything.
 
-    Where the model itself gives corners, nothing is decoded: :attr:`BoxOffset.DECODE` is then a
-    noise that does nothing.
+    Where the model itself gives corners, nothing is decoded, and :attr:`BoxOffset.DECODE` has no
+    effect.
 
     Args:
         head: how the outputs hold boxes.
-        box_offset: whether the last pixel counts.
+        box_offset: where a box includes its last pixel.
     """
     decodes = _format(head) is not BoxFormat.XYXY
     return box_offset is BoxOffset.ALL or (box_offset is BoxOffset.DECODE and decodes)
@@ -197,19 +197,18 @@ def detect(
 ) -> Detections:
     """Find the boxes that a detector's outputs hold for one image.
 
-    However corners are computed, a box is given with ``w = x2 - x1``, as the evaluator reads it,
-    because that belongs to the training system. A size below zero, of boxes that are smaller than
-    the pixel that is taken off, is given as zero. Boxes or scores that are not a number are left
-    out.
+    However corners are computed, a box is returned with ``w = x2 - x1``, as the evaluator reads it,
+    because the evaluation belongs to the training system. A box that is smaller than the pixel that
+    is subtracted has a size of zero. Boxes and scores that are not a number are left out.
 
     Args:
-        outputs: the head's, by name, each without its first dimension, N.
-        detector: what becomes of them.
-        placement: where in the model's input the stored image stands.
-        box_offset: whether the last pixel counts.
+        outputs: the outputs of the head by name, each without its first dimension, N.
+        detector: how the outputs are processed.
+        placement: the placement of the stored image in the model's input.
+        box_offset: where a box includes its last pixel.
 
     Raises:
-        ValueError: the model gives a class that has no category.
+        ValueError: the model returns a class that has no category.
     """
     candidates = _candidates(outputs, detector, placement)
     decoding = float(box_offset is not BoxOffset.NONE)
@@ -256,15 +255,15 @@ def _decode_grid(
     ``sigmoid(objectness) * sigmoid(class)``.
 
     Args:
-        grid: (anchors * (5 + classes)) x rows x columns.
-        anchors: width and height in pixels of the input, shape (anchors, 2).
-        threshold: scores have to exceed it.
-        size: width and height of the input.
+        grid: the output, (anchors * (5 + classes)) x rows x columns.
+        anchors: the widths and heights in pixels of the input, shape (anchors, 2).
+        threshold: the score that detections must exceed.
+        size: the width and height of the input.
     """
     rows, columns = grid.shape[1:]
     cells = grid.reshape(len(anchors), -1, rows, columns)
     objectness = _sigmoid(cells[:, 4])
-    # No class's score exceeds the objectness, so that most cells need no further look.
+    # No class's score exceeds the objectness, so most cells need not be decoded.
     anchor, row, column = np.nonzero(objectness > threshold)
     values = cells[anchor, :, row, column].astype(np.float64)
     scores = objectness[anchor, row, column, None] * _sigmoid(values[:, 5:])
@@ -309,26 +308,26 @@ def _sigmoid(values: NDArray[Any]) -> Floats:
         return np.asarray(1 / (1 + np.exp(-values.astype(np.float64))))
 
 
-def _corners(boxes: Floats, box_format: BoxFormat, last: float) -> Floats:
-    """Return left, upper, right and lower edge; ``last`` is 1 where the last pixel counts."""
+def _corners(boxes: Floats, box_format: BoxFormat, offset: float) -> Floats:
+    """Return the four edges of each box; ``offset`` is 1 where the last pixel is included."""
     if box_format is BoxFormat.XYXY:
         return boxes
     lower, size = boxes[:, :2], boxes[:, 2:]
     if box_format is BoxFormat.CXCYWH:
-        return np.hstack([lower - size / 2, lower + size / 2 - last])
-    return np.hstack([lower, lower + size - last])
+        return np.hstack([lower - size / 2, lower + size / 2 - offset])
+    return np.hstack([lower, lower + size - offset])
 
 
-def _clipped(corners: Floats, placement: Placement, last: float) -> Floats:
-    """Clip boxes to the part of the input in which the image stands."""
+def _clipped(corners: Floats, placement: Placement, offset: float) -> Floats:
+    """Clip boxes to the part of the input that the image covers."""
     lower, size = np.array(placement.pad), np.array(placement.resized)
-    return np.clip(corners, np.tile(lower, 2), np.tile(lower + size - last, 2))
+    return np.clip(corners, np.tile(lower, 2), np.tile(lower + size - offset, 2))
 
 
 def _best(
-    corners: Floats, candidates: _Candidates, detector: Detector, last: float
+    corners: Floats, candidates: _Candidates, detector: Detector, offset: float
 ) -> NDArray[np.intp]:
-    """Return the places of the detections that are kept, the best first."""
+    """Return the indices of the detections that are kept, the best first."""
     order = np.argsort(-candidates.scores, kind="stable")
     order = order[~np.isnan(corners[order]).any(axis=1)]
     if detector.nms is not None:
@@ -336,35 +335,36 @@ def _best(
         if detector.nms.classes is NmsClasses.TOGETHER:
             classes = np.zeros_like(classes)
         most = detector.max_detections
-        order = order[suppress(corners[order], classes, detector.nms.iou, most, last)]
+        order = order[suppress(corners[order], classes, detector.nms.iou, most, offset)]
     return order[: detector.max_detections]
 
 
 def suppress(
-    corners: Floats, classes: NDArray[np.int64], iou: float, most: int, last: float
+    corners: Floats, classes: NDArray[np.int64], iou: float, most: int, offset: float
 ) -> NDArray[np.intp]:
     """Choose boxes by greedy non-maximum suppression.
 
-    A box goes where its intersection over union with a chosen one of its class exceeds ``iou``.
-    Boxes are compared in chunks, so that the work ends with the last box that is needed; libraries
-    go through all of them, and none knows widths that include the last pixel.
+    A box is removed where its intersection over union with a chosen box of its class exceeds
+    ``iou``.
+    Boxes are compared in chunks, so that the comparison ends with the last box that is needed.
+    Libraries compare all of them, and none supports widths that include the last pixel.
 
     Args:
-        corners: left, upper, right and lower edge, the best box first, shape (n, 4).
-        classes: of the boxes, shape (n,).
+        corners: the left, upper, right and lower edges, the best box first, shape (n, 4).
+        classes: the classes of the boxes, shape (n,).
         iou: the threshold.
-        most: number of boxes after which it ends.
-        last: 1 where the last pixel counts, so that a width is ``x2 - x1 + 1``, else 0.
+        most: the largest number of boxes that are chosen.
+        offset: 1 where the last pixel is included, so that a width is ``x2 - x1 + 1``; otherwise 0.
 
     Returns:
-        Places of the chosen boxes, in their order.
+        The indices of the chosen boxes, in their order.
     """
     kept = np.empty(0, np.intp)
     for start in range(0, len(corners), _CHUNK):
         chunk = np.arange(start, min(start + _CHUNK, len(corners)))
-        chunk = chunk[~_clash(corners, classes, kept, chunk, iou, last).any(axis=0)]
+        chunk = chunk[~_clash(corners, classes, kept, chunk, iou, offset).any(axis=0)]
         alive = np.ones(len(chunk), bool)
-        for place, clash in enumerate(_clash(corners, classes, chunk, chunk, iou, last)):
+        for place, clash in enumerate(_clash(corners, classes, chunk, chunk, iou, offset)):
             if alive[place]:
                 alive[place + 1 :] &= ~clash[place + 1 :]
         kept = np.concatenate([kept, chunk[alive]])
@@ -379,14 +379,14 @@ def _clash(
     one: NDArray[np.intp],
     other: NDArray[np.intp],
     iou: float,
-    last: float,
+    offset: float,
 ) -> NDArray[np.bool_]:
-    """Tell which boxes overlap too much with which others of their class."""
+    """Return which boxes overlap too much with which others of their class."""
     first, second = corners[one, None], corners[None, other]
-    sides = np.minimum(first, second)[..., 2:] - np.maximum(first, second)[..., :2] + last
+    sides = np.minimum(first, second)[..., 2:] - np.maximum(first, second)[..., :2] + offset
     shared = np.maximum(sides, 0).prod(axis=-1)
-    areas = np.maximum(corners[:, 2:] - corners[:, :2] + last, 0).prod(axis=1)
+    areas = np.maximum(corners[:, 2:] - corners[:, :2] + offset, 0).prod(axis=1)
     union = areas[one, None] + areas[None, other] - shared
     same = classes[one, None] == classes[None, other]
-    # Not divided, because the union of two boxes without an area is zero.
+    # There is no division, because the union of two boxes without an area is zero.
     return np.asarray(same & (shared > iou * union))

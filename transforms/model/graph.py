@@ -1,4 +1,4 @@
-"""What the noises ask of an ONNX graph: its nodes, their attributes, the shapes of its tensors."""
+"""Access to an ONNX graph: its nodes, their attributes, and the shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from sysnoise.transforms.errors import ModelNoiseError
 
 Shape = tuple[int, ...]
 Shapes = dict[str, Shape]
-"""By the name of the tensor."""
+"""The shapes of tensors by name."""
 
 
 def copy_of(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy that shares nothing with the model."""
+    """Return a copy that shares no data with the model."""
     copied = onnx.ModelProto()
     copied.CopyFrom(model)
     return copied
 
 
 def opset_of(model: onnx.ModelProto) -> int:
-    """Return the version of ONNX's own operators that the model is written in."""
+    """Return the version of ONNX's own operator set that the model uses."""
     return max(int(each.version) for each in model.opset_import if each.domain in ("", "ai.onnx"))
 
 
 def nodes_of(model: onnx.ModelProto, *types: str) -> Iterator[onnx.NodeProto]:
-    """Yield the nodes of ONNX's own operators of these types; those of the main graph, in order."""
+    """Yield the nodes of the main graph, in order, that are ONNX's own operators of these types."""
     for node in model.graph.node:
         if node.op_type in types and node.domain in ("", "ai.onnx"):
             yield node
@@ -44,13 +44,13 @@ def _quoted(node: onnx.NodeProto) -> str:
 
 
 def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
-    """Return the attributes that the node gives, by name; texts as ``str``."""
+    """Return the attributes that are set in the node, by name; texts are ``str``."""
     values = {each.name: helper.get_attribute_value(each) for each in node.attribute}
     return {k: v.decode() if isinstance(v, bytes) else v for k, v in values.items()}
 
 
 def replace_attributes(node: onnx.NodeProto, removed: Iterable[str], **added: Any) -> None:
-    """Take attributes off a node and give it others, in place."""
+    """Remove attributes from a node and add others, in place."""
     gone = {*removed, *added}
     kept = [each for each in node.attribute if each.name not in gone]
     del node.attribute[:]
@@ -62,7 +62,7 @@ def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
     """Return the model's one input.
 
     Raises:
-        ModelNoiseError: it has none, or several.
+        ModelNoiseError: the model has no input, or several.
     """
     # Up to IR version 3, the weights are listed among the inputs.
     weights = {each.name for each in model.graph.initializer}
@@ -77,14 +77,14 @@ def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
 def infer_shapes(model: onnx.ModelProto, input_shape: Shape) -> Shapes:
     """Return the shapes of all tensors that ONNX's shape inference finds.
 
-    What the model says of its own intermediate and output shapes is not believed.
+    Intermediate and output shapes that the model declares are ignored.
 
     Args:
-        model: with one input.
-        input_shape: stands in for those sizes of the input that the model leaves open.
+        model: a model with one input.
+        input_shape: the sizes of the input where the model leaves them open.
 
     Raises:
-        ModelNoiseError: the input has another number of axes.
+        ModelNoiseError: the model's input has another number of axes.
     """
     fixed = copy_of(model)
     tensor = input_of(fixed).type.tensor_type
@@ -109,7 +109,7 @@ def infer_shapes(model: onnx.ModelProto, input_shape: Shape) -> Shapes:
 
 
 def _known_shape(kind: TypeProto) -> Shape | None:
-    """Return the shape of a tensor; None where a size or the number of axes is open."""
+    """Return the shape of a tensor; None where a size or the number of axes is unknown."""
     if not kind.tensor_type.HasField("shape"):
         return None
     dimensions = kind.tensor_type.shape.dim

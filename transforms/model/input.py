@@ -1,4 +1,4 @@
-"""The input of a model: stored images, fitted to its size and made one tensor."""
+"""The input of a model: stored images, resized to its size and put into one tensor."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ from sysnoise.transforms.pixels import Pixels, Size, check_pixels, size_of
 from sysnoise.transforms.resizers import resize_each
 
 RESIZE = "pillow-bilinear"
-"""The resize of images that have not the model's size; antialiased."""
-
-_UNSEEDED = (0, "")
+"""The resize of images that do not have the model's size; it is antialiased."""
 
 
 class Layout(Enum):
@@ -41,7 +39,7 @@ class ChannelOrder(Enum):
 
 
 class InputType(Enum):
-    """The type of a tensor's elements, by NumPy's name."""
+    """The type of a tensor's elements; the values are NumPy's names."""
 
     FLOAT32 = "float32"
     FLOAT16 = "float16"
@@ -49,30 +47,30 @@ class InputType(Enum):
 
 
 class InputFit(Enum):
-    """What becomes of images that have not the model's size."""
+    """What is done with images that do not have the model's size."""
 
     EXACT = "exact"
     """They are refused."""
     LETTERBOX = "letterbox"
-    """They are resized with their aspect kept, and centered on gray."""
+    """They are resized, their aspect ratio is kept, and they are centered on gray."""
     STRETCH = "stretch"
-    """They are resized, and their aspect is lost."""
+    """They are resized, and their aspect ratio is not kept."""
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What a model takes.
+    """The input that a model expects.
 
     Attributes:
-        name: of the model's input.
-        height, width: of its images in pixels.
-        layout: order of the dimensions.
-        channels: order of the color channels.
-        mean, scale: the tensor holds ``(x - mean) / scale`` of the levels x, 0 to 255; a number a
-            channel, in the order of the channels. 0 and 1 where the type is uint8.
-        type: of the elements.
-        fit: what becomes of images of another size.
-        pad: gray level around images of fit ``letterbox``, 0 to 255.
+        name: the name of the model's input.
+        height, width: the size of its images in pixels.
+        layout: the order of the dimensions.
+        channels: the order of the color channels.
+        mean, scale: the tensor holds ``(x - mean) / scale`` of the levels x, 0 to 255; one number
+            per channel, in the order of the channels. They are 0 and 1 where the type is uint8.
+        type: the type of the elements.
+        fit: what is done with images of another size.
+        pad: the gray level around images of fit ``letterbox``, 0 to 255.
     """
 
     name: str
@@ -88,29 +86,29 @@ class InputSpec:
 
     @property
     def image_bytes(self) -> int:
-        """The bytes of a fitted image."""
+        """The number of bytes of a fitted image."""
         return self.height * self.width * 3
 
     def shape(self, batch: int) -> tuple[int, int, int, int]:
-        """Return the shape of a batch of that many images."""
+        """Return the shape of a batch of this number of images."""
         if self.layout is Layout.NCHW:
             return batch, 3, self.height, self.width
         return batch, self.height, self.width, 3
 
 
 def fit_image(image: Pixels, spec: InputSpec) -> tuple[Pixels, Placement]:
-    """Give an image the model's size.
+    """Give an image the size that the model expects.
 
     Args:
         image: uint8, RGB, shape (H, W, 3).
-        spec: what the model takes. Other sizes than its own are resized by :data:`RESIZE`.
+        spec: the input that the model expects. Other sizes are resized by :data:`RESIZE`.
 
     Returns:
-        The fitted image, uint8, shape (spec.height, spec.width, 3), and where in it the image
-        stands.
+        The fitted image, uint8, shape (spec.height, spec.width, 3), and the placement of the image
+        in it.
 
     Raises:
-        ValueError: the array is no such image, or of fit ``exact`` and of another size.
+        ValueError: the array is no such image, or the fit is ``exact`` and the size differs.
     """
     check_pixels(image)
     placement = _placement(image, spec)
@@ -134,16 +132,16 @@ def _placement(image: Pixels, spec: InputSpec) -> Placement:
 
 
 def input_tensor(images: Sequence[Pixels], spec: InputSpec) -> NDArray[Any]:
-    """Make one tensor of a batch of images.
+    """Put a batch of images into one tensor.
 
     ``(x - mean) / scale`` is computed in float32; float16 is rounded from that.
 
     Args:
         images: uint8, RGB, each of shape (spec.height, spec.width, 3).
-        spec: what the model takes.
+        spec: the input that the model expects.
 
     Returns:
-        ``spec.type``, shape ``spec.shape(len(images))``, C order.
+        A tensor of type ``spec.type`` and shape ``spec.shape(len(images))``, C order.
     """
     order = slice(None, None, -1 if spec.channels is ChannelOrder.BGR else 1)
     normalized = spec.type is not InputType.UINT8
@@ -151,7 +149,7 @@ def input_tensor(images: Sequence[Pixels], spec: InputSpec) -> NDArray[Any]:
     by_channel = tensor if spec.layout is Layout.NCHW else tensor.transpose(0, 3, 1, 2)
     for planes, image in zip(by_channel, images, strict=True):
         levels = image[..., order].transpose(2, 0, 1)
-        # One channel at a time, in place: NumPy's inner loop then runs over pixels, in the cache.
+        # One channel at a time, in place, so that NumPy's inner loop runs over cached pixels.
         for plane, level, mean, scale in zip(planes, levels, spec.mean, spec.scale, strict=True):
             plane[...] = level
             if normalized:

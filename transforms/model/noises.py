@@ -1,4 +1,4 @@
-"""The noises inside a model, by name, and their application to a model."""
+"""The noises inside a model by name, and how they are applied to a model."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from sysnoise.transforms.model.upsampling import interpolation, upsample
 
 
 class Family(Enum):
-    """What of a model a noise changes, in the order of application.
+    """The part of a model that a noise changes; families are applied in this order.
 
-    Precision comes last, as it is the deployed graph that is quantized. A model takes one noise of
-    a family.
+    Precision comes last, because it is the deployed graph that is quantized. A model takes at most
+    one noise of each family.
     """
 
     CEIL_MODE = "rounding of pools"
@@ -31,11 +31,11 @@ class Family(Enum):
 
 @dataclass(frozen=True)
 class Deployment:
-    """What noises need to know beside the model.
+    """What noises need to know about the use of the model.
 
     Attributes:
-        calibration: of int8.
-        input_shape: of a batch of one.
+        calibration: the inputs that int8 is calibrated with.
+        input_shape: the shape of an input with a batch size of one.
     """
 
     calibration: Calibration
@@ -43,7 +43,7 @@ class Deployment:
 
 
 Change = Callable[[onnx.ModelProto, Deployment], onnx.ModelProto]
-"""Gives a changed model, or the model itself where there is nothing to change."""
+"""A function that returns a changed model, or the model itself if there is nothing to change."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class ModelNoise(Method[Change]):
     """A method of a noise inside the model.
 
     Attributes:
-        family: what it changes.
+        family: the part of the model that it changes.
     """
 
     extra: str | None = "evaluate"
@@ -63,8 +63,8 @@ class NoisyModel:
     """A model with noises.
 
     Attributes:
-        model: in ONNX's own format, as float32 from input to output.
-        null: names of the noises that changed nothing, in the order of application.
+        model: the model, whose input and output are float32.
+        null: the names of noises that changed nothing, in the order in which they were applied.
     """
 
     model: onnx.ModelProto
@@ -123,10 +123,10 @@ MODEL_NOISES: Mapping[str, ModelNoise] = registry(
 
 
 def model_noise_identity(name: str) -> MethodIdentity:
-    """Return what decides the changed model here: name, library and its build, options.
+    """Return what decides the changed model on this machine: name, library, build and options.
 
     Raises:
-        UnknownNameError: no such noise.
+        UnknownNameError: there is no such noise.
     """
     return identity(get_method(MODEL_NOISES, "model noise", name))
 
@@ -137,17 +137,17 @@ def apply_noises(
     calibration: Calibration,
     input_shape: Shape,
 ) -> NoisyModel:
-    """Put noises into a model, in the order of :class:`Family`, whatever the order of the names.
+    """Apply noises to a model in the order of :class:`Family`, whatever the order of the names.
 
     Args:
-        model: with one float32 input, weights included; it is not changed.
-        names: of :data:`MODEL_NOISES`.
-        calibration: yields input tensors, float32, one batch each; called for int8 alone.
-        input_shape: of a batch of one, such as (1, 3, 224, 224).
+        model: a model with one float32 input, weights included; it is not changed.
+        names: names in :data:`MODEL_NOISES`.
+        calibration: yields input tensors, float32, one batch each; it is called for int8 only.
+        input_shape: the shape of an input with a batch size of one, such as (1, 3, 224, 224).
 
     Raises:
-        UnknownNameError: no such noise.
-        ModelNoiseError: two noises of a family, or a model that cannot be changed so.
+        UnknownNameError: there is no such noise.
+        ModelNoiseError: two noises are of one family, or the model cannot be changed as requested.
     """
     noises = [get_method(MODEL_NOISES, "model noise", name) for name in names]
     deployment = Deployment(calibration, input_shape)

@@ -1,8 +1,8 @@
 """Ceil mode: max-pools that round the size of their result up instead of down.
 
-With padded length L, window K and stride S, a pool gives floor((L - K) / S) + 1 or
+For a padded length L, window K and stride S, a pool gives floor((L - K) / S) + 1 or
 ceil((L - K) / S) + 1 values along an axis (ONNX, operator MaxPool; arXiv 2307.00280, section on
-model inference). Caffe rounds up, PyTorch and ONNX down by default.
+model inference). Caffe rounds up; PyTorch and ONNX round down by default.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sysnoise.transforms.model.graph import (
 )
 
 _FIRST_OPSET = 10
-"""In which MaxPool has a ceil mode."""
+"""The first opset in which MaxPool has a ceil mode."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Window:
     """How a pool moves along one axis.
 
     Attributes:
-        extent: of the window, dilation included.
-        stride: from one window to the next.
-        before: padding at the start.
-        after: padding at the end.
+        extent: the length of the window, dilation included.
+        stride: the distance from one window to the next.
+        before: the padding at the start.
+        after: the padding at the end.
     """
 
     extent: int
@@ -53,8 +53,8 @@ class Window:
     def ceil(self, length: int) -> int:
         """Return the number of windows, rounded up.
 
-        A window that would start in the padding at the end does not count (ONNX, MaxPool 22;
-        ONNX Runtime does so in every opset, and PyTorch).
+        A window that would start in the padding at the end does not count (ONNX, MaxPool 22; so do
+        PyTorch and, in every opset, ONNX Runtime).
         """
         padded = length + self.before + self.after
         count = math.ceil((padded - self.extent) / self.stride) + 1
@@ -64,13 +64,13 @@ class Window:
 def ceil_mode(model: onnx.ModelProto, input_shape: Shape) -> onnx.ModelProto:
     """Round up the result of every strided max-pool.
 
-    Where a pool's padding is ``auto_pad``, it is first made explicit, as it is at this input shape.
-    Pools whose result has the same size either way stay as they are. The shapes that the model
+    A pool with ``auto_pad`` first gets the explicit padding that this means for the input shape.
+    Pools whose result has the same size either way are not changed. The shapes that the model
     declares are inferred again.
 
     Args:
-        model: with one input.
-        input_shape: of a batch of one.
+        model: a model with one input.
+        input_shape: the shape of an input with a batch size of one.
 
     Returns:
         The changed model; the model itself where no result changes its size.
@@ -86,7 +86,7 @@ def ceil_mode(model: onnx.ModelProto, input_shape: Shape) -> onnx.ModelProto:
         _make_padding_explicit(pool, _input_size(pool, before))
     shapes, grown = before, list[onnx.NodeProto]()
     for pool in pools:
-        if pool.input[0] not in shapes:  # All pools before it are done, and something misfits.
+        if pool.input[0] not in shapes:  # All pools before it are done, and a node does not fit.
             _refuse_misfits(changed, before, shapes, grown)
         windows, size = _windows(pool), _input_size(pool, shapes)
         counts = tuple(each.ceil(length) for each, length in zip(windows, size, strict=True))
@@ -118,7 +118,7 @@ def _input_size(pool: onnx.NodeProto, shapes: Shapes) -> Shape:
 
 
 def _windows(pool: onnx.NodeProto) -> list[Window]:
-    """Return one window an axis, of a pool with explicit padding."""
+    """Return the window along each axis of a pool with explicit padding."""
     given = attributes_of(pool)
     kernel = given["kernel_shape"]
     axes = len(kernel)
@@ -131,8 +131,8 @@ def _windows(pool: onnx.NodeProto) -> list[Window]:
 def _make_padding_explicit(pool: onnx.NodeProto, size: Shape) -> None:
     """Replace ``auto_pad`` by the padding that it means for an input of this size, in place.
 
-    SAME gives ceil(length / stride) windows, and pads what they need; of an odd padding, UPPER has
-    the larger half at the end (ONNX, operator MaxPool).
+    SAME gives ceil(length / stride) windows and the padding that they need; UPPER has the larger
+    part of an odd padding at the end (ONNX, operator MaxPool).
     """
     auto_pad = attributes_of(pool).get("auto_pad", "NOTSET")
     if auto_pad == "NOTSET":
@@ -151,10 +151,10 @@ def _make_padding_explicit(pool: onnx.NodeProto, size: Shape) -> None:
 
 
 def _check_inferred(pool: onnx.NodeProto, counts: Shape, shapes: Shapes) -> None:
-    """Refuse a pool of whose result ONNX's shape inference has another idea than ONNX Runtime.
+    """Refuse a pool whose result has another shape in ONNX's inference than in ONNX Runtime.
 
-    It counts windows that start in the padding at the end (onnx/onnx#5711). That matters only where
-    one axis has such a window and another rounds up.
+    The inference counts windows that start in the padding at the end (onnx/onnx#5711). That matters
+    only where one axis has such a window and another rounds up.
     """
     found = shapes.get(pool.output[0], ())[2:]
     if found != counts:
@@ -166,7 +166,7 @@ def _check_inferred(pool: onnx.NodeProto, counts: Shape, shapes: Shapes) -> None
 def _refuse_misfits(
     model: onnx.ModelProto, before: Shapes, after: Shapes, grown: Sequence[onnx.NodeProto]
 ) -> None:
-    """Refuse the first node that cannot take its new inputs: inference finds no result for it."""
+    """Refuse the first node that does not fit its new inputs, so that inference finds no result."""
     by_result = {pool.output[0]: pool for pool in grown}
     causes: dict[str, set[str]] = {}
     for node in model.graph.node:
@@ -182,14 +182,14 @@ def _refuse_misfits(
 
 
 def _drops_elements(node: onnx.NodeProto, shapes: Shapes) -> bool:
-    """Whether a node gives a fixed shape of which inference does not check that it can."""
+    """Whether a Reshape changes the number of elements, which inference does not check."""
     if node.op_type != "Reshape" or not {node.input[0], node.output[0]} <= shapes.keys():
         return False
     return math.prod(shapes[node.input[0]]) != math.prod(shapes[node.output[0]])
 
 
 def _compared(node: onnx.NodeProto, before: Shapes, after: Shapes) -> str:
-    """Return the shapes of the node's inputs, and of the results that inference still finds."""
+    """Describe the shapes of the node's inputs and of the results that inference still finds."""
     names = [name for name in (*node.input, *node.output) if name in before and name in after]
     return ", ".join(
         f"{name!r} is {after[name]}"
@@ -204,7 +204,7 @@ def _described(pool: onnx.NodeProto, before: Shapes, after: Shapes) -> str:
 
 
 def _declare(model: onnx.ModelProto, before: Shapes, after: Shapes) -> onnx.ModelProto:
-    """Return the model with the shapes that it declares inferred again; open sizes stay open."""
+    """Infer the shapes that the model declares again, in place; open sizes stay open."""
     for output in model.graph.output:
         old, new = before.get(output.name, ()), after.get(output.name, ())
         for dimension, was, now in zip(output.type.tensor_type.shape.dim, old, new, strict=False):

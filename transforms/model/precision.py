@@ -1,10 +1,10 @@
-"""Half precision: weights and activations rounded to float16, arithmetic in float32.
+"""Half precision: weights and activations are rounded to float16, and arithmetic is in float32.
 
-This is what units with half-precision operands and single-precision sums compute, such as NVIDIA's
-tensor cores. The roundings stand in the graph, as a Cast to float16 and one back after every
-tensor. They have to: on CPUs, ONNX Runtime computes nodes of type float16 in float32 and drops the
-roundings between them (microsoft/onnxruntime#8018 and #17953), so that of a model from one of the
-usual converters nothing but the weights would be rounded.
+Hardware with half-precision operands and single-precision sums, such as NVIDIA's tensor cores,
+computes in this way. The graph contains the roundings: a Cast to float16 and one back after every
+tensor. This is necessary because, on CPUs, ONNX Runtime computes nodes of type float16 in float32
+and drops the roundings between them (microsoft/onnxruntime#8018 and #17953), so that only the
+weights of a model from one of the usual converters would be rounded.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ def half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     """Round weights and activations to float16, to the nearest with ties to even.
 
     Weights are stored as float16. Input and output stay float32, with values that float16 has.
-    Finite weights beyond its range become its largest value, as converters do; activations become
-    infinite, as in the arithmetic. Scales of Resize, and what computes them, stay exact. Graphs
-    inside of nodes (If, Loop), and tensors whose type cannot be inferred, stay as they are.
+    Finite weights out of its range become its largest value, as in converters; activations become
+    infinite, as in the arithmetic. Scales of Resize, and the tensors that they are computed from,
+    stay exact. Graphs inside of nodes (If, Loop), and tensors whose type cannot be inferred, are
+    not changed.
 
     Args:
-        model: with one input.
+        model: a model with one input.
 
     Returns:
         The changed model; the model itself where nothing in it is float32.
@@ -38,7 +39,9 @@ def half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     if not rounded:
         return model
     changed = copy_of(model)
-    changed.ir_version = max(changed.ir_version, 4)  # The first with weights that are not inputs.
+    changed.ir_version = max(
+        changed.ir_version, 4
+    )  # The first version with weights that are not inputs.
     graph = changed.graph
     image = input_of(changed).name
     nodes = list(_stored_as_half(graph, rounded))
@@ -66,18 +69,18 @@ def _float_tensors(model: onnx.ModelProto) -> set[str]:
 def _exact_tensors(model: onnx.ModelProto) -> set[str]:
     """Return the names of the scales of Resize, and of the tensors that they are computed from.
 
-    Rounded, they would change sizes. The shape of a tensor does not depend on its values.
+    Rounding them would change sizes. The shape of a tensor does not depend on its values.
     """
     exact = {name for node in nodes_of(model, "Resize", "Upsample") for name in node.input[1:]}
     for node in reversed(model.graph.node):
-        exact.discard("")  # The name of what a node leaves out.
+        exact.discard("")  # The name of an input that a node leaves out.
         if node.op_type not in ("Shape", "Size") and not exact.isdisjoint(node.output):
             exact.update(node.input)
     return exact
 
 
 def _stored_as_half(graph: onnx.GraphProto, rounded: set[str]) -> Iterator[NodeProto]:
-    """Store weights as float16, in place, and yield the nodes that make them float32 again."""
+    """Store weights as float16, in place, and yield the nodes that convert them back to float32."""
     stored = {each.name for each in graph.initializer} & rounded
     for weight in graph.initializer:
         if weight.name in stored:
@@ -91,7 +94,7 @@ def _stored_as_half(graph: onnx.GraphProto, rounded: set[str]) -> Iterator[NodeP
 
 
 def _with_rounded_results(node: NodeProto, rounded: set[str]) -> Iterator[NodeProto]:
-    """Yield the node, and those that round its results."""
+    """Yield the node and the nodes that round its results."""
     given = {each.name: each for each in node.attribute}
     if node.op_type == "Constant" and "value" in given and node.output[0] in rounded:
         name = node.output[0]

@@ -1,7 +1,7 @@
 """INT8: ONNX Runtime's static post-training quantization, as QuantizeLinear and DequantizeLinear.
 
 Ranges are the smallest and largest values over the calibration (MinMax). Weights are int8 and
-symmetric, as its CPU kernels and its quantization per channel want them; activations are int8 and
+symmetric, which its CPU kernels and its quantization per channel require. Activations are int8 and
 symmetric (zero point 0), or uint8 and asymmetric, which its documentation recommends for x64.
 """
 
@@ -29,10 +29,10 @@ from sysnoise.transforms.errors import ModelNoiseError, plain_message
 from sysnoise.transforms.model.graph import input_of, nodes_of, opset_of
 
 Calibration = Callable[[], Iterator[NDArray[np.float32]]]
-"""Yields input tensors, one batch each; the same ones at each call."""
+"""A function that yields input tensors, one batch each; every call yields the same ones."""
 
 _FIRST_OPSET = 13
-"""In which QuantizeLinear has an axis."""
+"""The first opset in which QuantizeLinear has an axis."""
 
 
 class Activations(Enum):
@@ -43,7 +43,7 @@ class Activations(Enum):
 
 
 class Weights(Enum):
-    """How many scales a weight has."""
+    """How many scales a weight tensor has."""
 
     PER_TENSOR = "int8, symmetric, per tensor"
     PER_CHANNEL = "int8, symmetric, per channel"
@@ -57,19 +57,19 @@ def quantize(
 ) -> onnx.ModelProto:
     """Quantize weights and activations to eight bits; input and output stay float32.
 
-    The model is first simplified as ONNX Runtime's documentation asks (constants folded, batch
-    normalization fused into convolutions). Weights use all eight bits on every CPU (its
-    ``reduce_range`` is off), so that the result does not depend on the machine. On x64 CPUs without
-    VNNI, its fast kernels can overflow; sessions there need ``session.x64quantprecision``.
+    The model is first simplified as ONNX Runtime's documentation recommends (constants folded,
+    batch normalization fused into convolutions). Weights use all eight bits on every CPU
+    (``reduce_range`` is off), so that the result does not depend on the machine. On x64 CPUs
+    without VNNI, the fast kernels can overflow; sessions there need ``session.x64quantprecision``.
 
-    The same model, calibration and versions give the same bytes. The library works on files, for
-    which a temporary folder serves.
+    The same model, calibration and versions give the same bytes. The library works on files, which
+    are in a temporary folder.
 
     Args:
-        model: with one input, of opset 13 or later.
-        calibration: see :data:`Calibration`.
-        activations: how they are quantized.
-        weights: likewise.
+        model: a model with one input, of opset 13 or later.
+        calibration: the inputs over which ranges are found.
+        activations: how activations are quantized.
+        weights: how weights are quantized.
 
     Returns:
         The changed model; the model itself where the library finds nothing to quantize.
@@ -90,12 +90,12 @@ def quantize(
     reader = _Reader(input_of(model).name, itertools.chain([first], batches))
     with tempfile.TemporaryDirectory(prefix="sysnoise-") as folder:
         given, prepared, result = (os.path.join(folder, f"{n}.onnx") for n in "123")
-        # The library changes a model that it is given itself.
+        # The library would change a model that it gets as an object.
         onnx.save(model, given)
         try:
             quant_pre_process(given, prepared, skip_symbolic_shape=True)
             _quantize_file(prepared, result, reader, activations, weights)
-        except Exception as error:  # Of the runtime's own types, without a common base, or any.
+        except Exception as error:  # The runtime's own errors have no common base.
             if error is reader.failure or isinstance(error, OSError):
                 raise
             raise ModelNoiseError(
@@ -124,10 +124,10 @@ def _quantize_file(
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    """The library's interface to a calibration.
+    """A calibration in the form that the library reads.
 
     Attributes:
-        failure: of the calibration itself, if it failed.
+        failure: the error of the calibration itself, if it failed.
     """
 
     def __init__(self, name: str, batches: Iterator[NDArray[np.float32]]) -> None:

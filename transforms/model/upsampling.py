@@ -1,6 +1,6 @@
 """Upsampling inside a model with another interpolation (ONNX, operator Resize).
 
-An axis of length L becomes one of length N, scaled by s. The source coordinate of output x is
+An axis of length L is scaled by s to length N. The source coordinate of output x is
 (x + 0.5) / s - 0.5 with ``half_pixel``, x (L - 1) / (N - 1) with ``align_corners`` and x / s with
 ``asymmetric``.
 """
@@ -27,7 +27,7 @@ from sysnoise.transforms.model.graph import (
 )
 
 _FIRST_OPSET = 11
-"""In which Resize has a coordinate transformation."""
+"""The first opset in which Resize has a coordinate transformation."""
 
 _DEFAULTS = {
     "mode": "nearest",
@@ -47,21 +47,21 @@ _ROUNDINGS: dict[str, Callable[[Fraction], int]] = {
     "round_prefer_floor": lambda coordinate: math.ceil(coordinate - _HALF),
     "round_prefer_ceil": lambda coordinate: math.floor(coordinate + _HALF),
 }
-"""Those of ``nearest_mode``; halves go the way that the name says."""
+"""The roundings of ``nearest_mode`` by name."""
 
 _REPLACED = (*_DEFAULTS, "antialias", "cubic_coeff_a", "exclude_outside", "extrapolation_value")
-"""Attributes that belong to the interpolation; the others say what is resized, and stay."""
+"""The attributes of the interpolation, which are replaced; the others are kept."""
 
 
 def interpolation(mode: str, transformation: str) -> dict[str, str]:
     """Return the attributes of Resize for an interpolation.
 
-    Nearest takes the source pixel as frameworks do: with ``asymmetric`` rounded down, as PyTorch's
-    ``nearest`` and darknet; otherwise to the nearest with halves up, as PyTorch's ``nearest-exact``
-    and TensorFlow.
+    The coordinate of the nearest pixel is rounded as in frameworks: with ``asymmetric`` down, as in
+    PyTorch's ``nearest`` and darknet; otherwise to the nearest with halves up, as in PyTorch's
+    ``nearest-exact`` and TensorFlow.
 
     Args:
-        mode: ``linear`` or ``nearest``.
+        mode: the mode, ``linear`` or ``nearest``.
         transformation: ``half_pixel``, ``align_corners`` or ``asymmetric``.
     """
     attributes = {"mode": mode, "coordinate_transformation_mode": transformation}
@@ -74,22 +74,23 @@ def interpolation(mode: str, transformation: str) -> dict[str, str]:
 def upsample(
     model: onnx.ModelProto, input_shape: Shape, attributes: Mapping[str, str]
 ) -> onnx.ModelProto:
-    """Interpolate otherwise wherever the model enlarges height or width.
+    """Change the interpolation wherever the model enlarges height or width.
 
-    Resize nodes that shrink an axis, or change none, stay as they are.
+    Resize nodes that shrink an axis, or change no size, are not changed.
 
     Args:
-        model: with one input.
-        input_shape: of a batch of one.
-        attributes: see :func:`interpolation`.
+        model: a model with one input.
+        input_shape: the shape of an input with a batch size of one.
+        attributes: the attributes of the interpolation, from :func:`interpolation`.
 
     Returns:
-        The changed model; the model itself where no node enlarges, or all do so already in this
-        way, or nearest by whole factors with the same source for every pixel.
+        The changed model; the model itself where no node enlarges, or where all of them already
+        give the same result: by the same interpolation, or by nearest with whole factors and the
+        same source for every pixel.
 
     Raises:
-        ModelNoiseError: a node that enlarges something other than the last two of four axes, that
-            crops, whose shapes cannot be inferred, or of an opset before 11.
+        ModelNoiseError: a node that enlarges also changes other axes than the last two of four, or
+            crops, or has unknown shapes, or is of an opset before 11.
     """
     shapes = infer_shapes(model, input_shape)
     changed = copy_of(model)
@@ -113,7 +114,7 @@ def _enlarges(node: onnx.NodeProto, shapes: Shapes) -> bool:
 
 
 def _refuse_unlike(node: onnx.NodeProto, shapes: Shapes, opset: int) -> None:
-    """Refuse a node that is not an upsampling of images, channels first, as of opset 11."""
+    """Refuse a node that is not an upsampling of images, channels first, of opset 11 or later."""
     old, new = shapes[node.input[0]], shapes[node.output[0]]
     if len(old) != 4 or old[:2] != new[:2]:
         raise ModelNoiseError(
@@ -154,7 +155,7 @@ def _gives_the_same(
 
 
 def _sources(attributes: Mapping[str, str], length: int, result: int) -> list[int]:
-    """Return the source of each pixel along an axis, interpolated by the nearest."""
+    """Return the source of each pixel along an axis under nearest interpolation."""
     coordinate = _COORDINATES[attributes["coordinate_transformation_mode"]]
     rounding = _ROUNDINGS[attributes["nearest_mode"]]
     found = [rounding(coordinate(x, length, result)) for x in range(result)]

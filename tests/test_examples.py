@@ -1,0 +1,28 @@
+"""The examples in the docstrings of the public names."""
+
+from __future__ import annotations
+
+import doctest
+from types import ModuleType
+
+import pytest
+
+from sysnoise.manifests import grids
+from sysnoise.transforms import digests, fanout, grid
+
+EXAMPLES = {
+    digests: ["pixel_digest"],
+    fanout: ["apply"],
+    grid: ["Grid", "Variant"],
+    grids: ["grid_names", "load_grid"],
+}
+
+
+@pytest.mark.parametrize("module", EXAMPLES, ids=lambda module: module.__name__)
+def test_examples_give_what_they_show(module: ModuleType) -> None:
+    tests = [each for each in doctest.DocTestFinder().find(module) if each.examples]
+    assert [each.name.removeprefix(f"{module.__name__}.") for each in tests] == EXAMPLES[module]
+    runner = doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF)
+    for test in tests:
+        runner.run(test)
+    assert runner.failures == 0
