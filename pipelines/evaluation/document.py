@@ -18,16 +18,16 @@ from sysnoise.pipelines.storage.root import Root
 
 DOCUMENT = "evaluation.yaml"
 VERSION = 1
-"""Of the steps from images to predictions; another one where the same evaluation gives others."""
+"""Version of the steps from images to predictions; it changes when their predictions do."""
 _MODELS = "models"
 
 Document = dict[str, Any]
-"""What every prediction depends on, and under ``models`` what is known of each model by the noises
-inside it; these may become more."""
+"""Everything that predictions depend on, and under ``models`` one entry per model by the noises
+inside it; a later run may add some."""
 
 
 def open_document(output: Root, wanted: Mapping[str, Any]) -> Document:
-    """Return the document of a folder of predictions; a new one where the folder is empty.
+    """Return the document of a folder of predictions, or a new one for an empty folder.
 
     Args:
         output: the folder.

@@ -40,7 +40,7 @@ class ReadImages(beam.DoFn):
         self._job = job
 
     def process(self, passes: Sequence[Pass]) -> Iterator[Batch]:
-        """Yield the batches; a failure is told to the local run, and raised elsewhere."""
+        """Yield the batches; a failure is reported to the local run, and raised elsewhere."""
         run = current_run()
         try:
             for batch in _batches(self._job, passes):
@@ -80,7 +80,7 @@ def _batches(job: InferenceJob, passes: Sequence[Pass]) -> Iterator[Batch]:
 def _fitted(
     variant: str, row: SampleRow, pixels: Pixels, spec: InputSpec
 ) -> tuple[Pixels, Placement]:
-    """Fit an image here, rather than in the model's step, where sizes must be equal."""
+    """Fit an image here, because the images of a batch need one size in the model's step."""
     try:
         return fit_image(pixels, spec)
     except ValueError as error:
@@ -88,7 +88,7 @@ def _fitted(
 
 
 class SingleThreadedModel(OnnxModelHandlerNumpy):
-    """Beam's handler of ONNX models, with one thread a worker and the file as the set has it."""
+    """Beam's handler of ONNX models, with one thread per worker, for a model that a run wrote."""
 
     def __init__(self, job: InferenceJob) -> None:
         """Take what a worker must know."""
@@ -96,7 +96,7 @@ class SingleThreadedModel(OnnxModelHandlerNumpy):
         self._job = job
 
     def load_model(self) -> onnxruntime.InferenceSession:
-        """Load the model, which must be the run's, in a runtime that must be the run's, too."""
+        """Load the model of the run, in the runtime that the run started with."""
         job = self._job
         here = runtime_identity()
         if here != dict(job.runtime):
@@ -113,9 +113,9 @@ class SingleThreadedModel(OnnxModelHandlerNumpy):
         inference_session: onnxruntime.InferenceSession,
         inference_args: dict[str, Any] | None = None,
     ) -> list[PredictionResult]:
-        """Run a batch of fitted images; the error of one that fails is its prediction.
+        """Run a batch of fitted images; where that fails, the error is the prediction.
 
-        Beam's local runner can hang where a step raises. Images are not handed on.
+        Beam's local runner can hang where a step raises. Images are not passed to the next step.
         """
         config = self._job.config
         try:
@@ -129,7 +129,7 @@ class SingleThreadedModel(OnnxModelHandlerNumpy):
 
 
 def _check_images(name: str, shape: tuple[int, ...], images: int) -> None:
-    """Refuse outputs that would be taken for those of other images."""
+    """Refuse outputs whose first dimension is not the number of images."""
     if shape[:1] != (images,):
         raise ValueError(
             f"output {name!r} has the shape {shape} for a batch of {images} images, whose number "
@@ -138,7 +138,7 @@ def _check_images(name: str, shape: tuple[int, ...], images: int) -> None:
 
 
 class WritePredictions(beam.DoFn):
-    """Writes the predictions of a pass when its last image is there: (key, outputs) -> path."""
+    """Writes the predictions of a pass when its last image has come: (key, outputs) -> path."""
 
     def __init__(self, job: InferenceJob) -> None:
         """Take what a worker must know."""
@@ -168,7 +168,7 @@ class WritePredictions(beam.DoFn):
             self._fail(key.of, FailureKind.INTERNAL, traceback.format_exc(), error)
 
     def _fail(self, of: Pass, kind: FailureKind, message: str, error: Exception) -> None:
-        """Tell of the first failure of a pass; its other images do not matter any more."""
+        """Report the first failure of a pass; its other images are skipped."""
         self._failed.add(of)
         self._rows.pop(of, None)
         _fail(of.shard, kind, message, error)

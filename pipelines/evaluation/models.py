@@ -26,14 +26,14 @@ _PLAIN = "model"
 
 @dataclass(frozen=True)
 class Models:
-    """Where models come from.
+    """The models of an evaluation, and what they are made from.
 
     Attributes:
-        output: the folder of predictions, in which they are written.
-        document: of the evaluation, which names them.
+        output: the folder of predictions, which also holds the models.
+        document: the document of the evaluation, which names the models.
         plain: the model that was given.
         calibration: yields input tensors of the baseline's images, one image each.
-        input_shape: of one image.
+        input_shape: shape of the input for one image.
     """
 
     output: Root
@@ -48,8 +48,8 @@ class ModelFile:
     """A model that was written.
 
     Attributes:
-        path: below the folder of predictions.
-        sha256: in hexadecimal.
+        path: path of the model below the folder of predictions.
+        sha256: sha256 of the file, in hexadecimal.
     """
 
     path: str
@@ -57,10 +57,10 @@ class ModelFile:
 
 
 def model_file(models: Models, noises: Sequence[str]) -> ModelFile | None:
-    """Return a model with noises inside; it is made where an earlier run has not.
+    """Return a model with noises inside; it is made unless an earlier run made it.
 
     Args:
-        models: where it comes from.
+        models: the models of the evaluation.
         noises: names of ``MODEL_NOISES``; none for the plain model.
 
     Returns:
@@ -85,7 +85,7 @@ def _sha256_at(output: Root, path: str) -> str | None:
 
 
 def _make(models: Models, name: str, noises: Sequence[str], path: str) -> Mapping[str, Any]:
-    """Make a model, write it and note it; without a sha256 where the noises change nothing."""
+    """Make a model, write it and add it to the document; without a sha256 if nothing changes."""
     model = _noisy(models, name, noises) if noises else models.plain
     sha256 = None
     if model is not None:
@@ -100,7 +100,7 @@ def _make(models: Models, name: str, noises: Sequence[str], path: str) -> Mappin
 
 
 def _noisy(models: Models, name: str, noises: Sequence[str]) -> onnx.ModelProto | None:
-    """Put noises into the plain model; None where they change nothing."""
+    """Put noises into the plain model; return None where they change nothing."""
     print(f"making the model with {name}", file=sys.stderr, flush=True)
     try:
         noisy = apply_noises(models.plain, noises, models.calibration, models.input_shape)

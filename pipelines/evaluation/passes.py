@@ -1,4 +1,4 @@
-"""Which images go through which model: the passes that settings need and that are not done."""
+"""Passes: which images go through which model, as far as an earlier run has not done it."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def missing_passes(
     """Yield the passes through one model that settings need, by shard.
 
     Args:
-        settings: with the same noises inside the model.
-        groups: of variants with the same pixels.
+        settings: settings with the same noises inside the model.
+        groups: groups of variants with the same pixels.
         shards: number of shards of the set.
-        present: paths of the parts that are there.
+        present: paths of the parts that exist.
     """
     wanted = list(settings)
     for shard, first in groups.items():
@@ -75,11 +75,11 @@ def missing_passes(
 
 
 def passes_together(passes: Iterable[Pass], most: int) -> Iterator[tuple[Pass, ...]]:
-    """Yield what is worked on at once: passes over one shard, for which a source is decoded once.
+    """Yield groups of passes over one shard, for which each source image is decoded once.
 
     Args:
-        passes: by shard.
-        most: number of passes at once.
+        passes: the passes, sorted by shard.
+        most: largest number of passes in a group.
     """
     for _, group in itertools.groupby(passes, lambda each: each.shard):
         while some := tuple(itertools.islice(group, most)):

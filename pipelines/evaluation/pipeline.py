@@ -55,12 +55,12 @@ from sysnoise.pipelines.evaluation.predictions import (
 from sysnoise.pipelines.evaluation.records import InferenceJob, Pass
 from sysnoise.pipelines.evaluation.request import (
     Request,
-    at_hand,
-    located,
+    available_variants,
     refuse_other_sizes,
     refuse_other_task,
     wanted_noises,
     wanted_variants,
+    with_absolute_urls,
 )
 from sysnoise.pipelines.evaluation.runtime import runtime_identity
 from sysnoise.pipelines.scoring.classification import read_labels
@@ -88,11 +88,11 @@ class _Run:
     """What all passes of an evaluation share.
 
     Attributes:
-        request: what was asked for.
+        request: what the user asked for.
         tables: the set's tables of samples.
-        models: where models come from.
-        batch_size: number of images that are run at once.
-        groups: of variants with the same pixels, by shard.
+        models: the models.
+        batch_size: number of images per batch.
+        groups: groups of variants with the same pixels, by shard.
         images: number of images by shard.
         identical: ids of variants that have the same pixels on every image.
         engine: what runs the pipelines.
@@ -111,27 +111,27 @@ class _Run:
 def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
     """Run a model over a set and score its predictions.
 
-    Each variant is run without noises of the model, the baseline with each of these, and then
-    what the stack of the worst ones lacks, as far as the set has its variants.
+    Each variant is run without noises of the model, the baseline with each of these noises, and
+    then what the stack of the worst noises lacks, as far as the set has its variants.
 
     Args:
-        request: what is asked for.
+        request: what the user asks for.
         engine: what runs the pipelines.
 
     Returns:
-        The table, and what a reader of it has to know.
+        The table, and notes for its reader.
 
     Raises:
         SetError: it is no finished set, or a file is missing or damaged.
-        UsageError: variants or noises that there are not, or that do not go with the model.
+        UsageError: unknown variants or noises, or some that do not go with the model.
         InputError: the model cannot be read, or is not what its config says.
-        OutputError: the predictions cannot be written, or are of another evaluation.
-        ShardError: shards could not be predicted; others are kept.
+        OutputError: the predictions cannot be written, or belong to another evaluation.
+        ShardError: shards could not be predicted; the others are kept.
     """
     opened_set.cache_clear()  # A set of this name may have changed since another evaluation.
     tables = opened_set(absolute_url(request.set_url))
     found = tables.found
-    request = located(found, request)
+    request = with_absolute_urls(found, request)
     plain = fitting_model(request.model, request.config, tables.kind, _labels(tables))
     refuse_other_sizes(tables, request.config.input)
     variants = wanted_variants(found, request)
@@ -146,7 +146,7 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
         row = _score(run, Intervals.NONE).rows[0]
         open_steps = [step for step in row.steps if step.score is None and step.held]
         lacking = [parse(step.setting) for step in open_steps]
-        lacking = [each for each in lacking if each.variant in at_hand(found, request)]
+        lacking = [each for each in lacking if each.variant in available_variants(found, request)]
         lacking, others = _applicable(run, lacking, ())
         _predict(run, lacking)
         table = _score(run, Intervals.BOOTSTRAP)
@@ -154,7 +154,7 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
 
 
 def _doubts(table: Table) -> list[str]:
-    """Tell of a baseline so bad that the config may be wrong, which nothing else can notice."""
+    """Report a baseline so bad that the config may be wrong, which nothing else can notice."""
     metric = table.metrics[0]
     value = table.rows[0].trained[metric]
     if value is None or value >= DOUBTFUL_PERCENT:
@@ -171,14 +171,14 @@ def fitting_model(
     """Read a model, and refuse one that does not fit its config or the dataset.
 
     Args:
-        url: of the model.
-        config: of the model.
-        kind: of the dataset.
-        labels: those that occur in it: classes, 0-based, or ids of categories.
+        url: the model, path or fsspec URL.
+        config: config of the model.
+        kind: kind of the dataset.
+        labels: labels that occur in the dataset: classes, 0-based, or ids of categories.
 
     Raises:
-        UsageError: a detector on ImageNet, a classifier on COCO, or what the config says otherwise
-            than the model.
+        UsageError: a detector on ImageNet, a classifier on COCO, or a config that contradicts the
+            model.
         InputError: the model cannot be read.
     """
     refuse_other_task(kind, config)
@@ -205,7 +205,7 @@ def _prepare(
     found, size = tables.found, batch_size(plain, request.batch_size)
     document = open_document(output, _document(request, found, plain, size))
     sweep(output, lambda owner: True)
-    groups, images = pixel_groups(tables, at_hand(found, request))
+    groups, images = pixel_groups(tables, available_variants(found, request))
     calibration = functools.partial(_calibration, request, tables, images)
     models = Models(output, document, plain, calibration, request.config.input.shape(1))
     return _Run(request, tables, models, size, groups, images, identical_variants(tables), engine)
@@ -214,7 +214,7 @@ def _prepare(
 def _document(
     request: Request, found: FinishedSet, plain: onnx.ModelProto, size: int
 ) -> dict[str, Any]:
-    """Return what every prediction depends on."""
+    """Return everything that predictions depend on."""
     model = plain.SerializeToString(deterministic=True)
     return {
         "version": VERSION,
@@ -251,18 +251,18 @@ def _calibration(
 def _applicable(
     run: _Run, settings: Sequence[Setting], required: Collection[str]
 ) -> tuple[list[Setting], list[str]]:
-    """Leave out settings whose noises change nothing in this model, or that it cannot take.
+    """Leave out settings whose noises change nothing in this model, or cannot be put into it.
 
     Args:
         run: the evaluation.
-        settings: with noises.
-        required: names of the noises that the model has to take.
+        settings: settings with noises.
+        required: names of the noises that must be put into the model.
 
     Returns:
-        The other settings, and what was left out and why.
+        The other settings, and a note for each that was left out.
 
     Raises:
-        InputError: the model cannot take a noise that is required.
+        InputError: a required noise cannot be put into the model.
     """
     kept, notes = [], []
     for setting in settings:
@@ -282,7 +282,7 @@ def _applicable(
 
 
 def _changes_predictions(run: _Run, setting: Setting) -> bool:
-    """Tell whether the noises of a setting do something in this model, if it has any."""
+    """Whether the noises of a setting, if it has any, change something in this model."""
     inside, offset, task = model_noises(setting), box_offset(setting), run.request.config.task
     if inside:
         return model_file(run.models, inside) is not None
@@ -292,7 +292,7 @@ def _changes_predictions(run: _Run, setting: Setting) -> bool:
 
 
 def _predict(run: _Run, settings: Sequence[Setting]) -> None:
-    """Make the predictions of settings that are not there, one model after the other."""
+    """Make the predictions that are missing of some settings, one model after the other."""
     output, config = run.models.output, run.request.config
     present = set(list_files(output))
     missing = [each for each in settings if final_path(each.slug, config) not in present]
@@ -310,7 +310,7 @@ def _predict(run: _Run, settings: Sequence[Setting]) -> None:
 
 
 def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None:
-    """Run one model over what its settings lack."""
+    """Run one model over the passes that its settings still need."""
     job, work = _job(run, noises), _work(run, noises, passes)
     most = 1
     if job.images_url is not None:
@@ -350,7 +350,7 @@ def _job(run: _Run, noises: Sequence[str]) -> InferenceJob:
 
 
 def _work(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> Work:
-    """Return the parts that are to be made."""
+    """Return the parts that are still to be made."""
     output, shards = run.models.output, run.tables.found.shards
     images = {
         part_path(target.slug, each.shard, shards): run.images[each.shard]

@@ -57,14 +57,14 @@ def read_pixels(
     variants: Sequence[str],
     rows: Sequence[SampleRow],
 ) -> Iterator[Image]:
-    """Yield the images of some variants of a shard; of each variant, in the order of the rows.
+    """Yield the images of some variants of a shard; those of a variant in the order of the rows.
 
     Args:
-        set_url: of the set.
-        images_url: of the sources to make them from; None to read the shards.
-        shard: its number.
-        variants: ids.
-        rows: of the samples, with the digests of the variants.
+        set_url: the set.
+        images_url: the source images to make them from; None to read the shards.
+        shard: number of the shard.
+        variants: ids of the variants.
+        rows: rows of the samples table, with the digests of the variants.
 
     Raises:
         SetError: a shard is missing or damaged, or an image is not what its digest says.

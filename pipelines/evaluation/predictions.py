@@ -1,4 +1,4 @@
-"""Predictions as files: a part a setting and shard, then a file a setting for ``sysnoise score``.
+"""Predictions as files: one part per setting and shard, then one file per setting for ``score``.
 
 A part appears whole or not at all, so that a rerun makes only what is missing.
 """
@@ -29,13 +29,14 @@ from sysnoise.transforms.model.boxes import BoxOffset, Detections, Detector, det
 
 PARTS = "parts"
 TOP = 5
-BOX_DIGITS = 3
-"""Behind the point, of a pixel."""
-SCORE_DIGITS = 6
-"""Detections stand in the order of their scores, which decides between equal ones."""
+"""Number of classes that are predicted for an image, the best first."""
+BOX_DECIMALS = 3
+"""Number of decimals of a box, in pixels."""
+SCORE_DECIMALS = 6
+"""Number of decimals of a score; the order of detections decides between equal ones."""
 
 Rows = Mapping[BoxOffset, Sequence[Mapping[str, Any]]]
-"""What is predicted of an image, by the way in which boxes are decoded."""
+"""The predictions for an image, by the way in which boxes are decoded."""
 
 _CLASSES = pa.schema([pa.field("key", pa.string()), pa.field("top5", pa.list_(pa.int32()))])
 _BOXES = pa.schema(
@@ -49,7 +50,7 @@ _BOXES = pa.schema(
 
 
 class ModelError(Exception):
-    """A model that does not give what its config says."""
+    """A model whose outputs are not what its config says."""
 
 
 def part_path(slug: str, shard: int, shards: int) -> str:
@@ -63,12 +64,12 @@ def final_path(slug: str, config: ModelConfig) -> str:
 
 
 def predicted_rows(config: ModelConfig, key: ImageKey, outputs: Sequence[NDArray[Any]]) -> Rows:
-    """Return what a model predicts of an image.
+    """Return what a model predicts for an image.
 
     Args:
-        config: of the model.
-        key: of the image.
-        outputs: of the image, in the order of ``config.outputs``.
+        config: config of the model.
+        key: key of the image.
+        outputs: outputs for the image, in the order of ``config.outputs``.
 
     Raises:
         ModelError: the outputs are not what the config says.
@@ -107,8 +108,8 @@ def _results(key: ImageKey, detector: Detector, found: Detections) -> list[dict[
         {
             "image_id": key.image_id,
             "category_id": detector.categories[label],
-            "bbox": [round(number, BOX_DIGITS) for number in box],
-            "score": round(score, SCORE_DIGITS),
+            "bbox": [round(number, BOX_DECIMALS) for number in box],
+            "score": round(score, SCORE_DECIMALS),
         }
         for label, box, score in zip(*columns, strict=True)
     ]
@@ -143,10 +144,10 @@ def join_parts(
 
     Args:
         output: the folder of predictions.
-        setting: which.
-        shards: numbers of those that hold images.
+        setting: the setting.
+        shards: numbers of the shards that hold images.
         count: number of shards of the set.
-        config: of the model.
+        config: config of the model.
 
     Raises:
         OutputError: they cannot be written.
@@ -184,7 +185,7 @@ def remove_parts(output: Root, config: ModelConfig) -> None:
 
     Args:
         output: the folder of predictions.
-        config: of the model.
+        config: config of the model.
 
     Raises:
         OutputError: they cannot be removed.

@@ -16,13 +16,13 @@ class InferenceJob:
     """What a process must know to run a model over a set.
 
     Attributes:
-        set_url: of the set.
-        images_url: of the source images that pixels are made from; None to read the shards.
-        predictions_url: of the folder of predictions.
-        model: path of the model below it.
-        model_sha256: of that file.
-        config: of the model.
-        batch_size: number of images that are run at once.
+        set_url: the set.
+        images_url: the source images that pixels are made from; None to read the shards.
+        predictions_url: the folder of predictions.
+        model: path of the model below that folder.
+        model_sha256: sha256 of the model's file, in hexadecimal.
+        config: config of the model.
+        batch_size: number of images per batch.
         runtime: versions and CPU features that decide the last bits of a prediction.
     """
 
@@ -38,11 +38,11 @@ class InferenceJob:
 
 @dataclass(frozen=True)
 class Target:
-    """A setting whose predictions come of a pass.
+    """A setting whose predictions a pass makes.
 
     Attributes:
-        slug: of the setting.
-        offset: how its boxes are decoded.
+        slug: slug of the setting.
+        offset: how boxes are decoded.
     """
 
     slug: str
@@ -54,10 +54,10 @@ class Pass:
     """The images of one shard of a variant, through one model.
 
     Attributes:
-        shard: its number.
+        shard: number of the shard.
         variant: id of the variant.
-        targets: what its predictions stand for: several, where variants have the same pixels on
-            every image of the shard, or boxes are decoded in several ways.
+        targets: the settings that the predictions are for: several, where variants have the same
+            pixels on every image of the shard, or boxes are decoded in several ways.
     """
 
     shard: int
@@ -67,14 +67,14 @@ class Pass:
 
 @dataclass(frozen=True)
 class ImageKey:
-    """Which image of which pass an input of the model is.
+    """The image, and its pass, that an input of the model is made from.
 
     Attributes:
         of: the pass.
         images: number of images of the pass.
-        key: of the sample.
-        image_id: of COCO; None of ImageNet.
-        placement: where in the model's input the stored image stands.
+        key: the sample's key.
+        image_id: COCO's id of the image; None for ImageNet.
+        placement: placement of the stored image in the model's input.
     """
 
     of: Pass

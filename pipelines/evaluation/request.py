@@ -1,4 +1,4 @@
-"""What an evaluation is asked for, and whether the set has it."""
+"""The request for an evaluation, and the check of it against the set."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ ALL_NOISES = "all"
 
 @dataclass(frozen=True)
 class Request:
-    """What an evaluation is asked for.
+    """What a user asks of an evaluation.
 
     Attributes:
-        set_url: of the finished set.
-        images_url: of the source images that pixels are made from; None to read the shards.
+        set_url: the finished set, path or fsspec URL.
+        images_url: the source images that pixels are made from; None to read the shards.
         model: path or fsspec URL of an ONNX model.
-        config: of the model.
-        predictions_url: of a new folder, or of one to go on with.
-        variants: ids; none for all that are at hand.
+        config: config of the model.
+        predictions_url: a new folder, or one with this evaluation begun.
+        variants: ids of the variants; empty for all whose images are available.
         noises: names of noises in and after the model.
-        batch_size: number of images that are run at once, where the model leaves that open.
+        batch_size: number of images per batch, where the model leaves that open.
         calibration: number of the baseline's images that int8 is calibrated on.
         counting: which methods count.
     """
@@ -52,8 +52,8 @@ class Request:
     counting: Counting
 
 
-def located(found: FinishedSet, request: Request) -> Request:
-    """Name all places as any process finds them."""
+def with_absolute_urls(found: FinishedSet, request: Request) -> Request:
+    """Return the request with absolute URLs, which every process resolves alike."""
     images = request.images_url
     if images is not None:
         images = absolute_url(source_url(images, found.manifest["dataset"]["split"]))
@@ -78,7 +78,7 @@ def refuse_other_task(kind: DatasetKind, config: ModelConfig) -> None:
 
 
 def refuse_other_sizes(tables: SampleTables, spec: InputSpec) -> None:
-    """Refuse a set whose images have not the size of a model that takes no other.
+    """Refuse a set whose images have another size than the only one that a model takes.
 
     Raises:
         UsageError: they have other sizes.
@@ -103,9 +103,9 @@ def wanted_variants(found: FinishedSet, request: Request) -> list[str]:
     """Return ids in grid order, the baseline among them.
 
     Raises:
-        UsageError: a variant that there is not, or whose images are not at hand.
+        UsageError: a variant that the set does not have, or whose images are not available.
     """
-    present = at_hand(found, request)
+    present = available_variants(found, request)
     for variant in (found.baseline, *request.variants):
         if variant not in found.variants:
             raise UsageError(unknown_name("variant", variant, list(found.variants)))
@@ -118,16 +118,16 @@ def wanted_variants(found: FinishedSet, request: Request) -> list[str]:
     return [variant for variant in present if variant in wanted]
 
 
-def at_hand(found: FinishedSet, request: Request) -> tuple[str, ...]:
+def available_variants(found: FinishedSet, request: Request) -> tuple[str, ...]:
     """Return the ids of the variants whose images can be read or made, in grid order."""
     return found.held if request.images_url is None else tuple(found.variants)
 
 
 def wanted_noises(found: FinishedSet, names: Sequence[str]) -> list[str]:
-    """Return noises in the order of the registries; ``all`` are those that the task knows.
+    """Return noises in the order of the registries; ``all`` means those that the task has.
 
     Raises:
-        UsageError: a noise that there is not.
+        UsageError: an unknown noise.
     """
     kind = DatasetKind(found.manifest["dataset"]["kind"])
     offsets = [each.value for each in BoxOffset if each is not BoxOffset.NONE]

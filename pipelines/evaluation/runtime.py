@@ -27,8 +27,8 @@ def open_session(model: bytes, origin: str) -> onnxruntime.InferenceSession:
     """Load a model on the CPU with one thread: parallelism belongs to Beam.
 
     Args:
-        model: in ONNX's format, with its tensors.
-        origin: which one it is, for the message.
+        model: the bytes of the ONNX file, tensors included.
+        origin: what the model is, for the message.
 
     Raises:
         InputError: the runtime cannot load it.
