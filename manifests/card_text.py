@@ -16,7 +16,7 @@ from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from sysnoise.transforms.difference import DifferenceDocument
 
 Blocks = Iterator[str]
-"""Blocks of Markdown, which stand apart by an empty line."""
+"""Blocks of Markdown, with an empty line between them."""
 
 
 def card_text(held: HeldSet, publication: Publication) -> str:
@@ -41,7 +41,7 @@ def card_text(held: HeldSet, publication: Publication) -> str:
 def generate_command(plan: Plan) -> str:
     """Return the command that makes a set from its source images and ``grid.yaml``.
 
-    Of a set without images, it makes one with the same images that has them, as WebDataset.
+    For a set without images, the command makes a WebDataset set that stores them.
     ``IMAGES``, ``LABELS``, ``ANNOTATIONS`` and ``NEW`` stand for paths.
 
     Args:
@@ -79,7 +79,10 @@ _PROOFS = {
     ),
     False: ("sysnoise compare RECIPE NEW", "says whether every image has the pixels of its digest"),
 }
-"""Of a set that is made from a recipe, by whether that is of a set with images."""
+"""The command that checks a set made from a recipe, and what it proves.
+
+The key says whether the recipe belongs to a set with images.
+"""
 
 
 def _part(held: HeldSet) -> Blocks:
@@ -168,14 +171,14 @@ def _loading(held: HeldSet) -> Blocks:
         "from the source image to this one."
     )
     yield (
-        "`croissant.json` describes the set for `mlcroissant`: the record set `samples` and, of "
-        "Parquet shards, one a variant."
+        "`croissant.json` describes the set for `mlcroissant`: the record set `samples` and, for "
+        "Parquet shards, one record set per variant."
     )
     yield (
-        "`samples/*.parquet` has a row a sample: its source, its geometry, what became of it in "
-        "each decoder, and in a column a slug the digest of its pixels. `files.parquet` has a row "
-        "a file; one with `same_as` is not stored, because the file of that name has the same "
-        "bytes. `manifest.json` says everything else."
+        "`samples/*.parquet` has one row per sample: its source, its geometry, its status in each "
+        "decoder, and one column per slug with the digest of its pixels. `files.parquet` has one "
+        "row per file; a file with `same_as` is not stored, because the file of that name has the "
+        "same bytes. `manifest.json` has everything else."
     )
 
 
@@ -349,8 +352,8 @@ def _terms(held: HeldSet, dataset: Dataset, publication: Publication) -> Blocks:
 
 
 def _version(publication: Publication) -> str:
-    told = (f"Version {publication.version}", publication.date, publication.url)
-    return ", ".join(filter(None, told)) + "."
+    given = (f"Version {publication.version}", publication.date, publication.url)
+    return ", ".join(filter(None, given)) + "."
 
 
 def _citation(dataset: Dataset, publication: Publication) -> Blocks:

@@ -110,7 +110,7 @@ def _responsible_ai(held: HeldSet) -> Document:
     rejected = f"{counts['rejects']} of {counts['sources']} source images"
     return {
         "rai:dataCollection": "No image was collected for this set: all were read as "
-        f"{title}'s, decoded, resized and color-converted anew by the libraries that the manifest "
+        f"{title}'s, decoded, resized and color-converted by the libraries that the manifest "
         "names.",
         "rai:dataCollectionType": ["Secondary Data Analysis"],
         "rai:dataCollectionMissingData": f"{rejected} are left out of all variants; "
@@ -195,7 +195,7 @@ def _record_sets(held: HeldSet) -> Iterator[Document]:
     ]
     yield _record_set(
         SAMPLES,
-        "a record a source image, with the digest of its pixels in each variant; of a reject none",
+        "one record per source image, with the digest of its pixels in each variant",
         [_field(SAMPLES, _file_set_id(SAMPLES, ShardFormat.PARQUET), column) for column in columns],
     )
 

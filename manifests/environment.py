@@ -34,7 +34,7 @@ def describe_environment(libraries: Iterable[str]) -> EnvironmentDocument:
     """Return operating system, CPU, package versions and codec builds, JSON-compatible.
 
     Args:
-        libraries: whose builds are wanted, keys of ``BUILDS``.
+        libraries: names of the libraries whose builds are wanted, keys of ``BUILDS``.
     """
     from sysnoise.transforms.libraries import cpu_features, library_build
 

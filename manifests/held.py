@@ -1,4 +1,4 @@
-"""Which files a set, or a copy that holds the images of some variants, has of each variant."""
+"""The files that a set, or a copy with the images of some variants, has for each variant."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class HeldSet:
 
     @property
     def noun(self) -> str:
-        """What this is: a set that was made without images is whole."""
+        """The word for this: a set that was made without images is not a mere copy."""
         return "copy" if self.formats else "set"
 
     @property
@@ -69,9 +69,9 @@ class HeldSet:
         return [ShardFormat(value) for value in self.manifest["formats"]]
 
     def stored_files(self) -> pa.Table:
-        """Return the rows of the stored files at hand, in the order of the table.
+        """Return the rows of the files that are stored here, in the order of the table.
 
-        A file that was left out as a duplicate stands for the one that has its bytes.
+        A file that was left out as a duplicate is replaced by the one that has its bytes.
         """
         variant, path, same_as = (self.files[name] for name in ("variant", "path", "same_as"))
         held = pc.is_in(variant, value_set=pa.array(self.held, pa.string()))

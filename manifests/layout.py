@@ -26,7 +26,10 @@ STRIKES = "strikes"
 TEMPORARY = "_temporary"
 LOCK = f"{TEMPORARY}/lock"
 CARD = (README, CROISSANT, GRID)
-"""What is made from the manifest for readers; only the sums name it, so it can be made anew."""
+"""The files that are made from the manifest for readers.
+
+Only ``SHA256SUMS`` names them, so that they can be written again.
+"""
 OF_RUNS = (FAILURES, STRIKES, EARLIER, TEMPORARY)
 """Folders of a run, which no finished set has."""
 GROUND_TRUTHS = ("original", "rescaled")

@@ -1,7 +1,7 @@
-"""A copy that holds the images of only some variants, or of none, says so in ``part.json``.
+"""``part.json``: which images a copy of some variants, or of none, holds.
 
 Everything else is as in the whole set, its manifest included. A set that was made without images
-has none in the first place.
+needs no such file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def part_document(manifest: Manifest, held: Collection[str]) -> Part:
     """Return the content of ``part.json``.
 
     Args:
-        manifest: of the whole set.
+        manifest: manifest of the whole set.
         held: ids of the variants whose images the copy holds.
     """
     ids = [variant["id"] for variant in manifest["variants"] if variant["id"] in held]
@@ -43,8 +43,8 @@ def held_variants(manifest: Manifest, part: bytes | None) -> tuple[str, ...]:
     """Return the ids of the variants whose images a set holds, in grid order.
 
     Args:
-        manifest: of the set.
-        part: the content of its ``part.json``; None where it has none, and holds all there are.
+        manifest: manifest of the set.
+        part: content of the set's ``part.json``; None where there is none, so that all are held.
 
     Raises:
         PartError: with what was expected and found.

@@ -1,6 +1,6 @@
-"""The plan of a set: which samples stand in which shard, and everything that decides their bytes.
+"""The plan of a set: which shard has which samples, and everything that decides their bytes.
 
-``plan.json`` is written before any pixel is decoded. Its fingerprint stands in every receipt.
+``plan.json`` is written before any pixel is decoded. Every receipt has its fingerprint.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a publisher says of a set: license, citation, date, version and where it is published."""
+"""What a publisher says about a set: license, citation, date, version and URL."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class Dataset:
     """A published dataset that sets are made of.
 
     Attributes:
-        title: its name.
-        home: its URL.
-        terms: URL of its own terms.
-        citation: BibTeX of its paper.
-        task: as Hugging Face names what it is used for.
+        title: name of the dataset.
+        home: URL of the dataset.
+        terms: URL of the dataset's own terms.
+        citation: BibTeX of the dataset's paper.
+        task: task that the dataset is used for, by Hugging Face's name.
     """
 
     title: str
@@ -84,19 +84,19 @@ DATASETS = {
         task="object-detection",
     ),
 }
-"""By the value of :class:`sysnoise.manifests.tables.DatasetKind`, which would load Arrow."""
+"""The datasets by the value of ``DatasetKind``, whose module would load Arrow."""
 
 
 @dataclass(frozen=True)
 class Publication:
-    """What a publisher says of a set.
+    """What a publisher says about a set.
 
     Attributes:
         license: SPDX id or URL; by default the URL of the dataset's own terms.
         citation: BibTeX; by default of the SysNoise paper and of the dataset's.
-        date: on which the set is published, ``YYYY-MM-DD``; by default none is told.
-        version: of the published set.
-        url: where it is published, if that is told.
+        date: date of the publication, ``YYYY-MM-DD``; by default none is given.
+        version: version of the published set.
+        url: where the set is published; by default none is given.
     """
 
     license: str | None = None
@@ -107,7 +107,7 @@ class Publication:
 
 
 def check_publication(publication: Publication) -> None:
-    """Refuse what would not stay in its place on a card.
+    """Refuse values that would break the layout of a card.
 
     Raises:
         ValueError: something else than text, lines where there is one, or a fence in the citation.

@@ -1,7 +1,7 @@
 """Reading a finished set: its manifest, its samples and the images of its variants.
 
 Loads neither Beam nor the codecs that made the set; PNG and WebP are decoded with Pillow. Remote
-files are read through fsspec as they are: for long jobs, ``sysnoise fetch`` brings a checked copy.
+files are read through fsspec as they are: for long jobs, ``sysnoise fetch`` makes a checked copy.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ Item = TypeVar("Item", covariant=True)
 
 
 class Parse(Protocol[Item]):
-    """Reads a shard file, as :mod:`sysnoise.manifests.stored` has it."""
+    """A function that reads a shard file, such as those of :mod:`sysnoise.manifests.stored`."""
 
     def __call__(
         self, opened: BinaryIO, shard_format: ShardFormat, image_format: str
     ) -> Iterator[Item]:
-        """Yield what the file holds."""
+        """Yield the samples or images in the file."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ class FinishedSet:
     """A finished set, or a copy of some of its variants.
 
     Attributes:
-        url: of its root.
-        fs: its file system.
-        path: its root there.
+        url: URL of the set's root.
+        fs: file system of the set.
+        path: path of the root in that file system.
         manifest: the parsed manifest.
     """
 
@@ -82,7 +82,7 @@ class FinishedSet:
 
     @property
     def variants(self) -> dict[str, VariantDocument]:
-        """What the manifest says of each variant, by id, in grid order."""
+        """The manifest's entry of each variant, by id, in grid order."""
         return {variant["id"]: variant for variant in self.manifest["variants"]}
 
     @property
@@ -105,7 +105,7 @@ class FinishedSet:
 
     @functools.cached_property
     def held(self) -> tuple[str, ...]:
-        """Ids of the variants whose images are at hand, in grid order.
+        """Ids of the variants whose images the set holds, in grid order.
 
         Raises:
             SetError: ``part.json`` is damaged.
@@ -179,10 +179,10 @@ class FinishedSet:
 
         Args:
             variant: id or slug.
-            shard: its number.
+            shard: number of the shard.
 
         Raises:
-            SetError: its length, sha256, samples, their order or their pixels are others.
+            SetError: its length, sha256, samples, their order or their pixels differ.
         """
         file = self.shard_file(variant, shard)
         data = self._read_whole(file)
@@ -199,7 +199,7 @@ class FinishedSet:
                 raise self._damaged(file, f"{stored.key!r} has other pixels than its digest says")
 
     def samples(self, shard: int, columns: Sequence[str]) -> list[dict[str, Any]]:
-        """Return columns of a shard's table of samples, a row a sample, rejects included.
+        """Return columns of a shard's table of samples, one row per sample, rejects included.
 
         Raises:
             SetError: the set has no such shard, or its table is missing or damaged.
@@ -217,7 +217,7 @@ class FinishedSet:
         return self._table(samples_path(shard_name(shard, self.shards)), columns)
 
     def rejects(self, columns: Sequence[str]) -> list[dict[str, Any]]:
-        """Return columns of the table of rejects, a row a sample that was left out.
+        """Return columns of the table of rejects, one row per sample that was left out.
 
         Raises:
             SetError, KeyError: as :meth:`samples`.
@@ -255,7 +255,7 @@ class FinishedSet:
     def shard_file(self, variant: str, shard: int) -> FileRow:
         """Return the file that holds a shard of a variant.
 
-        A file that was left out as a duplicate is where its bytes are.
+        For a file that was left out as a duplicate, that is the one that has its bytes.
 
         Raises:
             SetError: the set has no such variant or shard, or does not hold its images.
@@ -364,7 +364,10 @@ class FinishedSet:
         )
 
     def _missing(self, path: str, error: FileNotFoundError) -> SetError:
-        """Of any failure fsspec says so, where the file is on the web; its cause tells."""
+        """Return the error for a file that fsspec calls missing.
+
+        For files on the web it says so of any failure; the cause has the status.
+        """
         cause = error.__cause__
         if isinstance(cause, Exception) and getattr(cause, "status", _NOT_FOUND) != _NOT_FOUND:
             return _unread(path, self.url, cause)
@@ -421,7 +424,7 @@ def open_set(url: str) -> FinishedSet:
     """Open a finished set and check its manifest against the schema.
 
     Args:
-        url: its root, path or fsspec URL.
+        url: root of the set, path or fsspec URL.
 
     Raises:
         SetError: there is no manifest, or it cannot be read.

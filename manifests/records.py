@@ -1,4 +1,4 @@
-"""What reading a finished set gives: samples, and files of its shards."""
+"""What reading a finished set gives: samples."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class Described:
     """What all variants of a sample have in common.
 
     Attributes:
-        key: of the sample.
-        label: of ImageNet, 0-based in wnid order.
-        image_id: of COCO.
+        key: the sample's key.
+        label: ImageNet's label, 0-based in wnid order; None for COCO.
+        image_id: COCO's id of the image; None for ImageNet.
         targets: COCO's objects in the pixels of the image: ``bbox`` as x, y, width, height. Their
             ``segmentation`` is COCO's own in tars, and run-length text of pycocotools in Parquet.
         geometry: how the source image became this one: sizes, crop, padding, ``scale_x`` and
             ``scale_y``.
-        geometry_exif: the same for the variants of decoders that apply the EXIF orientation, where
-            the grid has such.
+        geometry_exif: the same for variants whose decoder applies the EXIF orientation; None
+            where the grid has no such decoder.
     """
 
     key: str
@@ -49,7 +49,7 @@ class PairedSample(Described):
     """A sample of several variants side by side.
 
     Attributes:
-        images: by id of the variant; where the stored bytes are the same, so is the array.
+        images: image of each variant, by id; variants with the same stored bytes share an array.
     """
 
     images: Mapping[str, Pixels]

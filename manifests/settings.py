@@ -30,7 +30,7 @@ class Noise(Enum):
 
 
 IMAGE_NOISES = (Noise.DECODE, Noise.RESIZE, Noise.COLOR)
-"""Those that lie in the stored pixels: the parts of a variant's id."""
+"""The noises in the stored pixels, which are the parts of a variant's id."""
 
 METHODS: Mapping[Noise, tuple[str, ...]] = {
     Noise.FP16: ("fp16",),
@@ -39,24 +39,24 @@ METHODS: Mapping[Noise, tuple[str, ...]] = {
     Noise.UPSAMPLE: ("upsample-bilinear", "upsample-nearest"),
     Noise.POST_PROCESSING: ("box-offset-1",),
 }
-"""Methods of the other noises. A name may go on, as in ``int8-symmetric-per-channel``."""
+"""Methods of the other noises. A name may continue, as in ``int8-symmetric-per-channel``."""
 
 _OF_DETECTION = (Noise.UPSAMPLE, Noise.POST_PROCESSING)
 
 
 def noises_of(kind: DatasetKind) -> tuple[Noise, ...]:
-    """Return the noises that a dataset's task knows, in the order of the columns."""
+    """Return the noises of a dataset's task, in the order of the columns."""
     detects = kind is DatasetKind.COCO
     return tuple(noise for noise in Noise if detects or noise not in _OF_DETECTION)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a model was run on, and how.
+    """The images that a model was run on, and the noises of the model.
 
     Attributes:
         variant: id of the image variant.
-        methods: of the noises in and after the model, in the order of the columns.
+        methods: methods of the noises in and after the model, in the order of the columns.
     """
 
     variant: str
@@ -96,9 +96,9 @@ def parse_setting(text: str, variants: Sequence[str], noises: Sequence[Noise]) -
     """Read a setting.
 
     Args:
-        text: with the variant's id or slug; noises in any order.
-        variants: ids of the variants that there are.
-        noises: those that the task knows.
+        text: the setting, with the variant's id or slug and noises in any order.
+        variants: ids of the variants of the set.
+        noises: noises of the task.
 
     Raises:
         ValueError: an unknown variant or noise, or two methods of one noise.

@@ -22,8 +22,8 @@ class StoredSample:
     """A sample of a shard file.
 
     Attributes:
-        key: of the sample.
-        image: encoded.
+        key: the sample's key.
+        image: the encoded image.
         fields: the other columns of a Parquet row, or the JSON of a tar: label or annotations,
             geometry and more.
     """
@@ -40,11 +40,11 @@ def stored_samples(
 
     Args:
         opened: the file.
-        shard_format: its format.
-        image_format: of the images in it.
+        shard_format: format of the file.
+        image_format: format of the images in it.
 
     Raises:
-        ValueError, tarfile.TarError, pyarrow.ArrowException: the file is damaged, or none of a set.
+        ValueError, tarfile.TarError, pyarrow.ArrowException: the file is damaged, or not a shard.
     """
     if shard_format is ShardFormat.PARQUET:
         for row in _parquet_rows(opened, None):
@@ -74,7 +74,7 @@ def stored_images(
 
 
 def _parquet_rows(opened: BinaryIO, columns: list[str] | None) -> Iterator[dict[str, Any]]:
-    """Yield rows, a row group at a time; not in Arrow's threads, as those outlive a reader."""
+    """Yield rows, one row group at a time, without Arrow's threads, which outlive a reader."""
     parquet = pq.ParquetFile(opened)
     for group in range(parquet.num_row_groups):
         yield from parquet.read_row_group(group, columns=columns, use_threads=False).to_pylist()

@@ -15,21 +15,21 @@ from sysnoise.transforms.pixels import Size
 
 
 class DatasetKind(Enum):
-    """Which kind of labels the samples carry."""
+    """The dataset, which decides the kind of labels that samples have."""
 
     IMAGENET = "imagenet"
     COCO = "coco"
 
 
 class SampleStatus(Enum):
-    """What became of a sample."""
+    """Whether a sample is in the set."""
 
     OK = "ok"
     REJECTED = "rejected"
 
 
 class DecoderStatus(Enum):
-    """What a decoder did with a sample."""
+    """What a decoder gave for a sample."""
 
     OK = "ok"
     FALLBACK = "fallback"
@@ -127,7 +127,7 @@ GeometryRow = dict[str, int | float]
 """A row of :data:`GEOMETRY`, by the names of its fields."""
 
 Targets = dict[str, int | str | None]
-"""Which image a sample is and what it shows: a row of the columns of :func:`target_fields`."""
+"""The image of a sample and its label: values of the columns of :func:`target_fields`."""
 
 
 def geometry_row(placement: Placement, orientation: int) -> GeometryRow:
@@ -183,11 +183,11 @@ def geometry_fields(exif: Exif) -> list[pa.Field]:
 def samples_schema(
     kind: DatasetKind, decoders: Sequence[str], slugs: Sequence[str], exif: Exif
 ) -> pa.Schema:
-    """Schema of ``samples/*.parquet``: a row a sample, rejected ones included.
+    """Schema of ``samples/*.parquet``: one row per sample, rejected ones included.
 
-    ``decoders`` has a status a decoder; each variant's slug names a column with the pixel digest,
-    and a field of ``differences``, null where the variant is a fallback or of another size than the
-    baseline. Rejected samples have null geometry, digests and differences.
+    ``decoders`` has one status per decoder. Each variant's slug names a column with the pixel
+    digest, and a field of ``differences``, which is null where the variant is a fallback or of
+    another size than the baseline. Rejected samples have null geometry, digests and differences.
     """
     return pa.schema(
         [
@@ -205,7 +205,7 @@ def samples_schema(
 
 
 def rejects_schema(decoders: Sequence[str]) -> pa.Schema:
-    """Schema of ``rejects.parquet``: a row a reject, with the message of each failed decoder."""
+    """Schema of ``rejects.parquet``: one row per reject, with the messages of the decoders."""
     return pa.schema(
         [
             pa.field("key", pa.string()),

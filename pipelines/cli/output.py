@@ -21,8 +21,8 @@ def print_finished(output: str, manifest: Manifest, to: TextIO | None = None) ->
 
     Args:
         output: the set, as the user gave it.
-        manifest: of the set.
-        to: where the size goes; standard output by default.
+        manifest: manifest of the set.
+        to: file that the size is printed to; standard output by default.
     """
     counts = manifest["counts"]
     print(

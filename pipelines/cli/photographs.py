@@ -103,7 +103,7 @@ def write_imagenet(folder: Path, crops: int = 0, seed: int = 0) -> None:
     Args:
         folder: new folder.
         crops: number of seeded crops; 0 for each photograph in each chroma subsampling.
-        seed: of the crops.
+        seed: seed of the crops.
     """
     named = seeded_crops(crops, seed) if crops else _each_subsampling()
     lines = []
@@ -122,7 +122,7 @@ def write_coco(folder: Path, crops: int = 0, seed: int = 0) -> None:
         folder: new folder.
         crops: number of seeded crops, without annotations; 0 for each photograph in each chroma
             subsampling, with hand-made boxes, polygons and a crowd.
-        seed: of the crops.
+        seed: seed of the crops.
     """
     named = seeded_crops(crops, seed) if crops else _each_subsampling()
     images: list[dict[str, Any]] = []
