@@ -755,7 +755,7 @@ BROKEN_WORDS = """() => {
     }
     return found;
 }"""
-"""The script that returns texts that break elsewhere than before ``+``, and after ``-`` and ``/``."""
+"""The script that returns texts that break elsewhere than before ``+`` and after ``-`` or ``/``."""
 
 
 @pytest.mark.parametrize("width", [1200, 360])
