@@ -244,7 +244,7 @@ def _method_rows(found: FinishedSet) -> Iterator[HtmlRow]:
         yield text_row(name, kind, library, _pairs(method["options"]))
 
 
-def _pairs(values: Mapping[str, Any], *left_out: str) -> str:
+def _pairs(values: Mapping[str, object], *left_out: str) -> str:
     return "; ".join(
         f"{name} {' '.join(map(str, value)) if isinstance(value, list) else value}"
         for name, value in values.items()

@@ -43,7 +43,7 @@ def match_boxes(
         (thresholds, detections).
     """
     count = len(THRESHOLDS)
-    found = np.zeros((count, len(overlaps)), bool)
+    matched = np.zeros((count, len(overlaps)), bool)
     ignored = np.zeros((count, len(overlaps)), bool)
     taken = np.zeros((count, len(crowd)), bool)
     needed = np.minimum(THRESHOLDS, 1 - 1e-10)[:, None]
@@ -54,10 +54,10 @@ def match_boxes(
         near = (overlap >= needed) & ~taken
         own, crowded = near & ~crowd, near & crowd
         choice = _last_best(np.where(own, overlap, -1))
-        found[:, detection] = own.any(axis=1)
-        taken[levels[found[:, detection]], choice[found[:, detection]]] = True
-        ignored[:, detection] = ~found[:, detection] & crowded.any(axis=1)
-    return found, ignored
+        matched[:, detection] = own.any(axis=1)
+        taken[levels[matched[:, detection]], choice[matched[:, detection]]] = True
+        ignored[:, detection] = ~matched[:, detection] & crowded.any(axis=1)
+    return matched, ignored
 
 
 def _last_best(values: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -73,13 +73,13 @@ class Matches:
     Attributes:
         images: the index of each detection's image, shape (detections,).
         scores: the scores, shape (detections,).
-        found, ignored: the flags that :func:`match_boxes` returns, shape (thresholds, detections).
+        matched, ignored: the flags of :func:`match_boxes`, shape (thresholds, detections).
         objects: the number of objects of each image that are no crowd, shape (images,).
     """
 
     images: NDArray[np.int64]
     scores: NDArray[np.float64]
-    found: NDArray[np.bool_]
+    matched: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
     objects: NDArray[np.int64]
 
@@ -89,7 +89,7 @@ class Matches:
         return Matches(
             self.images[order],
             self.scores[order],
-            self.found[:, order],
+            self.matched[:, order],
             self.ignored[:, order],
             self.objects,
         )
@@ -130,14 +130,14 @@ def _average_precision(
     counts = drawn[:, matches.images]
     counted = counts.cumsum(axis=1)
     total = np.zeros(len(drawn))
-    for found, ignored in zip(matches.found, matches.ignored, strict=True):
-        places = np.flatnonzero(found)
-        if not len(places):
+    for matched, ignored in zip(matches.matched, matches.ignored, strict=True):
+        hit_indices = np.flatnonzero(matched)
+        if not len(hit_indices):
             continue
-        hits = counts[:, places].cumsum(axis=1)
-        tried = counted[:, places]
+        hits = counts[:, hit_indices].cumsum(axis=1)
+        tried = counted[:, hit_indices]
         if ignored.any():
-            tried = tried - (counts * ignored).cumsum(axis=1)[:, places]
+            tried = tried - (counts * ignored).cumsum(axis=1)[:, hit_indices]
         precision = hits / np.maximum(tried, 1)
         best_from_here = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         recall = hits / np.maximum(objects, 1)[:, None]

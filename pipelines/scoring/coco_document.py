@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
 
 class CocoImage(TypedDict):
@@ -31,7 +31,7 @@ class CocoCategory(TypedDict):
 class CocoDocument(TypedDict):
     """An instances document, without segmentations."""
 
-    info: dict[str, Any]
+    info: dict[str, str]
     images: list[CocoImage]
     categories: list[CocoCategory]
     annotations: list[CocoObject]

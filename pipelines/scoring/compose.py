@@ -83,28 +83,27 @@ class Table:
     matrices: tuple[Matrix, ...]
 
 
-def named_predictions(places: Sequence[str], models: Sequence[str]) -> dict[str, str]:
+def named_predictions(urls: Sequence[str], models: Sequence[str]) -> dict[str, str]:
     """Return the predictions by the names of their models.
 
     Args:
-        places: paths or fsspec URLs of the predictions.
+        urls: paths or fsspec URLs of the predictions.
         models: names of the models, in the same order; none for the names of the files or folders.
 
     Raises:
         UsageError: there are fewer or more names than predictions, or equal ones.
     """
-    if models and len(models) != len(places):
+    if models and len(models) != len(urls):
         raise UsageError(
-            f"found {len(models)} --model for {len(places)} --predictions; give one for each, or "
-            "none"
+            f"found {len(models)} --model for {len(urls)} --predictions; give one for each, or none"
         )
-    stems = [posixpath.basename(place.rstrip("/")).partition(".")[0] for place in places]
+    stems = [posixpath.basename(url.rstrip("/")).partition(".")[0] for url in urls]
     names = list(models) or stems
     if len({*names}) < len(names):
         raise UsageError(
             f"the models are called {', '.join(map(repr, names))}; give each its own --model"
         )
-    return dict(zip(names, places, strict=True))
+    return dict(zip(names, urls, strict=True))
 
 
 def score(

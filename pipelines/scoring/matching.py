@@ -103,8 +103,8 @@ def _matches(
     scores = detections.scores[order]
     distinct, starts = np.unique(images, return_index=True)
     rank = np.arange(len(images)) - np.repeat(starts, np.diff(np.append(starts, len(images))))
-    found = np.zeros((len(THRESHOLDS), len(images)), bool)
-    ignored = np.zeros_like(found)
+    matched = np.zeros((len(THRESHOLDS), len(images)), bool)
+    ignored = np.zeros_like(matched)
     for image, start in zip(distinct.tolist(), starts.tolist(), strict=True):
         pair = (category, image)
         if pair in objects.boxes:
@@ -113,8 +113,8 @@ def _matches(
             )
             crowd = objects.crowds[pair]
             overlaps = coco_mask.iou(boxes[rows], objects.boxes[pair], crowd.astype(np.uint8))
-            found[:, rows], ignored[:, rows] = match_boxes(overlaps, crowd)
+            matched[:, rows], ignored[:, rows] = match_boxes(overlaps, crowd)
     best = rank < MAX_DETECTIONS
     return Matches(
-        images[best], scores[best], found[:, best], ignored[:, best], objects.counts(category)
+        images[best], scores[best], matched[:, best], ignored[:, best], objects.counts(category)
     ).sorted()

@@ -1,4 +1,4 @@
-"""What models said, in the report: its figures are those of ``score`` and of plain numpy."""
+"""Predictions in the report: its figures are those of ``score`` and of plain numpy."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def noisy(imagenet_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="module")
 def labels(noisy: Path) -> dict[str, int]:
-    """Of the images, in key order."""
+    """The labels of the images, in key order."""
     return {row["key"]: row["label"] for row in samples_table(noisy)}
 
 
 @pytest.fixture(scope="module")
 def said(noisy: Path, labels: dict[str, int]) -> Said:
-    """What two models say; the stack of the first lacks a step in the middle."""
+    """The predictions of two models; the stack of the first lacks a step in the middle."""
     generator = np.random.default_rng(7)
     truth = np.array([*labels.values()])
     variants = [each["id"] for each in manifest(noisy)["variants"]]
@@ -83,7 +83,7 @@ def said(noisy: Path, labels: dict[str, int]) -> Said:
                 settings[f"{variant}+{noise}+ceil-mode"] = stacked
                 if model == "vit" and variant != BASELINE:
                     settings[f"{variant}+{noise}"] = changed(generator, stacked, 0.1)
-        # OpenCV's decoder gives Pillow's pixels, and a model says the same of the same.
+        # OpenCV's decoder gives Pillow's pixels, for which a model predicts the same.
         found[model] = {
             each: settings[each.replace("opencv/pillow", "pillow/pillow")] for each in settings
         }
@@ -361,7 +361,7 @@ def test_the_curve_is_broken_where_a_step_is_missing(
 
 
 def shown_cards(page: Page) -> list[dict[str, Any]]:
-    """Return the flips that are to be seen: key, texts, and pictures as PNG files."""
+    """Return the visible flips: key, texts, and pictures as PNG files."""
     return list(
         page.evaluate(
             """() => [...document.querySelectorAll("#flips-view > li")]
@@ -595,7 +595,7 @@ def test_names_do_not_run_as_script(page: Page, imagenet_source: Path, tmp_path:
 def test_models_may_have_other_images(
     page: Page, noisy: Path, labels: dict[str, int], tmp_path: Path
 ) -> None:
-    """With ``--partial``, of each model the images count that all its settings have."""
+    """With ``--partial``, those images of a model count that all its settings have."""
     keys = [*labels]
     arguments = ["--partial"]
     for model, left_out in (("first", keys[:3]), ("second", keys[10:])):
@@ -755,7 +755,7 @@ BROKEN_WORDS = """() => {
     }
     return found;
 }"""
-"""Texts that are broken elsewhere than before ``+``, and after ``-`` and ``/``."""
+"""The script that returns texts that break elsewhere than before ``+`` and after ``-`` or ``/``."""
 
 
 @pytest.mark.parametrize("width", [1200, 360])
@@ -789,7 +789,7 @@ CROSSED = """() => {
     }
     return found;
 }"""
-"""Losses in the charts that the line crosses."""
+"""The script that returns the losses in the charts that the line crosses."""
 
 
 def test_the_line_crosses_no_label(page: Page, each_url: str) -> None:
@@ -827,7 +827,7 @@ CONTRASTS = """() => {
     }
     return found;
 }"""
-"""The contrast (WCAG 2.2) of all elements with texts that are to be seen."""
+"""The script that returns the contrast (WCAG 2.2) of all elements with visible texts."""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

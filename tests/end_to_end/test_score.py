@@ -225,7 +225,7 @@ def test_formats_say_the_same(noisy: Path, lines: Path) -> None:
         for figure in ("90.00", "10.00", "7.07", "2 of 3 distinct", "0 of 1 distinct", "60.00"):
             assert figure in text
     row = next(line for line in texts["terminal"].splitlines() if line.startswith("resnet "))
-    # Three of twenty images may be drawn not at all; of ten, some always are.
+    # A resample may draw none of three of the twenty images; it always draws some of ten.
     assert row.split()[:2] == ["resnet", "90.00"]
     for figure in ("10.00†", "30.00†", "0.00†", "-5.00†", "60.00"):
         assert figure in row.split()

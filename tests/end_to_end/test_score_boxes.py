@@ -74,7 +74,7 @@ def to_stored(box: list[float], geometry: dict[str, Any]) -> list[float]:
 
 
 def pycocotools_metrics(document: dict[str, Any], results: Results) -> list[float | None]:
-    """mAP, AP50, AP75 and by size in percent."""
+    """The mAP, AP50, AP75 and those by size, in percent."""
     with contextlib.redirect_stdout(io.StringIO()):
         annotations = [dict(each) for each in document["annotations"]]
         reader = COCO()
@@ -88,7 +88,7 @@ def pycocotools_metrics(document: dict[str, Any], results: Results) -> list[floa
 
 
 def pycocotools_map(document: dict[str, Any], results: Results) -> float:
-    """MAP in percent, of objects of all sizes alone; -100 where there is none."""
+    """The mAP of objects of all sizes, in percent; -100 where there is none."""
     with contextlib.redirect_stdout(io.StringIO()):
         reader = COCO()
         reader.dataset = document
@@ -173,7 +173,7 @@ def test_letterboxed_images_and_odd_objects_agree_with_pycocotools(
 
 
 def test_intervals_are_those_of_copied_images(coco_set: Path, tmp_path: Path) -> None:
-    """Each resample as a dataset of its own, in which images stand as often as they are drawn."""
+    """Each resample is a dataset of its own, in which images occur as often as they are drawn."""
     boxes = {setting: found(coco_set, seed) for seed, setting in enumerate((BASELINE, NEAREST))}
     folder = write(tmp_path / "yolo", {setting: each[0] for setting, each in boxes.items()})
     (cell,) = model(coco_set, folder)["noises"]

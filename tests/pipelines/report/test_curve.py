@@ -49,7 +49,7 @@ def test_models_share_their_axes() -> None:
 
 
 HIGHER, LOWER = 60, 140
-"""Of a neighbor, on the page, of a point at a height of 100."""
+"""Heights of neighbors above and below a point whose height is 100; heights grow downwards."""
 
 
 @pytest.mark.parametrize(

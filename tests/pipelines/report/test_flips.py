@@ -1,4 +1,4 @@
-"""Which flips are looked at."""
+"""Which flips are shown."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from sysnoise.pipelines.scoring.records import PredictedClasses
 BASELINE = Setting("b/b/b")
 
 
-def marks(*settings: str) -> NDArray[np.bool_]:
-    """Read which images flip, a text a setting, an ``x`` a flip."""
+def matrix(*settings: str) -> NDArray[np.bool_]:
+    """Read which images flip: one text per setting, in which ``x`` is a flip."""
     return np.array([[each == "x" for each in setting] for setting in settings])
 
 
 def test_images_cover_the_settings_first() -> None:
-    flips = marks(
+    flips = matrix(
         ".xx...",
         ".xx...",
         ".xxx..",
         "....x.",
         "...xx.",
     )
-    # 1 flips in the first three, 4 in the other two; then all are open again.
+    # Image 1 flips in the first three, 4 in the other two; then all settings count again.
     assert chosen_images(flips) == [1, 4, 2, 3]
 
 
 def test_of_equal_images_the_first_is_chosen() -> None:
-    assert chosen_images(marks("..xx", "..xx")) == [2, 3]
+    assert chosen_images(matrix("..xx", "..xx")) == [2, 3]
 
 
 def test_no_more_images_than_there_is_room_for() -> None:
@@ -46,13 +46,14 @@ def test_no_more_images_than_there_is_room_for() -> None:
 
 
 def test_flips_take_turns_by_setting_and_image() -> None:
-    flips = marks(
+    flips = matrix(
         "xx.x",
         "xx..",
         "...x",
     )
     chosen = chosen_flips(flips, [1, 3])
-    # First turn: 1, which comes first; 1 again, for there is no other; 3. Second turn: 3.
+    # The first turn adds 1, which comes first, 1 again, since there is no other, and 3; the
+    # second turn adds 3.
     assert chosen == [(0, 1), (1, 1), (2, 3), (0, 3)]
 
 

@@ -54,7 +54,7 @@ def test_tables_hold_their_texts() -> None:
     found = Texts(page)
     assert "img" not in found.elements
     assert found.values.count(ATTACK) == 2  # The label of the box, and the sort key.
-    # Caption, heading, name of the row, text and note of the cell; <wbr> splits the texts.
+    # They are the caption, a heading, the name of the row, and the text and the note of the cell.
     assert "".join(found.texts).count(ATTACK) == 5
 
 

@@ -74,7 +74,7 @@ def matches(objects: Entries, detections: Entries) -> list[Matches]:
 def _matches_of(objects: Entries, detections: Entries) -> Matches:
     places: list[int] = []
     scores: list[float] = []
-    found, ignored, counts = [np.zeros((10, 0), bool)], [np.zeros((10, 0), bool)], []
+    matched, ignored, counts = [np.zeros((10, 0), bool)], [np.zeros((10, 0), bool)], []
     for image in range(1, IMAGES + 1):
         own = [each for each in objects if each["image_id"] == image]
         best = [each for each in detections if each["image_id"] == image]
@@ -85,14 +85,14 @@ def _matches_of(objects: Entries, detections: Entries) -> Matches:
             boxes = [[each["bbox"] for each in group] for group in (best, own)]
             overlaps = coco_mask.iou(*boxes, crowd.tolist()) if own else np.zeros((len(best), 0))
             one, other = match_boxes(np.asarray(overlaps), crowd)
-            found.append(one)
+            matched.append(one)
             ignored.append(other)
         places += [image - 1] * len(best)
         scores += [each["score"] for each in best]
     return Matches(
         images=np.array(places, int),
         scores=np.array(scores),
-        found=np.concatenate(found, axis=1),
+        matched=np.concatenate(matched, axis=1),
         ignored=np.concatenate(ignored, axis=1),
         objects=np.array(counts),
     ).sorted()

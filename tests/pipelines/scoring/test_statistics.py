@@ -37,7 +37,7 @@ def test_sample_deviation_divides_by_one_less() -> None:
 
 
 def coin_p(lost: int, gained: int) -> Fraction:
-    """Share of all outcomes of as many coins that are at least as uneven."""
+    """The share of all outcomes of so many coins that are at least as uneven."""
     tosses = lost + gained
     outcomes = [sum(each) for each in product((0, 1), repeat=tosses)]
     uneven = [each for each in outcomes if abs(2 * each - tosses) >= abs(lost - gained)]

@@ -95,3 +95,9 @@ def test_intervals_are_of_paired_differences() -> None:
     assert [each.score.interval for each in found.cells[0].methods] == [(2.0, 2.0), (6.0, 6.0)]
     assert found.cells[0].interval == (4.0, 4.0)
     assert Setting(BASELINE).id not in {each.score.setting for each in found.cells[0].methods}
+
+
+def test_the_metric_of_the_table_must_have_a_value() -> None:
+    figures = Figures({"mAP": None, "AP50": 1.0}, np.zeros(2))
+    with pytest.raises(ValueError, match="mAP is the table's own metric"):
+        _ = figures.metric
