@@ -342,14 +342,16 @@ def geometry_document(geometry: Geometry) -> GeometryDocument:
 def type_problems(kind: type[Geometry], parameters: Mapping[str, object]) -> list[GridProblem]:
     """List the given parameters of a kind of geometry whose values have the wrong type."""
     expected = {field.name: str(field.type) for field in dataclasses.fields(kind)}
-    return [
-        GridProblem(("geometry", name), f"expected {_TYPES[expected[name]]}, found {value!r}")
-        for name, value in parameters.items()
-        if not _fits(value, expected[name])
-    ]
+    problems = []
+    for name, value in parameters.items():
+        if not _fits(value, expected[name]):
+            found = list(value) if isinstance(value, tuple) else value  # As files have it.
+            message = f"expected {_TYPES[expected[name]]}, found {found!r}"
+            problems.append(GridProblem(("geometry", name), message))
+    return problems
 
 
-_TYPES = {"int": "a whole number", "tuple[float, float]": "a list of two numbers"}
+_TYPES = {"int": "a whole number", "tuple[float, float]": "a pair of numbers"}
 
 
 def _fits(value: object, annotation: str) -> bool:

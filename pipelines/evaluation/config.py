@@ -1,4 +1,4 @@
-"""What a model takes and gives, as its user writes it down: CONFIG.yaml."""
+"""CONFIG.yaml, in which a user describes the input and the outputs of a model."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _COCO_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 CATEGORIES: Mapping[str, tuple[int, ...]] = {
     "coco80": tuple(number for number in range(1, 91) if number not in _COCO_GAPS),
 }
-"""Ids of the classes of well-known detectors; COCO's are those of ``instances_val2017.json``."""
+"""The ids of the classes of common detectors; COCO's are those of ``instances_val2017.json``."""
 
 _MAPPING = "a mapping of settings"
 
@@ -52,7 +52,7 @@ class Task(Enum):
 
 
 class Background(Enum):
-    """Which of a classifier's classes is no class of the dataset."""
+    """Which class of a classifier is not a class of the dataset."""
 
     FIRST = "first"
     NONE = "none"
@@ -67,11 +67,11 @@ class HeadType(Enum):
 
 @dataclass(frozen=True)
 class Classifier:
-    """What becomes of a classifier's output.
+    """How a classifier's output is processed.
 
     Attributes:
-        output: its name, N x classes.
-        background: which class is left out; those behind it move up.
+        output: the name of the output, N x classes.
+        background: which class is left out; the classes after it move up.
     """
 
     output: str
@@ -85,11 +85,11 @@ class Classifier:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a model takes and gives.
+    """The input and the outputs of a model.
 
     Attributes:
-        input: what it takes.
-        task: what becomes of its outputs.
+        input: the input that the model expects.
+        task: how the outputs are processed.
     """
 
     input: InputSpec
@@ -101,7 +101,7 @@ class ModelConfig:
         return self.task.names if isinstance(self.task, Classifier) else self.task.head.names
 
     def document(self) -> dict[str, Any]:
-        """Return everything that decides predictions, JSON-compatible, for a fingerprint."""
+        """Return everything that decides predictions as a JSON-compatible mapping."""
         text = json.dumps(dataclasses.asdict(self), default=lambda member: member.value)
         return cast(dict[str, Any], json.loads(text))
 
@@ -110,10 +110,10 @@ def load_config(path: str) -> ModelConfig:
     """Read a config.
 
     Args:
-        path: or fsspec URL of a YAML file.
+        path: the path or fsspec URL of a YAML file.
 
     Raises:
-        UsageError: no such file, or a bad one; all its problems are listed.
+        UsageError: there is no such file, or it is bad; all its problems are listed.
     """
     try:
         text = read_text(path, "config")
@@ -126,8 +126,8 @@ def parse_config(text: str, origin: str) -> ModelConfig:
     """Read a config.
 
     Args:
-        text: YAML.
-        origin: where the text comes from, for the messages.
+        text: the YAML text.
+        origin: where the text comes from, for messages.
 
     Raises:
         UsageError: one message with all problems, each as ``origin:line:column: where: what``.
@@ -150,8 +150,8 @@ def _refused() -> NoReturn:
 class _Section:
     """A mapping of the file whose values are taken one by one, while problems are collected.
 
-    What is taken is a function that returns the value. Only a config without problems is made, so
-    only then is it called.
+    Taking a value gives a function that returns it. These functions are called to make a config,
+    which happens only if the file has no problems.
     """
 
     def __init__(
@@ -197,10 +197,11 @@ class _Section:
 
     def section(self, name: str, expected: str = _MAPPING) -> _Section:
         """Return a value as a section of its own; a missing one is reported once."""
-        if self._values is None or name not in self._values:
-            self.take(name, _anything)
-            return _Section({}, self._path, [])
-        return _Section(self._values[name], (*self._path, name), self._problems, expected)
+        if self._values is not None and name in self._values:
+            return _Section(self._values[name], (*self._path, name), self._problems, expected)
+        if self._values is not None:
+            self.report((), f"{name!r} is missing")
+        return _Section({}, self._path, [])
 
     def sections(self, name: str) -> list[_Section]:
         """Return the entries of a list as sections of their own."""
@@ -331,10 +332,6 @@ def _one_of(kind: type[Choice]) -> Callable[[Any], Choice]:
     return read
 
 
-def _anything(value: Any) -> Any:
-    return value
-
-
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         hint = "; put it in quotes" if isinstance(value, int | float) else ""
@@ -409,8 +406,8 @@ def _categories(value: Any) -> tuple[int, ...]:
     ids = _entries(value)
     if not all(isinstance(number, int) and not isinstance(number, bool) for number in ids):
         raise ValueError(
-            f"expected a name ({', '.join(CATEGORIES)}) or an id a class, found {value!r}"
+            f"expected a name ({', '.join(CATEGORIES)}) or one id per class, found {value!r}"
         )
     if len(set(ids)) < len(ids):
-        raise ValueError("an id stands twice")
+        raise ValueError("an id is listed twice")
     return tuple(ids)

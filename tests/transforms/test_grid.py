@@ -390,7 +390,11 @@ seed: 1.5
         ),
         (
             "{rule: random-resized-crop, size: 9, ratio: 1}",
-            "4:48: geometry.ratio: expected a list of two numbers, found 1",
+            "4:48: geometry.ratio: expected a pair of numbers, found 1",
+        ),
+        (
+            "{rule: random-resized-crop, size: 9, ratio: [1, 2, 3]}",
+            "4:48: geometry.ratio: expected a pair of numbers, found [1, 2, 3]",
         ),
     ],
 )
@@ -495,6 +499,26 @@ def test_documents_without_a_text_tell_paths() -> None:
         make(decoders=["pillow", "pil"], seed=-1)
     assert str(caught.value).splitlines() == [
         "decoders[1]: 'pillow' is listed twice",
+        "seed: expected a whole number of at least 0, found -1",
+    ]
+
+
+def test_parameters_are_checked_where_others_are_missing() -> None:
+    with pytest.raises(GridError) as caught:
+        make(geometry={"rule": "squash", "size": "large"})
+    assert str(caught.value).splitlines() == [
+        "geometry.size: expected a whole number, found 'large'",
+        "geometry: rule 'squash' needs 'crop'",
+    ]
+
+
+def test_types_are_checked_in_python_too() -> None:
+    wrong: Any = "large"
+    with pytest.raises(GridError) as caught:
+        dataclasses.replace(make(), geometry=ShorterSide(wrong, 224), seed=-1)
+    assert str(caught.value).splitlines() == [
+        "grid 'test':",
+        "geometry.size: expected a whole number, found 'large'",
         "seed: expected a whole number of at least 0, found -1",
     ]
 
