@@ -57,7 +57,7 @@ from sysnoise.pipelines.storage.reading import (
     open_file,
     read_file,
     read_if_there,
-    read_side_by_side,
+    read_in_parallel,
 )
 from sysnoise.pipelines.storage.root import Root, open_output
 from sysnoise.transforms.geometry import Placement
@@ -184,7 +184,7 @@ def _receipts(plan: Plan, output: Root) -> Iterator[tuple[str, bytes, Receipt]]:
     problems = []
     read = functools.partial(read_if_there, output)
     paths = [layout.receipt_path(plan.shard_name(shard)) for shard in range(plan.shards)]
-    for path, data in zip(paths, read_side_by_side(read, paths), strict=True):
+    for path, data in zip(paths, read_in_parallel(read, paths), strict=True):
         if data is None:
             problems.append(f"{path}: missing")
             continue
@@ -210,7 +210,7 @@ def _read_samples(plan: Plan, output: Root) -> SampleTotals:
     digest = hashlib.sha256()
     placements: list[Placement | None] = []
     paths = (layout.samples_path(plan.shard_name(shard)) for shard in range(plan.shards))
-    for data in read_side_by_side(functools.partial(read_file, output), paths):
+    for data in read_in_parallel(functools.partial(read_file, output), paths):
         rows = parse_parquet(data, columns).to_pylist()
         for row in rows:
             digest.update(content_line(row["source_sha256"], row["key"]))

@@ -23,7 +23,7 @@ from sysnoise.pipelines.planning.receipts import is_committed, read_receipt_if_w
 from sysnoise.pipelines.readers.sources import BATCH_ROWS
 from sysnoise.pipelines.storage.commit import remove_file, remove_folder, sweep
 from sysnoise.pipelines.storage.listing import file_sizes, list_folder
-from sysnoise.pipelines.storage.reading import open_file, read_file, read_side_by_side
+from sysnoise.pipelines.storage.reading import open_file, read_file, read_in_parallel
 from sysnoise.pipelines.storage.root import Root, exists, is_file
 
 _OWN_FILES = (
@@ -271,7 +271,7 @@ def pending_shards(
     def is_done(path: str) -> bool:
         return path in receipts and _is_done(plan, output, path, sizes, existing)
 
-    done = read_side_by_side(is_done, paths.values())
+    done = read_in_parallel(is_done, paths.values())
     return [shard for shard, is_made in zip(shards, done, strict=True) if not is_made]
 
 

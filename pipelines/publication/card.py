@@ -29,7 +29,7 @@ from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import (
     read_file,
     read_if_there,
-    read_side_by_side,
+    read_in_parallel,
     read_text,
 )
 from sysnoise.pipelines.storage.root import Root, exists, open_output
@@ -151,7 +151,7 @@ def _stored_publication(output: Root) -> Publication:
 def _receipt_sums(output: Root, manifest: Manifest) -> dict[str, str]:
     shards = manifest["counts"]["shards"]
     paths = [layout.receipt_path(layout.shard_name(shard, shards)) for shard in range(shards)]
-    sums = read_side_by_side(functools.partial(_sha256, output), paths)
+    sums = read_in_parallel(functools.partial(_sha256, output), paths)
     return dict(zip(paths, sums, strict=True))
 
 

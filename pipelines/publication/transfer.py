@@ -49,7 +49,7 @@ from sysnoise.pipelines.storage.commit import (
 )
 from sysnoise.pipelines.storage.listing import file_sizes, list_folder
 from sysnoise.pipelines.storage.locks import lock_shards
-from sysnoise.pipelines.storage.reading import read_file, read_if_there, read_side_by_side
+from sysnoise.pipelines.storage.reading import read_file, read_if_there, read_in_parallel
 from sysnoise.pipelines.storage.root import Root, call_with_retries, connect, is_local, open_output
 from sysnoise.pipelines.verification.index import parse_sums, read_index, read_set_plan
 from sysnoise.pipelines.verification.records import MISSING, FileProblem
@@ -266,7 +266,7 @@ def _copy_files(source: Root, target: Root, files: Sequence[_File]) -> int:
     bar = tqdm(total=size, unit="B", unit_scale=True, file=sys.stderr, disable=None)
     with working_folder(target, _OWNER) as folder, bar:
         bring = functools.partial(_bring, _Copy(source, target, folder, sizes))
-        results = chain([bring(files[0])], read_side_by_side(bring, files[1:]))
+        results = chain([bring(files[0])], read_in_parallel(bring, files[1:]))
         for file, result in zip(files, results, strict=True):
             bar.update(file.bytes or 0)
             if isinstance(result, FileProblem):
