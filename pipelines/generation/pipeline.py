@@ -40,8 +40,8 @@ from sysnoise.pipelines.planning.resume import (
     Existing,
     finished_manifest,
     prepare_output,
+    refuse_concurrent_plan,
     refuse_foreign_output,
-    refuse_rival,
     sweep_shards,
 )
 from sysnoise.pipelines.readers.sources import SourceSet
@@ -153,7 +153,7 @@ def generate(
             job = ShardJob(absolute_url(source.root), absolute_url(output_url), plan.fingerprint)
             _make_shards(engine, job, plan, output, shards, pending)
         if scope.shards is not None:
-            refuse_rival(plan, source.table, output)
+            refuse_concurrent_plan(plan, source.table, output)
         if len(shards) < plan.shards:
             return None
         return finished_manifest(output) or finish(plan, output)
