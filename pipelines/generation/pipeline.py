@@ -51,7 +51,7 @@ from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.storage.root import Root, absolute_url, exists, open_output
 from sysnoise.pipelines.workers.job import Failure, ShardJob, check_open_files
-from sysnoise.pipelines.workers.pool import leave_process, take_process
+from sysnoise.pipelines.workers.pool import acquire_process, release_process
 from sysnoise.transforms.geometry import RandomResizedCrop, ShorterSide, Squash
 from sysnoise.transforms.grid import Grid
 
@@ -78,7 +78,7 @@ class GenerateShard(beam.DoFn):
 
     def setup(self) -> None:
         """Take a worker process that makes the shards of this step."""
-        self._worker = take_process(self._job)
+        self._worker = acquire_process(self._job)
         self._run = current_run()
         if self._run is not None:
             self._run.add(self._worker)
@@ -99,7 +99,7 @@ class GenerateShard(beam.DoFn):
         if self._run is not None:
             self._worker.close()
         else:
-            leave_process(self._job, self._worker)
+            release_process(self._job, self._worker)
 
 
 def _write_failure(job: ShardJob, failure: Failure) -> None:

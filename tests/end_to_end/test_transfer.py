@@ -241,7 +241,7 @@ def test_a_target_that_cannot_be_written_is_named(small_set: Path, tmp_path: Pat
     (target / SHARD).mkdir(parents=True)
     failed = command("publish", str(small_set), str(target), f"--variant={FFMPEG}")
     assert failed.code == 1
-    assert f"writing '{target}/{SHARD}': Is a directory; mend that and run the same" in failed.error
+    assert f"writing '{target}/{SHARD}': Is a directory; fix that and run the same" in failed.error
 
 
 def test_a_damaged_copy_is_mended(small_set: Path, tmp_path: Path) -> None:
