@@ -1,4 +1,4 @@
-"""What ``sysnoise status`` shows: how far an output is, from its plan and its receipts alone."""
+"""``sysnoise status``: how far an output is, from its plan and its receipts alone."""
 
 from __future__ import annotations
 
