@@ -26,12 +26,9 @@ STRIKES = "strikes"
 TEMPORARY = "_temporary"
 LOCK = f"{TEMPORARY}/lock"
 CARD = (README, CROISSANT, GRID)
-"""The files that are made from the manifest for readers.
-
-Only ``SHA256SUMS`` names them, so that they can be written again.
-"""
-OF_RUNS = (FAILURES, STRIKES, EARLIER, TEMPORARY)
-"""Folders of a run, which no finished set has."""
+"""The files for readers that are made from the manifest; only the sums name them."""
+RUN_FOLDERS = (FAILURES, STRIKES, EARLIER, TEMPORARY)
+"""Folders that runs use; no finished set has them."""
 GROUND_TRUTHS = ("original", "rescaled")
 """What is in the folder of annotations: COCO's in source pixels and in output pixels."""
 

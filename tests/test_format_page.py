@@ -27,6 +27,7 @@ from sysnoise.manifests.tables import (
     DatasetKind,
     RejectReason,
     SampleStatus,
+    geometry_fields,
     rejects_schema,
     samples_schema,
 )
@@ -77,7 +78,7 @@ def json_fields(*documents: dict[str, Any]) -> dict[str, str]:
         ("objects", [ANNOTATIONS.value_type]),
         ("rejects", [rejects_schema(["pillow"])]),
         ("samples", [samples_schema(kind, ["pillow"], [SLUG], Exif.APPLIED) for kind in KINDS]),
-        ("parquet", [shard_schema(kind, "png", Exif.APPLIED) for kind in KINDS]),
+        ("parquet", [shard_schema(kind, geometry_fields(Exif.APPLIED), "png") for kind in KINDS]),
     ],
 )
 def test_tables_have_the_columns_of_the_schemas(name: str, sources: list[pa.Schema]) -> None:

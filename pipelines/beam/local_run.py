@@ -1,7 +1,7 @@
-"""The run that this process is the command of, when Beam's local runner works in it.
+"""The current run of this process, where Beam's local runner works in it.
 
-The steps of a pipeline cannot be told to stop, nor hand errors back, on every runner alike. Where
-they run in the command's own process, they do both through the run that stands here.
+The steps of a pipeline cannot be stopped, nor report errors, in the same way on every runner. Where
+they run in the command's own process, they do both through this run.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class LocalRun:
     """The worker processes of a run, and what failed in it.
 
     Attributes:
-        failures: so far.
-        is_stopped: whether no further shard is to be made.
+        failures: the failures so far.
+        is_stopped: whether the run makes no further shards.
     """
 
     def __init__(self) -> None:
@@ -31,11 +31,11 @@ class LocalRun:
         self._workers: list[ShardProcess] = []
 
     def add(self, worker: ShardProcess) -> None:
-        """Take a worker into the run; it is stopped with it."""
+        """Add a worker to the run, which is stopped with the run."""
         self._workers.append(worker)
 
     def fail(self, failure: Failure) -> None:
-        """Note a failure; one that other shards would share stops the run."""
+        """Record a failure; one that other shards would share stops the run."""
         self.failures.append(failure)
         if failure.kind.stops_run:
             self.stop()
@@ -63,10 +63,10 @@ def current_run() -> LocalRun | None:
 
 @contextlib.contextmanager
 def local_run() -> Iterator[LocalRun]:
-    """Make a run the current one while the body works; Ctrl-C and SIGTERM stop it.
+    """Make a new run the current one while the body runs; Ctrl-C and SIGTERM stop it.
 
-    They raise KeyboardInterrupt. The body must not wait for long at a time: what interrupts a
-    thread just before it begins to wait is noticed when it has waited.
+    Both raise KeyboardInterrupt. The body must not wait for long at a time: a signal that arrives
+    just before a wait begins is handled only after the wait.
     """
     global _current
     run = LocalRun()

@@ -21,7 +21,7 @@ class Engine:
     """What runs a pipeline.
 
     Attributes:
-        local_runner: Beam's runner that works in this process; None where ``options`` name another.
+        local_runner: Beam's runner in this process; None where ``options`` name another runner.
         options: Beam's options.
     """
 
@@ -30,7 +30,7 @@ class Engine:
 
     @property
     def local_workers(self) -> int | None:
-        """Number of local workers; None with a runner of the user's."""
+        """Number of local workers; None with another runner."""
         if self.local_runner is None:
             return None
         workers: int = self.options.view_as(DirectOptions).direct_num_workers
@@ -40,19 +40,19 @@ class Engine:
 def beam_engine(
     arguments: Sequence[str], workers: int | None, own_options: Sequence[str] = ()
 ) -> Engine:
-    """Return what runs a pipeline, from the arguments that are not those of the command.
+    """Return what runs a pipeline, from the arguments that the command itself does not know.
 
-    Without ``--runner``, that is Beam's local FnApiRunner with one thread per worker, which waits
-    for a process of ours; plain DirectRunner would first try to download a binary. With it, the
+    Without ``--runner``, this is Beam's local FnApiRunner with one thread per worker process, which
+    the thread waits for; plain DirectRunner would first try to download a binary. Otherwise, the
     options name the runner.
 
     Args:
-        arguments: as typed.
+        arguments: the arguments as typed.
         workers: number of local workers; by default the number of cores.
-        own_options: options of the command, which a message may suggest.
+        own_options: the options of the command, which a message may suggest.
 
     Raises:
-        UsageError: an argument that Beam does not know, or ``workers`` with another runner.
+        UsageError: Beam does not know an argument, or ``workers`` is given with another runner.
     """
     name = PipelineOptions(list(arguments)).view_as(StandardOptions).runner
     if name is not None:
@@ -77,7 +77,7 @@ def _local_options(arguments: Sequence[str], workers: int | None) -> PipelineOpt
 
 
 def _load_runner(name: str) -> None:
-    """Import a runner, which makes its options known, or refuse it."""
+    """Import a runner, which registers its options, or refuse it."""
     try:
         create_runner(name)
     except (ValueError, ImportError, AttributeError) as error:
@@ -87,7 +87,7 @@ def _load_runner(name: str) -> None:
 def _set_up_dask(options: PipelineOptions) -> None:
     """Make each shard a task of its own, where 128 would share one, and keep Dask quiet.
 
-    It logs a traceback where its scheduler is gone, which the command says by itself.
+    Dask logs a traceback if its scheduler is gone, which the command reports itself.
     """
     from apache_beam.runners.dask.dask_runner import DaskOptions
 

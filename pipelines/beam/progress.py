@@ -16,20 +16,24 @@ from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.storage.root import Root, is_local
 
 TERMINAL_SECONDS = 0.5
+"""Seconds between two looks at a local output, where the progress is shown on a terminal."""
+
 REMOTE_SECONDS = 10.0
-"""Between looks at a remote output, each of which is a request."""
+"""Seconds between two looks at a remote output, each of which is a request."""
+
 LOG_SECONDS = 30.0
+"""Seconds between two lines of the log."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a run does, file by file.
+    """The files that a run writes, whose presence shows its progress.
 
     Attributes:
         images: number of images by the path of the file whose presence says that they are done.
-        present: returns the paths of files that are there; others among them do not count. It
-            raises OSError or InputError where they cannot be listed.
-        noun: what such a file stands for, such as ``shard``.
+        present: returns the paths of the files that are there, among which others do not count. It
+            raises OSError or InputError if they cannot be listed.
+        noun: what such a file holds, such as ``shard``.
         pause: seconds between looks where the progress is shown on a terminal.
     """
 
@@ -44,7 +48,7 @@ class Work:
         return [path for path in self.images if path in present]
 
     def count(self, paths: Collection[str]) -> int:
-        """Return the number of images that files stand for."""
+        """Return the number of images that are done when these files are there."""
         return sum(self.images[path] for path in paths)
 
 
@@ -57,10 +61,10 @@ def pause_between_looks(output: Root) -> float:
 def show_progress(work: Work) -> Iterator[None]:
     """Show files, images per second and time left on standard error while the body runs.
 
-    On a terminal that is a bar; elsewhere a plain line every half minute and one at the end.
+    On a terminal, this is a bar; elsewhere, a plain line every half minute and one at the end.
 
     Args:
-        work: of this run; what is done already does not count for the speed.
+        work: the files of this run; those that are there already do not count for the speed.
     """
     stop = threading.Event()
     thread = threading.Thread(target=_watch, args=(work, stop), daemon=True)
@@ -76,7 +80,7 @@ def _watch(work: Work, stop: threading.Event) -> None:
     watch = _watch_terminal if sys.stderr.isatty() else _watch_log
     try:
         watch(work, stop)
-    except (OSError, InputError) as error:  # The run itself does not depend on it.
+    except (OSError, InputError) as error:  # The run itself does not depend on the progress.
         logging.getLogger(__name__).warning("the progress is not shown any more: %s", error)
 
 

@@ -1,4 +1,4 @@
-"""Running a pipeline, and what becomes of its failures."""
+"""Running a pipeline, and reporting its failures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sysnoise.pipelines.errors import ShardError, lines_of
 from sysnoise.pipelines.workers.job import Failure, FailureKind
 
 INTERRUPT_SECONDS = 0.2
-"""The longest time in which the command does not notice that it is interrupted."""
+"""The longest time, in seconds, until the command notices that it is interrupted."""
 
 Build = Callable[[beam.Pipeline], object]
 """Adds the steps of a pipeline."""
@@ -33,15 +33,15 @@ def run_pipeline(engine: Engine, build: Build, elements: int, resume_hint: str) 
         resume_hint: what a user can do after a failure.
 
     Raises:
-        ShardError: a runner of the user's failed.
+        ShardError: a runner that the user chose failed.
     """
     if engine.local_runner is None:
         _run_elsewhere(build, engine.options, resume_hint)
         return []
-    options = copy.deepcopy(engine.options)  # Further runs need them as they are.
+    options = copy.deepcopy(engine.options)  # Further runs need the options as they are.
     direct = options.view_as(DirectOptions)  # A worker without an element would start and stop.
     direct.direct_num_workers = min(direct.direct_num_workers, elements)
-    # Beam works in a thread: an interrupt within its work would put its threads at odds.
+    # Beam works in a thread: an interrupt would leave its own threads in an inconsistent state.
     with local_run() as run, concurrent.futures.ThreadPoolExecutor(1) as beam_thread:
         done = beam_thread.submit(_run, build, engine.local_runner, options)
         while not concurrent.futures.wait([done], INTERRUPT_SECONDS).done:
@@ -68,12 +68,12 @@ def _run(build: Build, runner: FnApiRunner | None, options: PipelineOptions) -> 
 
 
 def refuse_unfinished(failures: Sequence[Failure], work: Work, resume_hint: str) -> None:
-    """Refuse to go on where a run has not done all; what failed and was done elsewhere is done.
+    """Refuse to continue if a run has not done everything; what failed but is there is done.
 
     Args:
-        failures: that are known.
-        work: of the run.
-        resume_hint: what a user can do where the runner did not say why.
+        failures: the failures that are known.
+        work: the files of the run.
+        resume_hint: what a user can do if the runner reported no error.
 
     Raises:
         ShardError: something is not done.
@@ -83,7 +83,7 @@ def refuse_unfinished(failures: Sequence[Failure], work: Work, resume_hint: str)
         return
     if not failures:
         raise ShardError(
-            f"the runner ended with {done} of {total} {work.noun}s done, and did not say why; "
+            f"the runner ended with {done} of {total} {work.noun}s done, but reported no error; "
             f"{resume_hint}"
         )
     messages = list(dict.fromkeys(_advised(failure, resume_hint) for failure in failures))

@@ -57,9 +57,10 @@ def _add_variants(parser: Any) -> None:
 
 
 def _publish(arguments: argparse.Namespace) -> None:
-    from sysnoise.pipelines.verification.verify import Wanted, verify
+    from sysnoise.pipelines.verification.request import VerificationRequest
+    from sysnoise.pipelines.verification.verify import verify
 
-    result = verify(arguments.set, Wanted(variants=tuple(arguments.variant or ())))
+    result = verify(arguments.set, VerificationRequest(variants=tuple(arguments.variant or ())))
     if result.problems:
         print(*result.lines(), sep="\n")
         raise DamageError(f"{result.summary()}; nothing was published")

@@ -57,20 +57,20 @@ def add_verify(commands: Any) -> None:
 def _verify(arguments: argparse.Namespace) -> None:
     if (arguments.regenerate is None) != (arguments.images is None):
         raise UsageError("--regenerate and --images go together")
-    from sysnoise.pipelines.verification.records import Depth
-    from sysnoise.pipelines.verification.verify import Regeneration, Wanted, verify
+    from sysnoise.pipelines.verification.request import Depth, Regeneration, VerificationRequest
+    from sysnoise.pipelines.verification.verify import verify
 
     regeneration = None
     if arguments.images:
         regeneration = Regeneration(arguments.regenerate, arguments.images)
-    wanted = Wanted(
+    request = VerificationRequest(
         variants=tuple(arguments.variant),
         shards=arguments.shards,
         depth=Depth.PIXELS if arguments.pixels else Depth.FILES,
         regeneration=regeneration,
         recipe=arguments.recipe,
     )
-    result = verify(arguments.set, wanted)
+    result = verify(arguments.set, request)
     lines = [json.dumps(result.document(), indent=2)] if arguments.json else result.lines()
     print(*lines, sep="\n", end="\n" if lines else "")
     if result.problems:

@@ -1,4 +1,4 @@
-"""What ``sysnoise codecs`` shows: decoders, their libraries' builds, and how far they differ."""
+"""``sysnoise codecs``: the decoders, the builds of their libraries, and how far they differ."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ JPEG_FACTS = ("libjpeg_turbo", "libjpeg", "jpeg", "libavcodec", "libswscale", "n
 """The facts of a library's build that concern JPEG."""
 
 WIDTH = 118
-"""Characters a line of the text."""
+"""Number of characters per line of the text."""
 
 Document = dict[str, Any]
 
 
 def describe_codecs() -> Document:
-    """Return what is known of every decoder and what the probes tell, JSON-compatible.
+    """Return the facts on every decoder and the results of the probes, as JSON-compatible data.
 
     Returns:
-        ``decoders``: a row for each, also for those of extras that are not installed.
-        ``identical``: by kind of JPEG, the groups of two or more that give the same pixels.
+        ``decoders``: one row per decoder, including those of extras that are not installed.
+        ``identical``: by kind of JPEG, the groups of two or more decoders with the same pixels.
         ``distance``: by kind and name, mean and maximum absolute difference from ``pillow``, 0 to
-        255; None where the decoder does not read the kind. Only what is installed is here.
+        255; None where the decoder does not read the kind. Only installed decoders are included.
     """
     available = [name for name, decoder in DECODERS.items() if is_available(decoder)]
     compared = {kind: compare_decoders(available, probe_jpeg(kind)) for kind in KINDS}
@@ -52,7 +52,7 @@ def _row(decoder: Decoder) -> Document:
     build = library_build(decoder.library) if available else {}
     options = decoder.options
     codec = {fact: build[fact] for fact in JPEG_FACTS if fact in build}
-    if "build" in options:  # One of several in the library.
+    if "build" in options:  # This is one of several builds in the library.
         codec["libjpeg"] = str(options["build"])
     return {
         "name": decoder.name,
@@ -68,7 +68,7 @@ def _row(decoder: Decoder) -> Document:
 
 
 def _upsampling(options: Mapping[str, Any]) -> str | None:
-    """Say what makes the chroma of full size: the codec, or libswscale with these flags."""
+    """Return what upsamples the chroma: the codec, or libswscale with these flags."""
     if "swscale" in options:
         return f"swscale {options['swscale']}"
     return options.get("upsampling")
@@ -82,7 +82,7 @@ def _distance(compared: DecoderComparison, name: str) -> Document | None:
 
 
 def format_codecs(document: Document) -> str:
-    """Return the document as text: the decoders, those that are identical, the distances."""
+    """Return the document as text: decoders, groups of identical decoders and distances."""
     lines = [
         *_decoder_lines(document["decoders"]),
         *_absent_lines(document["decoders"]),
@@ -91,7 +91,7 @@ def format_codecs(document: Document) -> str:
         *_identical_lines(document["identical"]),
         "",
         f"Absolute difference from {REFERENCE}, mean/maximum of 255 levels "
-        "('=' identical, '-' a kind that the decoder does not read):",
+        "('=' identical, '-' not read by the decoder):",
         *_distance_lines(document["distance"]),
     ]
     return "\n".join(lines)
@@ -119,7 +119,7 @@ def _absent_lines(rows: Sequence[Document]) -> Iterator[str]:
     absent = [row for row in rows if not row["available"]]
     for extra in dict.fromkeys(row["extra"] for row in absent):
         names = ", ".join(row["name"] for row in absent if row["extra"] == extra)
-        yield from _wrapped(f"not installed; {install_line(extra)} brings: ", names)
+        yield from _wrapped(f"not installed; {install_line(extra)} provides: ", names)
 
 
 def _codec_text(codec: Mapping[str, str]) -> str | None:

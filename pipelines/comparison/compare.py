@@ -1,7 +1,7 @@
 """``sysnoise compare``: what another environment does to a set.
 
-Two finished sets of the same samples are compared by pixel digests; where these differ and both
-sets hold the images, by their pixels too.
+Two finished sets of the same samples are compared by pixel digests. Where these differ and both
+sets hold the images, their pixels are compared too.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from sysnoise.transforms.pixel_difference import difference
 
 @dataclass(frozen=True)
 class SetComparison:
-    """Two sets, side by side.
+    """The comparison of two sets.
 
     Attributes:
         samples: number of samples that both hold.
         changes: for each method whose identity differs, what differs, as ``field: a -> b``.
-        differences: by id of each variant that both hold; B against A.
+        differences: difference of the second set from the first, by id of each variant in both.
         only_first: ids of variants that only the first set holds.
         only_second: ids of variants that only the second set holds.
     """
@@ -43,7 +43,7 @@ def compare(first_url: str, second_url: str) -> SetComparison:
     """Compare two finished sets.
 
     Raises:
-        SetError: one is not a finished set, or lacks a table, or a file of it is damaged.
+        SetError: one of them is not a finished set, lacks a table, or has a damaged file.
         InputError: they do not hold the same samples in the same geometry, or share no variant.
     """
     first, second = open_set(first_url), open_set(second_url)
@@ -97,7 +97,7 @@ def format_comparison(result: SetComparison) -> str:
 
 def _statistics(total: Difference) -> str:
     if total.psnr is None:
-        return "pixels not at hand"
+        return "pixels not available"
     return f"{total.mean:7.4f}  {total.maximum:3d}  {total.psnr:7.2f}  {total.changed_share:.4%}"
 
 
@@ -142,7 +142,7 @@ def _compare_shard(
         if changed:
             try:
                 yield from list(_compare_images(first, second, shard, variant_id, changed))
-            except NotHeldError:  # One set has no pixels at hand; the digests have told the change.
+            except NotHeldError:  # One set has no images; only the digests show the change.
                 yield variant_id, Difference(images=len(changed))
 
 

@@ -23,7 +23,7 @@ from sysnoise.pipelines.evaluation.records import ImageKey
 from sysnoise.pipelines.scoring.statistics import top_classes
 from sysnoise.pipelines.storage.commit import new_file, remove_folder, write_file
 from sysnoise.pipelines.storage.listing import list_files
-from sysnoise.pipelines.storage.reading import read_file, read_side_by_side
+from sysnoise.pipelines.storage.reading import read_file, read_in_parallel
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.transforms.model.boxes import BoxOffset, Detections, Detector, detect
 
@@ -154,7 +154,7 @@ def join_parts(
     """
     paths = [part_path(setting.slug, shard, count) for shard in shards]
     read = functools.partial(read_file, output)
-    parts = (pa.ipc.open_file(data).read_all() for data in read_side_by_side(read, paths))
+    parts = (pa.ipc.open_file(data).read_all() for data in read_in_parallel(read, paths))
     join = _join_classes if isinstance(config.task, Classifier) else _join_boxes
     join(output, final_path(setting.slug, config), setting, parts)
 

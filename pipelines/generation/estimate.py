@@ -1,9 +1,9 @@
-"""``sysnoise generate --dry-run``: size and time of a run, from a few images made for real.
+"""``sysnoise generate --dry-run``: estimating size and time of a run from a trial.
 
-The images are written as one shard into a temporary folder, and a shard without images beside it
-tells what every shard costs by itself; both give the cost of any number of shards. The time is an
-upper bound where images are rows of Parquet files: a run reads a row group once for all its rows
-that follow each other, the trial once an image.
+The trial writes a few images as one shard into a temporary folder, and then a shard without images,
+which shows the fixed cost of a shard; together they give the cost of any number of shards. The time
+is an upper bound where images are rows of Parquet files: a run reads a row group once for all
+successive rows, the trial once per image.
 """
 
 from __future__ import annotations
@@ -38,27 +38,28 @@ from sysnoise.pipelines.storage.root import Root, is_local, open_output
 from sysnoise.pipelines.workers.job import prepare_libraries
 from sysnoise.transforms.grid import Grid
 
-TRIED_SAMPLES = 32
+TRIAL_SAMPLES = 32
 TRIAL_SECONDS = 20.0
 TRIAL_BYTES = 512 << 20
-"""The trial ends with the first of these: samples, seconds, or bytes in the temporary folder."""
+"""The trial ends at the first of these limits: samples, seconds, bytes in the temporary folder."""
 
 SET_FILES = {DatasetKind.IMAGENET: 9, DatasetKind.COCO: 11}
-"""Files that no shard owns.
+"""Number of files that no shard owns.
 
-Plan, sources, rejects, files, the three of the card, sums, manifest; COCO's two annotations.
+These are plan, sources, rejects, files, three of the card, sums and manifest; for COCO also two
+files of annotations.
 """
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Some samples, written as one shard.
+    """The cost of some samples, written as one shard.
 
     Attributes:
         samples: number of source images, rejects included.
-        seconds: by the clock, reading the images included.
-        cpu_seconds: of this process.
-        bytes: by format of the files, and of the receipt.
+        seconds: elapsed time, including reading the images.
+        cpu_seconds: CPU time of this process.
+        bytes: length of the files by format, and of the receipt as ``receipts``.
         files: number of files.
         rejects: the samples that were left out.
     """
@@ -73,18 +74,18 @@ class Trial:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would write and take.
+    """The files and the time of a run, as estimated.
 
     Attributes:
-        plan: of the run.
-        trial: the samples that were made for it.
+        plan: the plan of the run.
+        trial: the trial that the estimate rests on.
         files: number of files of the finished set.
-        bytes: by format of the shards' files, and of the receipts. Duplicates count in full; the
-            tables of the whole set are left out.
-        cpu_seconds: of all workers together.
-        processes: local worker processes that run side by side; None with a runner of the user's.
-        seconds: by the clock, without start-up, uploads and manifest; None where ``processes`` is.
-        free_bytes: on the output's file system; None where it is not local.
+        bytes: length of the shards' files by format, and of the receipts. Duplicates count in full;
+            the tables of the whole set are left out.
+        cpu_seconds: CPU time of all workers together.
+        processes: number of local worker processes that run in parallel; None with another runner.
+        seconds: elapsed time without start-up, uploads and manifest; None where ``processes`` is.
+        free_bytes: free space of the output's file system; None where it is not local.
     """
 
     plan: Plan
@@ -116,11 +117,12 @@ def estimate(
 ) -> Estimate:
     """Plan a set as ``generate`` does, and make a few of its samples.
 
-    Arguments are as there. Nothing is written to the output, and what is in it is not looked at.
+    The arguments are those of ``generate``. Nothing is written to the output, whose content is not
+    looked at.
 
     Raises:
-        UsageError, InputError, OutputError: as ``check_request`` raises them, or
-            no such kind of output.
+        UsageError, InputError, OutputError: ``check_request`` refuses the request, or there is no
+            such kind of output.
         ShardError: a source image cannot be read.
         OSError: the temporary folder cannot be written.
     """
@@ -129,42 +131,45 @@ def estimate(
     plan = make_plan(source, grid, options)
     prepare_libraries()
     read = source_reader(source.root)
-    whole = _try(plan, spread_rows(source), read)
-    empty = _try(plan, [], read)
+    trial = _run_trial(plan, spread_rows(source), read)
+    empty = _run_trial(plan, [], read)
     processes = _processes(plan, engine)
     return Estimate(
         plan=plan,
-        trial=whole,
-        files=plan.shards * whole.files + SET_FILES[plan.kind],
+        trial=trial,
+        files=plan.shards * trial.files + SET_FILES[plan.kind],
         bytes={
-            kind: extrapolated(plan, size, empty.bytes[kind], whole.samples)
-            for kind, size in whole.bytes.items()
+            kind: extrapolated(plan, size, empty.bytes[kind], trial.samples)
+            for kind, size in trial.bytes.items()
         },
-        cpu_seconds=extrapolated(plan, whole.cpu_seconds, empty.cpu_seconds, whole.samples),
+        cpu_seconds=extrapolated(plan, trial.cpu_seconds, empty.cpu_seconds, trial.samples),
         processes=processes,
         seconds=None
         if processes is None
-        else extrapolated(plan, whole.seconds, empty.seconds, whole.samples, processes),
+        else extrapolated(plan, trial.seconds, empty.seconds, trial.samples, processes),
         free_bytes=_free_bytes(output),
     )
 
 
 def spread_rows(source: SourceSet) -> list[Source]:
-    """Return rows of the table of sources, evenly spaced, in an order whose start is spread too."""
+    """Return rows of the table of sources, evenly spaced, in random order.
+
+    The order matters if the trial ends early: the first ones are spread too.
+    """
     samples = source.table.num_rows
-    count = min(samples, TRIED_SAMPLES)
+    count = min(samples, TRIAL_SAMPLES)
     positions = [(2 * index + 1) * samples // (2 * count) for index in range(count)]
     random.Random(0).shuffle(positions)
     return [Source(**row) for row in source.table.take(positions).to_pylist()]
 
 
-def _try(plan: Plan, sources: Iterable[Source], read: ReadSource) -> Trial:
-    """Write sources as one shard, as many as time and space allow."""
+def _run_trial(plan: Plan, sources: Iterable[Source], read: ReadSource) -> Trial:
+    """Make one shard of as many sources as the limits of the trial allow, and return its cost."""
     with tempfile.TemporaryDirectory() as folder:
         output = open_output(folder)
         start, cpu_start = time.perf_counter(), time.process_time()
-        kept = _within_limits(sources, folder)
-        receipt = write_shard(plan, 0, kept, read, output, lambda key: None)
+        limited = _within_limits(sources, folder)
+        receipt = write_shard(plan, 0, limited, read, output, lambda key: None)
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
         receipt_bytes = len(read_file(output, receipt_path(plan.shard_name(0))))
     sizes: Counter[str] = Counter()
@@ -182,7 +187,7 @@ def _try(plan: Plan, sources: Iterable[Source], read: ReadSource) -> Trial:
 
 
 def _within_limits(sources: Iterable[Source], folder: str) -> Iterator[Source]:
-    """Yield sources, the first one in any case, until making them has used up time or space."""
+    """Yield sources until the limits of the trial are reached, but at least one."""
     deadline = time.perf_counter() + TRIAL_SECONDS
     for source in sources:
         yield source
@@ -191,18 +196,18 @@ def _within_limits(sources: Iterable[Source], folder: str) -> Iterator[Source]:
             return
 
 
-def extrapolated(plan: Plan, whole: float, empty: float, samples: int, processes: int = 1) -> float:
+def extrapolated(plan: Plan, trial: float, empty: float, samples: int, processes: int = 1) -> float:
     """Return the cost of the shards of the busiest process.
 
     Args:
-        plan: of the run.
-        whole: cost of the trial.
+        plan: the plan of the run.
+        trial: cost of the trial.
         empty: cost of a shard without samples.
         samples: number of samples of the trial.
-        processes: among which the shards are dealt.
+        processes: number of processes that share the shards.
     """
     shards = math.ceil(plan.shards / processes)
-    per_sample = max(0.0, whole - empty) / samples
+    per_sample = max(0.0, trial - empty) / samples
     return shards * empty + min(plan.samples, shards * plan.samples_per_shard) * per_sample
 
 
@@ -225,7 +230,6 @@ def format_estimate(found: Estimate) -> str:
     plan, trial = found.plan, found.trial
     variants = len(plan.grid.variants)
     parts = ", ".join(f"{kind} {_size_text(size)}" for kind, size in found.bytes.items())
-    whole = plan.duplicates is Duplicates.STORE
     free = found.free_bytes
     lines = {
         "samples": f"{plan.samples} in {plan.shards} shard(s)",
@@ -233,8 +237,12 @@ def format_estimate(found: Estimate) -> str:
         "images": _images_text(plan),
         "files": f"{found.files}",
         "size": f"{_size_text(found.total_bytes)}: {parts}"
-        + ("" if whole else "; --skip-duplicates will save some of it"),
-        "CPU time": f"{found.cpu_seconds / plan.samples:.3f} s a sample, "
+        + (
+            ""
+            if plan.duplicates is Duplicates.STORE
+            else "; --skip-duplicates will save some of it"
+        ),
+        "CPU time": f"{found.cpu_seconds / plan.samples:.3f} s per sample, "
         f"{tqdm.format_interval(found.cpu_seconds)} in all",
         "time": _time_text(found),
         "tried": f"{trial.samples} sample(s) in {trial.seconds:.1f} s, "
@@ -246,7 +254,7 @@ def format_estimate(found: Estimate) -> str:
         [
             f"dry run of {plan.kind.value} {plan.split}: nothing was written to the output",
             *(f"{label:<10}{text}" for label, text in lines.items()),
-            *(["rejected among the tried:", lines_of(rejects)] if rejects else []),
+            *(["rejected in the trial:", lines_of(rejects)] if rejects else []),
         ]
     )
 

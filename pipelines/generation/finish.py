@@ -1,4 +1,4 @@
-"""Finishing a set: from the receipts of all shards to tables, card and manifest."""
+"""Finishing a set: writing tables, card and manifest from the receipts of all shards."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ from sysnoise.pipelines.storage.reading import (
     open_file,
     read_file,
     read_if_there,
-    read_side_by_side,
+    read_in_parallel,
 )
 from sysnoise.pipelines.storage.root import Root, open_output
 from sysnoise.transforms.geometry import Placement
@@ -87,7 +87,7 @@ class SampleTotals:
 
     Attributes:
         content_sha256: fingerprint of the source files' bytes.
-        placements: placements of COCO's images in key order; None for rejects.
+        placements: the placement of each COCO image, in key order; None for rejects.
     """
 
     content_sha256: str
@@ -126,7 +126,7 @@ def finish(plan: Plan, output: Root) -> Manifest:
     )
     manifest = build_manifest(plan, contents)
     held = held_variants(manifest, None)
-    remove_file(output, layout.PART)  # What was a copy of a part has become whole.
+    remove_file(output, layout.PART)  # A copy of a part has become whole.
     write_card(output, HeldSet(manifest, plan, files, held), Publication(), receipts.sums)
     sweep(output, lambda owner: True)
     for folder in (layout.FAILURES, layout.STRIKES, layout.EARLIER):
@@ -139,8 +139,8 @@ def finish_set(output_url: str) -> Manifest:
     """Finish a set whose shards were made in parts, and return its manifest.
 
     Raises:
-        OutputError: no output of ``sysnoise generate``, or a run is working on it.
-        ShardError: a shard has no receipt, or not the files that it names.
+        OutputError: the output is not one of ``sysnoise generate``, or a run is working on it.
+        ShardError: a shard lacks its receipt or a file that the receipt names.
     """
     output = open_output(output_url)
     refuse_foreign_output(output)
@@ -153,8 +153,8 @@ def finish_set(output_url: str) -> Manifest:
         pending = pending_shards(plan, output, range(plan.shards), sizes, Existing.RESUME)
         if pending:
             raise ShardError(
-                f"{len(pending)} of {plan.shards} shards of {output_url!r} have no receipt, or not "
-                "the files that it names; make them with 'sysnoise generate', as the others, and "
+                f"{len(pending)} of {plan.shards} shards of {output_url!r} lack their receipt or "
+                "files that it names; make them with 'sysnoise generate' like the others, with "
                 f"--shard-range:\n{lines_of([f'{shard}:{shard + 1}' for shard in pending])}"
             )
         return finished_manifest(output) or finish(plan, output)
@@ -175,7 +175,7 @@ def _add_up_receipts(plan: Plan, output: Root) -> ReceiptTotals:
 
 
 def _joined(tables: Sequence[pa.Table]) -> pa.Table:
-    """Return the tables as one in one piece: thousands of small ones slow down the allocator."""
+    """Return the tables as one of one chunk: thousands of small ones slow down the allocator."""
     return pa.concat_tables(tables).combine_chunks()
 
 
@@ -184,7 +184,7 @@ def _receipts(plan: Plan, output: Root) -> Iterator[tuple[str, bytes, Receipt]]:
     problems = []
     read = functools.partial(read_if_there, output)
     paths = [layout.receipt_path(plan.shard_name(shard)) for shard in range(plan.shards)]
-    for path, data in zip(paths, read_side_by_side(read, paths), strict=True):
+    for path, data in zip(paths, read_in_parallel(read, paths), strict=True):
         if data is None:
             problems.append(f"{path}: missing")
             continue
@@ -210,7 +210,7 @@ def _read_samples(plan: Plan, output: Root) -> SampleTotals:
     digest = hashlib.sha256()
     placements: list[Placement | None] = []
     paths = (layout.samples_path(plan.shard_name(shard)) for shard in range(plan.shards))
-    for data in read_side_by_side(functools.partial(read_file, output), paths):
+    for data in read_in_parallel(functools.partial(read_file, output), paths):
         rows = parse_parquet(data, columns).to_pylist()
         for row in rows:
             digest.update(content_line(row["source_sha256"], row["key"]))
@@ -256,20 +256,22 @@ def _annotation_document(
     yield _json({**plan.coco, "images": []}).removesuffix("]}")
     yield from _separated(
         map_image(_renamed(source["image"], f"{source['key']}.{plan.image_format}"), placement)
-        for source, placement in _kept(output, placements, ["key", "image"])
+        for source, placement in _accepted_sources(output, placements, ["key", "image"])
     )
     yield '],"annotations":['
     yield from _separated(
-        map_objects(source["annotations"], placement)[1:-1]  # without the brackets of the list
-        for source, placement in _kept(output, placements, ["annotations"])
+        map_objects(source["annotations"], placement)[
+            1:-1
+        ]  # The brackets of the list are left out.
+        for source, placement in _accepted_sources(output, placements, ["annotations"])
     )
     yield "]}"
 
 
-def _kept(
+def _accepted_sources(
     output: Root, placements: Sequence[Placement | None], columns: Sequence[str]
 ) -> Iterator[tuple[dict[str, Any], Placement]]:
-    """Yield columns of the table of sources, and the placement, of all samples but rejects."""
+    """Yield columns of the table of sources, and the placement, of all samples except rejects."""
     with open_file(output, layout.SOURCES) as opened:
         batches = pq.ParquetFile(opened).iter_batches(BATCH_ROWS, columns=list(columns))
         sources = (row for batch in batches for row in batch.to_pylist())
@@ -326,7 +328,7 @@ def _write_parts(output: Root, path: str, parts: Iterable[str]) -> HashedFile:
 
 
 def _length_and_sha256(output: Root, path: str) -> tuple[int, str]:
-    """Return length and sha256 of a file that is there."""
+    """Return length and sha256 of a file of the output."""
     with open_file(output, path) as opened:
         sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
         return opened.seek(0, io.SEEK_END), sha256

@@ -3,9 +3,9 @@
 plan -> Create(shards) -> GenerateShard -> outcomes; then tables and manifest from the receipts.
 
 The pipeline is one linear chain, and only shard numbers and outcomes pass between its steps: image
-bytes stay inside the process that owns their shard, because every runner is slow at moving them.
-Elsewhere than in the local run, a shard that fails leaves a file that says why, since not every
-runner reports errors or metrics.
+bytes stay inside the process that owns their shard, because every runner moves them slowly.
+Outside of the local run, a shard that fails leaves a file that says why, since not every runner
+reports errors or metrics.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from sysnoise.pipelines.planning.resume import (
     Existing,
     finished_manifest,
     prepare_output,
+    refuse_concurrent_plan,
     refuse_foreign_output,
-    refuse_rival,
     sweep_shards,
 )
 from sysnoise.pipelines.readers.sources import SourceSet
@@ -51,7 +51,7 @@ from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.storage.root import Root, absolute_url, exists, open_output
 from sysnoise.pipelines.workers.job import Failure, ShardJob, check_open_files
-from sysnoise.pipelines.workers.pool import leave_process, take_process
+from sysnoise.pipelines.workers.pool import acquire_process, release_process
 from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.geometry import RandomResizedCrop, ShorterSide, Squash
 from sysnoise.transforms.grid import Grid
@@ -63,7 +63,8 @@ class Scope:
 
     Attributes:
         existing: what becomes of a set that the output already holds.
-        shards: the shards of this run, of which another process finishes the set; by default all.
+        shards: the shards of this run, after which another process finishes the set; by default
+            all shards.
     """
 
     existing: Existing = Existing.RESUME
@@ -74,18 +75,18 @@ class GenerateShard(beam.DoFn):
     """Makes one shard: shard number -> (shard number, error message or None)."""
 
     def __init__(self, job: ShardJob) -> None:
-        """Take what a worker must know."""
+        """Store what a worker must know."""
         self._job = job
 
     def setup(self) -> None:
-        """Take a worker process that makes the shards of this step."""
-        self._worker = take_process(self._job)
+        """Acquire a worker process that makes the shards of this step."""
+        self._worker = acquire_process(self._job)
         self._run = current_run()
         if self._run is not None:
             self._run.add(self._worker)
 
     def process(self, shard: int) -> Iterator[tuple[int, str | None]]:
-        """Make one shard; a failure is told to the local run, or written beside the receipts."""
+        """Make one shard; a failure is reported to the local run, or written to a file."""
         if self._run is not None and self._run.is_stopped:
             return
         failure = self._worker.make(shard)
@@ -96,11 +97,11 @@ class GenerateShard(beam.DoFn):
         yield shard, None if failure is None else failure.message
 
     def teardown(self) -> None:
-        """End the worker process with the local run; elsewhere leave it to the next step."""
+        """End the worker process with the local run; elsewhere release it for the next step."""
         if self._run is not None:
             self._worker.close()
         else:
-            leave_process(self._job, self._worker)
+            release_process(self._job, self._worker)
 
 
 def _write_failure(job: ShardJob, failure: Failure) -> None:
@@ -110,7 +111,7 @@ def _write_failure(job: ShardJob, failure: Failure) -> None:
         return  # Another attempt made the shard, and the set is finished.
     try:
         write_file(output, path, json_bytes(failure))
-    except OutputError:  # The missing receipt tells that the shard is not done; here stands why.
+    except OutputError:  # The missing receipt says that the shard is not done; the log says why.
         logging.getLogger(__name__).exception("%s", failure.message)
 
 
@@ -129,7 +130,7 @@ def generate(
         grid: the grid.
         output_url: a path that does not exist, an empty folder or one that holds this set, as
             fsspec URL.
-        options: what the user chose beside them.
+        options: what the user chose besides dataset and grid.
         scope: which part of the set is made.
         engine: what runs the pipeline.
 
@@ -140,7 +141,8 @@ def generate(
         InputError: the grid does not go with the dataset.
         UsageError: the split does not fit into file names, or the scope names shards that the plan
             does not have.
-        OutputError: the output holds something else, is worked on or cannot be written.
+        OutputError: the output holds something else, another run is working on it, or it cannot be
+            written.
         ShardError: shards could not be made; the others are committed.
     """
     check_request(source, grid, options, scope.existing)
@@ -154,7 +156,7 @@ def generate(
             job = ShardJob(absolute_url(source.root), absolute_url(output_url), plan.fingerprint)
             _make_shards(engine, job, plan, output, shards, pending)
         if scope.shards is not None:
-            refuse_rival(plan, source.table, output)
+            refuse_concurrent_plan(plan, source.table, output)
         if len(shards) < plan.shards:
             return None
         return finished_manifest(output) or finish(plan, output)
@@ -168,7 +170,7 @@ def _make_shards(
     shards: range,
     pending: Sequence[int],
 ) -> None:
-    """Make the pending ones of some shards, and remove what dead workers leave."""
+    """Make the pending ones of some shards, and remove unfinished files of dead workers."""
 
     def build(pipeline: beam.Pipeline) -> object:
         numbers = pipeline | "Shards" >> beam.Create(pending)  # shard number
@@ -206,8 +208,9 @@ def check_request(source: SourceSet, grid: Grid, options: PlanOptions, existing:
     """
     _refuse_unfit_grid(source.kind, grid)
     _refuse_unfit_split(source.split)
-    older = len(grid.variants) if existing is Existing.GROW else 0  # Read while new ones are made.
-    check_open_files(len(grid.variants) * len(options.formats) + older)
+    # A grown set reads the files of the smaller grid while it writes new ones.
+    earlier_files = len(grid.variants) if existing is Existing.GROW else 0
+    check_open_files(len(grid.variants) * len(options.formats) + earlier_files)
 
 
 def _refuse_unfit_grid(kind: DatasetKind, grid: Grid) -> None:
@@ -219,7 +222,9 @@ def _refuse_unfit_grid(kind: DatasetKind, grid: Grid) -> None:
             f"its geometry {grid.geometry.rule!r} crops; use keep-ratio, letterbox or native"
         )
     if grid.exif is Exif.APPLIED:
-        problems.append("opencv-exif rotates images, but COCO's boxes are given for the unrotated")
+        problems.append(
+            "opencv-exif rotates images, but COCO's boxes are those of unrotated images"
+        )
     if problems:
         raise InputError(f"grid {grid.name!r} does not go with COCO:\n{lines_of(problems)}")
 
@@ -233,7 +238,7 @@ def _refuse_unfit_split(split: str) -> None:
 
 
 def _work(plan: Plan, output: Root, shards: range) -> Work:
-    """Return the receipts of a run; a shard that failed and was made elsewhere is done, too."""
+    """Return the receipts of a run; a shard that failed but was made by another run is done too."""
     return Work(
         {layout.receipt_path(plan.shard_name(shard)): plan.shard_size(shard) for shard in shards},
         lambda: list_folder(output, layout.RECEIPTS),

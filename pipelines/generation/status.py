@@ -1,4 +1,4 @@
-"""What ``sysnoise status`` shows: how far an output is, from its plan and its receipts alone."""
+"""``sysnoise status``: how far an output is, from its plan and its receipts alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sysnoise.pipelines.storage.reading import (
     modified,
     read_file,
     read_if_there,
-    read_side_by_side,
+    read_in_parallel,
 )
 from sysnoise.pipelines.storage.root import Root, exists, open_output
 
@@ -165,7 +165,7 @@ def _read_receipts(plan: Plan, output: Root) -> list[_ReceiptSums]:
     found = set(list_folder(output, RECEIPTS))
     paths = (receipt_path(plan.shard_name(shard)) for shard in range(plan.shards))
     read = functools.partial(_read_receipt, output, plan)
-    receipts = read_side_by_side(read, (path for path in paths if path in found))
+    receipts = read_in_parallel(read, (path for path in paths if path in found))
     return [receipt for receipt in receipts if receipt]
 
 

@@ -20,12 +20,12 @@ from sysnoise.pipelines.storage.listing import list_folder
 from sysnoise.pipelines.storage.reading import read_file, read_if_there
 from sysnoise.pipelines.storage.root import Root
 
-_GROWING = ("grid.decoders:", "grid.resizes:", "grid.colors:", "grid.combine:")
+_GROWING_SETTINGS = ("grid.decoders:", "grid.resizes:", "grid.colors:", "grid.combine:")
 """The settings in which a plan may differ from that of the smaller grid."""
 
 
 def begin_growth(stored: Plan, plan: Plan, output: Root) -> None:
-    """Note that the set of one plan is being grown to another; the caller then writes that.
+    """Record that the set of one plan is being grown to another, which the caller then writes.
 
     Raises:
         OutputError: the plans differ in more than added variants, or the set is being grown to
@@ -47,13 +47,13 @@ def begin_growth(stored: Plan, plan: Plan, output: Root) -> None:
 
 
 def growth_problems(stored: Plan, plan: Plan) -> list[str]:
-    """Say why a set of one plan cannot be grown to another; nothing where it can."""
+    """Return why a set of one plan cannot be grown to another; an empty list if it can."""
     missing = sorted(set(stored.grid.variants) - set(plan.grid.variants))
     problems = [f"it lacks {variant.id}" for variant in missing]
     if stored.source_sha256 != plan.source_sha256:
-        problems.append("its source images, their labels or annotations are others")
+        problems.append("its source images, their labels or annotations are different")
     changes = plan_changes(stored, plan)
-    return problems + [each for each in changes if not each.startswith(_GROWING)]
+    return problems + [each for each in changes if not each.startswith(_GROWING_SETTINGS)]
 
 
 def read_earlier_plan(output: Root) -> Plan | None:
@@ -65,18 +65,18 @@ def read_earlier_plan(output: Root) -> Plan | None:
 def set_receipts_aside(
     plan: Plan, output: Root, shards: Sequence[int], sizes: Mapping[str, int]
 ) -> None:
-    """Set aside what a grown set's shards can be made from; do nothing for another set.
+    """Set aside the receipts that a grown set's shards can be made from, if the set is grown.
 
     Args:
-        plan: of the larger grid.
-        output: of the set.
-        shards: those to be made.
-        sizes: length of every file of the set, by path.
+        plan: the plan of the larger grid.
+        output: the output that holds the set.
+        shards: numbers of the shards to be made.
+        sizes: length in bytes of every file of the set, by path.
     """
     earlier = read_earlier_plan(output)
     if earlier is None:
         return
-    if earlier.fingerprint == plan.fingerprint:  # Its growth was broken off before it began.
+    if earlier.fingerprint == plan.fingerprint:  # The growth was interrupted before it began.
         remove_folder(output, layout.EARLIER)
         return
     found = {*list_folder(output, layout.RECEIPTS), *list_folder(output, layout.EARLIER)}

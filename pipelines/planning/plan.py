@@ -31,14 +31,16 @@ from sysnoise.transforms.methods import get_method, identity
 from sysnoise.transforms.pixels import Size
 
 SAMPLES_PER_SHARD = {DatasetKind.IMAGENET: 256, DatasetKind.COCO: 16}
+"""Default number of samples per shard."""
+
 NOMINAL_SIZE = Size(640, 480)
 """Width and height of a source image, from which the length of Parquet row groups is estimated."""
 
 ROW_GROUP_BYTES = 128 << 20
-"""Raw pixels, over all variants, of the samples that wait for a row group."""
+"""Bytes of raw pixels, over all variants, of the samples that wait for a row group."""
 
-NO_FINGERPRINT = "0" * 64
-"""The place of the fingerprint in a plan whose fingerprint is still to be computed."""
+PLACEHOLDER_FINGERPRINT = "0" * 64
+"""The fingerprint of a plan whose fingerprint is still to be computed."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def make_plan(source: SourceSet, grid: Grid, options: PlanOptions) -> Plan:
         unsupported=options.unsupported,
         duplicates=options.duplicates,
         max_pixels=options.max_pixels,
-        fingerprint=NO_FINGERPRINT,
+        fingerprint=PLACEHOLDER_FINGERPRINT,
     )
     return msgspec.structs.replace(plan, fingerprint=plan_fingerprint(plan.document()))
 
@@ -167,7 +169,7 @@ def read_sources(output: Root, shard: int) -> list[Source]:
 
 @functools.lru_cache(maxsize=1)
 def _sources_metadata(output: Root, version: str) -> pq.FileMetaData:
-    """Read where the shards stand in the table of sources: megabytes for thousands of shards.
+    """Read where the row groups of the table of sources are: megabytes for thousands of shards.
 
     Args:
         output: the output of the run.

@@ -22,7 +22,7 @@ class Range:
     stop: int | None = None
 
     def resolve(self, count: int) -> range:
-        """Return the numbers below ``count`` that are meant.
+        """Return the numbers of the range that are below ``count``.
 
         Raises:
             UsageError: there are none.
@@ -42,7 +42,7 @@ def parse_range(text: str) -> Range:
     """Parse ``A:B``, of which A or B may be left out.
 
     Raises:
-        argparse.ArgumentTypeError: anything else, or a range that holds nothing.
+        argparse.ArgumentTypeError: the text is something else, or an empty range.
     """
     match = re.fullmatch(r"([0-9]*):([0-9]*)", text)
     if match is None:
@@ -51,5 +51,5 @@ def parse_range(text: str) -> Range:
         )
     start, stop = (int(number) if number else None for number in match.groups())
     if stop is not None and stop <= (start or 0):
-        raise argparse.ArgumentTypeError(f"the range {text!r} holds nothing: it ends at its start")
+        raise argparse.ArgumentTypeError(f"the range {text!r} is empty: it ends at its start")
     return Range(start, stop)

@@ -124,7 +124,7 @@ def read_receipt(data: bytes) -> Receipt:
 
 
 def read_receipt_if_whole(data: bytes) -> Receipt | None:
-    """Read a receipt; return None where the bytes are not one, which no run wrote."""
+    """Read a receipt; return None where the bytes are not one, so that no run wrote them."""
     try:
         return read_receipt(data)
     except DocumentError:

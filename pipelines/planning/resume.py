@@ -23,10 +23,10 @@ from sysnoise.pipelines.planning.receipts import is_committed, read_receipt_if_w
 from sysnoise.pipelines.readers.sources import BATCH_ROWS
 from sysnoise.pipelines.storage.commit import remove_file, remove_folder, sweep
 from sysnoise.pipelines.storage.listing import file_sizes, list_folder
-from sysnoise.pipelines.storage.reading import open_file, read_file, read_side_by_side
+from sysnoise.pipelines.storage.reading import open_file, read_file, read_in_parallel
 from sysnoise.pipelines.storage.root import Root, exists, is_file
 
-_OWN_FILES = (
+_SET_FILES = (
     layout.MANIFEST,
     layout.SUMS,
     *layout.CARD,
@@ -36,7 +36,9 @@ _OWN_FILES = (
     layout.SOURCES,
     layout.PLAN,
 )
-_OWN_FOLDERS = (
+"""The files at the root of a set, in the order in which they are removed."""
+
+_SET_FOLDERS = (
     layout.RECEIPTS,
     layout.VARIANTS,
     layout.SAMPLES,
@@ -46,6 +48,7 @@ _OWN_FOLDERS = (
     layout.STRIKES,
     layout.TEMPORARY,
 )
+"""The folders at the root of a set."""
 
 
 class Existing(Enum):
@@ -58,13 +61,13 @@ class Existing(Enum):
 
 
 def refuse_foreign_output(output: Root) -> None:
-    """Refuse a file, and a folder of other things than a set, which has a plan.
+    """Refuse an output that is a file, or a folder of other things than a set, which has a plan.
 
-    What a run leaves that was killed before it had a plan is no such thing, nor are files beside
-    those of a set: they are left alone.
+    A folder that holds only what a run leaves that is killed before it writes its plan is accepted,
+    and so is one that holds other files beside a set; these stay.
 
     Raises:
-        OutputError: with the output's URL.
+        OutputError: the output is not empty and holds no set, or cannot be listed.
     """
     try:
         if not exists(output):
@@ -74,10 +77,10 @@ def refuse_foreign_output(output: Root) -> None:
     except OSError as error:
         raise OutputError(f"listing the output {output.url!r}: {error}") from error
     begun = {layout.SOURCES, layout.TEMPORARY}
-    if is_folder and layout.PLAN in names and not _has_plan(output):
+    if is_folder and layout.PLAN in names and not _is_plan(output):
         raise OutputError(
-            f"the output {output.url!r} holds a {layout.PLAN} that is none, or is damaged; restore "
-            "it from a copy, or give another path"
+            f"the output {output.url!r} holds a {layout.PLAN} that is not a plan or is damaged; "
+            "restore it from a copy, or give another path"
         )
     if not is_folder or not (layout.PLAN in names or names <= begun):
         raise OutputError(
@@ -86,8 +89,8 @@ def refuse_foreign_output(output: Root) -> None:
         )
 
 
-def _has_plan(output: Root) -> bool:
-    """Whether the file that is called like a plan is one, of whatever version."""
+def _is_plan(output: Root) -> bool:
+    """Whether ``plan.json`` is a plan, of any version."""
     try:
         document = json.loads(read_file(output, layout.PLAN))
     except ValueError:
@@ -98,40 +101,42 @@ def _has_plan(output: Root) -> bool:
 def prepare_output(
     plan: Plan, table: pa.Table, output: Root, existing: Existing, shards: range
 ) -> list[int]:
-    """Write the plan, or check that the output holds it, and say what is left to do.
+    """Write the plan, or check that the output holds it, and return the shards that are to be made.
 
     Args:
-        plan: of this run.
+        plan: the plan of this run.
         table: the table of sources.
-        output: locked for these shards.
-        existing: what becomes of a set that is there.
+        output: the output, which is locked for these shards.
+        existing: what becomes of a set that the output already holds.
         shards: the shards of this run.
 
     Returns:
         The numbers of the shards to make; none of them has a receipt any more.
 
     Raises:
-        OutputError: the output holds the set of another plan; the message says what differs.
+        OutputError: the output holds a set of another plan; the message says what differs.
     """
     if existing is Existing.OVERWRITE:
         remove_set(output)
-    _adopt_plan(plan, table, output, existing)
+    _write_or_check_plan(plan, table, output, existing)
     if len(shards) < plan.shards:
-        refuse_rival(plan, table, output)
+        refuse_concurrent_plan(plan, table, output)
     sweep_shards(plan, output, shards)
     sizes = file_sizes(output)
     set_receipts_aside(plan, output, shards, sizes)
     pending = pending_shards(plan, output, shards, sizes, existing)
     if pending:
         remove_file(output, layout.MANIFEST)  # Its presence would mean that the set is complete.
-    _remove_traces(plan, output, pending, existing)
+    _remove_stale_files(plan, output, pending, existing)
     return pending
 
 
-def _remove_traces(plan: Plan, output: Root, pending: Sequence[int], existing: Existing) -> None:
-    """Remove what earlier runs said of shards that are made again.
+def _remove_stale_files(
+    plan: Plan, output: Root, pending: Sequence[int], existing: Existing
+) -> None:
+    """Remove receipts, failures and strikes of shards that are made again.
 
-    Strikes stay, but those of rejects that get another try: their shards have receipts.
+    Strikes stay, except those of rejects that are tried again, whose shards have receipts.
     """
     found = {
         path
@@ -148,7 +153,7 @@ def _remove_traces(plan: Plan, output: Root, pending: Sequence[int], existing: E
 
 
 def sweep_shards(plan: Plan, output: Root, shards: range) -> None:
-    """Remove what dead workers left of some shards, or of anything where these are all."""
+    """Remove the unfinished files of some shards, or all of them where these are all shards."""
     names = {plan.shard_name(shard) for shard in shards}
     numbers = {layout.strikes_path(shard).split("/")[-1].split(".")[0] for shard in shards}
     owners = names | numbers
@@ -156,16 +161,16 @@ def sweep_shards(plan: Plan, output: Root, shards: range) -> None:
 
 
 def remove_set(output: Root) -> None:
-    """Remove a set; the manifest first, and its plan last, by which a broken removal is known."""
+    """Remove a set: its manifest first, and its plan, which shows an interrupted removal, last."""
     remove_file(output, layout.MANIFEST)
-    for folder in _OWN_FOLDERS:
+    for folder in _SET_FOLDERS:
         if folder != layout.TEMPORARY:  # It holds the lock.
             remove_folder(output, folder)
-    for path in _OWN_FILES:
+    for path in _SET_FILES:
         remove_file(output, path)
 
 
-def _adopt_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -> None:
+def _write_or_check_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -> None:
     try:
         stored = load_plan(output)
     except FileNotFoundError:
@@ -174,7 +179,9 @@ def _adopt_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -
     except OutputError as error:
         raise OutputError(f"{error}, or --overwrite to remove that set") from error
     if stored.fingerprint == plan.fingerprint:
-        if not _holds_table(output, table.select(_PLACES)):  # The same images somewhere else.
+        if not _has_columns(
+            output, table.select(_LOCATION_COLUMNS)
+        ):  # The same images somewhere else.
             remove_file(output, layout.MANIFEST)
             write_plan(plan, table, output)
     elif existing is Existing.GROW:
@@ -191,25 +198,25 @@ def _adopt_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -
         )
 
 
-def refuse_rival(plan: Plan, table: pa.Table, output: Root) -> None:
+def refuse_concurrent_plan(plan: Plan, table: pa.Table, output: Root) -> None:
     """Refuse an output in which another run wrote its plan at the same time.
 
-    The locks of shards leave room for that; the other run, or its workers, find the same.
+    The locks of shards allow that; the other run, or its workers, find out in the same way.
     """
-    if load_plan(output).fingerprint != plan.fingerprint or not _holds_table(output, table):
+    if load_plan(output).fingerprint != plan.fingerprint or not _has_columns(output, table):
         raise OutputError(
             f"another run has just written another plan to {output.url!r}; give each plan an output"
         )
 
 
-_PLACES = ["key", "file", "offset", "size", "row"]
-"""Columns of the table of sources that say where images are; a plan vouches for the others."""
+_LOCATION_COLUMNS = ["key", "file", "offset", "size", "row"]
+"""Columns of the table of sources that say where images are; a plan fixes the others."""
 
 
-def _holds_table(output: Root, table: pa.Table) -> bool:
+def _has_columns(output: Root, table: pa.Table) -> bool:
     """Whether the output has these columns of the table of sources.
 
-    They are read in parts, for the sake of memory.
+    The table is read in parts, to save memory.
     """
     start = 0
     try:
@@ -221,7 +228,7 @@ def _holds_table(output: Root, table: pa.Table) -> bool:
                 if not pa.Table.from_batches([batch]).equals(part):
                     return False
                 start += batch.num_rows
-    except (FileNotFoundError, pa.ArrowInvalid):  # Neither is a run's doing.
+    except (FileNotFoundError, pa.ArrowInvalid):  # A run leaves neither behind.
         return False
     return bool(start == table.num_rows)
 
@@ -256,14 +263,14 @@ def _source_changes(output: Root, table: pa.Table) -> list[str]:
 def pending_shards(
     plan: Plan, output: Root, shards: range, sizes: Mapping[str, int], existing: Existing
 ) -> list[int]:
-    """Return the numbers of those shards that have no receipt of the plan, or not their files.
+    """Return the numbers of the shards that lack a receipt of the plan or a file that it names.
 
     Args:
-        plan: of the output.
-        output: where the receipts are.
+        plan: the plan of the output.
+        output: the output that holds the receipts.
         shards: the shards in question.
         sizes: length in bytes of every file of the set, by path.
-        existing: with ``RETRY_REJECTS``, shards that hold rejects are pending, too.
+        existing: with ``RETRY_REJECTS``, shards that hold rejects are pending too.
     """
     paths = {shard: layout.receipt_path(plan.shard_name(shard)) for shard in shards}
     receipts = set(list_folder(output, layout.RECEIPTS))
@@ -271,14 +278,14 @@ def pending_shards(
     def is_done(path: str) -> bool:
         return path in receipts and _is_done(plan, output, path, sizes, existing)
 
-    done = read_side_by_side(is_done, paths.values())
+    done = read_in_parallel(is_done, paths.values())
     return [shard for shard, is_made in zip(shards, done, strict=True) if not is_made]
 
 
 def _is_done(
     plan: Plan, output: Root, path: str, sizes: Mapping[str, int], existing: Existing
 ) -> bool:
-    """Whether a receipt stands for this plan and for files that are there in their length."""
+    """Whether a receipt is of this plan, and its files are there in their length."""
     receipt = read_receipt_if_whole(read_file(output, path))
     if receipt is None or (existing is Existing.RETRY_REJECTS and receipt.rejects):
         return False

@@ -29,7 +29,7 @@ from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import (
     read_file,
     read_if_there,
-    read_side_by_side,
+    read_in_parallel,
     read_text,
 )
 from sysnoise.pipelines.storage.root import Root, exists, open_output
@@ -46,13 +46,14 @@ def write_card(
 
     Args:
         output: the folder of the set, with all its other files except the manifest.
-        held: the set.
-        publication: what the publisher says.
-        receipts: sha256 of each receipt, in hexadecimal, by path; read where it is not given.
+        held: the set, and which variants the folder holds.
+        publication: what the publisher gives.
+        receipts: sha256 of each receipt, in hexadecimal, by path; by default the receipts are
+            read.
 
     Raises:
         OutputError: a file cannot be written.
-        OSError: one cannot be read.
+        OSError: a file cannot be read.
     """
     manifest = held.manifest
     card = {
@@ -75,12 +76,12 @@ def make_card(url: str, given: Mapping[str, str | None]) -> None:
 
     Args:
         url: the set, path or fsspec URL.
-        given: what the publisher gives, by the name of the field of :class:`Publication`; what is
-            not given, or None, stays as ``croissant.json`` says it.
+        given: what the publisher gives, by name of the field of :class:`Publication`; fields that
+            are missing or None stay as they are in ``croissant.json``.
 
     Raises:
-        OutputError: no finished set, one whose plan is damaged, or a run is working on it.
-        InputError: its index is damaged, or something given cannot stand on a card.
+        OutputError: the set is not finished, its plan is damaged, or a run is working on it.
+        InputError: the index of the set is damaged, or something that is given is not valid.
     """
     output = open_output(url)
     with lock_set(output):
@@ -119,10 +120,10 @@ def read_citation(url: str) -> str:
 
 @contextlib.contextmanager
 def lock_set(output: Root) -> Iterator[None]:
-    """Keep runs from a set while the body works on it.
+    """Keep runs away from a set while the body works on it.
 
     Raises:
-        OutputError: it is no finished set, or a run is working on it.
+        OutputError: the set is not finished, or a run is working on it.
     """
     _refuse_unfinished(output)
     with lock_shards(output, None):
@@ -136,7 +137,7 @@ def _refuse_unfinished(output: Root) -> None:
 
 
 def _stored_publication(output: Root) -> Publication:
-    """Return what the card says that the publisher gave; the default where there is no card."""
+    """Return what the publisher gave for the card; the default where there is no card."""
     try:
         return publication_of(read_file(output, layout.CROISSANT))
     except FileNotFoundError:
@@ -151,7 +152,7 @@ def _stored_publication(output: Root) -> Publication:
 def _receipt_sums(output: Root, manifest: Manifest) -> dict[str, str]:
     shards = manifest["counts"]["shards"]
     paths = [layout.receipt_path(layout.shard_name(shard, shards)) for shard in range(shards)]
-    sums = read_side_by_side(functools.partial(_sha256, output), paths)
+    sums = read_in_parallel(functools.partial(_sha256, output), paths)
     return dict(zip(paths, sums, strict=True))
 
 
@@ -160,7 +161,7 @@ def _sha256(output: Root, path: str) -> str:
 
 
 def _write_sums(output: Root, stored: pa.Table, others: Mapping[str, str]) -> None:
-    """Write the sums of all files but itself and the manifest, as ``sha256sum -c`` reads them."""
+    """Write ``SHA256SUMS``: the sums of all files except itself and the manifest."""
     lines = heapq.merge(_path_sums(stored), sorted(others.items()))
     with new_file(output, layout.SUMS) as file:
         for path, sha256 in lines:

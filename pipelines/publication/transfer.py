@@ -1,7 +1,7 @@
 """``sysnoise publish`` and ``sysnoise fetch``: a finished set, or a part of it, somewhere else.
 
-Every file is hashed where it arrives. The plan comes first, by which a copy that was broken off is
-known, and the manifest last; in between, what has arrived is kept.
+Every file is hashed where it arrives. The plan is copied first, so that an interrupted copy is
+recognized, and the manifest last. Files that have arrived are kept when the copy is continued.
 """
 
 from __future__ import annotations
@@ -49,28 +49,30 @@ from sysnoise.pipelines.storage.commit import (
 )
 from sysnoise.pipelines.storage.listing import file_sizes, list_folder
 from sysnoise.pipelines.storage.locks import lock_shards
-from sysnoise.pipelines.storage.reading import read_file, read_if_there, read_side_by_side
+from sysnoise.pipelines.storage.reading import read_file, read_if_there, read_in_parallel
 from sysnoise.pipelines.storage.root import Root, call_with_retries, connect, is_local, open_output
+from sysnoise.pipelines.verification.checked_file import MISSING, FileProblem
 from sysnoise.pipelines.verification.index import parse_sums, read_index, read_set_plan
-from sysnoise.pipelines.verification.records import MISSING, FileProblem
 from sysnoise.transforms.methods import unknown_name
 
 _OWNER = "copy"
-_CARD = "'sysnoise card' makes card and sums anew"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""The owner of the temporary files of a copy."""
+
+_CARD_HINT = "'sysnoise card' writes card and sums again"
+_UNWRITABLE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @dataclass(frozen=True)
 class Transferred:
-    """What a copy came to.
+    """The result of a copy.
 
     Attributes:
-        url: of the target.
-        held: ids of the variants whose images it holds.
+        url: path or fsspec URL of the target.
+        held: ids of the variants whose images the target holds.
         baseline: id of the set's baseline.
-        files: number of files that were asked for.
-        bytes: their length.
-        copied: number of those that were not there already.
+        files: number of files that were to be copied.
+        bytes: total length of these files.
+        copied: number of these files that were not there already.
     """
 
     url: str
@@ -92,7 +94,7 @@ class Transferred:
 
 @dataclass(frozen=True)
 class _File:
-    """A file to be copied; ``bytes`` is None where nothing tells its length."""
+    """A file to be copied; ``bytes`` is None where its length is not known."""
 
     path: str
     bytes: int | None
@@ -101,7 +103,7 @@ class _File:
 
 @dataclass(frozen=True)
 class _Index:
-    """What a set says of itself: manifest, files table, variants it holds, sums and publication."""
+    """What a set says about itself: manifest, files table, held variants, sums and publication."""
 
     manifest: Manifest
     rows: Sequence[FileRow]
@@ -111,8 +113,15 @@ class _Index:
 
 
 @dataclass(frozen=True)
-class _Copy:
-    """A copy under way: from where, to where, through which local folder."""
+class _RunningCopy:
+    """A copy that is running.
+
+    Attributes:
+        source: the root of the set.
+        target: the root of the copy.
+        folder: a local folder for files that are not in their place yet.
+        sizes: length in bytes of every file of the target, by path.
+    """
 
     source: Root
     target: Root
@@ -121,31 +130,31 @@ class _Copy:
 
 
 def transfer(source_url: str, target_url: str, variants: Sequence[str] | None) -> Transferred:
-    """Copy a finished set; of the images, those of some variants.
+    """Copy a finished set, with the images of some variants.
 
-    What the target already holds of the same set stays.
+    Files of the same set that the target already holds stay.
 
     Args:
-        source_url: of the set, path or fsspec URL.
+        source_url: path or fsspec URL of the set.
         target_url: a new or empty folder, or one with a copy of the set.
-        variants: ids; empty for none, so that all but the pixels is copied; None for all.
+        variants: ids of the variants; empty to copy all except the images; None for all variants.
 
     Raises:
         InputError: there is no finished set, or it cannot be read.
-        UsageError: the set does not hold such variants.
+        UsageError: the set does not hold the variants, or the target lies in the set.
         OutputError: the target holds something else, or cannot be written.
         DamageError: files arrived with other bytes than the set says, or are missing.
     """
     source = connect(source_url)
     index = _read_index(source)
-    chosen = _chosen(index, source, variants)
+    chosen = _chosen_variants(index, source, variants)
     target = open_output(target_url)
     _refuse_overlap(source, target)
-    _held_before(target, index.manifest, chosen)
+    _variants_before(target, index.manifest, chosen)
     with lock_shards(target, None):
-        before = _held_before(target, index.manifest, chosen)  # Another run may have ended.
+        before = _variants_before(target, index.manifest, chosen)  # Another run may have ended.
         sweep(target, lambda owner: owner == _OWNER)
-        files = list(_wanted_files(source, index, chosen))
+        files = list(_files_to_copy(source, index, chosen))
         copied = _copy_files(source, target, files)
         held = tuple(each for each in _ids(index.manifest) if each in {*chosen, *before})
         _complete(target, index, held)
@@ -165,20 +174,27 @@ def _read_index(source: Root) -> _Index:
         sums = parse_sums(read_file(source, layout.SUMS))
         card = read_file(source, layout.CROISSANT)
     except (PartError, OSError) as error:
-        raise InputError(f"the set {source.url!r} cannot be copied: {error}; {_CARD}") from error
+        raise InputError(
+            f"the set {source.url!r} cannot be copied: {error}; {_CARD_HINT}"
+        ) from error
     found, expected = hashlib.sha256(card).hexdigest(), sums.get(layout.CROISSANT)
     if found != expected:
         raise DamageError(
             f"{layout.CROISSANT} of {source.url!r} arrived with the sha256 {found}, expected "
-            f"{expected}; {RESUME_COPYING}; if it stays so, the set there is damaged: {_CARD}"
+            f"{expected}; {RESUME_COPYING}; "
+            f"if this happens again, the set there is damaged: {_CARD_HINT}"
         )
     try:
         return _Index(manifest, rows, held, sums, publication_of(card))
     except ValueError as error:
-        raise InputError(f"reading {source.child(layout.CROISSANT)!r}: {error}; {_CARD}") from error
+        raise InputError(
+            f"reading {source.child(layout.CROISSANT)!r}: {error}; {_CARD_HINT}"
+        ) from error
 
 
-def _chosen(index: _Index, source: Root, variants: Sequence[str] | None) -> tuple[str, ...]:
+def _chosen_variants(
+    index: _Index, source: Root, variants: Sequence[str] | None
+) -> tuple[str, ...]:
     if variants is None:
         return index.held
     ids = _ids(index.manifest)
@@ -195,23 +211,23 @@ def _chosen(index: _Index, source: Root, variants: Sequence[str] | None) -> tupl
 
 
 def _refuse_overlap(source: Root, target: Root) -> None:
-    """Refuse a target that is the source, or lies in it."""
+    """Refuse a target that is the set or lies in it."""
     inside = f"{target.path}/".startswith(f"{source.path.rstrip('/')}/")
     if inside and type(source.fs) is type(target.fs):
-        raise UsageError(f"the target {target.url!r} is the set itself, or in it; give another")
+        raise UsageError(f"the target {target.url!r} is the set itself or lies in it; give another")
 
 
-def _held_before(target: Root, manifest: Manifest, chosen: Sequence[str]) -> tuple[str, ...]:
-    """Return the variants that the target holds already of this set.
+def _variants_before(target: Root, manifest: Manifest, chosen: Sequence[str]) -> tuple[str, ...]:
+    """Return the variants of this set that the target already holds.
 
     Raises:
-        OutputError: it holds something else.
-        UsageError: it holds images, and none are chosen.
+        OutputError: the target holds something else.
+        UsageError: the target holds images, and no variants are chosen.
     """
     try:
         names = {name for name in list_folder(target, "") if not name.startswith(".")}
-        stored = _stored_json(target, layout.MANIFEST)
-        plan = _stored_json(target, layout.PLAN)
+        stored = _read_json_object(target, layout.MANIFEST)
+        plan = _read_json_object(target, layout.PLAN)
         part = read_if_there(target, layout.PART)
     except (OSError, ValueError) as error:
         raise OutputError(f"reading the target {target.url!r}: {error}") from error
@@ -223,9 +239,9 @@ def _held_before(target: Root, manifest: Manifest, chosen: Sequence[str]) -> tup
             "empty it first"
         )
     try:
-        # A copy that was broken off while it was completed has part.json, but no manifest.
+        # A copy that was interrupted while it was completed has part.json, but no manifest.
         before = held_variants(manifest, part) if is_set or part is not None else ()
-    except PartError:  # It is written anew.
+    except PartError:  # The file is written again.
         before = ()
     if before and not chosen:
         raise UsageError(
@@ -235,14 +251,14 @@ def _held_before(target: Root, manifest: Manifest, chosen: Sequence[str]) -> tup
     return before
 
 
-def _stored_json(root: Root, path: str) -> Mapping[str, object] | None:
+def _read_json_object(root: Root, path: str) -> Mapping[str, object] | None:
     data = read_if_there(root, path)
     document = None if data is None else json.loads(data)
     return document if document is None or isinstance(document, dict) else {}
 
 
-def _wanted_files(source: Root, index: _Index, chosen: Sequence[str]) -> Iterator[_File]:
-    """Yield the files of a copy, the plan first; all but the card and the manifest."""
+def _files_to_copy(source: Root, index: _Index, chosen: Sequence[str]) -> Iterator[_File]:
+    """Yield the files of a copy, the plan first, without the card and the manifest."""
     needed = needed_files(index.rows, chosen)
     for row in sorted(needed, key=lambda row: (row.path != layout.PLAN, row.path)):
         yield _File(row.path, row.bytes, row.sha256)
@@ -259,14 +275,14 @@ def _wanted_files(source: Root, index: _Index, chosen: Sequence[str]) -> Iterato
 
 
 def _copy_files(source: Root, target: Root, files: Sequence[_File]) -> int:
-    """Copy the files that the target lacks or has with other bytes; return how many those are."""
+    """Copy the files that the target lacks or has with other bytes; return their number."""
     size = sum(file.bytes or 0 for file in files)
     sizes = file_sizes(target)
     problems, copied = [], 0
     bar = tqdm(total=size, unit="B", unit_scale=True, file=sys.stderr, disable=None)
     with working_folder(target, _OWNER) as folder, bar:
-        bring = functools.partial(_bring, _Copy(source, target, folder, sizes))
-        results = chain([bring(files[0])], read_side_by_side(bring, files[1:]))
+        copy_file = functools.partial(_copy_file, _RunningCopy(source, target, folder, sizes))
+        results = chain([copy_file(files[0])], read_in_parallel(copy_file, files[1:]))
         for file, result in zip(files, results, strict=True):
             bar.update(file.bytes or 0)
             if isinstance(result, FileProblem):
@@ -275,13 +291,14 @@ def _copy_files(source: Root, target: Root, files: Sequence[_File]) -> int:
     if problems:
         raise DamageError(
             f"{len(problems)} of {len(files)} files did not arrive from {source.url!r}:\n"
-            f"{lines_of(problems)}\n{RESUME_COPYING}; if it stays so, the set there is damaged"
+            f"{lines_of(problems)}\n{RESUME_COPYING}; if this happens again, the set there is "
+            "damaged"
         )
     return copied
 
 
-def _bring(copy: _Copy, file: _File) -> FileProblem | bool:
-    """Copy a file, if it is not there with its bytes; say whether it was copied."""
+def _copy_file(copy: _RunningCopy, file: _File) -> FileProblem | bool:
+    """Copy a file if the target lacks it; return whether it was copied, or why it could not be."""
     if _is_there(copy, file):
         return False
     local = _local_name(copy)
@@ -290,17 +307,17 @@ def _bring(copy: _Copy, file: _File) -> FileProblem | bool:
     except FileNotFoundError:
         return FileProblem(file.path, MISSING)
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in _UNWRITABLE_ERRNOS:
             raise _unwritable(copy, file, error) from error
         raise InputError(
             f"reading {copy.source.child(file.path)!r}: {error}; {RESUME_COPYING}"
         ) from error
-    message = _mismatch(_sha256_of(local), file) or _commit(copy, file, local)
+    message = _mismatch(_sha256_of(local), file) or _move_into_place(copy, file, local)
     return True if message is None else FileProblem(file.path, message)
 
 
-def _commit(copy: _Copy, file: _File, local: str) -> str | None:
-    """Put a file in its place, and say what is wrong with it there, if anything is."""
+def _move_into_place(copy: _RunningCopy, file: _File, local: str) -> str | None:
+    """Move a file to its place; return what is wrong with it there, or None."""
     try:
         commit_files([(local, file.path)], copy.target)
     except OSError as error:
@@ -308,27 +325,27 @@ def _commit(copy: _Copy, file: _File, local: str) -> str | None:
     return None if is_local(copy.target) else _read_back(copy, file)
 
 
-def _unwritable(copy: _Copy, file: _File, error: OSError) -> OutputError:
+def _unwritable(copy: _RunningCopy, file: _File, error: OSError) -> OutputError:
     place = copy.target.child(file.path)
     return unwritable(f"writing {place!r}", error)
 
 
-def _is_there(copy: _Copy, file: _File) -> bool:
+def _is_there(copy: _RunningCopy, file: _File) -> bool:
     """Whether the target has a file with its bytes."""
     found = copy.sizes.get(file.path)
     if found is None or file.bytes not in (None, found):
         return False
     try:
         return _sha256_at(copy, file.path) == file.sha256
-    except OSError:  # It is brought anew, which tells what is wrong with the target.
+    except OSError:  # The file is copied again, which shows what is wrong with the target.
         return False
 
 
-def _read_back(copy: _Copy, file: _File) -> str | None:
-    """Say what is wrong with an uploaded file, if anything is; then it is removed."""
+def _read_back(copy: _RunningCopy, file: _File) -> str | None:
+    """Return what is wrong with an uploaded file, which is then removed, or None."""
     try:
         message = _mismatch(_sha256_at(copy, file.path), file)
-    except OSError as error:  # S3 compares a sum of its own.
+    except OSError as error:  # S3 compares a checksum of its own.
         message = f"arrived, but cannot be read back: {error}"
     if message is not None:
         remove_file(copy.target, file.path)
@@ -341,19 +358,23 @@ def _mismatch(sha256: str, file: _File) -> str | None:
     return f"arrived with the sha256 {sha256}, expected {file.sha256}"
 
 
-def _local_name(copy: _Copy) -> str:
+def _local_name(copy: _RunningCopy) -> str:
     return os.path.join(copy.folder, uuid.uuid4().hex)
 
 
 def _download(root: Root, path: str, local: str) -> None:
-    """Copy a file of a set to a local one, and sync that; raises OSError."""
+    """Copy a file of a set to a local file, and sync that.
+
+    Raises:
+        OSError: the file cannot be copied.
+    """
     remote = root.join(path)
     call_with_retries(root, "reading", path, lambda: root.fs.get_file(remote, local))
     with open(local, "rb") as opened:
         os.fsync(opened.fileno())
 
 
-def _sha256_at(copy: _Copy, path: str) -> str:
+def _sha256_at(copy: _RunningCopy, path: str) -> str:
     """Return the sha256 of a file of the target; a remote one is read back whole."""
     if is_local(copy.target):
         return _sha256_of(copy.target.join(path))
@@ -371,10 +392,10 @@ def _sha256_of(path: str) -> str:
 
 
 def _complete(target: Root, index: _Index, held: Sequence[str]) -> None:
-    """Write the card of the copy, what it holds, and the manifest.
+    """Write the card of the copy, the list of variants that it holds, and the manifest.
 
-    ``part.json`` comes first, so that a run that is broken off here is no loss to the next one; of
-    a copy that has become whole, it goes when all is written.
+    ``part.json`` is written first, so that the next run can continue one that is interrupted here.
+    If the copy has become whole, that file is removed at the end.
     """
     manifest = index.manifest
     write_file(target, layout.PART, json_bytes(part_document(manifest, held)))

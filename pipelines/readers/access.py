@@ -19,7 +19,7 @@ def tar_members(root: Root, relative: str) -> Iterator[tuple[tarfile.TarInfo, Ca
     """Yield the regular members of a tar file, each with a function that reads it.
 
     Raises:
-        InputError: not a tar file, or a broken one.
+        InputError: the file is not a tar file, or is damaged.
     """
     try:
         with (
@@ -47,7 +47,7 @@ ReadSource = Callable[[Source], bytes]
 def source_reader(url: str) -> ReadSource:
     """Return a function that reads the bytes of a source image.
 
-    The file system is opened once, and of Parquet files the last row group is kept, because
+    The file system is opened once. The last row group of a Parquet file is kept in memory, because
     neighbors in key order usually share it.
     """
     root = open_root(url)

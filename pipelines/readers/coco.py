@@ -25,7 +25,7 @@ def read_coco(images: str, annotations: str, split: str | None) -> SourceSet:
 
     Args:
         images: folder or zip file of the images, path or fsspec URL.
-        annotations: the ``instances_*.json``.
+        annotations: the ``instances_*.json`` file.
         split: name of the split; by default what follows ``instances_`` in the file's name.
 
     Raises:
@@ -54,7 +54,7 @@ def read_coco(images: str, annotations: str, split: str | None) -> SourceSet:
 
 
 def _find_files(root: Root, names: list[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Return where each file name stands below the root, by its path or else its base name."""
+    """Return the path below the root of each file name, found by path or else by base name."""
     found = list_images(root)
     paths = set(found)
     by_base: dict[str, list[str]] = defaultdict(list)
@@ -71,11 +71,11 @@ def _find_files(root: Root, names: list[str]) -> tuple[list[str], tuple[str, ...
     ]
     if several:
         raise InputError(
-            f"{len(several)} file name(s) fit more than one image in {root.url!r}; "
+            f"{len(several)} file name(s) match more than one image in {root.url!r}; "
             f"name the folder of the split:\n{lines_of(several)}"
         )
     files = [match[0] for match in matches]
     extra = len(paths - set(files))
     if not extra:
         return files, ()
-    return files, (f"{extra} image(s) in {root.url!r} are not in the annotations and left out",)
+    return files, (f"{extra} image(s) in {root.url!r} are not in the annotations and are left out",)

@@ -4,7 +4,7 @@
 layout                      recognized by
 ==========================  =====================================================================
 flat folder                 images, and a label file of ``filename label``
-class folders               sub-folders that are called by wnid
+class folders               sub-folders that are named by wnid
 Kaggle                      ``LOC_synset_mapping.txt`` in the folder
 published tar               a ``.tar`` without labels, and a label file
 WebDataset                  ``.tar`` file or files with ``<key>.<image>`` and ``<key>.cls``
@@ -20,6 +20,7 @@ import posixpath
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -48,7 +49,7 @@ SPLITS = {"train", "test", *VALIDATION}
 """Words in the paths of files that hold one split."""
 
 KAGGLE_CLASSES = "LOC_synset_mapping.txt"
-"""The file by which Kaggle's folder is known."""
+"""The file by which Kaggle's folder is recognized."""
 
 
 def kaggle_folder(split: str) -> str:
@@ -64,8 +65,9 @@ def read_imagenet(
     Args:
         images: folder or file, path or fsspec URL.
         label_file: ``val.txt`` or Kaggle's ``LOC_val_solution.csv``, where the layout needs it.
-        class_list: file with a line a class, in label order: ``wnid name``.
-        split: name of the split; of several Parquet or tar files, those with it in their path.
+        class_list: file with one line per class, in label order: ``wnid name``.
+        split: name of the split; of several Parquet or tar files, those with this name in their
+            path are read.
 
     Raises:
         InputError: no layout is recognized, or labels are missing, superfluous or wrong.
@@ -82,7 +84,7 @@ def read_imagenet(
     if not archives:
         archives = [name for name in files if name.endswith(".parquet")]
     if archives:
-        return _read_archives(root, _of_split(archives, split), label_file, classes, split)
+        return _read_archives(root, _files_of_split(archives, split), label_file, classes, split)
     if label_file:
         return _read_flat(root, files, label_file, classes, split)
     return _read_class_folders(root, files, classes, split)
@@ -90,10 +92,12 @@ def read_imagenet(
 
 def _refuse_superfluous(root: Root, option: str, given: str | None) -> None:
     if given:
-        raise InputError(f"{root.url!r} has what {option} would say; leave out {option} {given!r}")
+        raise InputError(
+            f"{root.url!r} already holds what {option} gives; leave out {option} {given!r}"
+        )
 
 
-def _of_split(archives: Sequence[str], split: str) -> list[str]:
+def _files_of_split(archives: Sequence[str], split: str) -> list[str]:
     """Keep the files of the split, where files are named by split; ``val`` is also validation."""
     wanted = {split, *VALIDATION} if split in VALIDATION else {split}
     words = {name: set(re.split(r"[^a-z]+", name.lower())) for name in archives}
@@ -119,7 +123,8 @@ def _read_archives(
 def _read_flat(
     root: Root, files: Sequence[str], label_file: str, classes: Classes, split: str
 ) -> SourceSet:
-    names = _some(root, images_among(files))
+    names = images_among(files)
+    _refuse_if_empty(root, names)
     labels = _match_labels(root, names, label_file, classes)
     return _source_set(root, names, labels, classes, split)
 
@@ -135,7 +140,8 @@ def _read_published_tar(
                 tars.append(file)
                 offsets.append(member.offset_data)
                 sizes.append(member.size)
-    labels = _match_labels(root, _some(root, names), label_file, classes)
+    _refuse_if_empty(root, names)
+    labels = _match_labels(root, names, label_file, classes)
     return _source_set(root, names, labels, classes, split, file=tars, offset=offsets, size=sizes)
 
 
@@ -178,7 +184,8 @@ def _match_labels(root: Root, names: Sequence[str], label_file: str, classes: Cl
 def _read_class_folders(
     root: Root, files: Sequence[str], classes: Classes, split: str
 ) -> SourceSet:
-    names = _some(root, images_among(files))
+    names = images_among(files)
+    _refuse_if_empty(root, names)
     others = sorted(set(files) - set(names))
     wnids = [sys.intern(posixpath.basename(posixpath.dirname(name))) for name in names]
     folders = sorted(set(wnids))
@@ -189,7 +196,7 @@ def _read_class_folders(
         )
     if not classes and len(folders) != CLASS_COUNT:
         raise InputError(
-            f"{root.url!r} has {len(folders)} class folders, not 1,000, and in a subset the place "
+            f"{root.url!r} has {len(folders)} class folders, not 1,000; in a subset, the position "
             "of a folder is not its label; give all classes in label order with --classes"
         )
     index = {info.wnid: label for label, info in enumerate(classes)}
@@ -199,46 +206,55 @@ def _read_class_folders(
         raise InputError(f"class folders that the class list does not hold:\n{lines_of(unknown)}")
     classes = classes or tuple(ClassInfo(folder, None) for folder in folders)
     found = _source_set(root, names, [index[wnid] for wnid in wnids], classes, split)
-    # The folders' names say the order of the labels, so that there is no doubt about it.
-    return dataclasses.replace(found, warnings=_left_out(root, others))
+    # The folders' names give the order of the labels, so the check's warning does not apply.
+    return dataclasses.replace(found, warnings=_left_out_warning(root, others))
 
 
-def _left_out(root: Root, others: Sequence[str]) -> tuple[str, ...]:
+def _left_out_warning(root: Root, others: Sequence[str]) -> tuple[str, ...]:
     if not others:
         return ()
-    text = f"{len(others)} file(s) in {root.url!r} are not named like images and left out"
+    text = f"{len(others)} file(s) in {root.url!r} are not named like images and are left out"
     return (f"{text}:\n{lines_of(others)}",)
+
+
+@dataclass
+class _WebDatasetTar:
+    """The samples of a WebDataset tar file.
+
+    Attributes:
+        keys: keys of the members that are an image or a label.
+        images: name, offset and size in bytes of each image, by key.
+        labels: class number of each sample, by key.
+        repeated: names of the members whose key has such a member already.
+    """
+
+    keys: set[str] = field(default_factory=set)
+    images: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
+    repeated: list[str] = field(default_factory=list)
+
+    def whole(self) -> set[str]:
+        """Return the keys that have both an image and a label."""
+        return self.images.keys() & self.labels.keys()
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with its samples."""
+        twice = [f"{name} is there twice" for name in self.repeated]
+        return [*twice, *sorted(self.keys - self.whole())]
 
 
 def _read_webdataset(root: Root, files: Sequence[str], classes: Classes, split: str) -> SourceSet:
     names, tars, offsets, sizes, labels, problems = [], [], [], [], [], []
     for file in files:
-        keys: set[str] = set()
-        images: dict[str, tuple[str, int, int]] = {}
-        label_of: dict[str, int] = {}
-        for member, read in tar_members(root, file):
-            folder, base = posixpath.split(member.name)
-            stem, _, extension = base.partition(".")
-            key = posixpath.join(folder, stem)
-            if base.lower().endswith((*IMAGE_EXTENSIONS, ".cls")):
-                keys.add(key)
-            if f".{extension.lower()}" in IMAGE_EXTENSIONS:
-                if key in images:
-                    problems.append(f"{root.join(file)}: {member.name} is there twice")
-                images[key] = (member.name, member.offset_data, member.size)
-            elif extension.lower() == "cls":
-                if key in label_of:
-                    problems.append(f"{root.join(file)}: {member.name} is there twice")
-                label_of[key] = _class_number(read(), f"{root.join(file)}: {member.name}")
-        whole = images.keys() & label_of.keys()
-        problems += [f"{root.join(file)}: {key}" for key in sorted(keys - whole)]
-        for key in whole:
-            name, offset, size = images[key]
+        tar = _read_webdataset_tar(root, file)
+        problems += [f"{root.join(file)}: {problem}" for problem in tar.problems()]
+        for key in tar.whole():
+            name, offset, size = tar.images[key]
             names.append(name)
             tars.append(file)
             offsets.append(offset)
             sizes.append(size)
-            labels.append(label_of[key])
+            labels.append(tar.labels[key])
     if problems:
         raise InputError(
             f"{len(problems)} sample(s) lack the image or the .cls member, or have one twice; a "
@@ -246,6 +262,25 @@ def _read_webdataset(root: Root, files: Sequence[str], classes: Classes, split: 
             f"{lines_of(problems)}"
         )
     return _source_set(root, names, labels, classes, split, file=tars, offset=offsets, size=sizes)
+
+
+def _read_webdataset_tar(root: Root, file: str) -> _WebDatasetTar:
+    tar = _WebDatasetTar()
+    for member, read in tar_members(root, file):
+        folder, base = posixpath.split(member.name)
+        stem, _, extension = base.partition(".")
+        key = posixpath.join(folder, stem)
+        if base.lower().endswith((*IMAGE_EXTENSIONS, ".cls")):
+            tar.keys.add(key)
+        if f".{extension.lower()}" in IMAGE_EXTENSIONS:
+            if key in tar.images:
+                tar.repeated.append(member.name)
+            tar.images[key] = (member.name, member.offset_data, member.size)
+        elif extension.lower() == "cls":
+            if key in tar.labels:
+                tar.repeated.append(member.name)
+            tar.labels[key] = _class_number(read(), f"{root.join(file)}: {member.name}")
+    return tar
 
 
 def _class_number(data: bytes, place: str) -> int:
@@ -301,11 +336,9 @@ def _hugging_face_classes(metadata: Mapping[bytes, bytes]) -> Classes:
     )
 
 
-def _some(root: Root, names: list[str]) -> list[str]:
-    """Return the names, of which there must be some."""
+def _refuse_if_empty(root: Root, names: Sequence[str]) -> None:
     if not names:
         raise InputError(f"{root.url!r} holds no images")
-    return names
 
 
 def _source_set(
@@ -316,7 +349,7 @@ def _source_set(
     split: str,
     **columns: Iterable[object],
 ) -> SourceSet:
-    _some(root, list(names))
+    _refuse_if_empty(root, names)
     warnings = check_labels(zip(names, labels, strict=True), classes)
     wnids = [classes[label].wnid if classes else None for label in labels]
     located = {column: list(values) for column, values in columns.items()}

@@ -1,7 +1,8 @@
 """COCO's ``instances_*.json``, read and checked one annotation at a time.
 
-That of train2017 has 450 MB, and takes ten times as much as Python objects. Only its images are
-held; annotations stand in it in no order, and wait as JSON texts in a temporary file.
+The file of train2017 has 450 MB, and would take ten times as much as Python objects. Only its
+images are held in memory; its annotations are in no order, so their JSON texts wait in a temporary
+file.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ FIELDS: dict[str, dict[str, type]] = {
 """Fields that every image and annotation must have."""
 
 LISTS = ("images", "annotations", "categories")
+"""The lists that every instances file must have."""
+
 HEADER: tuple[str, ...] = ("info", "licenses", "categories")
+"""The members of an instances file that are copied to the annotations of a set."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """An entry of the list of images: what is needed of it, and all of it as a JSON text."""
+    """An entry of the list of images: the fields in use, and the whole entry as JSON text."""
 
     id: int
     name: str
@@ -45,14 +49,15 @@ class ImageRecord:
 
 
 @dataclass(frozen=True)
-class AnnotationTexts:
-    """The list of annotations.
+class AnnotationList:
+    """The list of annotations, as JSON texts in a file.
 
     Attributes:
-        file: of the JSON texts, one after the other.
-        ends: where each text ends in the file, after a 0.
-        ids, categories: of each annotation.
-        by_image: numbers of the annotations of each image id.
+        file: the file of the JSON texts, one after the other.
+        ends: offset of the end of each text in the file, after a 0.
+        ids: id of each annotation.
+        categories: category id of each annotation.
+        by_image: positions of the annotations of an image in the list, by image id.
     """
 
     file: IO[bytes]
@@ -69,7 +74,7 @@ class AnnotationTexts:
         self.ends.append(self.ends[-1] + self.file.write(_json(record).encode()))
 
     def text(self, number: int) -> bytes:
-        """Return a text; the file must have been flushed."""
+        """Return the JSON text of an annotation; the file must have been flushed."""
         start = self.ends[number]
         return os.pread(self.file.fileno(), self.ends[number + 1] - start, start)
 
@@ -79,15 +84,16 @@ class Instances:
     """An instances file.
 
     Attributes:
-        url: where it is.
-        header: ``info``, ``licenses`` and ``categories``, as far as it has them.
-        images, objects: its two long lists.
+        url: path or fsspec URL of the file.
+        header: ``info``, ``licenses`` and ``categories``, where the file has them.
+        images: the list of images.
+        annotations: the list of annotations.
     """
 
     url: str
     header: JsonObject
     images: Sequence[ImageRecord]
-    objects: AnnotationTexts
+    annotations: AnnotationList
 
 
 def read_instances(url: str, file: IO[bytes]) -> Instances:
@@ -102,7 +108,7 @@ def read_instances(url: str, file: IO[bytes]) -> Instances:
     """
     problems: list[str] = []
     parts = _read_parts(url, file, problems)
-    missing = [name for name in LISTS if not isinstance(parts.get(name), list | AnnotationTexts)]
+    missing = [name for name in LISTS if not isinstance(parts.get(name), list | AnnotationList)]
     if missing:
         raise InputError(
             f"{url!r} is not a COCO instances file: it has no list of {', '.join(missing)}"
@@ -120,7 +126,7 @@ def _read_parts(url: str, file: IO[bytes], problems: list[str]) -> dict[str, Any
     """Return the members of the document, and add what is wrong with the entries of its lists."""
     read: dict[str, Callable[[Iterator[Any]], Any]] = {
         "images": lambda records: _read_images(records, problems),
-        "annotations": lambda records: _read_objects(records, file, problems),
+        "annotations": lambda records: _read_annotations(records, file, problems),
     }
     with open_text(url, "annotations") as opened:
         return {
@@ -136,19 +142,21 @@ def _read_images(records: Iterator[Any], problems: list[str]) -> list[ImageRecor
     ]
 
 
-def _read_objects(records: Iterator[Any], file: IO[bytes], problems: list[str]) -> AnnotationTexts:
+def _read_annotations(
+    records: Iterator[Any], file: IO[bytes], problems: list[str]
+) -> AnnotationList:
     file.seek(0)
-    objects = AnnotationTexts(file)
+    annotations = AnnotationList(file)
     for record in _well_formed("annotations", records, problems):
-        objects.add(record)
+        annotations.add(record)
     file.flush()
-    return objects
+    return annotations
 
 
 def _well_formed(
     part: str, records: Iterator[Any], problems: list[str]
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield the records that have the fields they must have; add what is wrong with the others."""
+    """Yield the records that have all required fields; add what is wrong with the others."""
     for index, record in enumerate(records):
         found = _field_problems(record, FIELDS[part])
         problems += [f"{part}[{index}]: {problem}" for problem in found]
@@ -169,12 +177,12 @@ def _field_problems(record: Any, fields: Mapping[str, type]) -> list[str]:
 def _contradictions(found: Instances) -> Iterator[str]:
     images = [record.id for record in found.images]
     categories = {each.get("id") for each in found.header["categories"] if isinstance(each, dict)}
-    for image in found.objects.by_image.keys() - images:
+    for image in found.annotations.by_image.keys() - images:
         yield f"annotation of image {image}, which is not listed"
-    for number, category in zip(found.objects.ids, found.objects.categories, strict=True):
+    for number, category in zip(found.annotations.ids, found.annotations.categories, strict=True):
         if category not in categories:
             yield f"annotation {number} of category {category}, which is not listed"
-    for kind, ids in (("image", images), ("annotation", found.objects.ids)):
+    for kind, ids in (("image", images), ("annotation", found.annotations.ids)):
         if len(set(ids)) != len(ids):
             yield f"{len(ids) - len(set(ids))} {kind} id(s) are listed twice"
 
@@ -183,16 +191,16 @@ def check_annotations(found: Instances) -> list[str]:
     """Check the fields of all annotations.
 
     Returns:
-        Warnings of annotations that evaluators stumble over; they are kept as they are.
+        Warnings about annotations that evaluators cannot handle; they are kept as they are.
 
     Raises:
-        InputError: there are malformed ones.
+        InputError: some annotations are malformed.
     """
     problems: list[str] = []
     odd: dict[str, list[str]] = defaultdict(list)
     images = {record.id: record for record in found.images}
-    for number, annotation_id in enumerate(found.objects.ids):
-        annotation = json.loads(found.objects.text(number))
+    for number, annotation_id in enumerate(found.annotations.ids):
+        annotation = json.loads(found.annotations.text(number))
         image = images[annotation["image_id"]]
         wrong = annotation_problems(annotation, image.height, image.width)
         problems += [f"annotation {annotation_id}: {problem}" for problem in wrong]
@@ -220,15 +228,15 @@ def annotations_column(found: Instances, images: Sequence[ImageRecord]) -> pa.Ch
     chunks = []
     for start in range(0, len(images), BATCH_ROWS):
         texts = [
-            _annotations_of(found.objects, each) for each in images[start : start + BATCH_ROWS]
+            _annotations_of(found.annotations, each) for each in images[start : start + BATCH_ROWS]
         ]
         chunks.append(pa.array(texts, pa.string()))
     return pa.chunked_array(chunks, pa.string())
 
 
-def _annotations_of(objects: AnnotationTexts, image: ImageRecord) -> bytes:
-    numbers = objects.by_image.get(image.id, [])
-    return b"[" + b",".join(map(objects.text, numbers)) + b"]"
+def _annotations_of(annotations: AnnotationList, image: ImageRecord) -> bytes:
+    numbers = annotations.by_image.get(image.id, [])
+    return b"[" + b",".join(map(annotations.text, numbers)) + b"]"
 
 
 def _refuse(url: str, what: str, problems: Sequence[str]) -> None:

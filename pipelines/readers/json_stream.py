@@ -7,23 +7,24 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 READ_CHARACTERS = 1 << 20
-"""Characters that are read at a time; more, where one value is longer."""
+"""Number of characters that are read at a time; more where one value is longer."""
 
 CUT = len("e+")
-"""Characters after a number with which it may go on, where the text is cut behind them."""
+"""Length of the longest text after a number that may still belong to it, as in ``1e+5``."""
 
 
 def members(opened: IO[str]) -> Iterator[tuple[str, Any]]:
     """Yield name and value of each member of a JSON object, in the order of the file.
 
     A list comes as an iterator of its elements, each parsed when it is asked for; what is left of
-    it is skipped when the next member is asked for. A document that is no object has no members.
+    the list is skipped when the next member is asked for. A document that is not an object has no
+    members.
 
     Args:
-        opened: at its start.
+        opened: the document, at its start.
 
     Raises:
-        ValueError: not JSON, or with NaN or an infinity, which JSON does not have.
+        ValueError: the document is not JSON, or has NaN or an infinity, which JSON does not have.
     """
     window = _Window(opened)
     if window.peek() != "{":
@@ -43,7 +44,7 @@ def _object(window: _Window) -> Iterator[tuple[str, Any]]:
         if window.peek() != '"':
             raise window.error("Expecting property name in double quotes", window.position)
         name = window.value()
-        window.take(":")
+        window.consume(":")
         if window.peek() == "[":
             elements = _elements(window)
             yield name, elements
@@ -51,7 +52,7 @@ def _object(window: _Window) -> Iterator[tuple[str, Any]]:
                 pass
         else:
             yield name, window.value()
-        if window.take(",}") == "}":
+        if window.consume(",}") == "}":
             return
 
 
@@ -62,7 +63,7 @@ def _elements(window: _Window) -> Iterator[Any]:
         return
     while True:
         yield window.value()
-        if window.take(",]") == "]":
+        if window.consume(",]") == "]":
             return
 
 
@@ -70,7 +71,7 @@ class _Window:
     """The part of a text that is being parsed.
 
     Attributes:
-        position: of the next character in the window.
+        position: position of the next character in the window.
     """
 
     def __init__(self, opened: IO[str]) -> None:
@@ -78,20 +79,20 @@ class _Window:
         self._opened = opened
         self._text = ""
         self._decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-        self._dropped = 0  # characters before the window
-        self._line = 1  # where the window begins
+        self._dropped = 0  # number of characters before the window
+        self._line = 1  # line in which the window begins
         self._column = 1
 
     def peek(self) -> str:
-        """Go to the next character that is not white space and return it; empty at the end."""
+        """Move to the next character that is not white space and return it; empty at the end."""
         while True:
             while self._text[self.position : self.position + 1] in {" ", "\t", "\n", "\r"}:
                 self.position += 1
-            if self.position < len(self._text) or not self._read_on():
+            if self.position < len(self._text) or not self._read_more():
                 return self._text[self.position : self.position + 1]
 
-    def take(self, wanted: str) -> str:
-        """Go past the next character, which must be one of those wanted, and return it."""
+    def consume(self, wanted: str) -> str:
+        """Move past the next character, which must be one of ``wanted``, and return it."""
         found = self.peek()
         if not found or found not in wanted:
             raise self.error(f"Expecting {' or '.join(map(repr, wanted))}", self.position)
@@ -99,16 +100,16 @@ class _Window:
         return found
 
     def value(self) -> Any:
-        """Go past the next value and return it."""
+        """Move past the next value and return it."""
         self.peek()
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._text, self.position)
             except json.JSONDecodeError as error:
-                if self._read_on():  # The value may only be cut.
+                if self._read_more():  # The window may end within the value.
                     continue
                 raise self.error(error.msg, error.pos) from error
-            if end + CUT < len(self._text) or not self._read_on():
+            if end + CUT < len(self._text) or not self._read_more():
                 self.position = end
                 return value
 
@@ -120,7 +121,7 @@ class _Window:
         place = f"line {line} column {column} (char {self._dropped + position})"
         return ValueError(f"{message}: {place}")
 
-    def _read_on(self) -> bool:
+    def _read_more(self) -> bool:
         """Read more of the text and drop what has been parsed; False at the end."""
         parsed, rest = self._text[: self.position], self._text[self.position :]
         more = self._opened.read(max(READ_CHARACTERS, len(rest)))
@@ -135,4 +136,4 @@ class _Window:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number of JSON")
+    raise ValueError(f"{name} is not a JSON number")

@@ -12,6 +12,8 @@ from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.pipelines.storage.reading import read_text
 
 WNID = re.compile(r"n\d{8}")
+"""A WordNet id, by which ImageNet names its classes."""
+
 CLASS_COUNT = 1000
 
 KNOWN_LABELS = {
@@ -34,7 +36,8 @@ def read_label_file(url: str) -> dict[str, int]:
     """Read lines of ``filename label`` into labels by file name.
 
     Raises:
-        InputError: unreadable, empty, malformed lines, or a name with two labels.
+        InputError: the file cannot be read or is empty, a line is malformed, or a name has two
+            labels.
     """
     labels: dict[str, int] = {}
     problems: list[str] = []
@@ -45,7 +48,7 @@ def read_label_file(url: str) -> dict[str, int]:
         if len(parts) != 2 or not re.fullmatch(r"-?\d+", parts[1]):
             problems.append(f"line {number}: expected 'filename label', found {line!r}")
         elif labels.setdefault(parts[0], int(parts[1])) != int(parts[1]):
-            problems.append(f"line {number}: {parts[0]!r} has another label before")
+            problems.append(f"line {number}: {parts[0]!r} has another label on an earlier line")
     if problems:
         raise InputError(f"the label file {url!r} is malformed:\n{lines_of(problems)}")
     if not labels:
@@ -57,12 +60,12 @@ def read_kaggle_solution(url: str, classes: Sequence[ClassInfo]) -> dict[str, in
     """Read Kaggle's ``LOC_val_solution.csv`` into labels by image id (file stem).
 
     Args:
-        url: of the file, with columns ``ImageId`` and ``PredictionString``; the latter starts with
-            the wnid of the image.
-        classes: of ``LOC_synset_mapping.txt``, in wnid order.
+        url: path or fsspec URL of the file. It has the columns ``ImageId`` and
+            ``PredictionString``; the latter starts with the wnid of the image.
+        classes: the classes of ``LOC_synset_mapping.txt``, in wnid order.
 
     Raises:
-        InputError: unreadable, malformed, or a wnid that the classes do not hold.
+        InputError: the file cannot be read, is malformed, or has a wnid that is not in the classes.
     """
     index = {info.wnid: label for label, info in enumerate(classes)}
     labels: dict[str, int] = {}
@@ -73,17 +76,19 @@ def read_kaggle_solution(url: str, classes: Sequence[ClassInfo]) -> dict[str, in
         if not row.get("ImageId") or wnid not in index:
             problems.append(f"line {number}: expected ImageId and a known wnid, found {wnid!r}")
         elif labels.setdefault(row["ImageId"], index[wnid]) != index[wnid]:
-            problems.append(f"line {number}: {row['ImageId']!r} has another wnid before")
+            problems.append(
+                f"line {number}: {row['ImageId']!r} has another wnid on an earlier line"
+            )
     if problems:
         raise InputError(f"the label file {url!r} is malformed:\n{lines_of(problems)}")
     return labels
 
 
 def read_classes(url: str) -> tuple[ClassInfo, ...]:
-    """Read a class list: a line a class, in label order, ``wnid name``, or either alone.
+    """Read a class list: one line per class, in label order, ``wnid name``, or either alone.
 
     Raises:
-        InputError: unreadable, empty, or wnids that are not in ascending order.
+        InputError: the file cannot be read or is empty, or its wnids are not in ascending order.
     """
     classes = []
     for line in read_text(url, "class list").splitlines():
@@ -103,17 +108,17 @@ def read_classes(url: str) -> tuple[ClassInfo, ...]:
 def check_labels(
     names_and_labels: Iterable[tuple[str, int]], classes: Sequence[ClassInfo]
 ) -> tuple[str, ...]:
-    """Refuse labels that are not 0-based in wnid order, as far as that can be told.
+    """Refuse labels that are not 0-based in wnid order, as far as this can be determined.
 
     Args:
         names_and_labels: source name (or image id) and label of each image.
         classes: the class list, or none.
 
     Returns:
-        Warnings: one where the order cannot be told.
+        Warnings: one if the order cannot be determined.
 
     Raises:
-        InputError: labels in the devkit's numbering, or outside of the classes.
+        InputError: labels are in the devkit's numbering, or are not in the range of the classes.
     """
     count = len(classes) or CLASS_COUNT
     devkit, outside, wrong, known = [], [], [], 0

@@ -11,7 +11,7 @@ def source_url(images: str, split: str) -> str:
 
     Args:
         images: what the set was made from, as it was given then, wherever that is now.
-        split: of the set.
+        split: the set's split.
 
     Raises:
         InputError: there is nothing at ``images``.

@@ -98,7 +98,7 @@ class SourceSet:
         kind: ImageNet or COCO.
         split: name of the split, for file names.
         root: folder or archive that locations are relative to; known only to the running command.
-        table: of :data:`SOURCES_SCHEMA`, sorted by key.
+        table: the table of sources, with :data:`SOURCES_SCHEMA`, sorted by key.
         classes: ImageNet's classes, by label; empty where the source does not know them.
         coco: ``info``, ``licenses`` and ``categories`` of the COCO file.
         warnings: what the user should know about the source.
@@ -139,7 +139,7 @@ def source_table(names: Sequence[str], **columns: Sequence[Any]) -> pa.Table:
             given, the others are null.
 
     Raises:
-        InputError: names that are not UTF-8; two images with one key; a key that is empty or too
+        InputError: a name is not UTF-8, two images have the same key, or a key is empty or too
             long.
     """
     undecodable = [ascii(name) for name in names if not _is_utf8(name)]
@@ -177,7 +177,7 @@ def _refuse_bad_keys(table: pa.Table) -> None:
     if same:
         pairs = [f"{keys[i]}: {_place(table, i)} and {_place(table, i + 1)}" for i in same]
         raise InputError(
-            f"{len(pairs)} key(s) stand for more than one image; rename the files so that their "
+            f"{len(pairs)} key(s) belong to more than one image; rename the files so that their "
             f"stems differ:\n{lines_of(pairs)}"
         )
     empty = pc.indices_nonzero(pc.equal(keys, "")).to_pylist()
@@ -195,7 +195,7 @@ def _refuse_bad_keys(table: pa.Table) -> None:
 
 
 def _place(table: pa.Table, row: int) -> str:
-    """Say where an image is: its name, and the archive that holds it, if any."""
+    """Return the name of an image, after that of the archive that holds it, if any."""
     source = table.slice(row, 1).to_pylist()[0]
     in_archive = source["offset"] is not None or source["row"] is not None
     return f"{source['file']}: {source['name']}" if in_archive else str(source["name"])

@@ -1,4 +1,4 @@
-"""One source image to a sample with its image in every variant, or to a reject."""
+"""Making a sample with its image in every variant, or a reject, from one source image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sysnoise.manifests.tables import (
 )
 from sysnoise.pipelines.errors import ShardError
 from sysnoise.pipelines.readers.sources import Source
-from sysnoise.pipelines.shards.writers.samples import SampleMetadata
+from sysnoise.pipelines.shards.writers.interface import SampleMetadata
 from sysnoise.transforms.codecs.decoders import DECODERS
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.codecs.encoders import EncodeError, encode
@@ -38,7 +38,7 @@ class Rendered:
 
     Attributes:
         image: the encoded image; empty where no file needs it.
-        digest: its pixel digest.
+        digest: the pixel digest of the image.
         difference: the difference from the baseline; None for a fallback, or for another size.
     """
 
@@ -67,8 +67,8 @@ class Reject:
     """A sample that is left out of all variants.
 
     Attributes:
-        key, source_name, source_sha256, targets: as in :class:`SampleMetadata`.
-        reason: the reason, of a closed list.
+        key, source_name, source_sha256, targets: the same as in :class:`SampleMetadata`.
+        reason: the reason.
         message: what was expected and found.
         decoders: status by decoder; empty where none was tried.
     """
@@ -84,7 +84,7 @@ class Reject:
 
 @dataclass(frozen=True)
 class _Refusal:
-    """Why a sample is rejected, and what the decoders gave of it, if they were tried."""
+    """Why a sample is rejected, and what the decoders returned for it, if they were tried."""
 
     reason: RejectReason
     message: str
@@ -95,7 +95,7 @@ def make_sample(
     plan: Plan,
     source: Source,
     data: bytes,
-    stored: Mapping[int, Rendered] = MappingProxyType({}),
+    stored_variants: Mapping[int, Rendered] = MappingProxyType({}),
 ) -> MadeSample | Reject:
     """Decode, fan out and encode one source image; without formats, nothing is encoded.
 
@@ -103,7 +103,8 @@ def make_sample(
         plan: the plan of the run.
         source: the source image.
         data: the bytes of the image file.
-        stored: variants that need not be made, by position in the grid; by default none.
+        stored_variants: variants that the set has already, by position in the grid; by default
+            none.
 
     Raises:
         ShardError: the stored baseline has other pixels than this machine makes.
@@ -113,7 +114,7 @@ def make_sample(
     if isinstance(decoded, _Refusal):
         return _rejected(plan, source, data, decoded)
     try:
-        variants = _render_all(plan, source.key, decoded, stored)
+        variants = _render_all(plan, source.key, decoded, stored_variants)
     except (ResizeError, EncodeError) as error:
         refusal = _Refusal(RejectReason.NOT_RENDERED, str(error), decoded)
         return _rejected(plan, source, data, refusal)
@@ -129,7 +130,7 @@ def make_sample(
 
 
 def crashed_sample(plan: Plan, source: Source, data: bytes) -> Reject:
-    """Return the reject of a sample that a worker does not survive.
+    """Return the reject of a sample on which workers die.
 
     Args:
         plan: the plan of the run.
@@ -186,19 +187,19 @@ def _decode(plan: Plan, source: Source, image: EncodedImage) -> Decoded | _Refus
 
 
 def _render_all(
-    plan: Plan, key: str, decoded: Decoded, stored: Mapping[int, Rendered]
+    plan: Plan, key: str, decoded: Decoded, stored_variants: Mapping[int, Rendered]
 ) -> list[Rendered]:
     """Compute, compare and encode every variant that is not stored; equal pixels only once."""
     variants = plan.grid.variants
     rendered: dict[int, Rendered] = {}
-    encoded = {each.digest: each.image for each in stored.values() if each.image}
+    encoded = {each.digest: each.image for each in stored_variants.values() if each.image}
     baseline: Pixels | None = None
-    missing = set(range(len(variants))) - stored.keys()
+    missing = set(range(len(variants))) - stored_variants.keys()
     for rendering in fan_out(plan.grid, decoded.images, key, missing):
         pixels = rendering.pixels
-        if baseline is None:  # The first one holds it.
+        if baseline is None:  # The first rendering holds it.
             baseline = pixels
-            _refuse_other_baseline(plan, key, rendering.digest, stored)
+            _refuse_other_baseline(plan, key, rendering.digest, stored_variants)
             if missing.isdisjoint(rendering.variants):
                 continue
         from_baseline = difference(pixels, baseline) if pixels.shape == baseline.shape else None
@@ -209,14 +210,14 @@ def _render_all(
             rendered[position] = Rendered(
                 encoded[rendering.digest], rendering.digest, None if fallback else from_baseline
             )
-    rendered.update(stored)
+    rendered.update(stored_variants)
     return [rendered[position] for position in range(len(variants))]
 
 
 def _refuse_other_baseline(
-    plan: Plan, key: str, digest: bytes, stored: Mapping[int, Rendered]
+    plan: Plan, key: str, digest: bytes, stored_variants: Mapping[int, Rendered]
 ) -> None:
-    earlier = stored.get(plan.grid.variants.index(plan.grid.baseline))
+    earlier = stored_variants.get(plan.grid.variants.index(plan.grid.baseline))
     if earlier is not None and earlier.digest != digest:
         raise ShardError(
             f"sample {key}: the set holds other pixels of {plan.grid.baseline.id} than this "

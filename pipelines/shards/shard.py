@@ -1,4 +1,4 @@
-"""One shard: its sources to the shard files of all variants, its samples table and its receipt."""
+"""Making one shard: the files of all variants, the table of samples and the receipt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ import pyarrow.parquet as pq
 from sysnoise.manifests.files import FileRow
 from sysnoise.manifests.layout import ShardFormat, receipt_path, samples_path, variant_path
 from sysnoise.manifests.plan import Plan
-from sysnoise.manifests.tables import DIFFERENCE, Duplicates, SampleStatus, samples_schema
+from sysnoise.manifests.tables import (
+    DIFFERENCE,
+    Duplicates,
+    SampleStatus,
+    geometry_fields,
+    samples_schema,
+)
 from sysnoise.pipelines.errors import ShardError, unwritable
 from sysnoise.pipelines.planning.plan import read_sources
 from sysnoise.pipelines.planning.receipts import Receipt, RejectedSample, receipt_bytes
@@ -38,8 +44,8 @@ from sysnoise.pipelines.shards.sample import (
 )
 from sysnoise.pipelines.shards.strikes import STRIKES_TO_REJECT, read_strikes
 from sysnoise.pipelines.shards.tally import Tally
-from sysnoise.pipelines.shards.writers.parquet import ParquetWriter
-from sysnoise.pipelines.shards.writers.samples import ShardWriter
+from sysnoise.pipelines.shards.writers.interface import ShardWriter
+from sysnoise.pipelines.shards.writers.parquet import ParquetWriter, shard_schema
 from sysnoise.pipelines.shards.writers.webdataset import WebDatasetWriter
 from sysnoise.pipelines.storage.commit import (
     commit_files,
@@ -56,7 +62,7 @@ _DIFFERENCE_NAMES = tuple(field.name for field in DIFFERENCE)
 OnSample = Callable[[str | None], None]
 """Called with each sample's key before the sample is made, and with None after the last one."""
 
-KeptByFormat = Mapping[ShardFormat, KeptFiles]
+KeptFilesByFormat = Mapping[ShardFormat, KeptFiles]
 """The files that stay as they are, by format."""
 
 
@@ -84,7 +90,7 @@ def make_shard(
         try:
             earlier = open_earlier(plan, shard, output)
             grown = _Shard(plan, shard, plan.shard_name(shard), output, earlier)
-            return _write(grown, sources, read, on_sample, grown.kept())
+            return _write(grown, sources, read, on_sample, grown.kept_files())
         except DamagedShardError:
             return write_shard(plan, shard, sources, read, output, on_sample)
     except OSError as error:
@@ -99,7 +105,7 @@ def write_shard(
     output: Root,
     on_sample: OnSample,
 ) -> Receipt:
-    """Make and commit a shard of any sources, as :func:`make_shard` does of its own.
+    """Make and commit a shard of the given sources, without using what a smaller grid has made.
 
     Raises:
         ShardError: a source cannot be read.
@@ -111,7 +117,15 @@ def write_shard(
 
 @dataclass(frozen=True)
 class _Shard:
-    """The shard that is made, and what is there of it from a smaller grid."""
+    """The shard that is made.
+
+    Attributes:
+        plan: the plan of the run.
+        number: number of the shard.
+        name: name of the shard's files.
+        output: the output that the shard is written to.
+        earlier: what the shard holds of a smaller grid; None where the set is not grown.
+    """
 
     plan: Plan
     number: int
@@ -119,25 +133,25 @@ class _Shard:
     output: Root
     earlier: EarlierShard | None
 
-    def kept(self) -> KeptByFormat:
+    def kept_files(self) -> KeptFilesByFormat:
         """Return the files that need not be written if no sample changes its status."""
         if self.earlier is None:
             return {}
         formats = self.plan.formats
         return {fmt: self.earlier.kept_files(self.plan, self.name, fmt) for fmt in formats}
 
-    def stored(self, kept: KeptByFormat) -> Iterator[Mapping[int, Rendered]]:
+    def stored_variants(self, kept_files: KeptFilesByFormat) -> Iterator[Mapping[int, Rendered]]:
         """Yield the variants that need not be made, sample by sample."""
         if self.earlier is None:
             return itertools.repeat({})
-        if all(kept.get(shard_format) for shard_format in self.plan.formats):
+        if all(kept_files.get(shard_format) for shard_format in self.plan.formats):
             return earlier_digests(self.earlier)
         return earlier_variants(self.earlier, self.name, self.output)
 
 
 @dataclass
 class _Contents:
-    """What is known of a shard's samples while its files are written.
+    """What is collected of a shard's samples while its files are written.
 
     Attributes:
         tally: the tally of the samples.
@@ -155,17 +169,17 @@ def _write(
     sources: Iterable[Source],
     read: ReadSource,
     on_sample: OnSample,
-    kept: KeptByFormat,
+    kept_files: KeptFilesByFormat,
 ) -> Receipt:
     """Write the files of a shard and commit them, receipt last."""
     plan, output = shard.plan, shard.output
     contents = _Contents(Tally(plan.grid))
     with working_folder(output, shard.name) as folder:
-        written = [_open_files(plan, fmt, folder, kept.get(fmt, {})) for fmt in plan.formats]
-        made_samples = _made_samples(shard, sources, read, on_sample, kept)
-        for stored, made in made_samples:
-            if any(kept.values()) and bool(stored) != isinstance(made, MadeSample):
-                break  # It became a reject, or stopped being one: no file stays as it is.
+        written = [_open_files(plan, fmt, folder, kept_files.get(fmt, {})) for fmt in plan.formats]
+        made_samples = _made_samples(shard, sources, read, on_sample, kept_files)
+        for stored_variants, made in made_samples:
+            if any(kept_files.values()) and bool(stored_variants) != isinstance(made, MadeSample):
+                break  # The sample became a reject, or stopped being one: no file stays as it is.
             _add(contents, shard, made, written)
         else:
             files = _commit(shard, folder, written, contents)
@@ -180,18 +194,19 @@ def _made_samples(
     sources: Iterable[Source],
     read: ReadSource,
     on_sample: OnSample,
-    kept: KeptByFormat,
+    kept_files: KeptFilesByFormat,
 ) -> Iterator[tuple[Mapping[int, Rendered], MadeSample | Reject]]:
-    """Make each sample, and yield it with the variants that were stored of it."""
+    """Make each sample, and yield it after the variants that the set has of it."""
     strikes = read_strikes(shard.output, shard.number)
-    for source, stored in zip(sources, shard.stored(kept), strict=False):
+    for source, variants in zip(sources, shard.stored_variants(kept_files), strict=False):
         on_sample(source.key)
-        yield stored, _make(shard.plan, source, read, strikes.get(source.key, 0), stored)
+        made = _make(shard.plan, source, read, strikes.get(source.key, 0), variants)
+        yield variants, made
     on_sample(None)
 
 
 def _add(
-    contents: _Contents, shard: _Shard, made: MadeSample | Reject, written: Sequence[_Files]
+    contents: _Contents, shard: _Shard, made: MadeSample | Reject, written: Sequence[_FormatFiles]
 ) -> None:
     """Write one sample to all files, and count it."""
     contents.rows.append(_sample_row(shard.plan, made))
@@ -205,13 +220,17 @@ def _add(
 
 
 def _make(
-    plan: Plan, source: Source, read: ReadSource, strikes: int, stored: Mapping[int, Rendered]
+    plan: Plan,
+    source: Source,
+    read: ReadSource,
+    strikes: int,
+    stored_variants: Mapping[int, Rendered],
 ) -> MadeSample | Reject:
     """Make a sample, unless too many workers died on it."""
     data = _read(read, source)
     if strikes >= STRIKES_TO_REJECT:
         return crashed_sample(plan, source, data)
-    return make_sample(plan, source, data, stored)
+    return make_sample(plan, source, data, stored_variants)
 
 
 def _read(read: ReadSource, source: Source) -> bytes:
@@ -225,34 +244,37 @@ def _read(read: ReadSource, source: Source) -> bytes:
 
 
 @dataclass(frozen=True)
-class _Files:
+class _FormatFiles:
     """The files of one format.
 
     Attributes:
         shard_format: the format.
-        kept: files that stay as they are.
+        kept_files: files that stay as they are.
         positions: positions of the variants whose files are written.
         writer: the writer of these files.
     """
 
     shard_format: ShardFormat
-    kept: KeptFiles
+    kept_files: KeptFiles
     positions: Sequence[int]
     writer: ShardWriter
 
 
-def _open_files(plan: Plan, shard_format: ShardFormat, folder: str, kept: KeptFiles) -> _Files:
+def _open_files(
+    plan: Plan, shard_format: ShardFormat, folder: str, kept_files: KeptFiles
+) -> _FormatFiles:
     variants = plan.grid.variants
-    positions = [position for position in range(len(variants)) if position not in kept]
+    positions = [position for position in range(len(variants)) if position not in kept_files]
     paths = [
         os.path.join(folder, f"{variants[position].slug}.{shard_format.extension}")
         for position in positions
     ]
     if shard_format is ShardFormat.WEBDATASET:
-        return _Files(shard_format, kept, positions, WebDatasetWriter(paths, plan.image_format))
-    exif, rows = plan.grid.exif, plan.row_group_rows
-    writer = ParquetWriter(paths, plan.image_format, plan.kind, exif, rows)
-    return _Files(shard_format, kept, positions, writer)
+        tar_writer = WebDatasetWriter(paths, plan.image_format)
+        return _FormatFiles(shard_format, kept_files, positions, tar_writer)
+    schema = shard_schema(plan.kind, geometry_fields(plan.grid.exif), plan.image_format)
+    writer = ParquetWriter(paths, plan.image_format, schema, plan.row_group_rows)
+    return _FormatFiles(shard_format, kept_files, positions, writer)
 
 
 def _sample_row(plan: Plan, made: MadeSample | Reject) -> dict[str, Any]:
@@ -302,7 +324,7 @@ def _rejected(reject: Reject, shard: int) -> RejectedSample:
 
 
 def _commit(
-    shard: _Shard, folder: str, written: Sequence[_Files], contents: _Contents
+    shard: _Shard, folder: str, written: Sequence[_FormatFiles], contents: _Contents
 ) -> list[FileRow]:
     """Finish all files, move them to their places and return their rows of the files table."""
     tally = contents.tally
@@ -314,13 +336,13 @@ def _commit(
     commit_files([*moves, (table.path, path)], shard.output)
     files.append(_file_row(path, None, shard.number, "samples", table))
     for row in files:
-        if row.same_as is not None:  # An earlier try, or a smaller grid, may have stored it.
+        if row.same_as is not None:  # An earlier attempt, or a smaller grid, may have stored it.
             remove_file(shard.output, row.path)
     return files
 
 
 def _finish_variants(
-    shard: _Shard, written: _Files, tally: Tally
+    shard: _Shard, written: _FormatFiles, tally: Tally
 ) -> Iterator[tuple[FileRow, str | None]]:
     """Yield the row of each variant's file, and the new file to be moved to its place, if any.
 
@@ -333,7 +355,7 @@ def _finish_variants(
     finished = dict(zip(written.positions, written.writer.close(), strict=True))
     for position, path in enumerate(paths):
         if position not in finished:
-            yield written.kept[position], None
+            yield written.kept_files[position], None
             continue
         file, first = finished[position], same_as[position]
         row = _file_row(path, variants[position].id, shard.number, shard_format.value, file)

@@ -1,4 +1,4 @@
-"""What the samples of a shard, or of a set, say about its variants: noise and equality.
+"""Counting how the images of variants differ, or are equal, over a shard or a set.
 
 Everything is counted in integers, so that merging is exact in any order.
 """
@@ -91,23 +91,23 @@ class Tally:
 
 
 class VariantNoise(TypedDict):
-    """What the manifest says of a variant's noise."""
+    """The noise of a variant in the manifest."""
 
     difference: DifferenceDocument
     most_like: MostLike | None
 
 
 def noise_by_variant(grid: Grid, total: Tally) -> dict[str, VariantNoise]:
-    """Return for each variant's id its difference from the baseline, and whom it is most like.
+    """Return, by id, how each variant differs from the baseline, and which one it is most like.
 
     Args:
         grid: the grid of the run.
         total: the tally of all shards.
 
     Returns:
-        ``difference``: sums and what follows from them. ``most_like``: the earlier variant in grid
-        order that has the same pixels on most images, and the share of these among the images
-        that are the variant's own; None where no image is shared.
+        ``difference``: sums and statistics. ``most_like``: the earlier variant in grid order that
+        has the same pixels on most images, and the share of these among the images that are the
+        variant's own; None where no image is shared.
     """
     noise: dict[str, VariantNoise] = {}
     for position, variant in enumerate(grid.variants):

@@ -1,4 +1,4 @@
-"""Writing a set: files appear whole or not at all, and what is left unfinished can be swept."""
+"""Writing a set: files appear whole or not at all, and unfinished ones can be removed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from sysnoise.pipelines.storage.listing import is_unfinished
 from sysnoise.pipelines.storage.root import Root, call_with_retries, connect, is_local, open_output
 
 _UPLOADS = 8
-"""Files that go up side by side; at 25 MB a shard file, a worker holds 200 MB of them."""
+"""Number of files that are uploaded in parallel; at 25 MB per shard file, a worker holds 200 MB."""
 
 
 @contextlib.contextmanager
 def working_folder(root: Root, owner: str) -> Iterator[str]:
     """Give an empty local folder for files to be committed to ``root``, and remove it afterwards.
 
-    For a local root it stands inside, so that a commit is a rename in one file system.
+    For a local root the folder lies in it, so that a commit is a rename within one file system.
 
     Args:
         root: where the files will be committed.
@@ -50,12 +50,12 @@ def commit_files(files: Sequence[tuple[str, str]], root: Root) -> None:
     remote one becomes visible when its upload is complete.
 
     Args:
-        files: path of each, and the path below the root that it is moved to.
-        root: of the set.
+        files: for each file, its local path and the path below the root that it is moved to.
+        root: the root of the set.
 
     Raises:
-        OSError: one cannot be moved; others may have been.
-        OutputError: one cannot be uploaded; others may have been.
+        OSError: a file cannot be moved; others may have been.
+        OutputError: a file cannot be uploaded; others may have been.
     """
     if is_local(root):
         for local_path, relative in files:
@@ -111,10 +111,10 @@ def write_path(url: str, data: bytes) -> None:
 
 
 def refuse_inside(url: str, path: str) -> None:
-    """Refuse a file or folder inside a local set, which has a place for none but its own.
+    """Refuse a file or folder inside a local set, which holds only its own files.
 
     Raises:
-        UsageError: it lies there.
+        UsageError: it lies in the set.
     """
     found, place = connect(url), connect(path)
     if not is_local(found) or not is_local(place):
@@ -137,7 +137,7 @@ def _rename(local_path: str, target: str) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, and sync the folder that each new one stands in."""
+    """Make a folder and those above it, and sync the folder that each new one lies in."""
     if not path.is_dir():
         make_folder(path.parent)
         with contextlib.suppress(FileExistsError):  # Another process made it, or it is no folder.
@@ -204,12 +204,12 @@ def _remove(root: Root, relative: str, call: Callable[[], object]) -> None:
 def sweep(root: Root, is_owned: Callable[[str], bool]) -> None:
     """Remove what killed processes left unfinished in a local set.
 
-    Elsewhere nothing is left: an upload that was broken off never becomes visible.
+    Elsewhere nothing is left: an interrupted upload never becomes visible.
 
     Args:
-        root: of the set.
-        is_owned: whether to remove what belongs to an owner, as :func:`working_folder` names it;
-            of a single file that is its name up to the first dot.
+        root: the root of the set.
+        is_owned: returns whether to remove the files of an owner. Owners are named as in
+            :func:`working_folder`; the owner of a single file is its name up to the first dot.
 
     Raises:
         OutputError: something cannot be removed.

@@ -11,7 +11,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A finished file: its number of samples, its length and its sha256 in hexadecimal."""
+    """A finished file.
+
+    Attributes:
+        path: the local path.
+        samples: number of samples in it.
+        bytes: length of the file.
+        sha256: sha256 of the file, in hexadecimal.
+    """
 
     path: str
     samples: int
@@ -23,7 +30,7 @@ _EMPTY = hashlib.sha256()
 
 
 _WRITE_BEHIND = 1 << 20
-"""Bytes of a file after which the system is told to write them out and forget them."""
+"""Number of bytes after which the system is asked to write them to disk and drop its copy."""
 
 
 class HashedFile:
@@ -43,7 +50,7 @@ class HashedFile:
 
     @property
     def sha256(self) -> str:
-        """Of what was written, in hexadecimal."""
+        """The sha256 of what was written, in hexadecimal."""
         return self._digest.hexdigest()
 
     def write(self, data: bytes) -> int:
@@ -67,10 +74,10 @@ class HashedFile:
         return written
 
     def _release(self) -> None:
-        """Have what was written go to the disk and leave the page cache.
+        """Ask the system to write the data to disk and to drop it from the page cache.
 
-        Shards are not read again, but for the upload of a remote set. Left alone, they would fill
-        the memory, and be written out when the shard closes, which then waits for all of it.
+        Shards are not read again, except for the upload of a remote set. Otherwise they would fill
+        the memory and be written only when the shard closes, which would wait for all of them.
         """
         if hasattr(os, "posix_fadvise"):  # Not on macOS.
             os.posix_fadvise(self._file.fileno(), 0, self.size, os.POSIX_FADV_DONTNEED)

@@ -1,4 +1,4 @@
-"""The files of a folder, on any file system."""
+"""Listing the files of a folder, on any file system."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.tmp$")
 
 
 IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif")
+"""The extensions, in lower case, of the files that count as images."""
 
 
 def list_images(root: Root) -> list[str]:
@@ -27,7 +28,7 @@ def list_images(root: Root) -> list[str]:
 
 
 def images_among(names: Iterable[str]) -> list[str]:
-    """Return those names that are called like images."""
+    """Return the names that end like those of images."""
     return [name for name in names if name.lower().endswith(IMAGE_EXTENSIONS)]
 
 
@@ -41,12 +42,12 @@ def list_files(root: Root) -> list[str]:
     try:
         if is_http(root):
             return sorted(_linked_files(root))
-        return sorted(path.removeprefix(prefix) for path in _walk(root))
+        return sorted(path.removeprefix(prefix) for path in _paths_below(root))
     except OSError as error:
         raise InputError(f"listing {root.url!r}: {error}") from error
 
 
-def _walk(root: Root) -> list[str]:
+def _paths_below(root: Root) -> list[str]:
     if not is_local(root):
         return list(call_with_retries(root, "listing", "", lambda: root.fs.find(root.path)))
     # fsspec does not follow links to folders, and class folders often are links.
@@ -57,7 +58,7 @@ def _walk(root: Root) -> list[str]:
 def _linked_files(root: Root) -> list[str]:
     """Return the files that the pages of a web server link to, by path relative to the root.
 
-    fsspec's own walk would leave out a folder whose page cannot be had.
+    fsspec's own ``find`` would leave out a folder whose page cannot be loaded.
     """
     names, pages = [], [root.path.rstrip("/") + "/"]
     for page in pages:  # It grows by the folders that are found.
@@ -83,7 +84,7 @@ def _refuse_unreadable(error: OSError) -> None:
 
 
 def list_folder(root: Root, relative: str) -> list[str]:
-    """Return the paths, relative to the root, of the whole files in a folder of a set, sorted."""
+    """Return the paths, relative to the root, of the finished files of a folder, sorted."""
     path = root.join(relative)
     try:
         found = call_with_retries(root, "listing", relative, lambda: root.fs.ls(path, detail=False))
@@ -94,7 +95,7 @@ def list_folder(root: Root, relative: str) -> list[str]:
 
 
 def is_unfinished(name: str) -> bool:
-    """Whether a file's name is that of one that :func:`write_file` is writing, or was."""
+    """Whether a file's name says that :func:`write_file` has not finished it."""
     return _UNFINISHED.search(name) is not None
 
 

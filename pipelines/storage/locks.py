@@ -17,19 +17,21 @@ from sysnoise.pipelines.storage.commit import make_folder
 from sysnoise.pipelines.storage.root import Root, is_local
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
-_ALL = 0
-"""As a length, everything from a position on (fcntl(2))."""
+_TO_THE_END = 0
+"""The length that means all bytes from the start of the lock on (fcntl(2))."""
 
-_TRIES = 5
+_ATTEMPTS = 5
+"""Number of attempts: a run that ends locks all shards for a moment, which stops no other run."""
+
 _SECONDS_BETWEEN = 0.2
-"""A run holds all shards for a moment when it ends, which is no reason to refuse another one."""
+"""Seconds between two attempts."""
 
 
 @contextlib.contextmanager
 def lock_shards(output: Root, shards: range | None) -> Iterator[None]:
-    """Keep other processes from some shards of an output while the body runs.
+    """Keep other processes away from some shards of an output while the body runs.
 
-    The lock is a record lock (fcntl(2)) on a byte a shard, which the system gives back when the
+    The lock is a record lock (fcntl(2)) on one byte per shard, which the system releases when the
     process ends, however it ends. Object stores, and file systems without locks, have none.
 
     Args:
@@ -54,7 +56,7 @@ def lock_shards(output: Root, shards: range | None) -> Iterator[None]:
 
 def _open_locked(output: Root, shards: range | None) -> int:
     path = output.join(LOCK)
-    place = (_ALL, 0) if shards is None else (len(shards), shards.start)
+    place = (_TO_THE_END, 0) if shards is None else (len(shards), shards.start)
     while True:
         try:
             make_folder(Path(output.join(TEMPORARY)))
@@ -65,23 +67,23 @@ def _open_locked(output: Root, shards: range | None) -> int:
             continue  # Another run removed the folder at its end.
         except OSError as error:
             raise unwritable(f"writing {path!r}", error) from error
-        if not _lock_patiently(descriptor, *place):
+        if not _lock_with_retries(descriptor, *place):
             os.close(descriptor)
-            which, way_on = "", ""
+            which, advice = "", ""
             if shards is not None:
                 which = f" between {shards.start} and {shards.stop - 1}"
-                way_on = ", or work on other shards with --shard-range"
+                advice = ", or work on other shards with --shard-range"
             raise OutputError(
-                f"another run is working on shards of {output.url!r}{which}; wait for its end"
-                f"{way_on}"
+                f"another run is working on shards of {output.url!r}{which}; wait until it "
+                f"ends{advice}"
             )
-        if _is_at(path, descriptor):
+        if _leads_to(path, descriptor):
             return descriptor
         os.close(descriptor)  # Another run removed the file at its end.
 
 
-def _lock_patiently(descriptor: int, length: int, start: int) -> bool:
-    for _ in range(_TRIES - 1):
+def _lock_with_retries(descriptor: int, length: int, start: int) -> bool:
+    for _ in range(_ATTEMPTS - 1):
         if _try_lock(descriptor, length, start):
             return True
         time.sleep(_SECONDS_BETWEEN)
@@ -101,7 +103,8 @@ def _try_lock(descriptor: int, length: int, start: int) -> bool:
     return True
 
 
-def _is_at(path: str, descriptor: int) -> bool:
+def _leads_to(path: str, descriptor: int) -> bool:
+    """Whether a path still leads to the file that was opened."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -112,6 +115,6 @@ def _is_at(path: str, descriptor: int) -> bool:
 def _remove_if_last(output: Root, descriptor: int) -> None:
     """Remove the file, and its folder where it is empty, unless another process holds shards."""
     path = output.join(LOCK)
-    if _is_at(path, descriptor) and _try_lock(descriptor, _ALL, 0):
+    if _leads_to(path, descriptor) and _try_lock(descriptor, _TO_THE_END, 0):
         os.unlink(path)
         Path(output.join(TEMPORARY)).rmdir()  # Fails where a killed run left something there.

@@ -1,4 +1,4 @@
-"""The content of files, on any file system, with retries."""
+"""Reading files on any file system, with retries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.storage.retries import with_retries
 from sysnoise.pipelines.storage.root import (
-    NO_PARTS,
+    NO_RANGES,
     Answer,
     Root,
     call_with_retries,
@@ -23,25 +23,27 @@ from sysnoise.pipelines.storage.root import (
 )
 
 _READ_AHEAD = 2**20
-"""Bytes; the tables of a set are small, and S3's own 50 MB would be read anew for each shard."""
+"""Number of bytes that are read from a remote file at a time.
+
+The tables of a set are small, and S3's own 50 MB would be read again for each shard.
+"""
 
 
-_READS = 16
-"""Small files that are read side by side."""
-
+_PARALLEL_READS = 16
+"""Number of small files that are read in parallel."""
 
 Item = TypeVar("Item")
 
 
 def read_text(url: str, purpose: str) -> str:
-    """Return the text of a small file; arguments and errors as of :func:`open_text`."""
+    """Return the text of a small file; arguments and errors are those of :func:`open_text`."""
     with open_text(url, purpose) as opened:
         return opened.read()
 
 
 @contextlib.contextmanager
 def open_text(url: str, purpose: str) -> Iterator[io.TextIOWrapper]:
-    """Open a file of UTF-8 text, with its line ends as they are.
+    """Open a file of UTF-8 text, without changing its line ends.
 
     Args:
         url: path or fsspec URL.
@@ -82,22 +84,22 @@ def read_if_there(root: Root, relative: str) -> bytes | None:
         return None
 
 
-def read_side_by_side(read: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
+def read_in_parallel(read: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
     """Yield what a function reads for each item, in order.
 
-    Some are read at a time, which helps with remote storage, and no more than these are held.
+    Some items are read at a time, which helps with remote storage; no more than these are held.
     """
     waiting = iter(items)
-    with ThreadPoolExecutor(_READS) as pool:
-        while batch := list(itertools.islice(waiting, _READS)):
+    with ThreadPoolExecutor(_PARALLEL_READS) as pool:
+        while batch := list(itertools.islice(waiting, _PARALLEL_READS)):
             yield from pool.map(read, batch)
 
 
 def read_range(root: Root, relative: str, start: int, size: int) -> bytes:
-    """Return some bytes of a file.
+    """Return ``size`` bytes of a file, from ``start`` on.
 
     Raises:
-        OSError: they cannot be read, or the file ends before.
+        OSError: they cannot be read, or the file ends before them.
     """
     path = root.join(relative)
     data = bytes(
@@ -108,7 +110,7 @@ def read_range(root: Root, relative: str, start: int, size: int) -> bytes:
     )
     if len(data) != size:
         found = f"expected {size} bytes from {start} on, found {len(data)}"
-        raise OSError(f"{root.child(relative)!r}: {NO_PARTS if len(data) > size else found}")
+        raise OSError(f"{root.child(relative)!r}: {NO_RANGES if len(data) > size else found}")
     return data
 
 
@@ -164,7 +166,7 @@ class _RemoteFile(io.RawIOBase):
 
 
 def modified(root: Root, relative: str) -> float | None:
-    """Return when a file was last written, in seconds of the epoch; None where that is not told.
+    """Return when a file was last written, in seconds since the epoch; None where unknown.
 
     Raises:
         OSError: it is not there, or cannot be reached.
@@ -174,7 +176,7 @@ def modified(root: Root, relative: str) -> float | None:
         time = call_with_retries(root, "looking for", relative, lambda: root.fs.modified(path))
     except NotImplementedError:
         return None
-    except OSError as error:  # As which retries pass on errors of other kinds.
+    except OSError as error:  # with_retries raises other errors as the cause of one.
         if isinstance(error.__cause__, NotImplementedError):
             return None
         raise
@@ -182,6 +184,6 @@ def modified(root: Root, relative: str) -> float | None:
 
 
 def version_of(root: Root, relative: str) -> str:
-    """Return a text that is another one when the file has been written anew."""
+    """Return a text that changes whenever the file is written again."""
     path = root.join(relative)
     return str(call_with_retries(root, "looking for", relative, lambda: root.fs.ukey(path)))

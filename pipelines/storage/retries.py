@@ -1,4 +1,4 @@
-"""Calls to remote file systems, made again after errors that can pass; each retry is told."""
+"""Calls to remote file systems, repeated after transient errors; each retry is logged."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from tenacity import (
 )
 
 ATTEMPTS = 5
+"""Number of attempts at a call, the first included."""
+
 _NOT_FOUND = 404
-_PASSING_STATUSES = {408, 429, 500, 502, 503, 504}
-_PASSING_ERRNOS = {errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH}
-_PASSING_CLASSES = {
+_TRANSIENT_STATUSES = {408, 429, 500, 502, 503, 504}
+_TRANSIENT_ERRNOS = {errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH}
+_TRANSIENT_CLASSES = {
     "ConnectionError",  # Python's, botocore's and that of requests
     "TimeoutError",
     "HTTPClientError",  # botocore: closed connections, timeouts of reading
@@ -29,28 +31,29 @@ _PASSING_CLASSES = {
     "IncompleteRead",
     "IncompleteReadError",
 }
-"""By name, since none of these libraries need be installed."""
+"""Names of exception classes, since none of these libraries need be installed."""
 
 Answer = TypeVar("Answer")
 
 
 def with_retries(work: str, call: Callable[[], Answer]) -> Answer:
-    """Make a call to a file system, after errors that can pass up to five times.
+    """Call a file system, and repeat the call after transient errors, up to five times in all.
 
-    The waits between are about 1, 2, 4 and 8 seconds, each with up to a second more by chance.
+    The waits between the attempts are about 1, 2, 4 and 8 seconds, each with up to a second of
+    random jitter.
 
     Args:
         work: what is being done, to which URL, for the log.
-        call: may be made again after it failed.
+        call: the call, which may be repeated after it failed.
 
     Raises:
-        OSError: what the last call raised; an error of a library's own kind is the cause of one.
+        OSError: the last attempt failed; an error of another class is the cause of the OSError.
     """
     retrying = Retrying(
         stop=stop_after_attempt(ATTEMPTS),
         wait=wait_exponential_jitter(),
-        retry=retry_if_exception(can_pass),
-        before_sleep=lambda state: _tell(work, state),
+        retry=retry_if_exception(is_transient),
+        before_sleep=lambda state: _log_retry(work, state),
         reraise=True,
     )
     try:
@@ -63,12 +66,12 @@ def with_retries(work: str, call: Callable[[], Answer]) -> Answer:
         raise OSError(str(error) or type(error).__name__) from error
 
 
-def can_pass(error: BaseException) -> bool:
-    """Whether an error may be gone at the next try: of the connection, or of a busy server."""
+def is_transient(error: BaseException) -> bool:
+    """Whether an error of the connection, or of a busy server, may be gone at the next attempt."""
     return any(
-        _status(each) in _PASSING_STATUSES
-        or getattr(each, "errno", None) in _PASSING_ERRNOS
-        or not _PASSING_CLASSES.isdisjoint(kind.__name__ for kind in type(each).__mro__)
+        _status(each) in _TRANSIENT_STATUSES
+        or getattr(each, "errno", None) in _TRANSIENT_ERRNOS
+        or not _TRANSIENT_CLASSES.isdisjoint(kind.__name__ for kind in type(each).__mro__)
         for each in _causes(error)
     )
 
@@ -82,7 +85,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _status(error: BaseException) -> int | None:
-    """Return the HTTP status that an error stands for, as aiohttp, gcsfs and botocore tell it."""
+    """Return the HTTP status of an error of aiohttp, gcsfs or botocore."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
@@ -92,9 +95,9 @@ def _status(error: BaseException) -> int | None:
 
 
 def _is_missing(error: FileNotFoundError) -> bool:
-    """Whether the file is missing; of any failure fsspec says so, where the file is on the web."""
+    """Whether the file is missing: on the web, fsspec reports any failure as a missing file."""
     *_, root = _causes(error)
-    return _status(root) in (None, _NOT_FOUND) and not can_pass(error)
+    return _status(root) in (None, _NOT_FOUND) and not is_transient(error)
 
 
 def _reason(error: BaseException) -> str:
@@ -102,7 +105,7 @@ def _reason(error: BaseException) -> str:
     return str(root) or type(root).__name__
 
 
-def _tell(work: str, state: RetryCallState) -> None:
+def _log_retry(work: str, state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     logging.getLogger(__name__).warning(
         "%s failed (attempt %d of %d): %s; trying again in %.0f s",

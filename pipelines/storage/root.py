@@ -1,4 +1,4 @@
-"""Files and folders through fsspec: opening, listing and reading, with retries."""
+"""A folder or file that a user named, opened through fsspec, and what is there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from sysnoise.pipelines.errors import InputError, OutputError
 from sysnoise.pipelines.storage.retries import with_retries
 
 ARCHIVE_EXTENSIONS = (".tar", ".zip", ".parquet")
-NO_PARTS = "the server sends only whole files, no parts; download the file and give its path"
+"""The extensions by which a file on the web is known to be no folder."""
+
+NO_RANGES = "the server sends only whole files, no parts; download the file and give its path"
+"""What to do where a web server does not support range requests."""
 
 Answer = TypeVar("Answer")
 
@@ -27,9 +30,9 @@ class Root:
     """A folder or file that a user named, opened.
 
     Attributes:
-        url: as it was given.
-        fs: its file system.
-        path: its path there.
+        url: the path or URL as it was given.
+        fs: the file system.
+        path: the path in that file system.
     """
 
     url: str
@@ -53,7 +56,7 @@ class Root:
 def open_root(url: str) -> Root:
     """Open a folder or file.
 
-    A ``.zip`` file stands for the folder of its members.
+    A ``.zip`` file is opened as the folder of its members.
 
     Raises:
         InputError: it does not exist.
@@ -83,13 +86,13 @@ def connect(url: str) -> Root:
 
 
 def connect_without_retries(url: str, **options: object) -> Root:
-    """Open a folder or file as :func:`connect` does, in one try; options are those of fsspec."""
+    """Open a folder or file as :func:`connect` does, in one attempt; ``options`` are fsspec's."""
     fs, path = url_to_fs(url, **options)
     if _speaks(fs, "s3"):
         # Its retries, and those of botocore below, would multiply with ours and say nothing.
         fs.retries = 1
         fs.config_kwargs.setdefault("retries", {"total_max_attempts": 1})
-        fs.max_concurrency = 1  # Parts of a file; whole files go up side by side.
+        fs.max_concurrency = 1  # For parts of a file; whole files are uploaded in parallel.
     return Root(url, fs, path)
 
 
@@ -98,9 +101,12 @@ def _speaks(fs: fsspec.AbstractFileSystem, protocol: str) -> bool:
 
 
 def explained(error: OSError) -> str:
-    """Say what to do where a web server sends only whole files; fsspec has no class for that."""
+    """Return an error's message, or what to do where a web server sends only whole files.
+
+    fsspec has no exception class for that.
+    """
     if any(text in str(error) for text in ("support range requests", "seek streaming HTTP file")):
-        return NO_PARTS
+        return NO_RANGES
     return str(error)
 
 
@@ -115,7 +121,7 @@ def exists(root: Root, relative: str = "") -> bool:
     """Whether there is a file or folder, at the root or below it.
 
     Raises:
-        OSError: that cannot be told.
+        OSError: this cannot be determined.
     """
     if is_local(root):
         return bool(root.fs.exists(root.join(relative)))
@@ -123,10 +129,10 @@ def exists(root: Root, relative: str = "") -> bool:
 
 
 def is_file(root: Root) -> bool:
-    """Whether a root that exists is a file; on the web, where all are, one called like an archive.
+    """Whether a root that exists is a file; on the web, whether its name ends like an archive's.
 
     Raises:
-        OSError: that cannot be told.
+        OSError: this cannot be determined.
     """
     if is_http(root):
         return root.path.endswith(ARCHIVE_EXTENSIONS)
@@ -161,7 +167,7 @@ def open_output(url: str) -> Root:
     except OSError as error:
         raise OutputError(f"opening the output {url!r}: {error}") from error
     if is_http(root):
-        raise OutputError(f"the output {url!r} is on the web, which is only read; give another")
+        raise OutputError(f"the output {url!r} is on the web, which can only be read; give another")
     return dataclasses.replace(root, path=root.path.rstrip("/"))
 
 
@@ -178,7 +184,7 @@ def is_http(root: Root) -> bool:
 def absolute_url(url: str) -> str:
     """Return a URL that means the same in every working folder.
 
-    Of a chain, such as ``zip://::images.zip``, the last part is the file itself.
+    In a chain, such as ``zip://::images.zip``, the last part is the file itself.
     """
     outer, separator, path = url.rpartition("::")
     return outer + separator + (path if "://" in path else make_path_posix(path))

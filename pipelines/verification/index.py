@@ -1,4 +1,4 @@
-"""The index of a set: its manifest, the files table, the sums, and the files that are there."""
+"""Checking the index of a set: its manifest, files table, plan and sums, and stray files."""
 
 from __future__ import annotations
 
@@ -21,28 +21,33 @@ from sysnoise.manifests.tables import DatasetKind, parse_parquet
 from sysnoise.pipelines.errors import InputError, lines_of, quoted
 from sysnoise.pipelines.storage.reading import read_file, read_if_there
 from sysnoise.pipelines.storage.root import Root
-from sysnoise.pipelines.verification.files import byte_messages
-from sysnoise.pipelines.verification.records import Checked, FileProblem, checked, unreadable
+from sysnoise.pipelines.verification.checked_file import (
+    CheckedFile,
+    FileProblem,
+    checked_file,
+    unreadable_file,
+)
+from sysnoise.pipelines.verification.single_file import byte_messages
 
 _SUM = re.compile("([0-9a-f]{64})  (.+)")
 
 _NEVER_NULL = ("path", "format", "bytes", "sha256")
 
 
-def check_manifest(root: Root) -> tuple[Manifest | None, Checked]:
+def check_manifest(root: Root) -> tuple[Manifest | None, CheckedFile]:
     """Read the manifest and compare it with its schema and its checksum.
 
     Returns:
-        The manifest, None if it cannot be used; and what is wrong with it.
+        The manifest, None if it cannot be used; and the checked file.
     """
     try:
         data = read_file(root, layout.MANIFEST)
     except OSError as error:
-        return None, unreadable(layout.MANIFEST, error)
+        return None, unreadable_file(layout.MANIFEST, error)
     try:
         document = parse_json(data)
     except DocumentError as error:
-        return None, checked(layout.MANIFEST, data, [str(error)])
+        return None, checked_file(layout.MANIFEST, data, [str(error)])
     departures = manifest_problems(document)
     messages = [f"does not follow its schema: {departure}" for departure in departures]
     stated = document.get("checksum") if isinstance(document, dict) else None
@@ -51,36 +56,38 @@ def check_manifest(root: Root) -> tuple[Manifest | None, Checked]:
             f"was edited: its checksum is {stated}, that of its content "
             f"{manifest_checksum(document)}"
         )
-    return None if departures else document, checked(layout.MANIFEST, data, messages)
+    return None if departures else document, checked_file(layout.MANIFEST, data, messages)
 
 
-def check_files_table(root: Root, manifest: Manifest) -> tuple[list[FileRow] | None, Checked]:
+def check_files_table(root: Root, manifest: Manifest) -> tuple[list[FileRow] | None, CheckedFile]:
     """Read the files table and compare it with the manifest.
 
     Returns:
-        Its rows, None if it cannot be used; and what is wrong with it.
+        The rows, None if the table cannot be used; and the checked file.
     """
     try:
         data = read_file(root, layout.FILES)
     except OSError as error:
-        return None, unreadable(layout.FILES, error)
+        return None, unreadable_file(layout.FILES, error)
     said = manifest["files"]
     sha256 = hashlib.sha256(data).hexdigest()
     messages = byte_messages(said["bytes"], said["sha256"], len(data), sha256)
     try:
         table = parse_parquet(data, FILES_SCHEMA.names).cast(FILES_SCHEMA)
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        return None, checked(layout.FILES, data, [*messages, f"cannot be read: {error}"])
+        return None, checked_file(layout.FILES, data, [*messages, f"cannot be read: {error}"])
     empty = [name for name in _NEVER_NULL if table[name].null_count]
     if empty:
-        return None, checked(layout.FILES, data, [*messages, f"has rows without {quoted(empty)}"])
+        return None, checked_file(
+            layout.FILES, data, [*messages, f"has rows without {quoted(empty)}"]
+        )
     rows = list(file_rows(table))
     messages += [*_layout_messages(manifest, rows), *_same_as_messages(rows)]
-    return rows, checked(layout.FILES, data, messages)
+    return rows, checked_file(layout.FILES, data, messages)
 
 
 def read_index(root: Root) -> tuple[Manifest, list[FileRow]]:
-    """Return the manifest and the rows of the files table of a set that may be anybody's.
+    """Return the manifest and the rows of the files table of a set, after checking both.
 
     Raises:
         InputError: there is no finished set, or its index is damaged.
@@ -224,12 +231,12 @@ def stray_problems(present: Collection[str], named_files: Collection[str]) -> li
     """
     problems = []
     for path in present:
-        if path in named_files or path.startswith("."):  # As git and Hugging Face keep theirs.
+        if path in named_files or path.startswith("."):  # The folders of git and of Hugging Face.
             continue
-        if path.split("/")[0] in layout.OF_RUNS or path.endswith(".tmp"):
+        if path.split("/")[0] in layout.RUN_FOLDERS or path.endswith(".tmp"):
             problems.append(FileProblem(path, "was left over by a run; delete it"))
         else:
-            problems.append(FileProblem(path, "is no file of this set; delete or move it"))
+            problems.append(FileProblem(path, "is not a file of this set; delete or move it"))
     return problems
 
 
@@ -243,9 +250,9 @@ def sums_messages(data: bytes, sums: Mapping[str, str], others: Sequence[str]) -
     """Compare ``SHA256SUMS`` with what the set says.
 
     Args:
-        data: its content.
-        sums: sha256 that it must give, by path.
-        others: paths that it must name too.
+        data: the content of the file.
+        sums: the sha256 that the file must give, by path.
+        others: paths that the file must name too.
     """
     found = parse_sums(data)
     lines = data.decode("utf-8", "replace").splitlines()
@@ -256,7 +263,7 @@ def sums_messages(data: bytes, sums: Mapping[str, str], others: Sequence[str]) -
         for text, names in (
             ("has lines that sha256sum does not read", bad),
             ("lacks", sorted(expected - found.keys())),
-            ("names what is no file of this set", sorted(found.keys() - expected)),
+            ("names files that are not of this set", sorted(found.keys() - expected)),
         )
         if names
     ]

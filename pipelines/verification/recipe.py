@@ -1,4 +1,4 @@
-"""A set against another of the same recipe, such as one that was published without images."""
+"""Comparing a set with a recipe: another set of the same plan, often published without images."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from sysnoise.manifests.files import FileRow
 from sysnoise.manifests.json_documents import JsonObject
 from sysnoise.manifests.manifest import Manifest
 from sysnoise.pipelines.storage.root import connect
+from sysnoise.pipelines.verification.checked_file import FileProblem
 from sysnoise.pipelines.verification.index import read_index
-from sysnoise.pipelines.verification.records import CheckedPart, FileProblem
+from sysnoise.pipelines.verification.request import CheckedPart
 
 _EXPLAINING = ("dataset", "source", "plan", "grid", "image_format", "environment")
-"""Parts of a manifest whose changes may explain that files differ."""
+"""The parts of a manifest whose changes may explain why files differ."""
 
 
 def compare_with_recipe(
@@ -22,17 +23,16 @@ def compare_with_recipe(
 ) -> tuple[list[FileProblem], list[str]]:
     """Compare what a set says of its files with what a recipe says.
 
-    Where images lie in the source, which is all that ``sources.parquet`` has beyond the plan, may
-    differ.
+    ``sources.parquet`` may differ: beyond the plan, it only says where images are in the source.
 
     Args:
-        manifest: of the set.
-        rows: of its files table.
-        part: of the set that is checked.
+        manifest: the manifest of the set.
+        rows: the rows of its files table.
+        part: the part of the set that is checked.
         recipe_url: path or fsspec URL of the other set.
 
     Returns:
-        The files that differ, and notes on what differs in the manifests.
+        The files that differ, and notes on the differences between the manifests.
 
     Raises:
         InputError: the recipe's index cannot be read, or is damaged.
@@ -41,18 +41,18 @@ def compare_with_recipe(
     notes = [
         f"{name}.{change} (recipe -> here)"
         for name in _EXPLAINING
-        for change in field_changes(_part_of(recipe, name), _part_of(manifest, name))
+        for change in field_changes(_manifest_part(recipe, name), _manifest_part(manifest, name))
     ]
-    return list(_file_problems(_of_part(rows, part), _of_part(recipe_rows, part))), notes
+    return list(_file_problems(_rows_by_path(rows, part), _rows_by_path(recipe_rows, part))), notes
 
 
-def _part_of(manifest: Manifest, name: str) -> JsonObject:
+def _manifest_part(manifest: Manifest, name: str) -> JsonObject:
     parts: JsonObject = dict(manifest)
     part: JsonObject = parts[name]
     return part
 
 
-def _of_part(rows: Sequence[FileRow], part: CheckedPart) -> dict[str, FileRow]:
+def _rows_by_path(rows: Sequence[FileRow], part: CheckedPart) -> dict[str, FileRow]:
     return {
         row.path: row
         for row in rows

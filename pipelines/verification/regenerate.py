@@ -1,4 +1,4 @@
-"""Samples made again from their sources, and compared with what the set says of them."""
+"""Making samples again from their sources, and comparing them with the set."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from sysnoise.pipelines.readers.relocated import source_url
 from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.shards.sample import MadeSample, Reject, make_sample
 from sysnoise.pipelines.storage.reading import read_file
-from sysnoise.pipelines.verification.contents import CheckedSet
-from sysnoise.pipelines.verification.records import FileProblem
+from sysnoise.pipelines.verification.all_files import CheckedSet
+from sysnoise.pipelines.verification.checked_file import FileProblem
 from sysnoise.pipelines.workers.job import prepare_libraries
 from sysnoise.transforms.errors import plain_message
 
@@ -30,18 +30,18 @@ SampleRow = Mapping[str, Any]
 
 
 def regenerate(
-    target: CheckedSet, sound: Collection[str], count: int, images: str
+    target: CheckedSet, undamaged: Collection[str], count: int, images: str
 ) -> tuple[list[FileProblem], list[str]]:
     """Make random samples of a part again.
 
     Args:
         target: the set.
-        sound: paths of the files without problems; plan and sources are among them.
-        count: of samples; all, where the part has no more.
+        undamaged: paths of the files without problems, among them the plan and the sources.
+        count: number of samples; where the part has fewer, all are made.
         images: what the set was made from, as it was given then.
 
     Returns:
-        What differs, and which methods have another build here than the set was made with.
+        The differences, and notes on methods that have another build here than in the set.
 
     Raises:
         InputError: there is nothing at ``images``.
@@ -50,8 +50,10 @@ def regenerate(
     prepare_libraries()
     plan = load_plan(target.root)
     read = source_reader(source_url(images, plan.split))
-    reasons = _reasons(target) if layout.REJECTS in sound else {}
-    shards = [each for each in target.part.shards if samples_path(plan.shard_name(each)) in sound]
+    reasons = _reasons(target) if layout.REJECTS in undamaged else {}
+    shards = [
+        each for each in target.part.shards if samples_path(plan.shard_name(each)) in undamaged
+    ]
     problems = [
         problem
         for shard, numbers in _chosen(plan, shards, count)
@@ -90,7 +92,7 @@ def _shard_problems(
         source = sources[number - shard * plan.samples_per_shard]
         key = source.key
         if reasons.get(key) == RejectReason.CRASHED.value:
-            continue  # It would end this process.
+            continue  # The sample could end this process.
         for text in _sample_messages(target, plan, read, source, rows.get(key), reasons.get(key)):
             yield FileProblem(path, f"sample {key!r}: {text}")
 
@@ -107,11 +109,11 @@ def _sample_messages(
 
     Args:
         target: the set.
-        plan: of the set.
-        read: gives the bytes of a source.
-        source: of the sample.
-        row: what the set says of it.
-        reason: why it was rejected, if it was and that is known.
+        plan: the plan of the set.
+        read: reads the bytes of a source image.
+        source: the source image of the sample.
+        row: the sample's row of the table of samples; None where it has none.
+        reason: why the sample was rejected; None where it was not, or that is unknown.
     """
     if row is None:
         return [f"{layout.SOURCES} has it, but not this table"]
@@ -147,7 +149,7 @@ def _made_messages(
 
 
 def _build_notes(plan: Plan) -> list[str]:
-    """Say which methods have another build here; methods that differ alike are told together."""
+    """Return which methods have another build here, one note per difference."""
     here = dict(methods_of(current_identities(plan.grid, plan.image_format)))
     methods: dict[tuple[str, ...], list[str]] = {}
     for method, planned in methods_of(plan.identities):

@@ -1,8 +1,8 @@
 """``sysnoise verify``: whether a finished set, or a part of it, is what its manifest says.
 
-All problems are collected; checks end early only where manifest or files table, which name the
-rest, cannot be used. Neither Beam nor the codecs that made the set are loaded, unless samples are
-to be made again.
+All problems are collected; the checks end early only if the manifest or the files table, which name
+the rest, cannot be used. Neither Beam nor the codecs that made the set are loaded, unless samples
+are made again.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from sysnoise.manifests.files import FileRow
 from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.part import held_variants
 from sysnoise.pipelines.errors import UsageError
-from sysnoise.pipelines.planning.ranges import Range
 from sysnoise.pipelines.storage.listing import list_files
 from sysnoise.pipelines.storage.reading import read_if_there
 from sysnoise.pipelines.storage.root import open_root
-from sysnoise.pipelines.verification.contents import CheckedSet, check_contents, open_checked_set
+from sysnoise.pipelines.verification.all_files import CheckedSet, check_all_files, open_checked_set
+from sysnoise.pipelines.verification.checked_file import MISSING, CheckedFile, FileProblem
 from sysnoise.pipelines.verification.index import (
     check_files_table,
     check_manifest,
@@ -29,62 +29,29 @@ from sysnoise.pipelines.verification.index import (
     stray_problems,
 )
 from sysnoise.pipelines.verification.recipe import compare_with_recipe
-from sysnoise.pipelines.verification.records import (
-    MISSING,
-    Checked,
+from sysnoise.pipelines.verification.request import (
     CheckedPart,
     Depth,
-    FileProblem,
+    Regeneration,
+    VerificationRequest,
 )
 from sysnoise.transforms.libraries import is_importable
 from sysnoise.transforms.methods import install_line, unknown_name
 
 UNFINISHED = "missing: this is not a finished set"
-NO_MORE = "nothing else was checked, because {} says what the rest must be"
-
-
-@dataclass(frozen=True)
-class Regeneration:
-    """Samples that are made again.
-
-    Attributes:
-        samples: how many, chosen at random.
-        images: what the set was made from, as it was given then.
-    """
-
-    samples: int
-    images: str
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be checked.
-
-    Attributes:
-        variants: ids; empty for all.
-        shards: their numbers; None for all.
-        depth: how far files are looked into.
-        regeneration: samples that are made again, if any.
-        recipe: another set that is to have the same files, path or fsspec URL; None for none.
-    """
-
-    variants: tuple[str, ...] = ()
-    shards: Range | None = None
-    depth: Depth = Depth.FILES
-    regeneration: Regeneration | None = None
-    recipe: str | None = None
+REST_UNCHECKED = "nothing else was checked, because {} says what the rest must be"
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found.
+    """The result of the checks.
 
     Attributes:
-        url: of the set.
+        url: path or fsspec URL of the set.
         files: number of files that were read.
-        bytes: their length.
-        problems: sorted by path.
-        notes: what may explain problems, but is none.
+        bytes: total length of these files.
+        problems: the problems, sorted by path.
+        notes: facts that may explain problems, but are none.
     """
 
     url: str
@@ -98,7 +65,7 @@ class Verification:
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """Return the problems and the notes as text, one a line."""
+        """Return the problems and the notes as text, one per line."""
         problems = [f"{problem.path}: {problem.message}" for problem in self.problems]
         return [*problems, *(f"note: {note}" for note in self.notes)]
 
@@ -108,16 +75,16 @@ class Verification:
         return f"{self.url}: {found} in {self.files} files, {self.bytes / 1e6:.1f} MB"
 
 
-def verify(url: str, wanted: Wanted) -> Verification:
+def verify(url: str, request: VerificationRequest) -> Verification:
     """Check a set.
 
     Args:
-        url: its root, path or fsspec URL.
-        wanted: the part that is checked, and how.
+        url: path or fsspec URL of the set.
+        request: what is checked.
 
     Raises:
         InputError: there is nothing at the URL, at that of the source images or of the recipe.
-        UsageError: the set has no such variants or shards, or a library is missing.
+        UsageError: the set does not have the variants or shards, or a library is missing.
     """
     root = open_root(url)
     present = frozenset(list_files(root))
@@ -125,46 +92,48 @@ def verify(url: str, wanted: Wanted) -> Verification:
         return _report(url, [], [FileProblem(layout.MANIFEST, UNFINISHED)])
     manifest, first = check_manifest(root)
     if manifest is None:
-        return _report(url, [first], [], NO_MORE.format(layout.MANIFEST))
+        return _report(url, [first], [], REST_UNCHECKED.format(layout.MANIFEST))
     try:
         held = held_variants(manifest, read_if_there(root, layout.PART))
     except PartError as error:
         return _report(
-            url, [first], [FileProblem(layout.PART, str(error))], NO_MORE.format(layout.PART)
+            url, [first], [FileProblem(layout.PART, str(error))], REST_UNCHECKED.format(layout.PART)
         )
-    part = _part(url, manifest, held, wanted)
-    if wanted.depth is Depth.PIXELS:
+    part = _part(url, manifest, held, request)
+    if request.depth is Depth.PIXELS:
         _refuse_without_images(url, part)
         _prepare_decoding(manifest)
     if layout.FILES not in present:
         missing = FileProblem(layout.FILES, MISSING)
-        return _report(url, [first], [missing], NO_MORE.format(layout.FILES))
+        return _report(url, [first], [missing], REST_UNCHECKED.format(layout.FILES))
     rows, second = check_files_table(root, manifest)
     if rows is None:
-        return _report(url, [first, second], [], NO_MORE.format(layout.FILES))
+        return _report(url, [first, second], [], REST_UNCHECKED.format(layout.FILES))
     others: list[FileProblem] = []
     notes: list[str] = []
-    if wanted.recipe is not None:
-        others, notes = compare_with_recipe(manifest, rows, part, wanted.recipe)
-    target = open_checked_set(root, present, manifest, rows, part, wanted.depth)
+    if request.recipe is not None:
+        others, notes = compare_with_recipe(manifest, rows, part, request.recipe)
+    target = open_checked_set(root, present, manifest, rows, part, request.depth)
     results, problems = _check(target, rows)
     results = [first, second, *results]
-    if wanted.regeneration is not None:
-        again, more = _make_again(target, results, wanted.regeneration)
+    if request.regeneration is not None:
+        again, more = _make_again(target, results, request.regeneration)
         others, notes = others + again, notes + more
     return _report(url, results, problems + others, *notes)
 
 
-def _check(target: CheckedSet, rows: Sequence[FileRow]) -> tuple[list[Checked], list[FileProblem]]:
-    """Check all files of the part, the numbers of the manifest, and what belongs to no set."""
-    results, problems = check_contents(target)
+def _check(
+    target: CheckedSet, rows: Sequence[FileRow]
+) -> tuple[list[CheckedFile], list[FileProblem]]:
+    """Check all files of the part, the numbers of the manifest, and files that belong to no set."""
+    results, problems = check_all_files(target)
     counts = count_messages(target.manifest, rows)
     problems += [FileProblem(layout.MANIFEST, text) for text in counts]
     return results, problems + stray_problems(target.present, target.named_files())
 
 
 def _report(
-    url: str, results: Sequence[Checked], problems: Sequence[FileProblem], *notes: str
+    url: str, results: Sequence[CheckedFile], problems: Sequence[FileProblem], *notes: str
 ) -> Verification:
     own = [problem for result in results for problem in result.problems]
     size = sum(result.bytes for result in results)
@@ -172,31 +141,33 @@ def _report(
 
 
 def _make_again(
-    target: CheckedSet, results: Sequence[Checked], regeneration: Regeneration
+    target: CheckedSet, results: Sequence[CheckedFile], regeneration: Regeneration
 ) -> tuple[list[FileProblem], list[str]]:
     damaged = {problem.path for result in results for problem in result.problems}
-    sound = {result.path for result in results} - damaged
-    unusable = [path for path in (layout.PLAN, layout.SOURCES) if path not in sound]
+    undamaged = {result.path for result in results} - damaged
+    unusable = [path for path in (layout.PLAN, layout.SOURCES) if path not in undamaged]
     if unusable:
         return [
             FileProblem(path, "no sample can be made again without it") for path in unusable
         ], []
-    # Here, because it loads the codecs.
+    # It is imported here because it loads the codecs.
     from sysnoise.pipelines.verification.regenerate import regenerate
 
-    return regenerate(target, sound, regeneration.samples, regeneration.images)
+    return regenerate(target, undamaged, regeneration.samples, regeneration.images)
 
 
-def _part(url: str, manifest: Manifest, held: Sequence[str], wanted: Wanted) -> CheckedPart:
+def _part(
+    url: str, manifest: Manifest, held: Sequence[str], request: VerificationRequest
+) -> CheckedPart:
     ids = [variant["id"] for variant in manifest["variants"]]
-    for variant in wanted.variants:
+    for variant in request.variants:
         if variant not in ids:
             raise UsageError(unknown_name("variant", variant, ids))
         if variant not in held:
             raise UsageError(f"{url!r} holds no images of {variant!r}")
     count = manifest["counts"]["shards"]
-    shards = wanted.shards.resolve(count) if wanted.shards else range(count)
-    variants = frozenset(wanted.variants or held)
+    shards = request.shards.resolve(count) if request.shards else range(count)
+    variants = frozenset(request.variants or held)
     is_whole = len(variants) == len(held) and len(shards) == count
     return CheckedPart(variants, frozenset(held), shards, is_whole)
 
@@ -210,7 +181,7 @@ def _refuse_without_images(url: str, part: CheckedPart) -> None:
 
 
 def _prepare_decoding(manifest: Manifest) -> None:
-    """Refuse images whose library is missing, and lift Pillow's limit: the set had its own."""
+    """Refuse images whose library is missing, and lift Pillow's size limit: the set has its own."""
     if manifest["image_format"]["name"] == "jxl" and not is_importable("imagecodecs"):
         raise UsageError(f"decoding the images needs imagecodecs: {install_line('jxl')}")
     from PIL import Image

@@ -1,4 +1,4 @@
-"""The work on one shard, as every process that makes shards does it."""
+"""Making one shard in this process, from a job that other processes can be sent."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class FailureKind(Enum):
 
     @property
     def stops_run(self) -> bool:
-        """Whether other shards would fail in the same way, or cost more than they give."""
+        """Whether other shards would fail in the same way, or are not worth their time."""
         return self in (FailureKind.OUTPUT, FailureKind.CRASH, FailureKind.MODEL)
 
 
@@ -96,7 +96,8 @@ def _open_job(job: ShardJob) -> tuple[Plan, ReadSource]:
     Raises:
         InputError: the source images are gone.
         OutputError: the plan is gone.
-        ShardError: another plan, or this process has other library builds or CPU features.
+        ShardError: the output holds another plan, or this process has other library builds or CPU
+            features.
         GridError: a method of the grid is not installed here.
     """
     prepare_libraries()
@@ -108,7 +109,7 @@ def _open_job(job: ShardJob) -> tuple[Plan, ReadSource]:
     if plan.fingerprint != job.fingerprint:
         raise ShardError(
             f"{job.output_url!r} holds the plan {plan.fingerprint}, this run's is "
-            f"{job.fingerprint}; do not run twice on one output"
+            f"{job.fingerprint}; do not start two runs on one output"
         )
     here = current_identities(plan.grid, plan.image_format)
     if here != plan.identities:
@@ -116,13 +117,13 @@ def _open_job(job: ShardJob) -> tuple[Plan, ReadSource]:
             "this worker's libraries or CPU features differ from those in plan.json; install the "
             f"same versions on all workers. Planned: {plan.identities}; here: {here}"
         )
-    older = len(plan.grid.variants) if exists(output, EARLIER_PLAN) else 0
-    check_open_files(len(plan.grid.variants) * len(plan.formats) + older)
+    earlier_files = len(plan.grid.variants) if exists(output, EARLIER_PLAN) else 0
+    check_open_files(len(plan.grid.variants) * len(plan.formats) + earlier_files)
     return plan, source_reader(job.source_root)
 
 
 def prepare_libraries() -> None:
-    """Set thread pools to one, and lift Pillow's limit of image sizes: the plan has its own."""
+    """Set thread pools to one thread, and lift Pillow's size limit: the plan has its own."""
     import cv2
     import pyarrow
     from PIL import Image

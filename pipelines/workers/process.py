@@ -1,7 +1,7 @@
-"""Shards made in a process beside the one that Beam runs in.
+"""Making shards in a process of their own, beside the one that Beam runs in.
 
-A codec can crash, and the system can kill a process that needs too much memory. Here that is one
-failed shard, on every runner; Beam's local runner would wait for a dead worker for ever.
+A codec can crash, and the system can kill a process that needs too much memory. This way, only one
+shard fails, on every runner; Beam's local runner would wait for a dead worker forever.
 """
 
 from __future__ import annotations
@@ -26,23 +26,26 @@ _KEEP_FREED_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "268435456",
 }
-"""Keeps glibc from giving each array back to the system, which takes 3 % of a worker's time.
+"""Variables that keep glibc from returning each array to the system: 3 % of a worker's time.
 
 Source: mallopt(3); other C libraries do not know these variables.
 """
 
-_FOR_THE_COMMAND = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+_COMMAND_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 """Signals that terminals and schedulers send to all processes of a run at once.
 
-It is for the command to end its workers: one that died of them first would count as a crash.
+The command ends its workers itself: a worker that died of a signal first would count as a crash.
 """
 
 
 class ShardProcess:
-    """A worker process; it is started for its first shard, and anew for the next after a crash."""
+    """A worker process; it is started for its first shard, and again for the next after a crash."""
 
     def __init__(self, job: ShardJob) -> None:
-        """Take the job; ``memory://`` outputs, which no other process sees, are made here."""
+        """Store the job.
+
+        With ``memory://`` files, which no other process sees, shards are made in this process.
+        """
         self._job = job
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
@@ -50,19 +53,17 @@ class ShardProcess:
         self._changing = threading.RLock()  # Reentrant for the sake of signal handlers.
 
     def make(self, shard: int) -> Failure | None:
-        """Make one shard and return why it could not be made, if so.
+        """Make one shard; return why it could not be made, or None.
 
         The death of the process is a failure, and a strike against the sample that it worked on.
-        After :meth:`stop`, nothing is made and None returned.
+        After :meth:`stop`, nothing is made and None is returned.
         """
         if any(map(is_process_memory, (self._job.output_url, self._job.source_root))):
             return run_shard(self._job, shard, lambda key: None)
         try:
             process = self._start()
         except OSError as error:
-            message = (
-                f"shard {shard}: starting a worker: {error}; mend that and {RESUME_GENERATING}"
-            )
+            message = f"shard {shard}: starting a worker: {error}; fix that and {RESUME_GENERATING}"
             return Failure(shard, FailureKind.CRASH, message)
         if process is None or process.stdin is None or process.stdout is None:
             return None
@@ -72,9 +73,9 @@ class ShardProcess:
         sample: str | None = None
         for line in process.stdout:
             if not line.endswith("\n"):
-                break  # It died while it wrote.
+                break  # The worker died while it wrote.
             if not line.startswith("{"):
-                continue  # A library printed it while it was loaded.
+                continue  # A library printed this while it was loaded.
             answer = json.loads(line)
             if "failure" in answer:
                 failure = answer["failure"]
@@ -92,13 +93,13 @@ class ShardProcess:
     def close(self) -> None:
         """Stop, and wait until the process is gone."""
         self.stop()
-        process = self._process  # Another thread may forget it, when it has waited for it.
+        process = self._process  # Another thread may drop it meanwhile.
         if process is not None:
             process.wait()
         self._folder.cleanup()
 
     def _start(self) -> subprocess.Popen[str] | None:
-        """Return the running process, after :meth:`stop` None.
+        """Return the running process; None after :meth:`stop`.
 
         Raises:
             OSError: it cannot be started.
@@ -128,10 +129,10 @@ class ShardProcess:
 
 
 def _start_worker(job: ShardJob, folder: str) -> subprocess.Popen[str]:
-    """Start a worker process, whose temporary files are in a folder."""
+    """Start a worker process that keeps its temporary files in a folder."""
     # -P keeps the user's own modules out of the import path.
     command = [sys.executable, "-P", "-m", "sysnoise.pipelines.workers.worker"]
-    with _blocked(_FOR_THE_COMMAND):
+    with _blocked(_COMMAND_SIGNALS):
         return subprocess.Popen(
             [*command, job.source_root, job.output_url, job.fingerprint],
             stdin=subprocess.PIPE,
@@ -143,7 +144,7 @@ def _start_worker(job: ShardJob, folder: str) -> subprocess.Popen[str]:
 
 @contextlib.contextmanager
 def _blocked(signals: Sequence[signal.Signals]) -> Iterator[None]:
-    """Block signals in this thread, and for good in the processes that it starts meanwhile."""
+    """Block signals in this thread, and permanently in the processes that it starts meanwhile."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
@@ -156,7 +157,7 @@ def _crash_message(shard: int, sample: str | None, code: int) -> str:
     if code < 0:
         how = f"was killed by signal {-code} ({signal.strsignal(-code)})"
     if sample is None:
-        work, remedy = "outside of its samples", "mend what its last message names, if any"
+        work, remedy = "outside of its samples", "fix what its last message names, if any"
     else:
         work = f"while making sample {sample!r}"
         remedy = (

@@ -1,9 +1,9 @@
 """A process that makes shards, started by :mod:`sysnoise.pipelines.workers.process`.
 
-It reads shard numbers from standard input, a line each, and answers on standard output with lines
+It reads shard numbers from standard input, one per line, and answers on standard output with lines
 of JSON: the key of each sample before it is made, and the failure, or null, at a shard's end. A
-codec that crashes takes this process with it and nothing else. It ends when its input does, in the
-middle of a shard too, so that it never outlives the process that started it.
+codec that crashes ends only this process. The process ends when its input does, even in the middle
+of a shard, so that it never outlives the process that started it.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def test_only_larger_grids_of_the_same_images_are_taken(generate: Generate, tmp_
     assert code == 1
     assert error.endswith(
         "cannot be grown to grid 'exif':\n"
-        "  its source images, their labels or annotations are others\n"
+        "  its source images, their labels or annotations are different\n"
         "  samples: 6 -> 5\n"
         "  formats: ['webdataset'] -> ['webdataset', 'parquet']\n"
     )

@@ -241,7 +241,7 @@ def test_damage_is_found(copy: Path) -> None:
     assert problems.pop("samples/00001-of-00004.parquet")
     assert problems == {
         "samples/00002-of-00004.parquet": "missing",
-        tar.relative_to(copy).as_posix(): "is no file of this set; delete or move it",
+        tar.relative_to(copy).as_posix(): "is not a file of this set; delete or move it",
     }
 
 

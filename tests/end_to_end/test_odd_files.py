@@ -250,7 +250,7 @@ def class_folder(*names: str) -> Prepare:
 REFUSED: Mapping[str, tuple[Prepare, str]] = {
     "Two names with one key, `a b.JPEG` and `a_20b.JPEG`": (
         flat("a b.JPEG", "a_20b.JPEG"),
-        "1 key(s) stand for more than one image",
+        "1 key(s) belong to more than one image",
     ),
     "Name of more than 90 bytes as a key": (
         flat("ü" * 31 + ".JPEG"),

@@ -338,7 +338,8 @@ def test_nothing_but_a_set_is_overwritten(
 def test_finish_takes_nothing_but_a_set(output: Path, tmp_path: Path) -> None:
     cut(output / "plan.json")
     broken = command("finish", str(output))
-    assert (broken.code, broken.lacks("holds a plan.json that is none, or is damaged")) == (1, [])
+    damaged = "holds a plan.json that is not a plan or is damaged"
+    assert (broken.code, broken.lacks(damaged)) == (1, [])
     nothing = command("finish", str(tmp_path / "none"))
     assert (nothing.code, nothing.lacks("/none' has no plan.json: nothing was")) == (1, [])
     assert not (tmp_path / "none").exists()

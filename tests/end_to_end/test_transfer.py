@@ -241,7 +241,7 @@ def test_a_target_that_cannot_be_written_is_named(small_set: Path, tmp_path: Pat
     (target / SHARD).mkdir(parents=True)
     failed = command("publish", str(small_set), str(target), f"--variant={FFMPEG}")
     assert failed.code == 1
-    assert f"writing '{target}/{SHARD}': Is a directory; mend that and run the same" in failed.error
+    assert f"writing '{target}/{SHARD}': Is a directory; fix that and run the same" in failed.error
 
 
 def test_a_damaged_copy_is_mended(small_set: Path, tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_targets_that_hold_something_else_are_refused(
     for inside in (small_set, small_set / "copy"):
         failed = command("publish", str(small_set), str(inside))
         assert failed.code == 2
-        assert "is the set itself, or in it" in failed.error
+        assert "is the set itself or lies in it" in failed.error
 
 
 def test_a_copy_with_images_does_not_become_a_recipe(small_set: Path, tmp_path: Path) -> None:

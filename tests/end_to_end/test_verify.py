@@ -282,7 +282,7 @@ INDEX = [
         Damage(
             f"missing {path}",
             lambda f, path=path: (f / path).unlink(),  # type: ignore[misc]
-            {path: "missing; 'sysnoise card' makes it anew"},
+            {path: "missing; 'sysnoise card' writes it again"},
         )
         for path in CARD
     ),
@@ -306,9 +306,9 @@ INDEX = [
     *(
         Damage(f"stray {path}", adding(path), {path: told})
         for path, told in {
-            "notes.txt": "is no file of this set",
-            "variants/.DS_Store": "is no file of this set",
-            TAR.replace("val-00000", "val-00003"): "is no file of this set",
+            "notes.txt": "is not a file of this set",
+            "variants/.DS_Store": "is not a file of this set",
+            TAR.replace("val-00000", "val-00003"): "is not a file of this set",
             "_temporary/00000-of-00003.x/a.tar": "was left over by a run",
             "failures/00000.json": "was left over by a run",
             "strikes/00000.json": "was left over by a run",
@@ -532,7 +532,7 @@ SEALED = [
         {
             FILES: f"lacks the rows of: '{LAST}'",
             MANIFEST: "counts",
-            LAST: "is no file of",
+            LAST: "is not a file of",
             "receipts/00002-of-00003.json": "says otherwise",
         },
     ),
@@ -623,7 +623,7 @@ def test_a_duplicate_is_neither_missing_nor_to_be_stored(
     folder = shutil.copytree(deduplicated_set, tmp_path / "set")
     (folder / DUPLICATE).parent.mkdir(parents=True)
     shutil.copy(folder / STORED, folder / DUPLICATE)
-    assert texts(verify(folder)) == [f"{DUPLICATE}: is no file of this set; delete or move it"]
+    assert texts(verify(folder)) == [f"{DUPLICATE}: is not a file of this set; delete or move it"]
 
 
 @pytest.mark.parametrize("holder", ["nothing.tar", OTHER_TAR])

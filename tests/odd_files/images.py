@@ -280,7 +280,7 @@ def damaged() -> Iterator[tuple[str, str, bytes, Outcome]]:
     yield "text", "Text", b"<html>404 Not Found</html>", UNTRIED
     reads = (Does.READS, Does.FAILS, Does.FAILS, Does.FALLBACK, Does.FALLBACK)
     yield "icon", "Windows icon, which OpenCV does not know", saved(image(), "ICO"), reads
-    yield "12bit", "12 bits a sample", shared("12bit.jpg"), UNTRIED
+    yield "12bit", "12 bits per sample", shared("12bit.jpg"), UNTRIED
 
 
 def unnoticed() -> Iterator[tuple[str, str, bytes, Outcome]]:

@@ -190,7 +190,7 @@ REFUSED: Mapping[str, tuple[Callable[[Document], None], str]] = {
     "File name of a file elsewhere": (renamed("/etc/passwd"), "1 annotated image(s) are not in"),
     "Two images with one key": (
         renamed("train/p.jpg"),
-        "1 key(s) stand for more than one image",
+        "1 key(s) belong to more than one image",
     ),
     "Annotation of an image that is not listed": (
         changed(image_id=999),
@@ -204,7 +204,7 @@ REFUSED: Mapping[str, tuple[Callable[[Document], None], str]] = {
     "Box of three numbers": (changed(bbox=[1, 2, 3]), "bbox: expected four numbers"),
     "Box that is not a number": (
         changed(bbox=[float("nan"), 2, 3, 4]),
-        "NaN is not a number of JSON",
+        "NaN is not a JSON number",
     ),
     "`area` null": (changed(area=None), "area: expected a number"),
     "`iscrowd` 2": (changed(iscrowd=2), "iscrowd: expected 0 or 1"),

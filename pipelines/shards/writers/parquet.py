@@ -14,39 +14,37 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sysnoise.manifests.tables import ANNOTATIONS, DatasetKind, geometry_fields, target_fields
-from sysnoise.pipelines.shards.writers.samples import SampleMetadata
+from sysnoise.manifests.tables import ANNOTATIONS, DatasetKind, target_fields
+from sysnoise.pipelines.shards.writers.interface import SampleMetadata
 from sysnoise.pipelines.storage.hashed_file import HashedFile, WrittenFile
-from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.targets import rle_string
 
 IMAGE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
 _DECODED_BY_DATASETS = ("png", "webp")
+"""The image formats that Hugging Face ``datasets`` decodes."""
 
 
 class ParquetWriter:
-    """Writes one Parquet file a variant."""
+    """Writes one Parquet file per variant."""
 
     def __init__(
         self,
         paths: Sequence[str],
         image_format: str,
-        kind: DatasetKind,
-        exif: Exif,
-        rows: int,
+        schema: pa.Schema,
+        row_group_rows: int,
     ) -> None:
         """Create the files.
 
         Args:
-            paths: one a variant.
+            paths: the path of each variant's file.
             image_format: file extension of the images.
-            kind: which targets the samples carry.
-            exif: applied where the grid has a second geometry, that of upright images.
-            rows: length of the row groups.
+            schema: the schema of the files, from :func:`shard_schema`.
+            row_group_rows: number of rows per row group.
         """
-        self._schema = shard_schema(kind, image_format, exif)
+        self._schema = schema
         self._image_format = image_format
-        self._rows = rows
+        self._row_group_rows = row_group_rows
         self._samples: list[SampleMetadata] = []
         self._images: list[Sequence[bytes]] = []
         self._count = 0
@@ -71,7 +69,7 @@ class ParquetWriter:
         """Append a sample; ``images`` has the encoded image of each variant, in order."""
         self._samples.append(sample)
         self._images.append(images)
-        if len(self._samples) == self._rows:
+        if len(self._samples) == self._row_group_rows:
             self._flush()
 
     def close(self) -> list[WrittenFile]:
@@ -100,11 +98,16 @@ class ParquetWriter:
         self._samples, self._images = [], []
 
 
-def shard_schema(kind: DatasetKind, image_format: str, exif: Exif) -> pa.Schema:
+def shard_schema(kind: DatasetKind, geometry: Sequence[pa.Field], image_format: str) -> pa.Schema:
     """Return the schema of Parquet shards.
 
-    For formats that Hugging Face ``datasets`` decodes it carries the features in the schema's
-    metadata, as that library writes them itself.
+    For image formats that Hugging Face ``datasets`` decodes, its metadata describes the features as
+    that library writes them itself.
+
+    Args:
+        kind: the dataset, which decides on the targets.
+        geometry: the fields of the geometry, from ``geometry_fields``.
+        image_format: file extension of the images.
     """
     annotations = [pa.field("annotations", ANNOTATIONS)] if kind is DatasetKind.COCO else []
     schema = pa.schema(
@@ -113,7 +116,7 @@ def shard_schema(kind: DatasetKind, image_format: str, exif: Exif) -> pa.Schema:
             pa.field("image", IMAGE),
             *target_fields(kind),
             *annotations,
-            *geometry_fields(exif),
+            *geometry,
         ]
     )
     if image_format not in _DECODED_BY_DATASETS:

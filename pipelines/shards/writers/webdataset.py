@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Sequence
 
 from sysnoise.manifests.json_documents import JsonObject
-from sysnoise.pipelines.shards.writers.samples import SampleMetadata
+from sysnoise.pipelines.shards.writers.interface import SampleMetadata
 from sysnoise.pipelines.storage.hashed_file import HashedFile, WrittenFile
 
 _BLOCK = tarfile.BLOCKSIZE
@@ -19,13 +19,13 @@ _MODE = 0o644
 
 
 class WebDatasetWriter:
-    """Writes one tar file a variant."""
+    """Writes one tar file per variant."""
 
     def __init__(self, paths: Sequence[str], image_format: str) -> None:
         """Create the files.
 
         Args:
-            paths: one a variant.
+            paths: the path of each variant's file.
             image_format: file extension of the images.
         """
         self._files = [HashedFile(path) for path in paths]
@@ -39,13 +39,15 @@ class WebDatasetWriter:
             for extension, data in metadata_members(sample)
         )
         header = _header(f"{sample.key}.{self._image_format}", 0)
-        holders: dict[int, list[HashedFile]] = {}  # by identity of the image, which variants share
+        files_by_image: dict[
+            int, list[HashedFile]
+        ] = {}  # by id() of the image, which variants share
         for file, image in zip(self._files, images, strict=True):
-            holders.setdefault(id(image), []).append(file)
+            files_by_image.setdefault(id(image), []).append(file)
         for image in {id(image): image for image in images}.values():
             size = len(image)
             member = b"".join((metadata, _with_size(header, size), image, _padding(size)))
-            HashedFile.append_to_all(holders[id(image)], member)
+            HashedFile.append_to_all(files_by_image[id(image)], member)
         self._samples += 1
 
     def close(self) -> list[WrittenFile]:

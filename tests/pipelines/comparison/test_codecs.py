@@ -179,9 +179,9 @@ def test_absent_extras_are_listed_with_their_pip_line(capsys: pytest.CaptureFixt
     assert not is_available(DECODERS["dali"])
     assert main(["codecs"]) == 0
     text = capsys.readouterr().out
-    assert "\nnot installed; pip install 'sysnoise[dali]' brings: dali\n" in text
+    assert "\nnot installed; pip install 'sysnoise[dali]' provides: dali\n" in text
     names = ", ".join(name for name in DECODERS if name.startswith("jpeglib"))
-    assert f"; pip install 'sysnoise[jpeglib]' brings: {names}" in " ".join(text.split())
+    assert f"; pip install 'sysnoise[jpeglib]' provides: {names}" in " ".join(text.split())
 
     assert main(["codecs", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -126,7 +126,7 @@ def test_without_pixels_the_digests_tell(
     shutil.copytree(changed_set, folder, ignore=shutil.ignore_patterns("variants"))
     assert main(["compare", str(coco_set), str(folder)]) == 0
     printed = capsys.readouterr().out
-    assert "pillow/pillow-nearest/rgb     94.4%  pixels not at hand" in printed
+    assert "pillow/pillow-nearest/rgb     94.4%  pixels not available" in printed
     assert "1 other variant(s) are identical" in printed
 
 

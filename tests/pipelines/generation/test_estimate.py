@@ -18,7 +18,7 @@ from sysnoise.pipelines.cli.main import main
 from sysnoise.pipelines.cli.photographs import write_imagenet
 from sysnoise.pipelines.generation import estimate as module
 from sysnoise.pipelines.generation.estimate import (
-    TRIED_SAMPLES,
+    TRIAL_SAMPLES,
     Estimate,
     estimate,
     extrapolated,
@@ -74,7 +74,7 @@ def test_size_of_a_coco_run(coco_set: Path, coco_source: Path) -> None:
 
 
 def test_size_from_a_part_of_the_samples(tmp_path: Path, sysnoise: Command) -> None:
-    write_imagenet(tmp_path / "source", crops=3 * TRIED_SAMPLES, seed=5)
+    write_imagenet(tmp_path / "source", crops=3 * TRIAL_SAMPLES, seed=5)
     output = tmp_path / "set"
     arguments = [
         *("generate", "imagenet", f"--images={tmp_path / 'source' / 'images'}"),
@@ -135,7 +135,7 @@ def test_rejects_of_the_trial_are_told(imagenet_source: Path, tmp_path: Path) ->
     text = format_estimate(found)
     assert "19 sample(s) in " in text
     assert ", 1 rejected\n" in text
-    assert "rejected among the tried:\n  broken: decode-failed: " in text
+    assert "rejected in the trial:\n  broken: decode-failed: " in text
 
 
 @pytest.mark.parametrize(

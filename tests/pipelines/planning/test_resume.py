@@ -56,7 +56,7 @@ def test_other_folders_are_refused(path: str, tmp_path: Path) -> None:
 def test_a_plan_of_something_else_is_refused(text: str, tmp_path: Path) -> None:
     make(tmp_path, *SET)
     (tmp_path / "plan.json").write_text(text)
-    with pytest.raises(OutputError, match=r"holds a plan\.json that is none"):
+    with pytest.raises(OutputError, match=r"holds a plan\.json that is not a plan"):
         refuse_foreign_output(open_output(str(tmp_path)))
 
 

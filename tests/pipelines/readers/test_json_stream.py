@@ -82,5 +82,5 @@ def test_elements_are_parsed_when_they_are_asked_for(monkeypatch: pytest.MonkeyP
 
 
 def test_numbers_that_are_none_are_refused() -> None:
-    with pytest.raises(ValueError, match="NaN is not a number of JSON"):
+    with pytest.raises(ValueError, match="NaN is not a JSON number"):
         whole('{"a": [1, NaN]}')

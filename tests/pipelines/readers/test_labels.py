@@ -46,7 +46,7 @@ def test_label_file_reads_names_with_spaces_and_folders(text: str, tmp_path: Pat
         ("", ["empty"]),
         ("a.JPEG 1\nb.JPEG\n", ["line 2", "'filename label'", "'b.JPEG'"]),
         ("a.JPEG cat\n", ["line 1", "'a.JPEG cat'"]),
-        ("a.JPEG 1\na.JPEG 2\n", ["line 2", "'a.JPEG' has another label before"]),
+        ("a.JPEG 1\na.JPEG 2\n", ["line 2", "'a.JPEG' has another label on an earlier line"]),
         ("a.JPEG\n" * 12, ["line 10:", "and 2 more"]),
         (b"caf\xe9.JPEG 1\n", ["utf-8"]),
     ],

@@ -62,7 +62,7 @@ def test_table_is_in_bytewise_order_of_the_keys() -> None:
 )
 def test_one_key_twice_is_refused_with_both_paths(names: list[str], pair: str) -> None:
     message = refusal(lambda: source_table(names))
-    assert "1 key(s) stand for more than one image" in message
+    assert "1 key(s) belong to more than one image" in message
     assert "rename" in message
     assert pair in message
 

@@ -59,7 +59,7 @@ def test_ranges_are_held_apart(tmp_path: Path) -> None:
         *(True, False, False, False, True)
     ]
     with (
-        pytest.raises(OutputError, match=r"is working on shards of '.*'; wait for its end$"),
+        pytest.raises(OutputError, match=r"is working on shards of '.*'; wait until it ends$"),
         lock_shards(open_output(str(tmp_path)), None),
     ):
         pass

@@ -17,7 +17,7 @@ from yarl import URL
 from sysnoise.pipelines.errors import InputError, OutputError
 from sysnoise.pipelines.storage.commit import write_file
 from sysnoise.pipelines.storage.reading import read_file
-from sysnoise.pipelines.storage.retries import ATTEMPTS, can_pass, with_retries
+from sysnoise.pipelines.storage.retries import ATTEMPTS, is_transient, with_retries
 from sysnoise.pipelines.storage.root import open_output, open_root
 from tests.servers import Fault, Server, http_server
 
@@ -53,8 +53,8 @@ def http_error(status: int) -> Exception:
     ],
     ids=repr,
 )
-def test_what_can_pass(error: Exception) -> None:
-    assert can_pass(error)
+def test_transient_errors(error: Exception) -> None:
+    assert is_transient(error)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_can_pass(error: Exception) -> None:
     ids=repr,
 )
 def test_what_cannot_pass(error: Exception) -> None:
-    assert not can_pass(error)
+    assert not is_transient(error)
 
 
 def test_retries_are_told_with_url_error_and_attempt(

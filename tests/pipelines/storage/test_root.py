@@ -227,7 +227,7 @@ def test_what_the_web_cannot_do_is_said(web_folder: Path) -> None:
                 open_root(url)
         with pytest.raises(InputError, match=r"lists no files: .* give an archive"):
             list_files(open_root(f"{server.url}/index/"))
-        with pytest.raises(OutputError, match="is on the web, which is only read"):
+        with pytest.raises(OutputError, match="is on the web, which can only be read"):
             open_output(f"{server.url}/out")
         with pytest.raises(InputError, match=r"label file 'http://.*/val.txt' does not exist"):
             read_text(f"{server.url}/val.txt", "label file")

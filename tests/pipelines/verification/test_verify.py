@@ -19,8 +19,9 @@ from sysnoise.pipelines.planning.ranges import Range
 from sysnoise.pipelines.readers.access import source_reader
 from sysnoise.pipelines.shards.shard import make_shard
 from sysnoise.pipelines.storage.root import open_output
-from sysnoise.pipelines.verification.records import FileProblem
-from sysnoise.pipelines.verification.verify import Regeneration, Wanted, verify
+from sysnoise.pipelines.verification.checked_file import FileProblem
+from sysnoise.pipelines.verification.request import Regeneration, VerificationRequest
+from sysnoise.pipelines.verification.verify import verify
 from sysnoise.transforms.pixels import Pixels
 from tests.pipelines.readers.layouts import LAYOUTS, Build, Layout, published
 
@@ -53,7 +54,9 @@ def test_samples_are_made_again_from_every_layout(
     layout = build(tmp_path / "source", published(photos))
     make_set(layout, tmp_path / "source", str(tmp_path / "set"))
     images = f"{tmp_path / 'source'}/{layout.images}"
-    report = verify(str(tmp_path / "set"), Wanted(regeneration=Regeneration(9, images)))
+    report = verify(
+        str(tmp_path / "set"), VerificationRequest(regeneration=Regeneration(9, images))
+    )
     assert (report.problems, report.notes) == ((), ())
 
 
@@ -64,11 +67,13 @@ def test_samples_are_made_again_only_of_the_part(photos: dict[str, Pixels], tmp_
     for path in sorted(images.rglob("*.JPEG"))[:2]:
         path.unlink()
     regeneration = Regeneration(9, str(images))
-    others = Wanted(shards=Range(1), regeneration=regeneration)
+    others = VerificationRequest(shards=Range(1), regeneration=regeneration)
     assert verify(str(tmp_path / "set"), others).problems == ()
-    first = verify(str(tmp_path / "set"), Wanted(shards=Range(0, 1), regeneration=regeneration))
+    first = verify(
+        str(tmp_path / "set"), VerificationRequest(shards=Range(0, 1), regeneration=regeneration)
+    )
     assert [problem.path for problem in first.problems] == ["samples/00000-of-00003.parquet"] * 2
-    few = Wanted(shards=Range(0, 1), regeneration=Regeneration(1, str(images)))
+    few = VerificationRequest(shards=Range(0, 1), regeneration=Regeneration(1, str(images)))
     assert len(verify(str(tmp_path / "set"), few).problems) == 1
 
 
@@ -76,15 +81,15 @@ def test_memory_is_checked_like_a_folder(coco_set: Path, tmp_path: Path) -> None
     memory = fsspec.filesystem("memory")
     url = f"memory://{tmp_path.name}"
     memory.put(f"{coco_set}/", url, recursive=True)
-    assert verify(url, Wanted()).problems == ()
+    assert verify(url, VerificationRequest()).problems == ()
     one, other = (
         f"variants/pillow/pillow-nearest/rgb/demo-0000{n}-of-00003.parquet" for n in (0, 1)
     )
     memory.pipe_file(f"{url}/{one}", (coco_set / other).read_bytes())
     memory.pipe_file(f"{url}/{other}", (coco_set / one).read_bytes())
     memory.pipe_file(f"{url}/notes.txt", b"")
-    assert verify(url, Wanted()).problems == (
-        FileProblem("notes.txt", "is no file of this set; delete or move it"),
+    assert verify(url, VerificationRequest()).problems == (
+        FileProblem("notes.txt", "is not a file of this set; delete or move it"),
         FileProblem(one, f"holds the bytes of {other!r}"),
         FileProblem(other, f"holds the bytes of {one!r}"),
     )
@@ -93,7 +98,7 @@ def test_memory_is_checked_like_a_folder(coco_set: Path, tmp_path: Path) -> None
 
 def test_a_zip_file_of_a_set_is_checked_like_a_folder(coco_set: Path, tmp_path: Path) -> None:
     shutil.make_archive(str(tmp_path / "set"), "zip", coco_set)
-    report = verify(str(tmp_path / "set.zip"), Wanted())
+    report = verify(str(tmp_path / "set.zip"), VerificationRequest())
     assert (report.problems, report.files) == ((), sum(map(Path.is_file, coco_set.rglob("*"))))
 
 
@@ -105,7 +110,7 @@ def test_nothing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_missing_sources_are_named(coco_set: Path, tmp_path: Path) -> None:
     regeneration = Regeneration(1, str(tmp_path / "nothing"))
     with pytest.raises(InputError, match="nothing' does not exist"):
-        verify(str(coco_set), Wanted(regeneration=regeneration))
+        verify(str(coco_set), VerificationRequest(regeneration=regeneration))
 
 
 def test_neither_beam_nor_the_codecs_of_the_set_are_loaded(coco_set: Path) -> None:

@@ -6,24 +6,24 @@ import pytest
 
 from sysnoise.pipelines.workers import pool
 from sysnoise.pipelines.workers.job import ShardJob
-from sysnoise.pipelines.workers.pool import leave_process, take_process
+from sysnoise.pipelines.workers.pool import acquire_process, release_process
 from tests.end_to_end.disturbed import wait_for
 
 JOB = ShardJob("source", "output", "plan")
 
 
 def test_a_process_is_kept_for_its_job() -> None:
-    process = take_process(JOB)
-    leave_process(JOB, process)
-    assert take_process(ShardJob("source", "output", "another plan")) is not process
-    assert take_process(JOB) is process
-    assert take_process(JOB) is not process
+    process = acquire_process(JOB)
+    release_process(JOB, process)
+    assert acquire_process(ShardJob("source", "output", "another plan")) is not process
+    assert acquire_process(JOB) is process
+    assert acquire_process(JOB) is not process
 
 
 def test_a_process_that_nobody_takes_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "IDLE_SECONDS", 0.01)
-    process = take_process(JOB)
-    leave_process(JOB, process)
+    process = acquire_process(JOB)
+    release_process(JOB, process)
     wait_for(lambda: process._stopped)
-    assert take_process(JOB) is not process
+    assert acquire_process(JOB) is not process
     assert process.make(0) is None  # It makes nothing any more.

@@ -80,7 +80,7 @@ def test_a_process_that_dies_before_its_samples_strikes_none(
     assert (failure.shard, failure.kind) == (1, FailureKind.CRASH)
     assert failure.message == (
         f"shard 1: the worker ended with exit code 1 outside of its samples; {RESUME_GENERATING}; "
-        "mend what its last message names, if any"
+        "fix what its last message names, if any"
     )
     assert worker.make(1) is None
     assert not (tmp_path / "strikes").exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sysnoise.manifests.tables import Targets, geometry_row
-from sysnoise.pipelines.shards.writers.samples import SampleMetadata
+from sysnoise.pipelines.shards.writers.interface import SampleMetadata
 from sysnoise.transforms.geometry import PRESETS
 from sysnoise.transforms.pixels import Size
 

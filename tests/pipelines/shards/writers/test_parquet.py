@@ -9,7 +9,7 @@ import datasets
 import pyarrow.parquet as pq
 import pytest
 
-from sysnoise.manifests.tables import DatasetKind
+from sysnoise.manifests.tables import DatasetKind, geometry_fields
 from sysnoise.pipelines.planning.plan import row_group_rows
 from sysnoise.pipelines.shards.writers.parquet import ParquetWriter, shard_schema
 from sysnoise.transforms.codecs.exif import Exif
@@ -18,7 +18,8 @@ from tests.pipelines.shards.writers.builders import imagenet_sample
 
 def test_rows_and_row_groups(tmp_path: Path) -> None:
     paths = [tmp_path / "first.parquet", tmp_path / "second.parquet"]
-    writer = ParquetWriter([str(p) for p in paths], "png", DatasetKind.IMAGENET, Exif.IGNORED, 3)
+    schema = shard_schema(DatasetKind.IMAGENET, geometry_fields(Exif.IGNORED), "png")
+    writer = ParquetWriter([str(p) for p in paths], "png", schema, 3)
     for number in range(7):
         writer.write(imagenet_sample(f"k{number}", number), [b"first", b"second"])
     for path, written, content in zip(paths, writer.close(), [b"first", b"second"], strict=True):
@@ -51,7 +52,7 @@ def test_row_groups_bound_the_waiting_pixels(
 @pytest.mark.parametrize("kind", list(DatasetKind))
 @pytest.mark.parametrize("exif", Exif)
 def test_features_are_those_that_datasets_reads(kind: DatasetKind, exif: Exif) -> None:
-    schema = shard_schema(kind, "png", exif)
+    schema = shard_schema(kind, geometry_fields(exif), "png")
     features = datasets.Features.from_arrow_schema(schema)
     assert isinstance(features["image"], datasets.Image)
     assert features.arrow_schema.remove_metadata() == schema.remove_metadata()
@@ -59,4 +60,7 @@ def test_features_are_those_that_datasets_reads(kind: DatasetKind, exif: Exif) -
 
 @pytest.mark.parametrize("image_format", ["npy", "jxl"])
 def test_formats_that_datasets_cannot_decode_are_plain_columns(image_format: str) -> None:
-    assert shard_schema(DatasetKind.IMAGENET, image_format, Exif.IGNORED).metadata is None
+    assert (
+        shard_schema(DatasetKind.IMAGENET, geometry_fields(Exif.IGNORED), image_format).metadata
+        is None
+    )

@@ -1,4 +1,4 @@
-"""All files of a set, or of a part of it, in parallel: what each holds, and what they add up to."""
+"""Checking all files of a set, or of a part of it, in parallel, and what they add up to."""
 
 from __future__ import annotations
 
@@ -23,21 +23,20 @@ from sysnoise.manifests.tables import parse_parquet
 from sysnoise.pipelines.errors import quoted
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.storage.root import Root
-from sysnoise.pipelines.verification.files import HashingReader, check_file, shard_scan
-from sysnoise.pipelines.verification.index import parse_sums, plan_messages, sums_messages
-from sysnoise.pipelines.verification.records import (
+from sysnoise.pipelines.verification.checked_file import (
     MISSING,
-    Checked,
-    CheckedPart,
-    Depth,
+    CheckedFile,
     FileProblem,
-    Holders,
-    checked,
-    unreadable,
+    FilesBySha256,
+    checked_file,
+    unreadable_file,
 )
-from sysnoise.pipelines.verification.shards import ShardSamples, check_receipt, check_samples
+from sysnoise.pipelines.verification.index import parse_sums, plan_messages, sums_messages
+from sysnoise.pipelines.verification.request import CheckedPart, Depth
+from sysnoise.pipelines.verification.shard_tables import ShardSamples, check_receipt, check_samples
+from sysnoise.pipelines.verification.single_file import HashingReader, check_file, shard_scan
 
-CARD_HINT = "'sysnoise card' makes it anew"
+CARD_HINT = "'sysnoise card' writes it again"
 
 
 @dataclass(frozen=True)
@@ -45,20 +44,20 @@ class CheckedSet:
     """A set that is checked.
 
     Attributes:
-        root: where it is.
-        present: paths of all files there.
-        manifest: which follows its schema.
-        rows: of the files table, by shard; None for the files that no shard owns.
-        holders: by sha256, the files that have these bytes.
-        part: that is checked.
-        depth: how far files are looked into.
+        root: the root of the set.
+        present: paths of all files that are there.
+        manifest: the manifest, which follows its schema.
+        rows: rows of the files table by shard, or by None for the files that no shard owns.
+        files_by_sha256: rows of the stored files, by the sha256 of their bytes.
+        part: the part that is checked.
+        depth: how much of the files is checked.
     """
 
     root: Root
     present: frozenset[str]
     manifest: Manifest
     rows: Mapping[int | None, Sequence[FileRow]]
-    holders: Holders
+    files_by_sha256: FilesBySha256
     part: CheckedPart
     depth: Depth
 
@@ -74,9 +73,9 @@ class CheckedSet:
         return {*index, *receipts, *stored}
 
     def needed(self, shard: int | None) -> list[FileRow]:
-        """Return the rows of the stored files that the part has of a shard, or of none.
+        """Return the rows of the stored files that the part has of a shard; None is for no shard.
 
-        A file that was left out as a duplicate stands for the one that has its bytes.
+        A file that was left out as a duplicate is replaced by the one that has its bytes.
         """
         return needed_files(self.rows.get(shard, ()), self.part.variants)
 
@@ -89,19 +88,26 @@ def open_checked_set(
     part: CheckedPart,
     depth: Depth,
 ) -> CheckedSet:
-    """Index the rows of the files table."""
+    """Return a set that is checked, with its rows of the files table by shard and by sha256."""
     by_shard: dict[int | None, list[FileRow]] = defaultdict(list)
-    holders: dict[str, list[FileRow]] = defaultdict(list)
+    files_by_sha256: dict[str, list[FileRow]] = defaultdict(list)
     for row in rows:
         by_shard[row.shard].append(row)
         if row.same_as is None:
-            holders[row.sha256].append(row)
-    return CheckedSet(root, present, manifest, by_shard, holders, part, depth)
+            files_by_sha256[row.sha256].append(row)
+    return CheckedSet(root, present, manifest, by_shard, files_by_sha256, part, depth)
 
 
 @dataclass
 class _Totals:
-    """What the tables of samples add up to, shard by shard, and whether all could be read."""
+    """What the tables of samples add up to.
+
+    Attributes:
+        are_complete: whether all tables could be read.
+        samples: number of samples in every variant.
+        rejected: keys of the rejects.
+        content: hash of the keys and source digests, for ``content_sha256``.
+    """
 
     are_complete: bool = True
     samples: int = 0
@@ -109,7 +115,7 @@ class _Totals:
     content: Any = field(default_factory=hashlib.sha256)
 
     def add(self, samples: ShardSamples | None) -> None:
-        """Add the next shard."""
+        """Add the samples of the next shard; None where they could not be read."""
         if samples is None:
             self.are_complete = False
             return
@@ -119,14 +125,14 @@ class _Totals:
             self.content.update(content_line(sha256, key))
 
 
-def check_contents(target: CheckedSet) -> tuple[list[Checked], list[FileProblem]]:
-    """Read every file of the part that is there.
+def check_all_files(target: CheckedSet) -> tuple[list[CheckedFile], list[FileProblem]]:
+    """Check every file of the part.
 
     Returns:
-        The files, and the problems that show where they are put together.
+        The files that are there, and the problems that only all files together show.
     """
     totals = _Totals()
-    results: list[Checked] = []
+    results: list[CheckedFile] = []
     with _progress(target) as bar:
         for result in _check_files(target, totals):
             results.append(result)
@@ -145,12 +151,12 @@ def _progress(target: CheckedSet) -> tqdm[Any]:
     return tqdm(total=size, unit="B", unit_scale=True, file=sys.stderr, disable=None)
 
 
-def _check_files(target: CheckedSet, totals: _Totals) -> Iterator[Checked]:
+def _check_files(target: CheckedSet, totals: _Totals) -> Iterator[CheckedFile]:
     threads = os.cpu_count() or 1
     shards = target.part.shards
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(functools.partial(_check_set_file, target), _present(target, None))
-        # Tables of samples wait for their files, so only as many shards as threads are at work.
+        # The tables of samples are held until their files are checked: one shard per thread.
         for start in range(0, len(shards), threads):
             yield from _check_shards(target, shards[start : start + threads], totals, pool)
 
@@ -159,9 +165,9 @@ def _present(target: CheckedSet, shard: int | None) -> list[FileRow]:
     return [row for row in target.needed(shard) if row.path in target.present]
 
 
-def _check_set_file(target: CheckedSet, row: FileRow) -> Checked:
+def _check_set_file(target: CheckedSet, row: FileRow) -> CheckedFile:
     scan = functools.partial(_scan_plan, target) if row.path == layout.PLAN else None
-    return check_file(target.root, row, target.holders, scan)
+    return check_file(target.root, row, target.files_by_sha256, scan)
 
 
 def _scan_plan(target: CheckedSet, reader: HashingReader) -> list[str]:
@@ -170,7 +176,7 @@ def _scan_plan(target: CheckedSet, reader: HashingReader) -> list[str]:
 
 def _check_shards(
     target: CheckedSet, shards: range, totals: _Totals, pool: ThreadPoolExecutor
-) -> Iterator[Checked]:
+) -> Iterator[CheckedFile]:
     """Check the tables of some shards, then all their files."""
     work = []
     for shard, (samples, results) in zip(
@@ -183,14 +189,16 @@ def _check_shards(
     yield from pool.map(lambda each: _check_variant_file(target, *each), work)
 
 
-def _check_tables(target: CheckedSet, shard: int) -> tuple[ShardSamples | None, list[Checked]]:
+def _check_tables(target: CheckedSet, shard: int) -> tuple[ShardSamples | None, list[CheckedFile]]:
     """Check a shard's table of samples and its receipt, as far as they are there."""
     rows = target.rows.get(shard, ())
     samples = None
     results = []
     for row in _present(target, shard):
         if row.variant is None:
-            samples, result = check_samples(target.root, row, rows, target.manifest, target.holders)
+            samples, result = check_samples(
+                target.root, row, rows, target.manifest, target.files_by_sha256
+            )
             results.append(result)
     receipt = target.receipt(shard)
     if receipt in target.present:
@@ -199,12 +207,14 @@ def _check_tables(target: CheckedSet, shard: int) -> tuple[ShardSamples | None, 
     return samples, results
 
 
-def _check_variant_file(target: CheckedSet, row: FileRow, samples: ShardSamples | None) -> Checked:
+def _check_variant_file(
+    target: CheckedSet, row: FileRow, samples: ShardSamples | None
+) -> CheckedFile:
     scan = None
     if samples is not None:
         digests = samples.digests_of(row) if target.depth is Depth.PIXELS else None
         scan = shard_scan(row, samples.expected(target.manifest["image_format"]["name"], digests))
-    return check_file(target.root, row, target.holders, scan)
+    return check_file(target.root, row, target.files_by_sha256, scan)
 
 
 def _absences(target: CheckedSet) -> list[FileProblem]:
@@ -221,22 +231,22 @@ def _absences(target: CheckedSet) -> list[FileProblem]:
     return absent
 
 
-def _check_card(target: CheckedSet) -> Iterator[Checked]:
-    """Read the files of the card, and what says which part of a set this is."""
+def _check_card(target: CheckedSet) -> Iterator[CheckedFile]:
+    """Check the files of the card, and ``part.json``."""
     for path in (*layout.CARD, layout.PART):
         if path in target.present:
             try:
-                yield checked(path, read_file(target.root, path), [])
+                yield checked_file(path, read_file(target.root, path), [])
             except OSError as error:
-                yield unreadable(path, error)
+                yield unreadable_file(path, error)
 
 
-def _check_sums(target: CheckedSet, found: Mapping[str, str]) -> Checked:
+def _check_sums(target: CheckedSet, found: Mapping[str, str]) -> CheckedFile:
     """Compare ``SHA256SUMS`` with the files table and with the receipts that were read."""
     try:
         data = read_file(target.root, layout.SUMS)
     except OSError as error:
-        return unreadable(layout.SUMS, error)
+        return unreadable_file(layout.SUMS, error)
     sums = {
         row.path: row.sha256
         for rows in target.rows.values()
@@ -252,11 +262,11 @@ def _check_sums(target: CheckedSet, found: Mapping[str, str]) -> Checked:
         for path in paths
         if found.get(path) and said.get(path, found[path]) != found[path]
     ]
-    return checked(layout.SUMS, data, sums_messages(data, sums, [*receipts, *card]), others)
+    return checked_file(layout.SUMS, data, sums_messages(data, sums, [*receipts, *card]), others)
 
 
 def _total_problems(target: CheckedSet, totals: _Totals) -> list[FileProblem]:
-    """Compare the manifest with what the tables of samples of all shards make."""
+    """Compare the manifest with the sums over the tables of samples of all shards."""
     if not target.part.is_whole:
         return []
     content = target.manifest["source"]["content_sha256"]

@@ -1,4 +1,4 @@
-"""One shard of a set: its table of samples and its receipt."""
+"""Checking a shard's table of samples and its receipt."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from sysnoise.pipelines.errors import quoted
 from sysnoise.pipelines.planning.receipts import Receipt, read_receipt
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.storage.root import Root
-from sysnoise.pipelines.verification.files import Expected, byte_messages, other_file
-from sysnoise.pipelines.verification.records import (
-    Checked,
+from sysnoise.pipelines.verification.checked_file import (
+    CheckedFile,
     FileProblem,
-    Holders,
-    checked,
-    unreadable,
+    FilesBySha256,
+    checked_file,
+    unreadable_file,
 )
+from sysnoise.pipelines.verification.single_file import Expected, byte_messages, other_file
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class ShardSamples:
     """What a table of samples says.
 
     Attributes:
-        path: of the table.
-        sources: key and sha256 of the source of every sample, rejects included.
+        path: path of the table.
+        sources: key, and sha256 of the source file, of every sample, rejects included.
         rejected: keys of the rejects.
-        keys: of the samples that every variant's file holds, in order.
-        members: names of their members of a tar, in order.
-        digests: by slug, the pixel digests of the keys.
+        keys: keys of the samples that every variant's file holds, in order.
+        members: names of the members that these samples have in a tar file, in order.
+        digests: pixel digests of these samples, by slug of the variant.
     """
 
     path: str
@@ -66,34 +66,35 @@ def check_samples(
     row: FileRow,
     rows: Sequence[FileRow],
     manifest: Manifest,
-    holders: Holders,
-) -> tuple[ShardSamples | None, Checked]:
+    files_by_sha256: FilesBySha256,
+) -> tuple[ShardSamples | None, CheckedFile]:
     """Read a shard's table of samples and compare it with the files table.
 
     Args:
-        root: of the set.
-        row: of the table.
-        rows: of all files of the shard.
-        manifest: of the set.
-        holders: by sha256, the files of the set that have these bytes.
+        root: the root of the set.
+        row: the row of the table of samples in the files table.
+        rows: the rows of all files of the shard.
+        manifest: the manifest of the set.
+        files_by_sha256: rows of the stored files of the set, by the sha256 of their bytes.
 
     Returns:
-        What it says, None if it cannot be used; and what is wrong with it and with the rows.
+        The content of the table, None if it cannot be used; and the checked file, with the
+        problems of the table and of the rows.
     """
     try:
         data = read_file(root, row.path)
     except OSError as error:
-        return None, unreadable(row.path, error)
+        return None, unreadable_file(row.path, error)
     sha256 = hashlib.sha256(data).hexdigest()
-    if other := other_file(row, sha256, holders):
-        return None, checked(row.path, data, other)
+    if other := other_file(row, sha256, files_by_sha256):
+        return None, checked_file(row.path, data, other)
     messages = byte_messages(row.bytes, row.sha256, len(data), sha256)
     try:
         samples = _parse_samples(row.path, data, manifest)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        return None, checked(row.path, data, [*messages, f"cannot be read: {error}"])
+        return None, checked_file(row.path, data, [*messages, f"cannot be read: {error}"])
     others = [FileProblem(layout.FILES, text) for text in _row_messages(samples, rows)]
-    return samples, checked(row.path, data, messages, others)
+    return samples, checked_file(row.path, data, messages, others)
 
 
 def _parse_samples(path: str, data: bytes, manifest: Manifest) -> ShardSamples:
@@ -140,25 +141,25 @@ def check_receipt(
     fingerprint: str,
     rows: Sequence[FileRow],
     samples: ShardSamples | None,
-) -> Checked:
+) -> CheckedFile:
     """Read a shard's receipt and compare it with the plan, the files table and the samples.
 
     Args:
-        root: of the set.
-        path: of the receipt.
-        fingerprint: of the plan.
-        rows: of the shard, of the files table.
-        samples: what the shard's table of samples says, if it can be read.
+        root: the root of the set.
+        path: path of the receipt.
+        fingerprint: fingerprint of the plan.
+        rows: the shard's rows of the files table.
+        samples: the shard's table of samples; None if it cannot be read.
     """
     try:
         data = read_file(root, path)
     except OSError as error:
-        return unreadable(path, error)
+        return unreadable_file(path, error)
     try:
         messages = _receipt_messages(read_receipt(data), fingerprint, rows, samples)
     except DocumentError as error:
         messages = [f"is not a receipt: {error}"]
-    return checked(path, data, messages)
+    return checked_file(path, data, messages)
 
 
 def _receipt_messages(

@@ -1,4 +1,4 @@
-"""A sample as the writers take it, and the files they give back."""
+"""The interface of shard writers, and the sample that they are given."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SampleMetadata:
         source_sha256: sha256 of the source file, in hexadecimal.
         targets: ``label``, ``wnid`` and ``class_name``, or ``image_id``; null where unknown.
         geometry: ``geometry`` and, in grids that apply EXIF, ``geometry_exif``.
-        annotations: COCO objects in output pixels; none for ImageNet.
+        annotations: COCO objects in output pixels; None for ImageNet.
     """
 
     key: str
@@ -32,7 +32,7 @@ class SampleMetadata:
 
 
 class ShardWriter(Protocol):
-    """Writes the files of one shard, one a variant, with the same samples in the same order."""
+    """Writes the files of one shard, one per variant, with the same samples in the same order."""
 
     def write(self, sample: SampleMetadata, images: Sequence[bytes]) -> None:
         """Append a sample; ``images`` has the encoded image of each variant, in order."""

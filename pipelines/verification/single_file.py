@@ -1,6 +1,6 @@
-"""One file of a set: its length, its sha256 and, of a variant's shard, its samples and images.
+"""Checking one file of a set: its length and sha256, and a variant's samples and images.
 
-A file is read once and never held whole; of a Parquet shard, what its checks need is read again.
+A file is read once and never held whole; the checked columns of a Parquet shard are read again.
 """
 
 from __future__ import annotations
@@ -22,18 +22,23 @@ from sysnoise.manifests.stored import decode_stored
 from sysnoise.pipelines.errors import quoted
 from sysnoise.pipelines.storage.reading import open_file
 from sysnoise.pipelines.storage.root import Root
-from sysnoise.pipelines.verification.records import Checked, FileProblem, Holders, unreadable
+from sysnoise.pipelines.verification.checked_file import (
+    CheckedFile,
+    FileProblem,
+    FilesBySha256,
+    unreadable_file,
+)
 from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.errors import plain_message
 
 BLOCK = 1 << 20
-"""Bytes read at a time."""
+"""Number of bytes that are read at a time."""
 
 
 class HashingReader:
     """Reads a file forward, and counts and hashes what passes.
 
-    Once it is drained, the file may be read in any order.
+    After :meth:`drain`, the file may be read in any order.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -56,23 +61,23 @@ class HashingReader:
 
     @property
     def sha256(self) -> str:
-        """Of what was read, in hexadecimal."""
+        """The sha256 of what was read, in hexadecimal."""
         return self._digest.hexdigest()
 
 
 Scan = Callable[[HashingReader], list[str]]
-"""Reads what a file holds, and says what is wrong with it."""
+"""Reads the content of a file, and returns what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a variant's file of a shard holds.
+    """What a variant's file of a shard must hold.
 
     Attributes:
         table: path of the table of samples.
-        keys: of the samples, in order.
-        members: names of the members of a tar, in order.
-        image_format: of the images.
+        keys: keys of the samples, in order.
+        members: names of the members of a tar file, in order.
+        image_format: format of the images.
         digests: pixel digest by key; None where images are not decoded.
     """
 
@@ -85,7 +90,13 @@ class Expected:
 
 @dataclass
 class _Images:
-    """What decoding the images of a file shows."""
+    """The images of a file that were decoded.
+
+    Attributes:
+        expected: what the file must hold.
+        changed: keys of the images that have other pixels.
+        broken: messages on images that cannot be decoded.
+    """
 
     expected: Expected
     changed: list[str] = field(default_factory=list)
@@ -98,7 +109,7 @@ class _Images:
         except Exception as error:  # noqa: BLE001 - codecs raise whatever they like on damaged data.
             self.broken.append(f"the image of {key!r} cannot be decoded: {plain_message(error)}")
             return
-        if digest != digests.get(key, digest):  # What the table does not name is told elsewhere.
+        if digest != digests.get(key, digest):  # Other keys are reported elsewhere.
             self.changed.append(key)
 
     def messages(self) -> list[str]:
@@ -108,14 +119,16 @@ class _Images:
         return [*self.broken, f"{what}: {quoted(self.changed)}"]
 
 
-def check_file(root: Root, row: FileRow, holders: Holders, scan: Scan | None = None) -> Checked:
+def check_file(
+    root: Root, row: FileRow, files_by_sha256: FilesBySha256, scan: Scan | None = None
+) -> CheckedFile:
     """Read a file of a set and compare it with its row of the files table.
 
     Args:
-        root: of the set.
-        row: of the file.
-        holders: by sha256, the files of the set that have these bytes.
-        scan: looks at the content.
+        root: the root of the set.
+        row: the row of the file in the files table.
+        files_by_sha256: rows of the stored files of the set, by the sha256 of their bytes.
+        scan: checks the content; None where only the bytes are checked.
     """
     try:
         with open_file(root, row.path) as opened:
@@ -123,19 +136,19 @@ def check_file(root: Root, row: FileRow, holders: Holders, scan: Scan | None = N
             messages = scan(reader) if scan else []
             reader.drain()
     except OSError as error:
-        return unreadable(row.path, error)
+        return unreadable_file(row.path, error)
     wrong = byte_messages(row.bytes, row.sha256, reader.size, reader.sha256)
-    messages = other_file(row, reader.sha256, holders) or [*wrong, *messages]
+    messages = other_file(row, reader.sha256, files_by_sha256) or [*wrong, *messages]
     problems = tuple(FileProblem(row.path, message) for message in messages)
-    return Checked(row.path, reader.size, reader.sha256, problems)
+    return CheckedFile(row.path, reader.size, reader.sha256, problems)
 
 
-def other_file(row: FileRow, sha256: str, holders: Holders) -> list[str]:
-    """Say which other file of the set has the bytes that a file was found with, if one has.
+def other_file(row: FileRow, sha256: str, files_by_sha256: FilesBySha256) -> list[str]:
+    """Return a message if a file has the bytes of another file of the set.
 
-    Of several files, one of the same variant is told.
+    Of several files, one of the same variant is preferred.
     """
-    others = holders.get(sha256, ())
+    others = files_by_sha256.get(sha256, ())
     if sha256 == row.sha256 or not others:
         return []
     nearest = min(others, key=lambda other: other.variant != row.variant)
@@ -143,7 +156,7 @@ def other_file(row: FileRow, sha256: str, holders: Holders) -> list[str]:
 
 
 def byte_messages(size: int, sha256: str, found_size: int, found_sha256: str) -> list[str]:
-    """Say how a file's length, or else its sha256, is another than expected."""
+    """Return a message if a file's length, or else its sha256, is not the expected one."""
     if found_size != size:
         return [f"has {found_size} bytes, expected {size}"]
     if found_sha256 != sha256:
@@ -200,7 +213,7 @@ def _scan_parquet(expected: Expected, reader: HashingReader) -> list[str]:
 
 
 def _parquet_rows(file: IO[bytes], expected: Expected) -> Iterator[dict[str, Any]]:
-    """Yield keys and image names and, if they are decoded, images; a row group at a time."""
+    """Yield keys and image names and, if they are decoded, images; one row group at a time."""
     columns = ["key", "image.path", *([] if expected.digests is None else ["image.bytes"])]
     opened = pq.ParquetFile(file)
     for group in range(opened.num_row_groups):
