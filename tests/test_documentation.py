@@ -275,7 +275,8 @@ def test_a_decoder_is_added_as_the_page_says(laid_out: Path) -> None:
 IMPORTS = """
 import cv2
 import numpy as np
-from sysnoise.transforms.codecs.decoders import decode"""
+from sysnoise.transforms.codecs.decoders import decode
+from sysnoise.transforms.codecs.encoded import EncodedImage"""
 
 
 def _run_in(code: Path, *arguments: str) -> None:
