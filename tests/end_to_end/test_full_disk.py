@@ -32,7 +32,7 @@ def test_a_shard_that_does_not_fit(options: Options, small_set: Path, tmp_path: 
     ended = limited(options, longest - 1)
     assert ended.code == 1
     assert ended.message.startswith("sysnoise: stopped with ")
-    assert f"\n  writing '{output}': File too large; mend that and run the same" in ended.message
+    assert f"\n  writing '{output}': File too large; fix that and run the same" in ended.message
     assert ended.message.count("\n") == 2
     assert len(receipts(output)) < len(receipts(small_set))
     assert_receipts_hold(output)
@@ -57,7 +57,7 @@ def test_a_small_file_that_does_not_fit(
     ended = limited(options, (small_set / path).stat().st_size - 1)
     assert ended.code == 1
     assert ended.message == (
-        f"sysnoise: writing '{output / path}': File too large; mend that and run the same command "
+        f"sysnoise: writing '{output / path}': File too large; fix that and run the same command "
         "again, without --overwrite: finished shards are kept\n"
     )
     assert not list(output.rglob("*.tmp"))
@@ -70,4 +70,4 @@ def test_an_output_that_cannot_be_made(options: Options) -> None:
     """Not even root makes folders in /proc."""
     outcome = generate("imagenet", options | {"output": "/proc/set"})
     assert outcome.code == 1
-    assert outcome.lacks("sysnoise: writing '/proc/set/_temporary/lock': ", "mend that") == []
+    assert outcome.lacks("sysnoise: writing '/proc/set/_temporary/lock': ", "fix that") == []

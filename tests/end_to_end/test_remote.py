@@ -80,7 +80,7 @@ def test_an_upload_that_fails_for_good_ends_the_run_and_the_rerun_completes_it(
     lines = failed.error.splitlines()
     assert "sysnoise: stopped with 1 of 3 shards done:" in lines
     assert lines[-1] == (
-        f"  writing 's3://bucket/broken/{failing}': told to; mend that and run the same command "
+        f"  writing 's3://bucket/broken/{failing}': told to; fix that and run the same command "
         "again, without --overwrite: finished shards are kept"
     )
     local = tree(coco_set)
@@ -108,7 +108,7 @@ def test_a_bucket_that_does_not_exist_is_named(
     assert main(coco_arguments(coco_source, "s3://nowhere/set")) == 1
     assert capsys.readouterr().err == (
         "sysnoise: writing 's3://nowhere/set/sources.parquet': The specified bucket does not "
-        "exist; mend that and run the same command again, without "
+        "exist; fix that and run the same command again, without "
         "--overwrite: finished shards are kept\n"
     )
 

@@ -54,7 +54,7 @@ def assert_told(ended: Ended, reason: str) -> None:
     """One message of the command that says what to do."""
     assert ended.code == 1
     assert ended.message.count("sysnoise: ") == 1
-    assert f": {reason}; mend that and run the same command again" in ended.message
+    assert f": {reason}; fix that and run the same command again" in ended.message
     assert "Traceback" not in ended.error
 
 
