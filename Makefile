@@ -12,8 +12,8 @@ demo: .venv/demo ## generate two small sets from shipped photographs into demo/
 	rm -rf demo
 	$(BIN)/sysnoise demo --output demo
 
-test: .venv/dev ## run all tests
-	$(BIN)/python -m pytest
+test: .venv/dev ## run all tests, on all cores
+	$(BIN)/python -m pytest --numprocesses=logical --dist=worksteal
 
 test-extras: .venv/extras ## run the tests of the extras jpeglib and dali
 	$(BIN)/python -m pytest -m extras

@@ -78,6 +78,7 @@ setup(
             "mypy>=2.4,<3",
             "playwright>=1.50,<2",
             "pytest>=9,<10",
+            "pytest-xdist>=3.8,<4",
             "ruff>=0.17,<0.18",
             "s3fs>=2024.6",
             "types-PyYAML",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from sysnoise.pipelines.cli.photographs import (
     SUBSAMPLINGS,
@@ -18,8 +20,10 @@ from sysnoise.pipelines.cli.photographs import (
     write_imagenet,
 )
 from sysnoise.transforms.pixels import Pixels
+from tests.end_to_end.commands import command
 from tests.scoring import GRID
 from tests.servers import Server, s3_server, s3_variables
+from tests.shared import SharedFolders
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -51,19 +55,37 @@ def jpeg(request: pytest.FixtureRequest, photos: dict[str, Pixels]) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def imagenet_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``images/*.JPEG`` and ``val.txt``: 18 photographs, three chroma subsamplings."""
-    folder = tmp_path_factory.mktemp("imagenet")
-    write_imagenet(folder)
-    return folder
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedFolders]:
+    """Build a folder once per run of the tests: name, what fills it -> folder.
+
+    With pytest-xdist, the folders of its processes lie in one, which is that of the run. No test
+    may change a shared folder; one that must, copies it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    in_xdist = "PYTEST_XDIST_WORKER" in os.environ
+    folders = SharedFolders((base.parent if in_xdist else base) / "shared")
+    yield folders
+    assert folders.changed() == [], "a test changed what others share"
+
+
+@pytest.fixture(autouse=True)
+def empty_memory() -> Iterator[None]:
+    """Empty fsspec's memory after each test; it reads all that it holds to list a folder."""
+    yield
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
 
 
 @pytest.fixture(scope="session")
-def coco_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def imagenet_source(shared: SharedFolders) -> Path:
+    """``images/*.JPEG`` and ``val.txt``: 18 photographs, three chroma subsamplings."""
+    return shared("imagenet-source", write_imagenet)
+
+
+@pytest.fixture(scope="session")
+def coco_source(shared: SharedFolders) -> Path:
     """``images/*.jpg`` and ``instances_demo.json``: the same photographs, with hand-made boxes."""
-    folder = tmp_path_factory.mktemp("coco")
-    write_coco(folder)
-    return folder
+    return shared("coco-source", write_coco)
 
 
 @pytest.fixture(scope="session")
@@ -96,59 +118,58 @@ def sysnoise() -> Command:
 
 @pytest.fixture(scope="session", params=["png", "webp"])
 def imagenet_set(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    imagenet_source: Path,
-    sysnoise: Command,
+    request: pytest.FixtureRequest, shared: SharedFolders, imagenet_source: Path
 ) -> Path:
     """``imagenet-one-factor`` over 18 photographs in four shards, as tar and Parquet."""
-    output = tmp_path_factory.mktemp("sets") / f"imagenet-{request.param}"
-    done = sysnoise(
-        "generate",
-        "imagenet",
-        f"--images={imagenet_source / 'images'}",
-        f"--label-file={imagenet_source / 'val.txt'}",
-        f"--output={output}",
-        "--grid=imagenet-one-factor",
-        "--format=both",
-        f"--image-format={request.param}",
-        "--samples-per-shard=5",
-    )
-    assert done.returncode == 0, done.stderr
-    return output
+
+    def build(output: Path) -> None:
+        done = command(
+            "generate",
+            "imagenet",
+            f"--images={imagenet_source / 'images'}",
+            f"--label-file={imagenet_source / 'val.txt'}",
+            f"--output={output}",
+            "--grid=imagenet-one-factor",
+            "--format=both",
+            f"--image-format={request.param}",
+            "--samples-per-shard=5",
+        )
+        assert done.code == 0, done.error
+
+    return shared(f"imagenet-{request.param}", build)
 
 
 @pytest.fixture(scope="session")
-def coco_set(
-    tmp_path_factory: pytest.TempPathFactory, coco_source: Path, sysnoise: Command
-) -> Path:
+def coco_set(shared: SharedFolders, coco_source: Path) -> Path:
     """``coco-published`` over 18 photographs in three shards, as tar and Parquet."""
-    output = tmp_path_factory.mktemp("sets") / "coco"
-    done = sysnoise(
-        "generate",
-        "coco",
-        f"--images={coco_source / 'images'}",
-        f"--annotations={coco_source / 'instances_demo.json'}",
-        f"--output={output}",
-        "--grid=coco-published",
-        "--format=both",
-        "--samples-per-shard=7",
-    )
-    assert done.returncode == 0, done.stderr
-    return output
+
+    def build(output: Path) -> None:
+        done = command(
+            "generate",
+            "coco",
+            f"--images={coco_source / 'images'}",
+            f"--annotations={coco_source / 'instances_demo.json'}",
+            f"--output={output}",
+            "--grid=coco-published",
+            "--format=both",
+            "--samples-per-shard=7",
+        )
+        assert done.code == 0, done.error
+
+    return shared("coco", build)
 
 
 @pytest.fixture(scope="session")
-def one_image_set(
-    tmp_path_factory: pytest.TempPathFactory, imagenet_source: Path, sysnoise: Command
-) -> Path:
+def one_image_set(shared: SharedFolders, imagenet_source: Path) -> Path:
     """A photograph in the 48 variants of a product of axes, for :mod:`tests.scoring`."""
-    folder = tmp_path_factory.mktemp("one-image")
-    (folder / "grid.yaml").write_text(GRID, "utf-8")
-    done = sysnoise(
-        *("generate", "imagenet", "--limit=1", "--workers=1", f"--output={folder / 'set'}"),
-        f"--images={imagenet_source / 'images'}",
-        *(f"--label-file={imagenet_source / 'val.txt'}", f"--grid={folder / 'grid.yaml'}"),
-    )
-    assert done.returncode == 0, done.stderr
-    return folder / "set"
+
+    def build(folder: Path) -> None:
+        (folder / "grid.yaml").write_text(GRID, "utf-8")
+        done = command(
+            *("generate", "imagenet", "--limit=1", "--workers=1", f"--output={folder / 'set'}"),
+            f"--images={imagenet_source / 'images'}",
+            *(f"--label-file={imagenet_source / 'val.txt'}", f"--grid={folder / 'grid.yaml'}"),
+        )
+        assert done.code == 0, done.error
+
+    return shared("one-image", build) / "set"

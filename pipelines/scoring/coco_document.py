@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 
-class CocoImage(TypedDict):
+class ScoredImage(TypedDict):
     """An image; its size does not matter."""
 
     id: int
@@ -32,6 +32,6 @@ class CocoDocument(TypedDict):
     """An instances document, without segmentations."""
 
     info: dict[str, str]
-    images: list[CocoImage]
+    images: list[ScoredImage]
     categories: list[CocoCategory]
     annotations: list[CocoObject]

@@ -37,6 +37,12 @@ _COMMAND_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM
 The command ends its workers itself: a worker that died of a signal first would count as a crash.
 """
 
+_MEMORY_FILES = threading.Lock()
+"""Held while a shard is made from or to ``memory://``: all readers of a file there share a position.
+
+Source: ``MemoryFileSystem._open`` of fsspec returns the stored file itself.
+"""
+
 
 class ShardProcess:
     """A worker process; it is started for its first shard, and again for the next after a crash."""
@@ -59,7 +65,8 @@ class ShardProcess:
         After :meth:`stop`, nothing is made and None is returned.
         """
         if any(map(is_process_memory, (self._job.output_url, self._job.source_root))):
-            return run_shard(self._job, shard, lambda key: None)
+            with _MEMORY_FILES:
+                return run_shard(self._job, shard, lambda key: None)
         try:
             process = self._start()
         except OSError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sysnoise.pipelines.cli.main import main
+from tests.forked import forked_workers
 
 Options = dict[str, str | Path | None]
 
@@ -26,9 +27,9 @@ class Outcome:
 
 
 def command(*arguments: str) -> Outcome:
-    """Run the command in this process; only the shards have processes of their own."""
+    """Run the command in this process; shards are made in :mod:`tests.forked` ones."""
     out, error = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error), forked_workers():
         try:
             code: object = main(arguments)
         except SystemExit as stop:

@@ -7,71 +7,132 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from tests.conftest import Command
-from tests.end_to_end.disturbed import generating, small_run
+from sysnoise.pipelines.cli.photographs import write_imagenet
+from sysnoise.transforms.pixels import Pixels
+from tests.end_to_end.commands import command, generate
+from tests.end_to_end.disturbed import small_run
 from tests.end_to_end.reading import tree
 from tests.odd_files import objects
 from tests.odd_files.images import PATHS, Does, jpeg
-from tests.odd_files.runs import COCO_GRID, FILES, IMAGENET_GRID, KEPT, LABELS, Run, run, write_coco
+from tests.odd_files.runs import (
+    COCO_GRID,
+    FILES,
+    IMAGENET_GRID,
+    KEPT,
+    LABELS,
+    Run,
+    read_run,
+    run,
+    write_coco,
+)
+from tests.shared import SharedFolders
 
 
 @pytest.fixture(scope="session")
-def imagenet_run(tmp_path_factory: pytest.TempPathFactory, sysnoise: Command) -> Run:
+def imagenet_run(shared: SharedFolders) -> Run:
     """All odd image files in one folder, each with a label of its own."""
-    folder = tmp_path_factory.mktemp("odd")
-    (folder / "images").mkdir()
-    for odd in FILES:
-        (folder / "images" / odd.name).write_bytes(odd.data)
-    lines = "".join(f"{odd.name} {LABELS[odd.key]}\n" for odd in FILES)
-    (folder / "val.txt").write_text(lines, "utf-8")
-    return run(
-        *(sysnoise, "imagenet", folder, IMAGENET_GRID),
-        *(f"--images={folder / 'images'}", f"--label-file={folder / 'val.txt'}"),
-        "--samples-per-shard=32",
-    )
+
+    def build(folder: Path) -> None:
+        (folder / "images").mkdir()
+        for odd in FILES:
+            (folder / "images" / odd.name).write_bytes(odd.data)
+        lines = "".join(f"{odd.name} {LABELS[odd.key]}\n" for odd in FILES)
+        (folder / "val.txt").write_text(lines, "utf-8")
+        run(
+            *("imagenet", folder, IMAGENET_GRID),
+            *(f"--images={folder / 'images'}", f"--label-file={folder / 'val.txt'}"),
+            "--samples-per-shard=32",
+        )
+
+    return read_run(shared("odd", build), IMAGENET_GRID)
 
 
 @pytest.fixture(scope="session")
-def strict_run(tmp_path_factory: pytest.TempPathFactory, sysnoise: Command) -> Run:
+def strict_run(shared: SharedFolders) -> Run:
     """A tar of files that a decoder is not made for, and of names that lead out of it."""
-    folder = tmp_path_factory.mktemp("strict")
-    members = {odd.name: odd.data for odd in KEPT if Does.FALLBACK in odd.does}
-    members |= dict.fromkeys(PATHS, jpeg())
-    with tarfile.open(folder / "images.tar", "w") as tar:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    lines = "".join(f"{name} {label}\n" for label, name in enumerate(members))
-    (folder / "val.txt").write_text(lines, "utf-8")
-    before = tree(folder.parent)
-    done = run(
-        *(sysnoise, "imagenet", folder, IMAGENET_GRID),
-        *(f"--images={folder / 'images.tar'}", f"--label-file={folder / 'val.txt'}"),
-        *("--strict", "--workers=1"),
-    )
-    added = tree(folder.parent).keys() - before.keys() - {f"{folder.name}/grid.yaml"}
-    assert all(path.startswith(f"{folder.name}/out/set/") for path in added)
-    return done
+
+    def build(parent: Path) -> None:
+        folder = parent / "strict"
+        folder.mkdir()
+        members = {odd.name: odd.data for odd in KEPT if Does.FALLBACK in odd.does}
+        members |= dict.fromkeys(PATHS, jpeg())
+        with tarfile.open(folder / "images.tar", "w") as tar:
+            for name, data in members.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+        lines = "".join(f"{name} {label}\n" for label, name in enumerate(members))
+        (folder / "val.txt").write_text(lines, "utf-8")
+        before = tree(parent)
+        run(
+            *("imagenet", folder, IMAGENET_GRID),
+            *(f"--images={folder / 'images.tar'}", f"--label-file={folder / 'val.txt'}"),
+            *("--strict", "--workers=1"),
+        )
+        added = tree(parent).keys() - before.keys()
+        added -= {f"{folder.name}/grid.yaml", f"{folder.name}/errors.txt"}
+        assert all(path.startswith(f"{folder.name}/out/set/") for path in added)
+
+    return read_run(shared("strict", build) / "strict", IMAGENET_GRID)
 
 
 @pytest.fixture(scope="session")
-def coco_run(tmp_path_factory: pytest.TempPathFactory, sysnoise: Command) -> Run:
+def coco_run(shared: SharedFolders) -> Run:
     """Odd annotations and odd images of COCO."""
-    folder = tmp_path_factory.mktemp("coco")
-    write_coco(folder, objects.document())
-    return run(
-        *(sysnoise, "coco", folder, COCO_GRID),
-        *(f"--images={folder / 'images'}", f"--annotations={folder / 'instances_odd.json'}"),
-        "--workers=1",
-    )
+
+    def build(folder: Path) -> None:
+        write_coco(folder, objects.document())
+        run(
+            *("coco", folder, COCO_GRID),
+            *(f"--images={folder / 'images'}", f"--annotations={folder / 'instances_odd.json'}"),
+            "--workers=1",
+        )
+
+    return read_run(shared("odd-coco", build), COCO_GRID)
 
 
 @pytest.fixture(scope="session")
-def small_set(tmp_path_factory: pytest.TempPathFactory, imagenet_source: Path) -> Path:
+def small_set(shared: SharedFolders, imagenet_source: Path) -> Path:
     """18 photographs in two variants and six shards, by a run that nothing disturbed."""
-    output = tmp_path_factory.mktemp("small") / "set"
-    done = generating(small_run(imagenet_source, output)).end()
-    assert done.code == 0, done.error
-    return output
+
+    def build(folder: Path) -> None:
+        done = generate("imagenet", small_run(imagenet_source, folder / "set"))
+        assert done.code == 0, done.error
+
+    return shared("small", build) / "set"
+
+
+@pytest.fixture(scope="session")
+def full_source(shared: SharedFolders, photos: dict[str, Pixels]) -> Path:
+    """15 seeded crops and one CMYK photograph."""
+
+    def build(folder: Path) -> None:
+        write_imagenet(folder, crops=15, seed=2)
+        photo = Image.fromarray(photos["coffee"]).convert("CMYK")
+        photo.save(folder / "images" / "cmyk.JPEG", "JPEG", quality=90)
+        with (folder / "val.txt").open("a") as labels:
+            labels.write("cmyk.JPEG 967\n")
+
+    return shared("full-source", build)
+
+
+@pytest.fixture(scope="session")
+def full_set(shared: SharedFolders, full_source: Path) -> Path:
+    """``imagenet-full`` over them in eight shards; ``said.txt`` beside it has standard output."""
+
+    def build(folder: Path) -> None:
+        done = command(
+            "generate",
+            "imagenet",
+            f"--images={full_source / 'images'}",
+            f"--label-file={full_source / 'val.txt'}",
+            f"--output={folder / 'set'}",
+            "--grid=imagenet-full",
+            "--samples-per-shard=2",
+        )
+        assert done.code == 0, done.error
+        (folder / "said.txt").write_text(done.out, "utf-8")
+
+    return shared("full", build) / "set"

@@ -29,7 +29,9 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     write_models(folder)
     (folder / "imagenet-grid.yaml").write_text(GRID.format("shorter256-crop224"), "utf-8")
-    (folder / "coco-grid.yaml").write_text(GRID.format("coco-800x1333"), "utf-8")
+    (folder / "coco-grid.yaml").write_text(
+        GRID.format("{rule: keep-ratio, shorter: 200, longer: 333}"), "utf-8"
+    )
     return folder
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from sysnoise.pipelines.cli.photographs import jpeg_bytes
 from sysnoise.transforms.pixels import Pixels
-from tests.conftest import Command
+from tests.end_to_end.commands import command
 from tests.end_to_end.reading import manifest, samples_table, tree
 
 SMALL = """
@@ -53,21 +53,21 @@ def images(tmp_path: Path, photos: dict[str, Pixels]) -> Path:
 
 
 @pytest.fixture
-def generate(images: Path, tmp_path: Path, sysnoise: Command) -> Generate:
+def generate(images: Path, tmp_path: Path) -> Generate:
     """Run the command: output, grid, other options -> exit code and error text."""
 
     def run(output: str, grid: str, *options: str) -> tuple[int, str]:
-        done = sysnoise(
+        done = command(
             "generate",
             "imagenet",
             f"--images={images}",
             f"--label-file={tmp_path / 'val.txt'}",
             f"--output={tmp_path / output}",
             f"--grid={tmp_path / f'{grid}.yaml'}",
-            "--samples-per-shard=2",
+            *("--samples-per-shard=2", "--workers=1"),
             *options,
         )
-        return done.returncode, done.stderr
+        return int(str(done.code)), done.error
 
     return run
 

@@ -9,21 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from sysnoise import load_grid
 from sysnoise.manifests.reading import open_set
-from sysnoise.pipelines.cli.photographs import jpeg_bytes, write_imagenet
+from sysnoise.pipelines.cli.photographs import jpeg_bytes
 from sysnoise.transforms.pixels import Pixels
-from tests.conftest import Command
+from tests.end_to_end.commands import command
 from tests.end_to_end.reading import decode_image, manifest, read_tars, samples_table, tree
 
 GRID = load_grid("imagenet-full")
 BASELINE = GRID.baseline.id
 
 
-def run(sysnoise: Command, source: Path, output: Path, grid: str, *options: str) -> str:
-    done = sysnoise(
+def run(source: Path, output: Path, grid: str, *options: str) -> str:
+    done = command(
         "generate",
         "imagenet",
         f"--images={source / 'images'}",
@@ -32,30 +31,19 @@ def run(sysnoise: Command, source: Path, output: Path, grid: str, *options: str)
         f"--grid={grid}",
         *options,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+    assert done.code == 0, done.error
+    return done.error
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory, photos: dict[str, Pixels]) -> Path:
-    """63 seeded crops and one CMYK photograph."""
-    folder = tmp_path_factory.mktemp("crops") / "source"
-    write_imagenet(folder, crops=63, seed=2)
-    photo = Image.fromarray(photos["coffee"]).convert("CMYK")
-    photo.save(folder / "images" / "cmyk.JPEG", "JPEG", quality=90)
-    with (folder / "val.txt").open("a") as labels:
-        labels.write("cmyk.JPEG 967\n")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def sets(source: Path, sysnoise: Command) -> tuple[Path, Path]:
+def sets(
+    full_set: Path, full_source: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
     """``imagenet-full`` whole, and by three workers without duplicates."""
-    whole, sparse = source.parent / "whole", source.parent / "sparse"
-    run(sysnoise, source, whole, "imagenet-full", "--samples-per-shard=8")
-    options = ("--samples-per-shard=8", "--skip-duplicates", "--workers=3")
-    run(sysnoise, source, sparse, "imagenet-full", *options)
-    return whole, sparse
+    sparse = tmp_path_factory.mktemp("sparse") / "set"
+    options = ("--samples-per-shard=2", "--skip-duplicates", "--workers=3")
+    run(full_source, sparse, "imagenet-full", *options)
+    return full_set, sparse
 
 
 def test_statistics_are_those_of_numpy(sets: tuple[Path, Path]) -> None:
@@ -158,7 +146,7 @@ def test_sums_hold_without_the_skipped_files(sets: tuple[Path, Path]) -> None:
 
 
 def test_an_axis_without_noise_ends_with_a_warning(
-    tmp_path: Path, photos: dict[str, Pixels], sysnoise: Command
+    tmp_path: Path, photos: dict[str, Pixels]
 ) -> None:
     source = tmp_path / "source"
     (source / "images").mkdir(parents=True)
@@ -169,6 +157,6 @@ def test_an_axis_without_noise_ends_with_a_warning(
         "decoders: [pillow, opencv, simplejpeg]\nresizes: [pillow-bilinear, opencv-linear]\n"
         "colors: [rgb]\ngeometry: shorter256-crop224\ncombine: one-factor\n"
     )
-    stderr = run(sysnoise, source, tmp_path / "set", str(grid))
+    stderr = run(source, tmp_path / "set", str(grid))
     assert "the decoder axis carries no noise: every image of its 2 variant(s)" in stderr
     assert "resize axis" not in stderr

@@ -16,6 +16,7 @@ import pytest
 from sysnoise.pipelines.cli.main import main
 from sysnoise.pipelines.cli.photographs import write_imagenet
 from tests.conftest import Command
+from tests.end_to_end.commands import command
 from tests.end_to_end.reading import tree
 from tests.servers import Fault, Server, http_server, plain_http_server, s3_client, s3_objects
 
@@ -69,14 +70,14 @@ def test_a_set_in_memory_equals_the_local_one(coco_source: Path, coco_set: Path)
 
 
 def test_an_upload_that_fails_for_good_ends_the_run_and_the_rerun_completes_it(
-    coco_source: Path, coco_set: Path, s3: Server, sysnoise: Command
+    coco_source: Path, coco_set: Path, s3: Server
 ) -> None:
     arguments = [*coco_arguments(coco_source, "s3://bucket/broken"), "--workers=1"]
     failing = "variants/pillow/pillow-nearest/rgb/demo-00001-of-00003.parquet"
     s3.faults.append(Fault(f"PUT .*{failing}", 403))
-    failed = sysnoise(*arguments)
-    assert failed.returncode == 1
-    lines = failed.stderr.splitlines()
+    failed = command(*arguments)
+    assert failed.code == 1
+    lines = failed.error.splitlines()
     assert "sysnoise: stopped with 1 of 3 shards done:" in lines
     assert lines[-1] == (
         f"  writing 's3://bucket/broken/{failing}': told to; fix that and run the same command "
@@ -94,8 +95,8 @@ def test_an_upload_that_fails_for_good_ends_the_run_and_the_rerun_completes_it(
     assert {row["path"] for row in receipt["files"]} <= stored.keys()
     s3.faults.clear()
     s3.requests.clear()
-    done = sysnoise(*arguments)
-    assert done.returncode == 0, done.stderr
+    done = command(*arguments)
+    assert done.code == 0, done.error
     assert s3_tree(s3, "broken") == local
     assert s3.seen("PUT .*00000-of-00003") == []
 
@@ -113,14 +114,14 @@ def test_a_bucket_that_does_not_exist_is_named(
 
 
 def test_sources_on_s3_equal_local_ones(
-    coco_source: Path, coco_set: Path, s3: Server, tmp_path: Path, sysnoise: Command
+    coco_source: Path, coco_set: Path, s3: Server, tmp_path: Path
 ) -> None:
     client = s3_client(s3)
     for path in tree(coco_source):
         client.upload_file(str(coco_source / path), "bucket", f"source/{path}")
     arguments = coco_arguments(coco_source, str(tmp_path / "set"))
-    done = sysnoise(*(text.replace(str(coco_source), "s3://bucket/source") for text in arguments))
-    assert done.returncode == 0, done.stderr
+    done = command(*(text.replace(str(coco_source), "s3://bucket/source") for text in arguments))
+    assert done.code == 0, done.error
     assert tree(tmp_path / "set") == tree(coco_set)
 
 
@@ -169,13 +170,11 @@ def web_arguments(web: Path, images: str, labels: str, output: Path) -> list[str
 
 
 @pytest.fixture(scope="module")
-def local_set(
-    web: Path, tmp_path_factory: pytest.TempPathFactory, sysnoise: Command
-) -> dict[str, str]:
+def local_set(web: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The digests of the set of ``the images``, read from the local folder."""
     output = tmp_path_factory.mktemp("local") / "set"
-    done = sysnoise(*web_arguments(web, f"{web}/the images", f"{web}/val.txt", output))
-    assert done.returncode == 0, done.stderr
+    done = command(*web_arguments(web, f"{web}/the images", f"{web}/val.txt", output))
+    assert done.code == 0, done.error
     return tree(output)
 
 
@@ -190,31 +189,30 @@ def test_sources_on_the_web_and_in_archives_equal_local_ones(
     plain_server: Server,
     local_set: dict[str, str],
     tmp_path: Path,
-    sysnoise: Command,
 ) -> None:
     url = images.format(web=web_server.url, plain=plain_server.url, here=web)
     output = tmp_path / "set"
-    done = sysnoise(*web_arguments(web, url, f"{web_server.url}/val.txt", output))
-    assert done.returncode == 0, done.stderr
+    done = command(*web_arguments(web, url, f"{web_server.url}/val.txt", output))
+    assert done.code == 0, done.error
     assert tree(output) == local_set
 
 
 def test_a_tar_on_the_web_gives_the_same_samples(
-    web: Path, web_server: Server, local_set: dict[str, str], tmp_path: Path, sysnoise: Command
+    web: Path, web_server: Server, local_set: dict[str, str], tmp_path: Path
 ) -> None:
     url = f"{web_server.url}/val.tar"
     output = tmp_path / "set"
-    done = sysnoise(*web_arguments(web, url, f"{web_server.url}/val.txt", output))
-    assert done.returncode == 0, done.stderr
+    done = command(*web_arguments(web, url, f"{web_server.url}/val.txt", output))
+    assert done.code == 0, done.error
     data = ("variants/", "samples/")  # The table of sources says where in the tar they stand.
     same = {path: value for path, value in local_set.items() if path.startswith(data)}
     assert {path: value for path, value in tree(output).items() if path in same} == same
 
 
 def test_a_tar_on_a_web_server_without_parts_of_files_is_refused(
-    web: Path, plain_server: Server, tmp_path: Path, sysnoise: Command
+    web: Path, plain_server: Server, tmp_path: Path
 ) -> None:
     url = f"{plain_server.url}/val.tar"
-    done = sysnoise(*web_arguments(web, url, f"{web}/val.txt", tmp_path / "set"))
-    assert done.returncode == 1
-    assert f"'{url}': the server sends only whole files, no parts; download" in done.stderr
+    done = command(*web_arguments(web, url, f"{web}/val.txt", tmp_path / "set"))
+    assert done.code == 1
+    assert f"'{url}': the server sends only whole files, no parts; download" in done.error

@@ -443,9 +443,9 @@ def test_ranges_make_a_set_together(options: Options, small_set: Path, tmp_path:
 
 RUN_SHARD = """
 import sys
-from sysnoise.pipelines.workers.job import Job, run_shard
+from sysnoise.pipelines.workers.job import ShardJob, run_shard
 for shard in range(6):
-    print(run_shard(Job(*sys.argv[1:]), shard, lambda key: None))
+    print(run_shard(ShardJob(*sys.argv[1:]), shard, lambda key: None))
 """
 
 

@@ -8,19 +8,19 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import Command
+from tests.end_to_end.commands import command
 from tests.end_to_end.reading import manifest, samples_table
 from tests.odd_files.runs import Run
 
 
-def status(sysnoise: Command, output: Path) -> dict[str, Any]:
-    done = sysnoise("status", output, "--json")
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+def status(output: Path) -> dict[str, Any]:
+    done = command("status", str(output), "--json")
+    assert done.code == 0, done.error
+    return dict(json.loads(done.out))
 
 
-def test_finished_set_counts_as_its_manifest_does(sysnoise: Command, coco_set: Path) -> None:
-    found = status(sysnoise, coco_set)
+def test_finished_set_counts_as_its_manifest_does(coco_set: Path) -> None:
+    found = status(coco_set)
     counts = manifest(coco_set)["counts"]
     assert found["finished"] is True
     assert found["dataset"] == "coco"
@@ -31,15 +31,13 @@ def test_finished_set_counts_as_its_manifest_does(sysnoise: Command, coco_set: P
     assert found["seconds_left"] == 0.0
 
 
-def test_set_that_lacks_receipts_is_not_done(
-    sysnoise: Command, coco_set: Path, tmp_path: Path
-) -> None:
+def test_set_that_lacks_receipts_is_not_done(coco_set: Path, tmp_path: Path) -> None:
     output = shutil.copytree(coco_set, tmp_path / "set")
     (output / "manifest.json").unlink()
     (output / "receipts" / "00001-of-00003.json").unlink()
-    done = sysnoise("status", output)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    done = command("status", str(output))
+    assert done.code == 0, done.error
+    lines = done.out.splitlines()
     assert lines[0] == f"{output}: coco demo, coco-published, 2 variants"
     assert lines[1:7] == [
         "shards     2 of 3",
@@ -52,10 +50,8 @@ def test_set_that_lacks_receipts_is_not_done(
     assert lines[8] == "manifest   not yet"
 
 
-def test_rejects_and_fallbacks_are_those_of_the_tables(
-    sysnoise: Command, imagenet_run: Run
-) -> None:
-    found = status(sysnoise, imagenet_run.output)
+def test_rejects_and_fallbacks_are_those_of_the_tables(imagenet_run: Run) -> None:
+    found = status(imagenet_run.output)
     assert found["rejects"] == Counter(row["reason"] for row in imagenet_run.rejects.values())
     assert found["fallbacks"] == Counter(
         decoder
@@ -68,9 +64,9 @@ def test_rejects_and_fallbacks_are_those_of_the_tables(
     assert found["rejects"]
 
 
-def test_folder_without_plan_exits_with_1(sysnoise: Command, tmp_path: Path) -> None:
-    done = sysnoise("status", tmp_path)
-    assert done.returncode == 1
-    assert done.stderr == (
+def test_folder_without_plan_exits_with_1(tmp_path: Path) -> None:
+    done = command("status", str(tmp_path))
+    assert done.code == 1
+    assert done.error == (
         f"sysnoise: {str(tmp_path)!r} is not an output of generate: it has no plan.json\n"
     )

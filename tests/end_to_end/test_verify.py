@@ -18,7 +18,7 @@ from PIL import Image
 
 from sysnoise.pipelines.cli.main import main
 from sysnoise.pipelines.cli.photographs import write_imagenet
-from tests.conftest import Command
+from tests.end_to_end.commands import command
 from tests.end_to_end.damage import (
     Members,
     Rows,
@@ -52,15 +52,15 @@ MANIFEST, FILES, SUMS, PLAN = "manifest.json", "files.parquet", "SHA256SUMS", "p
 Document = dict[str, Any]
 
 
-def generate(sysnoise: Command, source: Path, output: Path, *arguments: str) -> Path:
+def generate(source: Path, output: Path, *arguments: str) -> Path:
     (output.parent / "grid.yaml").write_text(GRID, "utf-8")
-    done = sysnoise(
+    done = command(
         *("generate", "imagenet"),
         *(f"--images={source / 'images'}", f"--label-file={source / 'val.txt'}"),
         *(f"--grid={output.parent / 'grid.yaml'}", f"--output={output}"),
-        *("--format=both", "--samples-per-shard=3", *arguments),
+        *("--format=both", "--samples-per-shard=3", "--workers=1", *arguments),
     )
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.error
     return output
 
 
@@ -77,9 +77,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def small_set(tmp_path_factory: pytest.TempPathFactory, source: Path, sysnoise: Command) -> Path:
+def small_set(tmp_path_factory: pytest.TempPathFactory, source: Path) -> Path:
     """Three variants of them in three shards, as tar and Parquet."""
-    output = generate(sysnoise, source, tmp_path_factory.mktemp("small") / "set")
+    output = generate(source, tmp_path_factory.mktemp("small") / "set")
     statuses = [row["status"] for row in samples_table(output)]
     assert (len(statuses), statuses.count("rejected")) == (7, 1)
     assert any(row["decoders"]["ffmpeg"] == "fallback" for row in samples_table(output))
@@ -87,12 +87,10 @@ def small_set(tmp_path_factory: pytest.TempPathFactory, source: Path, sysnoise: 
 
 
 @pytest.fixture(scope="module")
-def deduplicated_set(
-    tmp_path_factory: pytest.TempPathFactory, source: Path, sysnoise: Command
-) -> Path:
+def deduplicated_set(tmp_path_factory: pytest.TempPathFactory, source: Path) -> Path:
     """The same with ``--skip-duplicates``: OpenCV's files are Pillow's."""
     folder = tmp_path_factory.mktemp("deduplicated") / "set"
-    output = generate(sysnoise, source, folder, "--skip-duplicates")
+    output = generate(source, folder, "--skip-duplicates")
     assert not (output / "variants" / "opencv").exists()
     return output
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sysnoise.manifests.grids.grid_file import parse_grid
 from sysnoise.pipelines.cli.main import main
 from sysnoise.transforms.grid import Grid
-from tests.conftest import Command
+from tests.end_to_end.commands import command
 from tests.end_to_end.reading import Members, decode_image, read_tars, samples_table, shards, tree
 from tests.odd_files import objects
 from tests.odd_files.images import DECODERS, MAX_PIXELS, ODD_FILES, Does, OddFile
@@ -82,16 +82,22 @@ class Run:
         return decode_image(self.tars[variant][key]["png"])
 
 
-def run(sysnoise: Command, dataset: str, folder: Path, grid: str, *arguments: str) -> Run:
-    """Generate a set of both formats in ``folder / "out" / "set"`` and read it."""
+def run(dataset: str, folder: Path, grid: str, *arguments: str) -> None:
+    """Generate a set of both formats in ``folder / "out" / "set"``; :func:`read_run` reads it."""
     output = folder / "out" / "set"
     (folder / "grid.yaml").write_text(grid, "utf-8")
-    done = sysnoise(
+    done = command(
         *("generate", dataset, *arguments),
         *(f"--output={output}", f"--grid={folder / 'grid.yaml'}"),
         *("--format=both", f"--max-pixels={MAX_PIXELS}"),
     )
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.error
+    (folder / "errors.txt").write_text(done.error, "utf-8")
+
+
+def read_run(folder: Path, grid: str) -> Run:
+    """Read what :func:`run` gave."""
+    output = folder / "out" / "set"
     parsed = parse_grid(grid, "grid.yaml", "grid")
     ids = [variant.id for variant in parsed.variants]
     tables = {
@@ -105,7 +111,7 @@ def run(sysnoise: Command, dataset: str, folder: Path, grid: str, *arguments: st
         {row["key"]: row for row in _rows(output / "rejects.parquet")},
         {each: read_tars(output, each) for each in ids},
         {each: {row["key"]: row for row in rows} for each, rows in tables.items()},
-        done.stderr,
+        (folder / "errors.txt").read_text("utf-8"),
     )
 
 

@@ -29,7 +29,7 @@ from sysnoise.pipelines.planning.plan import PlanOptions, make_plan
 from sysnoise.pipelines.readers.coco import read_coco
 from sysnoise.pipelines.readers.imagenet import read_imagenet
 from sysnoise.pipelines.readers.sources import SourceSet, source_table
-from tests.conftest import Command
+from tests.end_to_end.commands import command
 
 BOTH = (ShardFormat.WEBDATASET, ShardFormat.PARQUET)
 
@@ -73,7 +73,7 @@ def test_size_of_a_coco_run(coco_set: Path, coco_source: Path) -> None:
     assert_is_like(found, coco_set)
 
 
-def test_size_from_a_part_of_the_samples(tmp_path: Path, sysnoise: Command) -> None:
+def test_size_from_a_part_of_the_samples(tmp_path: Path) -> None:
     write_imagenet(tmp_path / "source", crops=3 * TRIAL_SAMPLES, seed=5)
     output = tmp_path / "set"
     arguments = [
@@ -81,12 +81,12 @@ def test_size_from_a_part_of_the_samples(tmp_path: Path, sysnoise: Command) -> N
         *(f"--label-file={tmp_path / 'source' / 'val.txt'}", f"--output={output}"),
         *("--grid=imagenet-one-factor", "--samples-per-shard=40"),
     ]
-    dry = sysnoise(*arguments, "--dry-run")
-    assert dry.returncode == 0, dry.stderr
+    dry = command(*arguments, "--dry-run")
+    assert dry.code == 0, dry.error
     assert not output.exists()
-    done = sysnoise(*arguments)
-    assert done.returncode == 0, done.stderr
-    lines = dict(line.split(maxsplit=1) for line in dry.stdout.splitlines()[1:])
+    done = command(*arguments)
+    assert done.code == 0, done.error
+    lines = dict(line.split(maxsplit=1) for line in dry.out.splitlines()[1:])
     assert lines["samples"] == "96 in 3 shard(s)"
     assert lines["variants"] == "17 of imagenet-one-factor"
     assert lines["images"] == f"{96 * 17} png in webdataset"

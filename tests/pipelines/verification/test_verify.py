@@ -34,11 +34,11 @@ geometry: {rule: shorter-side, size: 64, crop: 48}
 
 
 def make_set(layout: Layout, base: Path, url: str) -> None:
-    """Make a set of two samples a shard, without the pipeline."""
+    """Make a set of three shards or four, without the pipeline; five samples are two per shard."""
     source = layout.read(str(base))
-    plan = make_plan(
-        source, parse_grid(GRID, "grid.yaml", "grid"), PlanOptions(samples_per_shard=2)
-    )
+    samples_per_shard = max(2, source.table.num_rows // 3)
+    grid = parse_grid(GRID, "grid.yaml", "grid")
+    plan = make_plan(source, grid, PlanOptions(samples_per_shard=samples_per_shard))
     output = open_output(url)
     write_plan(plan, source.table, output)
     for shard in range(plan.shards):
