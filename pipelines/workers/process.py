@@ -38,7 +38,7 @@ The command ends its workers itself: a worker that died of a signal first would 
 """
 
 _MEMORY_FILES = threading.Lock()
-"""Held while a shard is made from or to ``memory://``: all readers of a file there share a position.
+"""Held while a shard is made from or to ``memory://``: readers of a file there share a position.
 
 Source: ``MemoryFileSystem._open`` of fsspec returns the stored file itself.
 """
