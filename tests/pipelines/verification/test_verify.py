@@ -34,7 +34,7 @@ geometry: {rule: shorter-side, size: 64, crop: 48}
 
 
 def make_set(layout: Layout, base: Path, url: str) -> None:
-    """Make a set of two samples a shard, without the pipeline."""
+    """Make a set of two samples per shard, without the pipeline."""
     source = layout.read(str(base))
     plan = make_plan(
         source, parse_grid(GRID, "grid.yaml", "grid"), PlanOptions(samples_per_shard=2)
