@@ -32,7 +32,7 @@ VARIANTS = tuple(f"pillow/{resize}/rgb" for resize in GRID.split("[")[2].split("
 
 
 def main() -> None:
-    """Print the images a second of both, over one variant and over four."""
+    """Print the images per second of both, over one variant and over four."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True)
     parser.add_argument("--config", required=True)

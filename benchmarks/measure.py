@@ -156,7 +156,7 @@ def _result(process: subprocess.Popen[str]) -> Any:
 
 
 def against_original(bench: Bench, images: int, original_images: int) -> list[Row]:
-    """Variants a second of the command and of the one-at-a-time generator."""
+    """Variants per second of the command and of the one-at-a-time generator."""
     source = bench.imagenet(images)
     process = _start("benchmarks.original", source, str(original_images))
     by_decoder: dict[str, float] = _result(process)
@@ -197,7 +197,7 @@ def growth(bench: Bench, images: int) -> Iterator[Row]:
         yield {"what": "equal decoders", "value": count, **_row(bench.run(source, grid))}
     for samples in (16, 64, 256):
         run = bench.run(source, "imagenet-one-factor", samples_per_shard=samples)
-        yield {"what": "samples a shard", "value": samples, **_row(run)}
+        yield {"what": "samples per shard", "value": samples, **_row(run)}
     for scale in (1, 2, 4):
         run = bench.run(bench.scaled(max(1, images // 8), scale), "imagenet-one-factor")
         yield {"what": "image scale", "value": scale, **_row(run)}

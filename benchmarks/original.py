@@ -96,7 +96,7 @@ def variants_per_second(decoder: str, files: list[Path]) -> float:
 
 
 def main() -> None:
-    """Print the variants a second of each decoder as JSON: FOLDER COUNT."""
+    """Print the variants per second of each decoder as JSON: FOLDER COUNT."""
     folder, count = sys.argv[1:]
     files = sorted(Path(folder).iterdir())
     files = files[:: max(1, len(files) // int(count))][: int(count)]

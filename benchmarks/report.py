@@ -41,7 +41,7 @@ def format_tables(results: Results) -> str:
             ],
         ),
         table(
-            ("variants a second, 1 worker", "command", "one at a time", "ratio"),
+            ("variants per second, 1 worker", "command", "one at a time", "ratio"),
             [
                 (
                     f"`{row['grid']}`",
@@ -53,7 +53,7 @@ def format_tables(results: Results) -> str:
             ],
         ),
         table(
-            ("as this grows", "value", "images", "seconds", "ms an image", "driver", "worker"),
+            ("as this grows", "value", "images", "seconds", "ms per image", "driver", "worker"),
             [
                 (
                     row["what"],
@@ -64,7 +64,7 @@ def format_tables(results: Results) -> str:
             ],
         ),
         table(
-            ("grid", "format", "images", "seconds", "ms an image", "driver", "worker"),
+            ("grid", "format", "images", "seconds", "ms per image", "driver", "worker"),
             [
                 (
                     f"`{row['grid']}`",
@@ -79,7 +79,7 @@ def format_tables(results: Results) -> str:
 
 
 def _cost(results: Results, row: Mapping[str, Any]) -> list[str]:
-    """Images, seconds, milliseconds an image with start-up taken off, and memory of a run."""
+    """Images, seconds, milliseconds per image with start-up taken off, and memory of a run."""
     spent = row["seconds"] - results["start_up"]["seconds"]
     return [
         f"{row['images']}",
@@ -119,7 +119,7 @@ def draw(results: Results, path: Path) -> None:
     command = 1000 * results["floor"][0]["seconds"] / images
     left.bar(len(bars), command, 0.6, color="0.5", label="whole command")
     left.set_xticks(range(len(bars) + 1), [*bars, "command,\n1 worker"])
-    left.set_ylabel("ms an image (132 variants)")
+    left.set_ylabel("ms per image (132 variants)")
     left.set_title("imagenet-full")
     left.legend(fontsize="small")
     memory = results["memory"]

@@ -1,7 +1,7 @@
 """What sets of millions of images cost: ``python -m benchmarks.scale --output FOLDER``.
 
 Plans and finishes made-up datasets (:mod:`benchmarks.made_up`) of several sizes, and generates
-small sets of every shipped grid for its cost an image. Writes ``scale.json`` and ``scale.md``.
+small sets of every shipped grid for its cost per image. Writes ``scale.json`` and ``scale.md``.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from sysnoise.pipelines.planning.plan import SAMPLES_PER_SHARD
 Results = Mapping[str, Any]
 
 SHARD_FILES = 2
-"""Files of a shard beside those of the variants: receipt and samples."""
+"""Number of files of a shard besides those of the variants: receipt and samples."""
 
 WORKERS = (2, 64, 1000)
 
@@ -29,10 +29,10 @@ class Dataset:
     """A published set of images that a grid is made of.
 
     Attributes:
-        name: with its split.
+        name: name of the dataset, with its split.
         kind: ``imagenet`` or ``coco``.
-        images: their number.
-        grids: that are shipped for it.
+        images: number of images.
+        grids: names of the grids that are shipped for it.
     """
 
     name: str
@@ -56,14 +56,15 @@ DATASETS = (
 
 @dataclass(frozen=True)
 class Cost:
-    """What one set costs.
+    """The cost of one set.
 
     Attributes:
-        shards, files: their numbers.
-        terabytes: of shards with PNG, in 10**12 bytes.
-        cpu_hours: of the workers.
-        wall_seconds: by number of workers.
-        dollars: for computing, writing and a month's storage at the assumed prices.
+        shards: number of shards.
+        files: number of files.
+        terabytes: storage of shards with PNG, in 10**12 bytes.
+        cpu_hours: CPU time of the workers.
+        wall_seconds: elapsed time by number of workers.
+        dollars: price of computing, writing and a month's storage at the assumed prices.
     """
 
     shards: int
@@ -81,51 +82,52 @@ def format_page(results: Results) -> str:
     where = f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}"
     return f"""# Scale
 
-What a set costs, from one machine to a thousand workers. `make bench-scale` writes this page and
+The cost of a set, from one machine to a thousand workers. `make bench-scale` writes this page and
 [its measurements](bench/scale.json).
 
 Measured on {where}.
 
 Processor time is that of all processes of the command, without the {_start_up(results):.1f} s of
 start-up, on {_measured_images(results)} images: seeded crops of shipped photographs, about
-400 x 320 pixels, and for COCO whole ones. Larger originals take longer; what a worker needs for its
-first images weighs more than in a long run.
+400 x 320 pixels, and for COCO whole ones. Larger originals take longer; the
+first images of a worker, which also take longer, have more weight here than in a long run.
 
-## An image, on one worker
+## One image on one worker
 
-As PNG in WebDataset shards. The last column is what a worker writes: a thousand workers write a
-thousand times as much, and a store that takes less sets the pace.
+The images are PNG in WebDataset shards. The last column is how much one worker writes: a thousand
+workers write a thousand times as much, and are slowed down by a store that accepts less.
 {_images_table(results)}
 Other image formats, as multiples of PNG, measured on the one-factor grids:
 {_formats_table(results)}
-## A set
+## One set
 
-A shard holds 256 images of ImageNet or 16 of COCO. Beam deals the shards out before it starts:
+A shard holds 256 images of ImageNet or 16 of COCO. Beam distributes the shards before it starts:
 
-    wall = start-up + planning + ceil(shards / workers) x images a shard x time of an image
+    wall = start-up + planning + ceil(shards / workers) x images per shard x time per image
          + finishing
     files = shards x (variants + {SHARD_FILES}) + {imagenet_files}, or + {coco_files} for COCO
 
-The files are those of one shard format. The times are lower bounds: they take processor time for
-time by the clock, as if storage kept up. More workers than shards do not help. Storage is that of
-PNG, in 10^12 bytes.
+The files are those of one shard format. The times are lower bounds: they take processor time as
+elapsed time, as if storage were always fast enough. More workers than shards do not help. Storage
+is that of PNG, in 10^12 bytes.
 {_sets_table(results)}
 ## Cost
 
-    cost = CPU-hours x price of a CPU-hour
-         + storage in TB x months x price of a month of a TB
-         + files / 10^6 x price of a million writes
+    cost = CPU-hours x price per CPU-hour
+         + storage in TB x months x price per TB and month
+         + files / 10^6 x price per million writes
 
-The last column above assumes {CPU_HOUR:.2f} dollars a CPU-hour, {TB_MONTH:.0f} dollars a month of a
-TB, for one month, and {MILLION_WRITES:.0f} dollars a million writes. Reading the set is not in it.
+The last column above assumes {CPU_HOUR:.2f} dollars per CPU-hour, {TB_MONTH:.0f} dollars per TB and
+month, for one month, and {MILLION_WRITES:.0f} dollars per million writes. Reading the set is not
+included.
 
 ## Planning and finishing
 
-Each in a process of its own, on made-up names: empty image files, annotations in number and length
-like COCO's, and receipts and tables of samples of all shards. Memory is the peak of the process, of
-which {results["start_up"]["driver_mib"]:.0f} MiB are the libraries.
+Each was run in a process of its own, on made-up data: empty image files, annotations as many and as
+long as COCO's, and receipts and tables of samples of all shards. Memory is the peak of the
+process, of which {results["start_up"]["driver_mib"]:.0f} MiB are the libraries.
 {_stages_table(results)}
-On an object store, finishing also waits for two files a shard, of which 16 are read at a time.
+On an object store, finishing also waits for two files per shard, of which 16 are read at a time.
 """
 
 

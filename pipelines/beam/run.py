@@ -86,7 +86,9 @@ def refuse_unfinished(failures: Sequence[Failure], work: Work, resume_hint: str)
             f"the runner ended with {done} of {total} {work.noun}s done, but reported no error; "
             f"{resume_hint}"
         )
-    messages = list(dict.fromkeys(_advised(failure, resume_hint) for failure in failures))
+    messages = list(
+        dict.fromkeys(_message_with_advice(failure, resume_hint) for failure in failures)
+    )
     was_stopped = any(failure.kind.stops_run for failure in failures)
     if was_stopped and done + len(failures) < total:
         text = f"stopped with {done} of {total} {work.noun}s done"
@@ -95,7 +97,7 @@ def refuse_unfinished(failures: Sequence[Failure], work: Work, resume_hint: str)
     raise ShardError(f"{text}:\n{lines_of(messages)}")
 
 
-def _advised(failure: Failure, resume_hint: str) -> str:
+def _message_with_advice(failure: Failure, resume_hint: str) -> str:
     """Return the message of a failure, with what a user can do about an output."""
     if failure.kind is FailureKind.OUTPUT:
         return f"{failure.message}; fix that and {resume_hint}"

@@ -20,7 +20,7 @@ from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.planning.receipts import Receipt, read_receipt
 from sysnoise.pipelines.storage.listing import list_folder
 from sysnoise.pipelines.storage.reading import (
-    modified,
+    modification_time,
     read_file,
     read_if_there,
     read_in_parallel,
@@ -82,7 +82,7 @@ class _ReceiptSums:
         rejects: number of rejects by reason.
         fallbacks: number of fallbacks by decoder.
         bytes: length of the stored files.
-        modified: seconds since the epoch at which the receipt was written; None where the file
+        written: seconds since the epoch at which the receipt was written; None where the file
             system does not report that.
     """
 
@@ -91,7 +91,7 @@ class _ReceiptSums:
     rejects: Counter[str]
     fallbacks: Counter[str]
     bytes: int
-    modified: float | None
+    written: float | None
 
 
 def describe_status(url: str) -> Status:
@@ -121,7 +121,7 @@ def describe_status(url: str) -> Status:
         "samples": {"all": plan.samples, "done": done},
         "rejects": _sum(receipt.rejects for receipt in receipts),
         "fallbacks": _sum(receipt.fallbacks for receipt in receipts),
-        "struck": sum(_struck(output, path) for path in list_folder(output, STRIKES)),
+        "struck": sum(_struck_count(output, path) for path in list_folder(output, STRIKES)),
         "bytes": sum(receipt.bytes for receipt in receipts),
         "seconds_left": _seconds_left(receipts, plan.samples - done),
     }
@@ -152,7 +152,7 @@ def _held_count(output: Root, plan: Plan) -> int:
         raise _unreadable(output, PART, error) from error
 
 
-def _struck(output: Root, path: str) -> int:
+def _struck_count(output: Root, path: str) -> int:
     """Return the number of samples of a shard on which workers died."""
     try:
         return len(read_document(read_file(output, path), dict[str, int]))
@@ -173,7 +173,7 @@ def _read_receipt(output: Root, plan: Plan, path: str) -> _ReceiptSums | None:
     """Read a receipt; None where it is of another plan, or has gone since it was listed."""
     try:
         receipt = read_receipt(read_file(output, path))
-        written = modified(output, path)
+        written = modification_time(output, path)
     except FileNotFoundError:
         return None
     except DocumentError as error:
@@ -188,7 +188,7 @@ def _sums(receipt: Receipt, written: float | None) -> _ReceiptSums:
         rejects=Counter(reject.reason for reject in receipt.rejects),
         fallbacks=Counter(receipt.fallbacks),
         bytes=receipt.stored_bytes,
-        modified=written,
+        written=written,
     )
 
 
@@ -196,7 +196,7 @@ def _seconds_left(receipts: Iterable[_ReceiptSums], samples: int) -> float | Non
     """Return the time that samples take at the pace of the receipts, pauses left out."""
     if not samples:
         return 0.0
-    times = sorted((each.modified, each.samples) for each in receipts if each.modified is not None)
+    times = sorted((each.written, each.samples) for each in receipts if each.written is not None)
     intervals = [
         (later - earlier, count) for (earlier, _), (later, count) in itertools.pairwise(times)
     ]

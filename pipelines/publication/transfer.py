@@ -63,7 +63,7 @@ _UNWRITABLE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @dataclass(frozen=True)
-class Transferred:
+class TransferResult:
     """The result of a copy.
 
     Attributes:
@@ -129,7 +129,7 @@ class _RunningCopy:
     sizes: Mapping[str, int]
 
 
-def transfer(source_url: str, target_url: str, variants: Sequence[str] | None) -> Transferred:
+def transfer(source_url: str, target_url: str, variants: Sequence[str] | None) -> TransferResult:
     """Copy a finished set, with the images of some variants.
 
     Files of the same set that the target already holds stay.
@@ -160,7 +160,7 @@ def transfer(source_url: str, target_url: str, variants: Sequence[str] | None) -
         _complete(target, index, held)
     size = sum(file.bytes or 0 for file in files)
     baseline = index.manifest["grid"]["baseline"]
-    return Transferred(target.url, held, baseline, len(files), size, copied)
+    return TransferResult(target.url, held, baseline, len(files), size, copied)
 
 
 def _ids(manifest: Manifest) -> list[str]:

@@ -36,7 +36,7 @@ def lock_shards(output: Root, shards: range | None) -> Iterator[None]:
 
     Args:
         output: the output.
-        shards: a range of step 1 that is not empty; None for all, whatever their number.
+        shards: a range of step 1 that is not empty; None for all shards.
 
     Raises:
         OutputError: another process holds one of them, or the lock cannot be made.

@@ -165,7 +165,7 @@ class _RemoteFile(io.RawIOBase):
         super().close()
 
 
-def modified(root: Root, relative: str) -> float | None:
+def modification_time(root: Root, relative: str) -> float | None:
     """Return when a file was last written, in seconds since the epoch; None where unknown.
 
     Raises:

@@ -278,7 +278,7 @@ def _total_problems(target: CheckedSet, totals: _Totals) -> list[FileProblem]:
     )
     made = (totals.samples, len(totals.rejected), totals.content.hexdigest())
     return [
-        FileProblem(layout.MANIFEST, f"says {name} {one}, the tables of samples make {other}")
+        FileProblem(layout.MANIFEST, f"says {name} {one}, the tables of samples have {other}")
         for name, one, other in zip(names, said, made, strict=True)
         if one != other
     ]

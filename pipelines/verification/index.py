@@ -171,7 +171,7 @@ def count_messages(manifest: Manifest, rows: Sequence[FileRow]) -> list[str]:
         "shards": len({row.shard for row in rows if row.shard is not None}),
     }
     messages = [
-        f"counts {counts[name]} {name}, the files make {number}"
+        f"counts {counts[name]} {name}, the files have {number}"
         for name, number in found.items()
         if counts[name] != number
     ]
@@ -193,7 +193,8 @@ def _variant_count_messages(manifest: Manifest, rows: Sequence[FileRow]) -> Iter
             total["samples"] = manifest["counts"]["samples"]
         for name in ("samples", "files", "bytes"):
             if variant[name] != total[name]:
-                yield f"counts {variant[name]} {name} of {variant['id']}, the files {total[name]}"
+                counted = f"counts {variant[name]} {name} of {variant['id']}"
+                yield f"{counted}, the files have {total[name]}"
         if variant["samples"] != manifest["counts"]["samples"]:
             yield f"counts {variant['samples']} samples of {variant['id']}, but not of the set"
 

@@ -129,10 +129,11 @@ def _row_messages(samples: ShardSamples, rows: Sequence[FileRow]) -> Iterator[st
     for row in rows:
         number = len(samples.sources) if row.variant is None else len(samples.keys)
         if row.samples != number:
-            yield f"counts {row.samples} samples of {row.path!r}, {samples.path} makes {number}"
+            yield f"counts {row.samples} samples of {row.path!r}, {samples.path} has {number}"
         holder = variants.get(row.same_as or "")
         if holder and samples.digests.get(_slug(row)) != samples.digests.get(_slug(holder)):
-            yield f"says that {row.path!r} is the same as {row.same_as!r}, not so {samples.path}"
+            claim = f"says that {row.path!r} is the same as {row.same_as!r}"
+            yield f"{claim}, but {samples.path} has other digests"
 
 
 def check_receipt(
@@ -170,10 +171,10 @@ def _receipt_messages(
 ) -> list[str]:
     messages = []
     if receipt.fingerprint != fingerprint:
-        messages.append(f"is of another plan: {receipt.fingerprint}, expected {fingerprint}")
+        messages.append(f"belongs to another plan: {receipt.fingerprint}, expected {fingerprint}")
     differing = sorted({row.path for row in {*receipt.files} ^ {*rows}})
     if differing:
-        messages.append(f"says otherwise than {layout.FILES} of {quoted(differing)}")
+        messages.append(f"differs from {layout.FILES} in {quoted(differing)}")
     if samples is not None:
         found = (receipt.samples, [each.key for each in receipt.rejects])
         expected = (len(samples.keys), list(samples.rejected))

@@ -102,7 +102,7 @@ class _Images:
     changed: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
-    def judge(self, key: str, data: bytes, digests: Mapping[str, bytes]) -> None:
+    def compare_pixels(self, key: str, data: bytes, digests: Mapping[str, bytes]) -> None:
         """Compare the pixels of one image with the digest of its sample."""
         try:
             digest = pixel_digest(decode_stored(data, self.expected.image_format))
@@ -180,9 +180,9 @@ def _scan_tar(expected: Expected, reader: HashingReader) -> list[str]:
                 names.append(member.name)
                 key, _, extension = member.name.partition(".")
                 if expected.digests is not None and extension == expected.image_format:
-                    images.judge(key, _member_data(tar, member), expected.digests)
+                    images.compare_pixels(key, _member_data(tar, member), expected.digests)
     except (tarfile.TarError, ValueError, OverflowError) as error:
-        broken = [f"breaks off as a tar file: {error}"]
+        broken = [f"is damaged as a tar file: {error}"]
     found = _name_messages(expected.members, names, expected.table)
     return [*broken, *found, *images.messages()]
 
@@ -205,7 +205,7 @@ def _scan_parquet(expected: Expected, reader: HashingReader) -> list[str]:
             if image["path"] != f"{key}.{expected.image_format}":
                 misnamed.append(f"{key!r} names its image {image['path']!r}")
             if expected.digests is not None:
-                images.judge(key, image["bytes"], expected.digests)
+                images.compare_pixels(key, image["bytes"], expected.digests)
     except (pa.ArrowException, OSError, KeyError, TypeError) as error:
         broken = [f"cannot be read as Parquet: {error!r}"]
     found = _name_messages(expected.keys, keys, expected.table)

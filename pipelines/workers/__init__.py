@@ -1,1 +1,1 @@
-"""The processes that make shards, and what they are told."""
+"""The processes that make shards, their job and their logs."""

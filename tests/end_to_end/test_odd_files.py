@@ -252,7 +252,7 @@ REFUSED: Mapping[str, tuple[Prepare, str]] = {
         flat("a b.JPEG", "a_20b.JPEG"),
         "1 key(s) belong to more than one image",
     ),
-    "Name of more than 90 bytes as a key": (
+    "Name whose key is longer than 90 bytes": (
         flat("ü" * 31 + ".JPEG"),
         "1 key(s) are longer than 90 characters",
     ),

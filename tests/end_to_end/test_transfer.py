@@ -149,7 +149,7 @@ def test_a_fetch_that_is_broken_off_goes_on_where_it_was(
     started.kill_all(number)
     ended = started.end()
     assert ended.code == (-9 if number == signal.SIGKILL else 1)
-    said = "sysnoise: interrupted; run the same command again: what has arrived is kept\n"
+    said = "sysnoise: interrupted; run the same command again: files that have arrived are kept\n"
     assert ended.error == ("" if number == signal.SIGKILL else said)
     served.seconds = 0.0
     arrived = tree(target)
@@ -178,7 +178,7 @@ def test_a_bit_flipped_on_the_way_down_is_caught_and_named(
     (name,) = (each for each in files if each.startswith(path))
     damaged = hashlib.sha256(flipped((small_set / name).read_bytes())).hexdigest()
     assert f"  {name}: arrived with the sha256 {damaged}, expected {files[name]}\n" in failed.error
-    assert "run the same command again: what has arrived is kept" in failed.error
+    assert "run the same command again: files that have arrived are kept" in failed.error
     assert tree(target).items() < files.items()
     assert not {name, "manifest.json"} & tree(target).keys()
     served.faults.clear()

@@ -223,7 +223,7 @@ BYTES = [
             FILES: "expected",
             TAR: f"expected {'0' * 64}",
             SUMS: f"gives '{TAR}' the sha256",
-            "receipts/00000-of-00003.json": "says otherwise than files.parquet",
+            "receipts/00000-of-00003.json": "differs from files.parquet",
         },
     ),
 ]
@@ -256,7 +256,7 @@ INDEX = [
         lambda f: edit_text(f / MANIFEST, '"seed": 0', '"seed": 1'),
         {MANIFEST: "was edited: its checksum is"},
     ),
-    Damage("edited count", edit_counts, {MANIFEST: "says samples 7, the tables of samples make 6"}),
+    Damage("edited count", edit_counts, {MANIFEST: "says samples 7, the tables of samples have 6"}),
     Damage("no JSON", lambda f: truncate(f / MANIFEST), {MANIFEST: "is not JSON"}),
     Damage(
         "another schema",
@@ -464,7 +464,7 @@ SEALED = [
         lambda f: edit_tar(f / TAR, lambda m: m + m[:3]),
         {TAR: "its entry 6 is 'astronaut_00006.cls', expected None"},
     ),
-    Damage("no tar", lambda f: (f / TAR).write_bytes(b"\1" * 1024), {TAR: "breaks off as a tar"}),
+    Damage("no tar", lambda f: (f / TAR).write_bytes(b"\1" * 1024), {TAR: "is damaged as a tar"}),
     Damage(
         "missing row",
         lambda f: edit_parquet(f / PARQUET, lambda rows: rows[1:]),
@@ -507,12 +507,12 @@ SEALED = [
     Damage(
         "more sources",
         lambda f: edit_json(f / MANIFEST, more_sources),
-        {MANIFEST: "counts 8 sources, the files make 7"},
+        {MANIFEST: "counts 8 sources, the files have 7"},
     ),
     Damage(
         "receipt of another plan",
         lambda f: edit_json(f / RECEIPT, other_fingerprint),
-        {RECEIPT: "is of another plan"},
+        {RECEIPT: "belongs to another plan"},
     ),
     Damage(
         "receipt of more samples",
@@ -531,22 +531,22 @@ SEALED = [
             FILES: f"lacks the rows of: '{LAST}'",
             MANIFEST: "counts",
             LAST: "is not a file of",
-            "receipts/00002-of-00003.json": "says otherwise",
+            "receipts/00002-of-00003.json": "differs from files.parquet",
         },
     ),
     Damage(
         "less samples",
         lambda f: edit_parquet(f / FILES, less_samples),
         {
-            FILES: f"counts 9 samples of '{TAR}', {SAMPLES} makes 2",
+            FILES: f"counts 9 samples of '{TAR}', {SAMPLES} has 2",
             MANIFEST: "counts 6 samples",
-            "receipts/00000-of-00003.json": "says otherwise",
+            "receipts/00000-of-00003.json": "differs from files.parquet",
         },
     ),
     Damage(
         "more images",
         lambda f: edit_json(f / MANIFEST, more_images),
-        {MANIFEST: "counts 37 images, the files make 36"},
+        {MANIFEST: "counts 37 images, the files have 36"},
     ),
 ]
 """Damage that all sums agree with."""
@@ -640,8 +640,8 @@ def test_a_false_duplicate_is_found_though_all_sums_agree(
     folder = shutil.copytree(deduplicated_set, tmp_path / "set")
     redirect(folder, OTHER_TAR)
     reseal(folder)
-    told = f"says that '{DUPLICATE}' is the same as '{OTHER_TAR}', not so samples/00001-of-00003"
-    assert_found(verify(folder), {FILES: told, RECEIPT: "says otherwise than files.parquet"})
+    told = f"says that '{DUPLICATE}' is the same as '{OTHER_TAR}', but samples/00001-of-00003"
+    assert_found(verify(folder), {FILES: told, RECEIPT: "differs from files.parquet"})
 
 
 def redirect(folder: Path, holder: str) -> None:

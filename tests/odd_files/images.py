@@ -210,7 +210,7 @@ def kinds() -> Iterator[tuple[str, str, bytes, Outcome]]:
     yield "lossless", "Lossless JPEG (SOF3)", shared("lossless.jpg"), NO_JPEG
     yield "rgb", "Stored as RGB (Adobe marker)", jpeg(keep_rgb=True), ORDINARY
     data = without_segments(jpeg(keep_rgb=True), 0xEE)
-    yield "rgb-ids", "Stored as RGB, told by component names alone", data, ORDINARY
+    yield "rgb-ids", "Stored as RGB, recognized by component names alone", data, ORDINARY
     data = saved(cmyk(), "JPEG", quality=90)
     yield "cmyk", "CMYK (Adobe marker)", data, ALL_OWN
     yield "cmyk-plain", "CMYK without Adobe marker", without_segments(data, 0xEE), ALL_OWN
@@ -222,7 +222,7 @@ def metadata() -> Iterator[tuple[str, str, bytes, Outcome]]:
     yield "icc-srgb", "ICC profile sRGB", jpeg(icc_profile=profile()), ORDINARY
     data = jpeg(icc_profile=profile(*ADOBE_RGB))
     yield "icc-adobe", "ICC profile Adobe RGB", data, ORDINARY
-    yield "icc-broken", "ICC profile that is none", jpeg(icc_profile=b"nonsense"), ORDINARY
+    yield "icc-broken", "Not an ICC profile", jpeg(icc_profile=b"nonsense"), ORDINARY
     yield "xmp", "Orientation 6 in XMP, none in EXIF", with_segment(0xE1, xmp(6)), ORDINARY
     for name, what, block in (
         ("exif-0", "EXIF orientation 0", exif(0)),
@@ -236,7 +236,7 @@ def metadata() -> Iterator[tuple[str, str, bytes, Outcome]]:
 
 
 def other_formats() -> Iterator[tuple[str, str, bytes, Outcome]]:
-    """Files of other formats, all called .JPEG."""
+    """Files of other formats, all named .JPEG."""
     two = {"save_all": True, "append_images": [image().rotate(180)]}
     yield "png", "PNG", saved(image(), "PNG"), NO_JPEG
     yield "png-gray", "PNG, gray", saved(image("L"), "PNG"), NO_JPEG
@@ -320,7 +320,7 @@ def named() -> Iterator[tuple[str, str, str]]:
     yield "Non-ASCII", "größe-日本.jpeg", "gr_C3_B6_C3_9Fe-_E6_97_A5_E6_9C_AC"
     yield "Quotes and signs", 'it\'s "100%" & more.JPEG', "it_27s_20_22100_25_22_20_26_20more"
     yield "Leading dash", "-n01440764.jpg", "-n01440764"
-    yield "Hidden, and called .png", ".hidden.png", "_2Ehidden"
+    yield "Hidden, and named .png", ".hidden.png", "_2Ehidden"
 
 
 PATHS = {
@@ -361,7 +361,7 @@ ODD_FILES: dict[str, Sequence[OddFile]] = {
     "Kinds of JPEG": as_files(kinds()),
     "Orientation": orientations(),
     "Metadata": as_files(metadata()),
-    "Other formats that are called .JPEG": as_files(other_formats()),
+    "Other formats that are named .JPEG": as_files(other_formats()),
     "Damage": [*as_files(damaged(), RejectReason.DECODE_FAILED), *as_files(unnoticed())],
     "Sizes": [*as_files(sizes()), *as_files(too_large(), RejectReason.TOO_LARGE)],
     "Names": [OddFile(f"{w}: `{n}`", n, k, jpeg(), ORDINARY) for w, n, k in named()],

@@ -120,9 +120,7 @@ def odd_images() -> list[OddImage]:
         OddImage("Without annotations", "nothing.jpg", "nothing.jpg", plain),
         OddImage("Grayscale", "gray.jpg", "gray.jpg", saved(image("L", SIZE), "JPEG")),
         OddImage("CMYK", "cmyk.jpg", "cmyk.jpg", saved(cmyk(), "JPEG"), (61, 43)),
-        OddImage(
-            "PNG called .jpg", "p.jpg", "p.jpg", saved(image(size=SIZE), "PNG"), SIZE, no_jpeg
-        ),
+        OddImage("PNG named .jpg", "p.jpg", "p.jpg", saved(image(size=SIZE), "PNG"), SIZE, no_jpeg),
         OddImage("1 x 5000", "slender.jpg", "slender.jpg", jpeg((1, 5000)), (1, 5000)),
         OddImage("EXIF orientation 6, annotated as stored", "o6.jpg", "o6.jpg", turned_6, (61, 43)),
         OddImage("File name in a folder", "val2017/a.jpg", "a.jpg", plain),
@@ -212,7 +210,7 @@ REFUSED: Mapping[str, tuple[Callable[[Document], None], str]] = {
         changed(segmentation=[[*TRIANGLE, 1]]),
         "segmentation: expected outlines",
     ),
-    "Outline out of any image": (
+    "Outline outside of all images": (
         changed(segmentation=[[1e300, 0, 0, 0, 0, 1e300]]),
         "segmentation: expected outlines",
     ),
