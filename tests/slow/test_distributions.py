@@ -63,7 +63,7 @@ def zip_without_links(copy: Path, tmp_path: Path) -> tuple[str, ...]:
             name = path.relative_to(copy).as_posix()
             if path.is_symlink():
                 archive.writestr(name, str(path.readlink()))
-            elif path.is_file() and not name.startswith("sysnoise/t"):
+            elif path.is_file():
                 archive.write(path, name)
     with zipfile.ZipFile(tmp_path / "sysnoise.zip") as archive:
         archive.extractall(tmp_path / "unpacked")
