@@ -390,7 +390,7 @@ class FinishedSet:
 
 
 def _description(stored: StoredSample) -> dict[str, Any]:
-    """Return the fields of :class:`Described`."""
+    """Return the fields of :class:`SampleDescription`."""
     fields = stored.fields
     return {
         "key": stored.key,
@@ -429,6 +429,15 @@ def open_set(url: str) -> FinishedSet:
     Raises:
         SetError: there is no manifest, or it cannot be read.
         ManifestError: the manifest does not follow the schema, or was edited.
+
+    Example:
+        >>> from sysnoise import open_set
+        >>> noisy = open_set("demo/imagenet")
+        >>> noisy.baseline
+        'pillow/pillow-bilinear/rgb'
+        >>> sample = next(noisy.iterate("opencv/pillow-bilinear/rgb"))
+        >>> sample.image.shape, sample.image.dtype
+        ((224, 224, 3), dtype('uint8'))
     """
     try:
         fs, path = url_to_fs(url)

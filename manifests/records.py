@@ -10,7 +10,7 @@ from sysnoise.transforms.pixels import Pixels
 
 
 @dataclass(frozen=True, kw_only=True)
-class Described:
+class SampleDescription:
     """What all variants of a sample have in common.
 
     Attributes:
@@ -34,7 +34,7 @@ class Described:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample(Described):
+class Sample(SampleDescription):
     """A sample of one variant.
 
     Attributes:
@@ -45,7 +45,7 @@ class Sample(Described):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairedSample(Described):
+class PairedSample(SampleDescription):
     """A sample of several variants side by side.
 
     Attributes:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import doctest
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from sysnoise.manifests import grids
+from sysnoise.manifests import grids, reading
 from sysnoise.transforms import digests, fanout, grid
 
 EXAMPLES = {
@@ -15,11 +16,17 @@ EXAMPLES = {
     fanout: ["apply"],
     grid: ["Grid", "Variant"],
     grids: ["grid_names", "load_grid"],
+    reading: ["open_set"],
 }
 
 
 @pytest.mark.parametrize("module", EXAMPLES, ids=lambda module: module.__name__)
-def test_examples_give_what_they_show(module: ModuleType) -> None:
+def test_examples_give_what_they_show(
+    module: ModuleType, one_image_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("demo").mkdir()
+    Path("demo/imagenet").symlink_to(one_image_set)
     tests = [each for each in doctest.DocTestFinder().find(module) if each.examples]
     assert [each.name.removeprefix(f"{module.__name__}.") for each in tests] == EXAMPLES[module]
     runner = doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF)

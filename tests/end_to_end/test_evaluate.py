@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -22,6 +23,9 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 from PIL import Image
 
+from sysnoise.manifests import reading
+from sysnoise.manifests.manifest import Manifest
+from sysnoise.manifests.reading import FinishedSet
 from sysnoise.transforms.codecs.decoders import DECODERS
 from tests.end_to_end.commands import Outcome, command
 from tests.end_to_end.damage import flip_bit
@@ -151,6 +155,30 @@ def test_the_table_is_that_of_score(product_set: Path, work: Path, tmp_path: Pat
     last = model["combined"]["steps"][-1]["setting"].split("+")
     assert last[0].startswith("ffmpeg/pillow-nearest")
     assert [name.partition("-")[0] for name in last[1:]] == ["int8", "ceil"]
+
+
+def test_each_table_of_samples_is_read_once(
+    product_set: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planning, calibration, two models and the scores together; and the set is opened once."""
+    tables, manifests = [], []
+    samples_table, read_manifest = FinishedSet.samples_table, reading.read_manifest
+
+    def counted_table(self: FinishedSet, shard: int, columns: Sequence[str]) -> pa.Table:
+        tables.append(shard)
+        return samples_table(self, shard, columns)
+
+    def counted_manifest(data: bytes) -> Manifest:
+        manifests.append(data)
+        return read_manifest(data)
+
+    monkeypatch.setattr(FinishedSet, "samples_table", counted_table)
+    monkeypatch.setattr(reading, "read_manifest", counted_manifest)
+    noise = f"--model-noise={INT8}"
+    done = evaluate(product_set, work, "classifier", tmp_path / "out", noise)
+    assert done.code == 0, done.error
+    assert sorted(tables) == [0, 1, 2, 3, 4]
+    assert len(manifests) == 1
 
 
 def test_a_noisy_model_is_what_predicts(product_set: Path, work: Path, tmp_path: Path) -> None:
