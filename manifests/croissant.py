@@ -195,7 +195,8 @@ def _record_sets(held: HeldSet) -> Iterator[Document]:
     ]
     yield _record_set(
         SAMPLES,
-        "one record per source image, with the digest of its pixels in each variant",
+        "one record per source image, with the digest of its pixels in each variant; "
+        "a rejected image has no digests",
         [_field(SAMPLES, _file_set_id(SAMPLES, ShardFormat.PARQUET), column) for column in columns],
     )
 
