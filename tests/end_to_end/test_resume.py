@@ -330,7 +330,10 @@ def test_nothing_but_a_set_is_overwritten(
     before = stamps(tmp_path / "out")
     outcome = generate("imagenet", options, existing)
     assert outcome.code == 1
-    said = {"plan.json": "holds a plan.json that is none", "samples": "is not an empty folder, nor"}
+    said = {
+        "plan.json": "holds a plan.json that is not a plan",
+        "samples": "is not an empty folder, nor",
+    }
     assert outcome.lacks(said[name]) == []
     assert stamps(tmp_path / "out") == before
 
