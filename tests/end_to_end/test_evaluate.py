@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 from PIL import Image
 
-from sysnoise.manifests import reading
-from sysnoise.manifests.manifest import Manifest
+from sysnoise.manifests.manifest import Manifest, read_manifest
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.transforms.codecs.decoders import DECODERS
 from tests.end_to_end.commands import Outcome, command
@@ -162,7 +161,7 @@ def test_each_table_of_samples_is_read_once(
 ) -> None:
     """Planning, calibration, two models and the scores together; and the set is opened once."""
     tables, manifests = [], []
-    samples_table, read_manifest = FinishedSet.samples_table, reading.read_manifest
+    samples_table = FinishedSet.samples_table
 
     def counted_table(self: FinishedSet, shard: int, columns: Sequence[str]) -> pa.Table:
         tables.append(shard)
@@ -173,7 +172,7 @@ def test_each_table_of_samples_is_read_once(
         return read_manifest(data)
 
     monkeypatch.setattr(FinishedSet, "samples_table", counted_table)
-    monkeypatch.setattr(reading, "read_manifest", counted_manifest)
+    monkeypatch.setattr("sysnoise.manifests.reading.read_manifest", counted_manifest)
     noise = f"--model-noise={INT8}"
     done = evaluate(product_set, work, "classifier", tmp_path / "out", noise)
     assert done.code == 0, done.error
