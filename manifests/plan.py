@@ -6,13 +6,20 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from sysnoise.manifests.json_documents import DocumentError, JsonObject, as_document, parse_json
+from sysnoise.manifests.json_documents import (
+    DocumentError,
+    JsonObject,
+    as_document,
+    json_bytes,
+    parse_json,
+)
 from sysnoise.manifests.layout import ShardFormat, shard_name
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from sysnoise.transforms.digests import canonical_sha256
@@ -126,7 +133,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_
 
     def document(self) -> JsonObject:
         """Return the plan as the JSON object of ``plan.json``."""
-        document: JsonObject = msgspec.to_builtins(self)
+        document: JsonObject = json.loads(json_bytes(self))
         return document
 
 

@@ -92,7 +92,7 @@ def make_card(url: str, given: Mapping[str, str | None]) -> None:
         except (PartError, OSError) as error:
             raise OutputError(f"reading the set {url!r}: {error}") from error
         except DocumentError as error:
-            raise OutputError(f"{layout.PLAN} of {url!r} {error}") from error
+            raise OutputError(f"reading {layout.PLAN} of {url!r}: {error}") from error
         known = _stored_publication(output)
         changes = {name: value for name, value in given.items() if value is not None}
         publication = dataclasses.replace(known, **changes)

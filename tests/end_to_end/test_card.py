@@ -434,7 +434,7 @@ def other_croissant(folder: Path) -> None:
         (unfinished, "is not a finished set: it has no manifest.json"),
         (other_table, "the index of '{}' is damaged:\n  files.parquet: has 4 bytes, expected"),
         (other_manifest, "index of '{}' is damaged:\n  manifest.json: does not follow its schema"),
-        (other_plan, "plan.json of '{}' is not a plan: KeyError('fingerprint')"),
+        (other_plan, "reading plan.json of '{}': expected a plan of version 1, found None"),
         (other_croissant, "reading croissant.json of '{}': not the description of a set"),
     ],
     ids=["unfinished", "files table", "manifest", "plan", "croissant"],

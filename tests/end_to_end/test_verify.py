@@ -193,7 +193,7 @@ BYTES = [
     Damage("flipped bit in a tar", lambda f: flip_bit(f / TAR), {TAR: "its sha256 is"}),
     Damage("flipped bit in Parquet", lambda f: flip_bit(f / PARQUET), {PARQUET: "its sha256 is"}),
     Damage("truncated samples", lambda f: truncate(f / SAMPLES), {SAMPLES: "bytes, expected"}),
-    Damage("truncated plan", lambda f: truncate(f / PLAN), {PLAN: "is not a plan"}),
+    Damage("truncated plan", lambda f: truncate(f / PLAN), {PLAN: "it is not JSON"}),
     Damage(
         "swapped shards",
         lambda f: swap(f / TAR, f / OTHER_TAR),
