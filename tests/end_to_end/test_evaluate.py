@@ -648,7 +648,7 @@ def test_a_model_that_does_not_load_is_refused_before_the_run(
 FAILING = {
     "of fewer images": (
         [helper.make_node("ReduceMean", ["plain"], ["logits"], axes=[0], keepdims=1)],
-        ["output 'logits' has the shape (1, 1000) for a batch of 4 images", "--batch-size 1"],
+        ["output 'logits' has the shape (1, 1000) for a batch of 2 images", "--batch-size 1"],
     ),
     "not a number": (
         [helper.make_node("Mul", ["plain", "nan"], ["logits"])],

@@ -118,7 +118,7 @@ def test_duplicates_are_read_where_their_bytes_are(imagenet_source: Path, tmp_pa
     opencv = "opencv/pillow-bilinear/rgb"
     assert shards(output, opencv, "parquet") == []
     found = open_set(str(output))
-    assert found.shard_file(opencv, 1) == found.shard_file(PILLOW, 1)
+    assert found.shard_file(opencv, 1).path == found.shard_file(PILLOW, 1).path
     for pair in found.paired([PILLOW, opencv, FFMPEG]):
         assert pair.images[opencv] is pair.images[PILLOW]
         assert not np.array_equal(pair.images[FFMPEG], pair.images[PILLOW])
@@ -355,7 +355,7 @@ def test_paths_that_leave_the_set_are_refused(place: str, copy: Path) -> None:
 
 def test_an_edited_manifest_is_refused(copy: Path) -> None:
     edit_json(copy / "manifest.json", lambda document: document["grid"].update(seed=7))
-    with pytest.raises(SetError, match=r"manifest.json of .* was edited: its checksum is"):
+    with pytest.raises(SetError, match=r"the manifest was edited: its checksum is"):
         open_set(str(copy))
 
 
