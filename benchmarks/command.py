@@ -25,7 +25,7 @@ class Source:
 
     Attributes:
         kind: ``imagenet`` or ``coco``.
-        folder: as :mod:`sysnoise.pipelines.cli.photographs` writes it.
+        folder: the folder, as :mod:`sysnoise.pipelines.cli.photographs` writes it.
         images: number of images.
     """
 
@@ -34,7 +34,7 @@ class Source:
     images: int
 
     def arguments(self) -> list[str]:
-        """Return what ``sysnoise generate`` is told of it."""
+        """Return the options of ``sysnoise generate`` for this dataset."""
         images = ["--images", str(self.folder / "images")]
         if self.kind == "coco":
             return [*images, "--annotations", str(self.folder / "instances_demo.json")]
@@ -46,8 +46,8 @@ def make_imagenet_set(work: Path, images: int, grid: str) -> Path:
 
     Args:
         work: an empty folder.
-        images: their number.
-        grid: in YAML.
+        images: number of crops.
+        grid: the grid, in YAML.
     """
     write_imagenet(work / "source", images)
     (work / "grid.yaml").write_text(grid, "utf-8")
@@ -67,18 +67,18 @@ def make_imagenet_set(work: Path, images: int, grid: str) -> Path:
 
 @dataclass(frozen=True)
 class Run:
-    """What one run took.
+    """The time, memory and disk space that one run took.
 
     Attributes:
-        grid: its name.
-        images, workers: their numbers.
+        grid: name of the grid.
+        images, workers: number of images and of workers.
         shard_format: ``webdataset`` or ``parquet``.
-        image_format: of the images in the shards.
+        image_format: format of the images in the shards.
         seconds: wall time of the command, from start to exit.
         cpu_seconds: processor time of all its processes.
         shard_bytes: length of all shard files.
         driver_mib: peak resident memory of the command.
-        worker_mib: that of its largest worker.
+        worker_mib: peak resident memory of its largest worker.
     """
 
     grid: str
@@ -106,12 +106,12 @@ def run_command(
 
     Args:
         source: the dataset.
-        grid: name or file.
+        grid: name or file of the grid.
         work: folder for the output.
         workers: number of local workers.
-        shard_format: of the shards.
-        image_format: of the images.
-        samples_per_shard: by default the command's.
+        shard_format: format of the shards.
+        image_format: format of the images.
+        samples_per_shard: number of samples per shard; None for the command's default.
 
     Raises:
         RuntimeError: the command failed.

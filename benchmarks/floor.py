@@ -30,7 +30,7 @@ from sysnoise.transforms.resizers import resize
 Seconds = defaultdict[str, float]
 
 OPENCV_PNG = "opencv-png"
-"""In place of a format's name: PNG with OpenCV's default flags."""
+"""This stands for PNG with OpenCV's default flags where formats are named."""
 
 
 def floor_seconds(grid: Grid, files: Iterable[Path], encoders: Iterable[str]) -> Seconds:

@@ -36,8 +36,8 @@ from sysnoise.pipelines.workers.job import prepare_libraries
 
 CLASSES = 1000
 CATEGORIES = 80
-OBJECTS_AN_IMAGE = 860_001 / 118_287
-"""Of COCO's train2017."""
+OBJECTS_PER_IMAGE = 860_001 / 118_287
+"""Mean number of objects per image in COCO's train2017."""
 
 CROWDS = 0.012
 """Share of COCO's objects that are crowds, with run lengths."""
@@ -71,7 +71,7 @@ def coco(folder: Path, images: int) -> None:
             os.mknod(folder / "images" / record["file_name"])
             opened.write(", " * bool(image) + json.dumps(record))
         opened.write('], "annotations": [')
-        for number in range(round(images * OBJECTS_AN_IMAGE)):
+        for number in range(round(images * OBJECTS_PER_IMAGE)):
             image = draw.randrange(images)  # Objects are in no order of images.
             shapes = crowds if draw.random() < CROWDS else outlines
             shape = draw.choice(shapes[image % len(SIZES)])

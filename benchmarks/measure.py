@@ -30,12 +30,12 @@ class Sizes:
     """Numbers of images.
 
     Attributes:
-        floor: against the floor, with ``imagenet-full``.
-        original: for the one-at-a-time generator.
-        growth: as grid, shards and images grow.
-        few, many: of ``imagenet-one-factor``, for memory and linear time.
-        few_coco, many_coco: of ``coco-one-factor``, for memory.
-        full, full_coco: of ``imagenet-full`` and ``coco-full``, for memory.
+        floor: images of the comparison with the floor, with ``imagenet-full``.
+        original: images of the comparison with the one-at-a-time generator.
+        growth: images of the runs in which grid, shards and images grow.
+        few, many: images of ``imagenet-one-factor``, for memory and linear time.
+        few_coco, many_coco: images of ``coco-one-factor``, for memory.
+        full, full_coco: images of ``imagenet-full`` and ``coco-full``, for memory.
     """
 
     floor: int

@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 TRAIN = (("imagenet", 1_281_167), ("coco", 118_287))
 GRIDS = {"imagenet": ("imagenet-train", "imagenet-full"), "coco": ("coco-one-factor",)}
-"""What is planned and finished, by kind of dataset."""
+"""Grids that are planned and finished, by kind of dataset."""
 
 IMAGE_FORMATS = ("png", "jxl", "webp", "npy")
 
@@ -39,9 +39,9 @@ class Sizes:
     """How much is measured.
 
     Attributes:
-        divisors: of the numbers of images of :data:`TRAIN`.
-        imagenet: images of generated sets of ImageNet.
-        coco: the same of COCO; 0 for the whole shipped photographs.
+        divisors: the numbers of images of :data:`TRAIN` are divided by each of these.
+        imagenet: number of images of the generated sets of ImageNet.
+        coco: number of images of those of COCO; 0 for the whole shipped photographs.
     """
 
     divisors: tuple[int, ...]

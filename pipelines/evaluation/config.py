@@ -71,7 +71,7 @@ class Classifier:
 
     Attributes:
         output: the name of the output, N x classes.
-        background: which class is left out; the classes after it move up.
+        background: the class that is left out; the classes after it move up.
     """
 
     output: str

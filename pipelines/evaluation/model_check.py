@@ -28,9 +28,9 @@ class TensorInfo:
     """An input or output of a model, as the model says or shape inference finds.
 
     Attributes:
-        name: of the tensor.
-        type: of its elements, by NumPy's name.
-        shape: None where it is not known at all.
+        name: name of the tensor.
+        type: type of its elements, by NumPy's name.
+        shape: its shape; None where it is not known at all.
     """
 
     name: str
@@ -45,12 +45,13 @@ def check_model(config: ModelConfig, model: ModelProto, labels: Collection[int])
     """Refuse a model that is not what its config says.
 
     Args:
-        config: of the model.
-        model: with its graph; tensors may lie in other files.
-        labels: those that occur in the set: classes, 0-based, or ids of categories.
+        config: the config of the model.
+        model: the model with its graph; its weights may be in other files.
+        labels: the labels that occur in the set: classes, 0-based, or ids of categories.
 
     Raises:
-        UsageError: all problems, and what the model says of itself.
+        UsageError: the model and the config differ; the message has all problems, and the model's
+            inputs and outputs.
     """
     inputs = _inputs(model)
     outputs = _outputs(model, config.input)
@@ -60,10 +61,15 @@ def check_model(config: ModelConfig, model: ModelProto, labels: Collection[int])
     else:
         problems += _detector_problems(config.task, config.input, outputs, labels)
     if problems:
-        told = [f"  {dotted_path(path, 'config')}: {text}" for path, text in problems]
+        differences = [f"  {dotted_path(path, 'config')}: {text}" for path, text in problems]
         said = [f"  input {each}" for each in inputs]
         said += [f"  output {each}" for each in outputs.values()]
-        lines = ["the config does not fit the model:", *told, "the model says of itself:", *said]
+        lines = [
+            "the config does not fit the model:",
+            *differences,
+            "the model says of itself:",
+            *said,
+        ]
         raise UsageError("\n".join(lines))
 
 
@@ -71,8 +77,8 @@ def batch_size(model: ModelProto, wanted: int) -> int:
     """Return how many images the model takes at a time.
 
     Args:
-        model: that :func:`check_model` did not refuse.
-        wanted: where the model leaves it open.
+        model: a model that :func:`check_model` did not refuse.
+        wanted: the number of images where the model leaves it open.
     """
     shape = _inputs(model)[0].shape
     return shape[0] if shape and isinstance(shape[0], int) else wanted
@@ -85,7 +91,7 @@ def _inputs(model: ModelProto) -> list[TensorInfo]:
 
 
 def _outputs(model: ModelProto, spec: InputSpec) -> dict[str, TensorInfo]:
-    """Return what the model gives at the config's input size, by name, as far as can be told."""
+    """Return what the model gives at the config's input size, by name, as far as it is known."""
     sized = ModelProto()
     sized.CopyFrom(model)
     del sized.graph.value_info[:]
@@ -243,8 +249,8 @@ def _boxes_problems(
         if found.shape and len(found.shape) > 1 and isinstance(found.shape[1], int):
             counts[field] = found.shape[1]
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{field} {count}" for field, count in counts.items())
-        yield ("head",), f"the outputs have different numbers of boxes: {told}"
+        found_counts = ", ".join(f"{field} {count}" for field, count in counts.items())
+        yield ("head",), f"the outputs have different numbers of boxes: {found_counts}"
 
 
 def _output_problems(

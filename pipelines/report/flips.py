@@ -20,7 +20,7 @@ MAX_FLIPS = 144
 """Number of flips that are shown at most, each with a picture of its own."""
 
 FlipMatrix = NDArray[np.bool_]
-"""Which image flips in which setting, shape (settings, images)."""
+"""Whether an image flips in a setting, shape (settings, images)."""
 
 
 @dataclass(frozen=True)

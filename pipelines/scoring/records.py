@@ -19,7 +19,7 @@ class Coverage(Enum):
     WHOLE = "whole"
     """All images of the set are scored; predictions that lack some or have others are refused."""
     COMMON = "common"
-    """Those images of the set are scored that all settings of a model have predictions for."""
+    """The images of the set are scored for which all settings of a model have predictions."""
 
 
 class Intervals(Enum):
@@ -33,8 +33,8 @@ class Counting(Enum):
     """Which methods of a noise count."""
 
     DISTINCT = "distinct"
-    """Of methods that have the same pixels on every image one counts; none counts that has the
-    baseline's."""
+    """One of several methods counts if their pixels are the same on every image; a method with the
+    baseline's pixels does not count."""
     ALL = "all"
     """Each method counts, as in the paper."""
 
