@@ -22,7 +22,7 @@ test-slow: .venv/dev ## run the slow tests, which take root: killed runs, full d
 	$(BIN)/python -m pytest -m slow
 
 test-browser: .venv/dev ## run the tests in a browser, which must be installed: Chromium
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -m browser --numprocesses=logical --dist=loadfile
 
 test-readers: .venv-readers/done ## run the examples of docs/reading.md, PyTorch and TensorFlow too: 8 GB
 	.venv-readers/bin/python -m pytest tests/readers --noconftest -m ""
