@@ -22,6 +22,7 @@ from tests.end_to_end.commands import Outcome, command
 from tests.end_to_end.reading import tree
 from tests.scoring import BASELINE, Row, class_rows, key, made_up_set, write_lines
 from tests.servers import http_server
+from tests.shared import SharedFolders
 
 LABELS = [number % 10 for number in range(20)]
 FFMPEG = "ffmpeg/pillow-bilinear/rgb"
@@ -415,12 +416,25 @@ TESTED = {
 }
 
 
+VALIDATION_IMAGES = 50_000
+"""Number of images of ImageNet's validation set, by which the paper's accuracies are fractions."""
+
+
+@pytest.fixture
+def validation_set(shared: SharedFolders, one_image_set: Path) -> Path:
+    """A made-up set of as many samples as ImageNet's validation set has, all of class 0."""
+
+    def build(folder: Path) -> None:
+        made_up_set(one_image_set, folder / "set", [0] * VALIDATION_IMAGES)
+
+    return shared("validation", build) / "set"
+
+
 @pytest.mark.parametrize("noise", PAPER)
 def test_the_papers_matrices_have_its_means_and_deviations(
-    noise: str, one_image_set: Path, tmp_path: Path
+    noise: str, validation_set: Path, tmp_path: Path
 ) -> None:
-    images = 50_000  # The validation set: what the accuracies are whole fifty-thousandths of.
-    noisy = made_up_set(one_image_set, tmp_path / "set", [0] * images)
+    images = VALIDATION_IMAGES
     keys = [key(number) for number in range(images)]
     options = []
     for model, (accuracies, _, _) in PAPER[noise].items():
@@ -432,7 +446,7 @@ def test_the_papers_matrices_have_its_means_and_deviations(
         columns = {"setting": settings, "key": keys * len(accuracies), "class": classes}
         pq.write_table(pa.table(columns), tmp_path / f"{model}.parquet")
         options.append(f"--predictions={tmp_path / f'{model}.parquet'}")
-    done = command("score", str(noisy), "--format=json", *options)
+    done = command("score", str(validation_set), "--format=json", *options)
     assert done.code == 0, done.error
     (matrix,) = json.loads(done.out)["matrices"]
     assert matrix["noise"] == noise
