@@ -1,6 +1,8 @@
 # Every target sets up what it needs in .venv; PYTHON must be Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
+# Python compiles what is imported; compiling every module takes as long as downloading them.
+PIP_INSTALL := -m pip install --quiet --no-compile
 
 .PHONY: help demo test test-extras test-slow test-browser test-readers test-cluster bench bench-scale golden golden-extras catalogue lint style clean
 .DEFAULT_GOAL := help
@@ -34,7 +36,7 @@ bench: .venv-bench/done ## measure speed and memory into bench/: 20 minutes, 20 
 	.venv-bench/bin/python -m benchmarks --output bench
 
 bench-scale: .venv-bench/done ## measure what sets of millions of images cost into bench-scale/: 15 minutes, 5 GB free, Linux
-	.venv-bench/bin/python -m pip install --quiet --editable '.[jxl]'
+	.venv-bench/bin/python $(PIP_INSTALL) --editable '.[jxl]'
 	.venv-bench/bin/python -m benchmarks.scale --output bench-scale
 
 golden: .venv/dev ## record the pixels that the libraries at hand give, in tests/golden/
@@ -60,16 +62,16 @@ clean: ## remove the environment, caches and the demo's output
 
 .venv/demo: setup.py pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	$(BIN)/python $(PIP_INSTALL) --upgrade pip
+	$(BIN)/python $(PIP_INSTALL) --editable '.[demo]'
 	touch $@
 
 .venv/dev: setup.py pyproject.toml .venv/demo
-	$(BIN)/python -m pip install --quiet --editable '.[demo,dev,jxl,bench,dask,evaluate]'
+	$(BIN)/python $(PIP_INSTALL) --editable '.[demo,dev,jxl,bench,dask,evaluate]'
 	touch $@
 
 .venv/extras: setup.py pyproject.toml .venv/dev
-	$(BIN)/python -m pip install --quiet --editable '.[jxl,jpeglib,dali]'
+	$(BIN)/python $(PIP_INSTALL) --editable '.[jxl,jpeglib,dali]'
 	touch $@
 
 .venv/bin/prism: .venv/dev
@@ -84,17 +86,17 @@ clean: ## remove the environment, caches and the demo's output
 # An environment of its own, without what the tests need: Beam imports pandas where it finds it.
 .venv-bench/done: setup.py pyproject.toml
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --upgrade pip
-	.venv-bench/bin/python -m pip install --quiet --editable '.[demo,bench,evaluate]'
+	.venv-bench/bin/python $(PIP_INSTALL) --upgrade pip
+	.venv-bench/bin/python $(PIP_INSTALL) --editable '.[demo,bench,evaluate]'
 	touch $@
 
 # The environment of a reader: of this project's dependencies, only those that reading needs.
 .venv-readers/done: setup.py pyproject.toml .venv/demo
 	rm -rf .venv-readers
 	$(PYTHON) -m venv .venv-readers
-	.venv-readers/bin/python -m pip install --quiet --upgrade pip
-	.venv-readers/bin/python -m pip install --quiet --no-deps --editable .
-	.venv-readers/bin/python -m pip install --quiet fsspec jsonschema msgspec numpy pillow pyarrow pytest \
+	.venv-readers/bin/python $(PIP_INSTALL) --upgrade pip
+	.venv-readers/bin/python $(PIP_INSTALL) --no-deps --editable .
+	.venv-readers/bin/python $(PIP_INSTALL) fsspec jsonschema msgspec numpy pillow pyarrow pytest \
 	    datasets duckdb pycocotools tensorflow-cpu torch webdataset
 	$(BIN)/sysnoise demo --output .venv-readers/made/demo
 	touch $@
