@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,6 +84,8 @@ def run_demo(output: str) -> None:
 
 def _run(*arguments: str) -> None:
     """Run the command as a user would, in a process of its own."""
+    import subprocess  # Other commands start without it.
+
     print(f"\n$ sysnoise {shlex.join(arguments)}", flush=True)
     # -P keeps the user's own modules out of the import path.
     command = [sys.executable, "-P", "-m", "sysnoise.pipelines.cli.main"]
