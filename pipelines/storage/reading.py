@@ -176,7 +176,7 @@ def modification_time(root: Root, relative: str) -> float | None:
         time = call_with_retries(root, "looking for", relative, lambda: root.fs.modified(path))
     except NotImplementedError:
         return None
-    except OSError as error:  # with_retries raises other errors as the cause of one.
+    except OSError as error:  # call_with_retries raises other errors as its cause.
         if isinstance(error.__cause__, NotImplementedError):
             return None
         raise
