@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import resource
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import msgspec
@@ -27,14 +27,16 @@ SPARE_FILES = 64
 class ShardJob:
     """What a process must know to make the shards of a run.
 
+    The URLs can hold passwords, so that runners, which print what they work on, do not see them.
+
     Attributes:
         source_root: folder or archive of the source images, path or fsspec URL.
         output_url: the output, which holds the plan, path or fsspec URL.
         fingerprint: fingerprint of the plan.
     """
 
-    source_root: str
-    output_url: str
+    source_root: str = field(repr=False)
+    output_url: str = field(repr=False)
     fingerprint: str
 
 

@@ -7,6 +7,7 @@ shard fails, on every runner; Beam's local runner would wait for a dead worker f
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -136,17 +137,23 @@ class ShardProcess:
 
 
 def _start_worker(job: ShardJob, folder: str) -> subprocess.Popen[str]:
-    """Start a worker process that keeps its temporary files in a folder."""
+    """Start a worker process that keeps its temporary files in a folder.
+
+    The job is its first line of input: URLs can hold passwords, and everybody sees arguments.
+    """
     # -P keeps the user's own modules out of the import path.
     command = [sys.executable, "-P", "-m", "sysnoise.pipelines.workers.worker"]
     with _blocked(_COMMAND_SIGNALS):
-        return subprocess.Popen(
-            [*command, job.source_root, job.output_url, job.fingerprint],
+        process = subprocess.Popen(
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, **_KEEP_FREED_MEMORY, "TMPDIR": folder},
         )
+    if process.stdin is not None:  # The line is sent with the first shard's number.
+        process.stdin.write(json.dumps(dataclasses.asdict(job)) + "\n")
+    return process
 
 
 @contextlib.contextmanager

@@ -1,9 +1,10 @@
 """A process that makes shards, started by :mod:`sysnoise.pipelines.workers.process`.
 
-It reads shard numbers from standard input, one per line, and answers on standard output with lines
-of JSON: the key of each sample before it is made, and the failure, or null, at a shard's end. A
-codec that crashes ends only this process. The process ends when its input does, even in the middle
-of a shard, so that it never outlives the process that started it.
+It reads its job from standard input, as a line of JSON, and then shard numbers, one per line. It
+answers on standard output with lines of JSON: the key of each sample before it is made, and the
+failure, or null, at a shard's end. A codec that crashes ends only this process. The process ends
+when its input does, even in the middle of a shard, so that it never outlives the process that
+started it.
 """
 
 from __future__ import annotations
@@ -46,4 +47,4 @@ def _read_shards(shards: queue.SimpleQueue[int]) -> None:
 
 
 if __name__ == "__main__":
-    main(ShardJob(*sys.argv[1:]))
+    main(ShardJob(**json.loads(sys.stdin.readline())))

@@ -60,6 +60,18 @@ def test_one_process_makes_many_shards_whatever_signals_come(
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
+def test_a_job_is_in_no_argument_and_no_text(
+    job: ShardJob, worker: ShardProcess, tmp_path: Path
+) -> None:
+    """Everybody on a machine sees the arguments of a process, and URLs can hold passwords."""
+    assert worker.make(0) is None
+    arguments = Path(f"/proc/{pid(worker)}/cmdline").read_text("utf-8")
+    assert arguments.split("\0")[1:4] == ["-P", "-m", "sysnoise.pipelines.workers.worker"]
+    for text in (arguments, str(job)):
+        assert job.source_root not in text
+        assert str(tmp_path) not in text
+
+
 def test_a_process_that_died_idle_is_replaced(worker: ShardProcess, tmp_path: Path) -> None:
     assert worker.make(0) is None
     first = pid(worker)
