@@ -21,6 +21,7 @@ from sysnoise.pipelines.cli import (
     verify,
 )
 from sysnoise.pipelines.errors import CommandError, UnwritableError, UsageError
+from sysnoise.pipelines.storage.temporary import temporary_files
 from sysnoise.pipelines.workers.logs import set_up_logging
 from sysnoise.transforms.errors import GridError, TransformError
 
@@ -75,7 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if beam_arguments and not arguments.takes_beam_arguments:
             raise UsageError(f"unknown argument {beam_arguments[0]!r}")
         arguments.beam_arguments = beam_arguments
-        arguments.run(arguments)
+        with temporary_files():
+            arguments.run(arguments)
     except (UsageError, GridError) as error:
         return _fail(str(error), 2)
     except UnwritableError as error:
