@@ -18,6 +18,7 @@ from sysnoise.manifests.part import Part
 from sysnoise.manifests.plan import Plan, read_plan, variant_count
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.planning.receipts import Receipt, read_receipt
+from sysnoise.pipelines.shards.strikes import Strikes
 from sysnoise.pipelines.storage.listing import list_folder
 from sysnoise.pipelines.storage.reading import (
     modification_time,
@@ -155,7 +156,7 @@ def _held_count(output: Root, plan: Plan) -> int:
 def _struck_count(output: Root, path: str) -> int:
     """Return the number of samples of a shard on which workers died."""
     try:
-        return len(read_document(read_file(output, path), dict[str, int]))
+        return len(read_document(read_file(output, path), dict[str, Strikes]))
     except DocumentError as error:
         raise _unreadable(output, path, error) from error
 

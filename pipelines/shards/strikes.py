@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from sysnoise.manifests.json_documents import DocumentError, json_bytes, read_document
 from sysnoise.manifests.layout import strikes_path
 from sysnoise.pipelines.storage.commit import write_file
@@ -12,22 +14,33 @@ STRIKES_TO_REJECT = 2
 """Number of strikes after which a sample is rejected."""
 
 
-def read_strikes(output: Root, shard: int) -> dict[str, int]:
-    """Return the number of strikes of the samples of a shard that have any, by key.
+class Step(Enum):
+    """What a worker is doing with a sample."""
+
+    READING = "reading"
+    MAKING = "making"
+
+
+Strikes = dict[Step, int]
+"""Number of strikes of a sample, by the step in which the workers died."""
+
+
+def read_strikes(output: Root, shard: int) -> dict[str, Strikes]:
+    """Return the strikes of the samples of a shard that have any, by key.
+
+    No run leaves a damaged file; where there is one, counting starts again.
 
     Raises:
         OSError: they cannot be read.
     """
     data = read_if_there(output, strikes_path(shard))
-    if data is None:
-        return {}
     try:
-        return read_document(data, dict[str, int])
-    except DocumentError as error:
-        raise OSError(f"{output.child(strikes_path(shard))!r} is damaged: {error}") from error
+        return {} if data is None else read_document(data, dict[str, Strikes])
+    except DocumentError:
+        return {}
 
 
-def add_strike(output: Root, shard: int, key: str) -> None:
+def add_strike(output: Root, shard: int, key: str, step: Step) -> None:
     """Count one more death of a worker on a sample.
 
     Raises:
@@ -35,5 +48,6 @@ def add_strike(output: Root, shard: int, key: str) -> None:
         OutputError: the count cannot be written.
     """
     strikes = read_strikes(output, shard)
-    strikes[key] = strikes.get(key, 0) + 1
+    own = strikes.setdefault(key, {})
+    own[step] = own.get(step, 0) + 1
     write_file(output, strikes_path(shard), json_bytes(strikes))

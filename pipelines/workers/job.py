@@ -12,11 +12,12 @@ import msgspec
 
 from sysnoise.manifests.layout import EARLIER_PLAN, PLAN
 from sysnoise.manifests.plan import Plan
-from sysnoise.pipelines.errors import InputError, OutputError, ShardError
+from sysnoise.pipelines.errors import ChangedSourceError, InputError, OutputError, ShardError
 from sysnoise.pipelines.planning.plan import current_identities, load_plan
+from sysnoise.pipelines.planning.stamps import check_sources
 from sysnoise.pipelines.readers.access import ReadSource, source_reader
 from sysnoise.pipelines.shards.shard import OnSample, make_shard
-from sysnoise.pipelines.storage.root import exists, open_output
+from sysnoise.pipelines.storage.root import exists, open_output, open_root
 from sysnoise.transforms.errors import GridError
 
 SPARE_FILES = 64
@@ -33,17 +34,20 @@ class ShardJob:
         source_root: folder or archive of the source images, path or fsspec URL.
         output_url: the output, which holds the plan, path or fsspec URL.
         fingerprint: fingerprint of the plan.
+        stamps: path, in the output, of the stamps of the source files.
     """
 
     source_root: str = field(repr=False)
     output_url: str = field(repr=False)
     fingerprint: str
+    stamps: str
 
 
 class FailureKind(Enum):
     """Why a shard was not made."""
 
     SOURCE = "source"
+    CHANGED_SOURCE = "changed source"
     OUTPUT = "output"
     CRASH = "crash"
     MODEL = "model"
@@ -52,7 +56,8 @@ class FailureKind(Enum):
     @property
     def stops_run(self) -> bool:
         """Whether other shards would fail in the same way, or are not worth their time."""
-        return self in (FailureKind.OUTPUT, FailureKind.CRASH, FailureKind.MODEL)
+        kinds = FailureKind
+        return self in (kinds.CHANGED_SOURCE, kinds.OUTPUT, kinds.CRASH, kinds.MODEL)
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -79,7 +84,11 @@ def run_shard(job: ShardJob, shard: int, on_sample: OnSample) -> Failure | None:
     """
     try:
         plan, read = _open_job(job)
-        make_shard(plan, shard, read, open_output(job.output_url), on_sample)
+        output = open_output(job.output_url)
+        check = functools.partial(check_sources, open_root(job.source_root), output, job.stamps)
+        make_shard(plan, shard, read, check, output, on_sample)
+    except ChangedSourceError as error:
+        return Failure(shard, FailureKind.CHANGED_SOURCE, str(error))
     except (InputError, ShardError, GridError) as error:
         return Failure(shard, FailureKind.SOURCE, str(error))
     except OutputError as error:

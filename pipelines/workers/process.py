@@ -13,15 +13,16 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 
 from sysnoise.manifests.json_documents import as_document
 from sysnoise.pipelines.errors import RESUME_GENERATING, OutputError
-from sysnoise.pipelines.shards.strikes import STRIKES_TO_REJECT, add_strike
+from sysnoise.pipelines.shards.strikes import STRIKES_TO_REJECT, Step, add_strike
 from sysnoise.pipelines.storage.root import is_process_memory, open_output
+from sysnoise.pipelines.storage.temporary import TemporaryFolder
 from sysnoise.pipelines.workers.job import Failure, FailureKind, ShardJob, run_shard
+from sysnoise.pipelines.workers.watch import Watch, watched
 
 _KEEP_FREED_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": "33554432",
@@ -56,7 +57,7 @@ class ShardProcess:
         self._job = job
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
-        self._folder = tempfile.TemporaryDirectory(prefix="sysnoise-")
+        self._folder = TemporaryFolder()
         self._changing = threading.RLock()  # Reentrant for the sake of signal handlers.
 
     def make(self, shard: int) -> Failure | None:
@@ -67,7 +68,7 @@ class ShardProcess:
         """
         if any(map(is_process_memory, (self._job.output_url, self._job.source_root))):
             with _MEMORY_FILES:
-                return run_shard(self._job, shard, lambda key: None)
+                return run_shard(self._job, shard, lambda sample, step: None)
         try:
             process = self._start()
         except OSError as error:
@@ -78,18 +79,18 @@ class ShardProcess:
         with contextlib.suppress(BrokenPipeError):  # Then there is no answer either.
             process.stdin.write(f"{shard}\n")
             process.stdin.flush()
-        sample: str | None = None
-        for line in process.stdout:
-            if not line.endswith("\n"):
-                break  # The worker died while it wrote.
-            if not line.startswith("{"):
-                continue  # A library printed this while it was loaded.
-            answer = json.loads(line)
-            if "failure" in answer:
-                failure = answer["failure"]
-                return None if failure is None else as_document(failure, Failure)
-            sample = answer["sample"]
-        return self._crashed(process, shard, sample)
+        with watched(process.pid, shard) as watch:
+            for line in process.stdout:
+                if not line.endswith("\n"):
+                    break  # The worker died while it wrote.
+                if not line.startswith("{"):
+                    continue  # A library printed this while it was loaded.
+                answer = json.loads(line)
+                if "failure" in answer:
+                    failure = answer["failure"]
+                    return None if failure is None else as_document(failure, Failure)
+                watch.hear(answer["sample"], Step(answer["step"]))
+        return self._crashed(process, shard, watch)
 
     def stop(self) -> None:
         """Kill the process, if it runs, and make no more shards."""
@@ -104,7 +105,7 @@ class ShardProcess:
         process = self._process  # Another thread may drop it meanwhile.
         if process is not None:
             process.wait()
-        self._folder.cleanup()
+        self._folder.close()
 
     def _start(self) -> subprocess.Popen[str] | None:
         """Return the running process; None after :meth:`stop`.
@@ -116,21 +117,19 @@ class ShardProcess:
             if self._stopped:
                 return None
             if self._process is None or self._process.poll() is not None:
-                self._process = _start_worker(self._job, self._folder.name)
+                self._process = _start_worker(self._job, self._folder.path)
             return self._process
 
-    def _crashed(
-        self, process: subprocess.Popen[str], shard: int, sample: str | None
-    ) -> Failure | None:
+    def _crashed(self, process: subprocess.Popen[str], shard: int, last: Watch) -> Failure | None:
         code = process.wait()
         with self._changing:
             self._process = None
             if self._stopped:
                 return None
-        message = _crash_message(shard, sample, code)
-        if sample is not None:
+        message = _crash_message(shard, last, code)
+        if last.sample is not None:
             try:
-                add_strike(open_output(self._job.output_url), shard, sample)
+                add_strike(open_output(self._job.output_url), shard, last.sample, last.step)
             except (OutputError, OSError) as error:
                 message = f"{message}. This death could not be counted: {error}"
         return Failure(shard, FailureKind.CRASH, message)
@@ -166,14 +165,14 @@ def _blocked(signals: Sequence[signal.Signals]) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _crash_message(shard: int, sample: str | None, code: int) -> str:
+def _crash_message(shard: int, last: Watch, code: int) -> str:
     how = f"ended with exit code {code}"
     if code < 0:
         how = f"was killed by signal {-code} ({signal.strsignal(-code)})"
-    if sample is None:
+    if last.sample is None:
         work, remedy = "outside of its samples", "fix what its last message names, if any"
     else:
-        work = f"while making sample {sample!r}"
+        work = last.work
         remedy = (
             f"a sample on which a worker dies {STRIKES_TO_REJECT} times is rejected as 'crashed'"
         )

@@ -1,10 +1,10 @@
 """A process that makes shards, started by :mod:`sysnoise.pipelines.workers.process`.
 
 It reads its job from standard input, as a line of JSON, and then shard numbers, one per line. It
-answers on standard output with lines of JSON: the key of each sample before it is made, and the
-failure, or null, at a shard's end. A codec that crashes ends only this process. The process ends
-when its input does, even in the middle of a shard, so that it never outlives the process that
-started it.
+answers on standard output with lines of JSON: the key of each sample before it is read and before
+it is made, and the failure, or null, at a shard's end. A codec that crashes ends only this process.
+The process ends when its input does, even in the middle of a shard, so that it never outlives the
+process that started it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import threading
 
 import msgspec
 
+from sysnoise.pipelines.shards.strikes import Step
 from sysnoise.pipelines.workers.job import ShardJob, run_shard
 from sysnoise.pipelines.workers.logs import set_up_logging
 
@@ -29,15 +30,17 @@ def main(job: ShardJob) -> None:
     shards: queue.SimpleQueue[int] = queue.SimpleQueue()
     threading.Thread(target=_read_shards, args=(shards,), daemon=True).start()
 
-    def answer(key: str, value: object) -> None:
+    def answer(**values: object) -> None:
         try:
-            answers.write(json.dumps({key: msgspec.to_builtins(value)}) + "\n")
+            answers.write(json.dumps(msgspec.to_builtins(values)) + "\n")
         except BrokenPipeError:
             os._exit(0)  # The command is gone.
 
+    def on_sample(sample: str | None, step: Step) -> None:
+        answer(sample=sample, step=step)
+
     while True:
-        failure = run_shard(job, shards.get(), lambda sample: answer("sample", sample))
-        answer("failure", failure)
+        answer(failure=run_shard(job, shards.get(), on_sample))
 
 
 def _read_shards(shards: queue.SimpleQueue[int]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sysnoise.pipelines.errors import OutputError
-from sysnoise.pipelines.shards.strikes import add_strike, read_strikes
+from sysnoise.pipelines.shards.strikes import Step, add_strike, read_strikes
 from sysnoise.pipelines.storage.root import open_output
 
 
@@ -15,13 +15,17 @@ from sysnoise.pipelines.storage.root import open_output
 def test_strikes_are_counted(scheme: str, tmp_path: Path) -> None:
     output = open_output(str(tmp_path) if scheme == "local" else f"memory://{tmp_path.name}")
     assert read_strikes(output, 3) == {}
-    for key in ("a", "b", "a"):
-        add_strike(output, 3, key)
-    assert read_strikes(output, 3) == {"a": 2, "b": 1}
+    for key, step in (("a", Step.READING), ("b", Step.MAKING), ("a", Step.READING)):
+        add_strike(output, 3, key, step)
+    add_strike(output, 3, "a", Step.MAKING)
+    assert read_strikes(output, 3) == {
+        "a": {Step.READING: 2, Step.MAKING: 1},
+        "b": {Step.MAKING: 1},
+    }
     assert read_strikes(output, 4) == {}
 
 
 def test_a_strike_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "strikes").symlink_to("/proc")
     with pytest.raises(OutputError, match=r"writing '.*/strikes/00003\.json': "):
-        add_strike(open_output(str(tmp_path)), 3, "a")
+        add_strike(open_output(str(tmp_path)), 3, "a", Step.MAKING)
