@@ -23,11 +23,12 @@ EARLIER = "earlier"
 EARLIER_PLAN = f"{EARLIER}/plan.json"
 FAILURES = "failures"
 STRIKES = "strikes"
+STAMPS = "stamps"
 TEMPORARY = "_temporary"
 LOCK = f"{TEMPORARY}/lock"
 CARD = (README, CROISSANT, GRID)
 """The files for readers that are made from the manifest; only the sums name them."""
-RUN_FOLDERS = (FAILURES, STRIKES, EARLIER, TEMPORARY)
+RUN_FOLDERS = (FAILURES, STRIKES, STAMPS, EARLIER, TEMPORARY)
 """Folders that runs use; no finished set has them."""
 GROUND_TRUTHS = ("original", "rescaled")
 """What is in the folder of annotations: COCO's in source pixels and in output pixels."""

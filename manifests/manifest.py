@@ -199,6 +199,11 @@ def read_manifest(data: bytes) -> Manifest:
     return manifest
 
 
-def content_line(source_sha256: str, key: str) -> bytes:
-    """Return what a sample adds to the sha256 of the contents of all source images."""
-    return f"{source_sha256}  {key}\n".encode()
+def content_line(source_sha256: str | None, key: str) -> bytes:
+    """Return what a sample adds to the sha256 of the contents of all source images.
+
+    Args:
+        source_sha256: sha256 of the source file, in hexadecimal; None where it was not read.
+        key: the sample's key.
+    """
+    return f"{source_sha256 or ''}  {key}\n".encode()

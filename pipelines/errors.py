@@ -44,6 +44,10 @@ class ShardError(CommandError):
     """Shards that could not be made."""
 
 
+class ChangedSourceError(ShardError):
+    """Source files that are not what they were when the set was planned, or begun."""
+
+
 class DamageError(CommandError):
     """A set that is not what its manifest says; the message is the summary."""
 

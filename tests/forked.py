@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -39,7 +40,7 @@ class ForkedWorker:
         from_worker, stdout = os.pipe()
         status, to_status = os.pipe()
         request = {
-            "job": [job.source_root, job.output_url, job.fingerprint],
+            "job": dataclasses.asdict(job),
             "environment": {**os.environ, "TMPDIR": folder},
             "folder": os.getcwd(),  # noqa: PTH109
             "files": resource.getrlimit(resource.RLIMIT_NOFILE),
@@ -145,7 +146,7 @@ def _work(request: dict[str, Any], standard: Sequence[int]) -> NoReturn:
     resource.setrlimit(resource.RLIMIT_NOFILE, request["files"])
     signal.pthread_sigmask(signal.SIG_BLOCK, process._COMMAND_SIGNALS)
     try:
-        worker.main(ShardJob(*request["job"]))
+        worker.main(ShardJob(**request["job"]))
     except BaseException:  # noqa: BLE001
         traceback.print_exc()
     finally:

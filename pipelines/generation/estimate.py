@@ -32,7 +32,7 @@ from sysnoise.pipelines.planning.receipts import RejectedSample
 from sysnoise.pipelines.planning.resume import Existing
 from sysnoise.pipelines.readers.access import ReadSource, source_reader
 from sysnoise.pipelines.readers.sources import Source, SourceSet
-from sysnoise.pipelines.shards.shard import write_shard
+from sysnoise.pipelines.shards.shard import ShardSources, write_shard
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.storage.root import Root, is_local, open_output
 from sysnoise.pipelines.workers.job import prepare_libraries
@@ -168,8 +168,8 @@ def _run_trial(plan: Plan, sources: Iterable[Source], read: ReadSource) -> Trial
     with tempfile.TemporaryDirectory() as folder:
         output = open_output(folder)
         start, cpu_start = time.perf_counter(), time.process_time()
-        limited = _within_limits(sources, folder)
-        receipt = write_shard(plan, 0, limited, read, output, lambda key: None)
+        limited = ShardSources(_within_limits(sources, folder), read, lambda: None, {})
+        receipt = write_shard(plan, 0, limited, output, lambda sample, step: None)
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
         receipt_bytes = len(read_file(output, receipt_path(plan.shard_name(0))))
     sizes: Counter[str] = Counter()

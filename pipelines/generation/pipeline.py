@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from sysnoise.manifests import layout
-from sysnoise.manifests.json_documents import json_bytes, read_document
+from sysnoise.manifests.json_documents import DocumentError, json_bytes, read_document
 from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import DatasetKind
@@ -44,13 +44,14 @@ from sysnoise.pipelines.planning.resume import (
     refuse_foreign_output,
     sweep_shards,
 )
+from sysnoise.pipelines.planning.stamps import compare_finished, keep_stamps, take_stamps
 from sysnoise.pipelines.readers.sources import SourceSet
 from sysnoise.pipelines.storage.commit import write_file
 from sysnoise.pipelines.storage.listing import list_folder
 from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.storage.root import Root, absolute_url, exists, open_output
-from sysnoise.pipelines.workers.job import Failure, ShardJob, check_open_files
+from sysnoise.pipelines.workers.job import Failure, FailureKind, ShardJob, check_open_files
 from sysnoise.pipelines.workers.pool import acquire_process, release_process
 from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.geometry import RandomResizedCrop, ShorterSide, Squash
@@ -150,16 +151,19 @@ def generate(
     refuse_foreign_output(output)
     plan = make_plan(source, grid, options)
     shards = scope.shards.resolve(plan.shards) if scope.shards else range(plan.shards)
+    stamps = take_stamps(source)
     with lock_shards(output, shards if scope.shards else None):
         pending = prepare_output(plan, source.table, output, scope.existing, shards)
         if pending:
-            job = ShardJob(absolute_url(source.root), absolute_url(output_url), plan.fingerprint)
+            compare_finished(plan, source, stamps, output, set(shards) - set(pending))
+            urls = absolute_url(source.root), absolute_url(output_url)
+            job = ShardJob(*urls, plan.fingerprint, keep_stamps(stamps, plan, output))
             _make_shards(engine, job, plan, output, shards, pending)
         if scope.shards is not None:
             refuse_concurrent_plan(plan, source.table, output)
         if len(shards) < plan.shards:
             return None
-        return finished_manifest(output) or finish(plan, output)
+        return finished_manifest(plan, output) or finish(plan, output)
 
 
 def _make_shards(
@@ -190,12 +194,16 @@ def _make_shards(
 
 def _read_failures(job: ShardJob, pending: Sequence[int]) -> list[Failure]:
     output = open_output(job.output_url)
-    paths = {layout.failure_path(shard) for shard in pending}
-    return [
-        read_document(read_file(output, path), Failure)
-        for path in list_folder(output, layout.FAILURES)
-        if path in paths
-    ]
+    paths = {layout.failure_path(shard): shard for shard in pending}
+    found = sorted(paths.keys() & set(list_folder(output, layout.FAILURES)))
+    return [_read_failure(output, path, paths[path]) for path in found]
+
+
+def _read_failure(output: Root, path: str, shard: int) -> Failure:
+    try:
+        return read_document(read_file(output, path), Failure)
+    except DocumentError as error:
+        return Failure(shard, FailureKind.INTERNAL, f"{output.child(path)!r} is damaged: {error}")
 
 
 def check_request(source: SourceSet, grid: Grid, options: PlanOptions, existing: Existing) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -157,23 +158,46 @@ def read_sources(output: Root, shard: int) -> list[Source]:
         OutputError: the table cannot be read.
     """
     try:
-        metadata = _sources_metadata(output, version_of(output, SOURCES))
-        with open_file(output, SOURCES) as opened:
+        return [Source(**row) for row in read_shard_rows(output, SOURCES, shard)]
+    except TypeError as error:  # It has other columns.
+        raise _unreadable(output, SOURCES, error) from error
+
+
+def read_shard_rows(output: Root, path: str, shard: int) -> list[dict[str, Any]]:
+    """Return the rows of a table with one row group per shard that belong to a shard.
+
+    Args:
+        output: the output that holds the table.
+        path: path of the table in it.
+        shard: number of the shard.
+
+    Raises:
+        OutputError: the table cannot be read.
+    """
+    try:
+        metadata = _table_metadata(output, path, version_of(output, path))
+        with open_file(output, path) as opened:
             file = pq.ParquetFile(opened, metadata=metadata)
-            return [Source(**row) for row in file.read_row_group(shard).to_pylist()]
+            rows: list[dict[str, Any]] = file.read_row_group(shard, use_threads=False).to_pylist()
     except (OSError, pa.ArrowException) as error:
-        raise OutputError(
-            f"reading {SOURCES} of {output.url!r}: {error}; run the command again, which writes it"
-        ) from error
+        raise _unreadable(output, path, error) from error
+    return rows
 
 
-@functools.lru_cache(maxsize=1)
-def _sources_metadata(output: Root, version: str) -> pq.FileMetaData:
-    """Read where the row groups of the table of sources are: megabytes for thousands of shards.
+def _unreadable(output: Root, path: str, error: Exception) -> OutputError:
+    return OutputError(
+        f"reading {path} of {output.url!r}: {error}; run the command again, which writes it"
+    )
+
+
+@functools.lru_cache(maxsize=2)
+def _table_metadata(output: Root, path: str, version: str) -> pq.FileMetaData:
+    """Read where the row groups of a table are: megabytes for thousands of shards.
 
     Args:
         output: the output of the run.
+        path: path of the table in it.
         version: version of the table, so that a changed one is read again.
     """
-    with open_file(output, SOURCES) as opened:
+    with open_file(output, path) as opened:
         return pq.ParquetFile(opened).metadata

@@ -67,7 +67,8 @@ class Reject:
     """A sample that is left out of all variants.
 
     Attributes:
-        key, source_name, source_sha256, targets: the same as in :class:`SampleMetadata`.
+        key, source_name, targets: the same as in :class:`SampleMetadata`.
+        source_sha256: sha256 of the source file, in hexadecimal; None where it was not read.
         reason: the reason.
         message: what was expected and found.
         decoders: status by decoder; empty where none was tried.
@@ -75,7 +76,7 @@ class Reject:
 
     key: str
     source_name: str
-    source_sha256: str
+    source_sha256: str | None
     targets: Targets
     reason: RejectReason
     message: str
@@ -129,23 +130,23 @@ def make_sample(
     return MadeSample(sample, variants, _statuses(decoded))
 
 
-def crashed_sample(plan: Plan, source: Source, data: bytes) -> Reject:
+def crashed_sample(plan: Plan, source: Source, data: bytes | None) -> Reject:
     """Return the reject of a sample on which workers die.
 
     Args:
         plan: the plan of the run.
         source: the source image.
-        data: the bytes of the image file.
+        data: the bytes of the image file; None where workers died of reading it.
     """
     message = "a library crashed on it, or the system ended the worker that made it, more than once"
     return _rejected(plan, source, data, _Refusal(RejectReason.CRASHED, message))
 
 
-def _rejected(plan: Plan, source: Source, data: bytes, refusal: _Refusal) -> Reject:
+def _rejected(plan: Plan, source: Source, data: bytes | None, refusal: _Refusal) -> Reject:
     return Reject(
         source.key,
         source.name,
-        hashlib.sha256(data).hexdigest(),
+        None if data is None else hashlib.sha256(data).hexdigest(),
         _targets(plan, source),
         refusal.reason,
         refusal.message,

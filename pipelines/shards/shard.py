@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,11 +21,13 @@ from sysnoise.manifests.tables import (
     Duplicates,
     SampleStatus,
     geometry_fields,
+    parse_parquet,
     samples_schema,
 )
-from sysnoise.pipelines.errors import ShardError, unwritable
+from sysnoise.pipelines.errors import ChangedSourceError, ShardError, unwritable
 from sysnoise.pipelines.planning.plan import read_sources
 from sysnoise.pipelines.planning.receipts import Receipt, RejectedSample, receipt_bytes
+from sysnoise.pipelines.planning.stamps import CheckSources
 from sysnoise.pipelines.readers.access import ReadSource
 from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.shards.earlier import (
@@ -42,9 +45,14 @@ from sysnoise.pipelines.shards.sample import (
     crashed_sample,
     make_sample,
 )
-from sysnoise.pipelines.shards.strikes import STRIKES_TO_REJECT, read_strikes
+from sysnoise.pipelines.shards.strikes import (
+    STRIKES_TO_REJECT,
+    Step,
+    Strikes,
+    read_strikes,
+)
 from sysnoise.pipelines.shards.tally import Tally
-from sysnoise.pipelines.shards.writers.interface import ShardWriter
+from sysnoise.pipelines.shards.writers.interface import SampleMetadata, ShardWriter
 from sysnoise.pipelines.shards.writers.parquet import ParquetWriter, shard_schema
 from sysnoise.pipelines.shards.writers.webdataset import WebDatasetWriter
 from sysnoise.pipelines.storage.commit import (
@@ -54,20 +62,26 @@ from sysnoise.pipelines.storage.commit import (
     write_file,
 )
 from sysnoise.pipelines.storage.hashed_file import HashedFile, WrittenFile
+from sysnoise.pipelines.storage.reading import read_if_there
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.transforms.difference import Difference
 
 _DIFFERENCE_NAMES = tuple(field.name for field in DIFFERENCE)
 
-OnSample = Callable[[str | None], None]
-"""Called with each sample's key before the sample is made, and with None after the last one."""
+OnSample = Callable[[str | None, Step], None]
+"""Called with a sample's key before each step of making it, and with None after the last one."""
 
 KeptFilesByFormat = Mapping[ShardFormat, KeptFiles]
 """The files that stay as they are, by format."""
 
 
 def make_shard(
-    plan: Plan, shard: int, read: ReadSource, output: Root, on_sample: OnSample
+    plan: Plan,
+    shard: int,
+    read: ReadSource,
+    check: CheckSources,
+    output: Root,
+    on_sample: OnSample,
 ) -> Receipt:
     """Make and commit one shard.
 
@@ -78,32 +92,47 @@ def make_shard(
         plan: the plan of the run.
         shard: number of the shard.
         read: reads the bytes of a source image.
+        check: refuses source files that have changed since the run was planned.
         output: where the set is written.
         on_sample: called for each sample.
 
     Raises:
+        ChangedSourceError: a source file has changed; the shard is not committed.
         ShardError: the sources cannot be read; the message says which and why.
         OutputError: the files cannot be written.
     """
-    sources = read_sources(output, shard)
+    rows = read_sources(output, shard)
+    known = _known_sources(output, plan.shard_name(shard))
+    sources = ShardSources(rows, read, functools.partial(check, shard, rows), known)
     try:
         try:
             earlier = open_earlier(plan, shard, output)
             grown = _Shard(plan, shard, plan.shard_name(shard), output, earlier)
-            return _write(grown, sources, read, on_sample, grown.kept_files())
+            return _write(grown, sources, on_sample, grown.kept_files())
         except DamagedShardError:
-            return write_shard(plan, shard, sources, read, output, on_sample)
+            return write_shard(plan, shard, sources, output, on_sample)
     except OSError as error:
         raise unwritable(f"writing {error.filename or output.url!r}", error) from error
 
 
+def _known_sources(output: Root, name: str) -> Mapping[str, str]:
+    """Return the sha256, by key, of the sources from which an earlier run has made a shard.
+
+    Rejects are left out: their sources may have been replaced.
+    """
+    data = read_if_there(output, samples_path(name))
+    if data is None:
+        return {}
+    try:
+        rows = parse_parquet(data, ["key", "source_sha256", "status"]).to_pylist()
+    except (pa.ArrowException, OSError, KeyError):  # It is written again.
+        return {}
+    accepted = SampleStatus.OK.value
+    return {row["key"]: row["source_sha256"] for row in rows if row["status"] == accepted}
+
+
 def write_shard(
-    plan: Plan,
-    shard: int,
-    sources: Iterable[Source],
-    read: ReadSource,
-    output: Root,
-    on_sample: OnSample,
+    plan: Plan, shard: int, sources: ShardSources, output: Root, on_sample: OnSample
 ) -> Receipt:
     """Make and commit a shard of the given sources, without using what a smaller grid has made.
 
@@ -112,7 +141,24 @@ def write_shard(
         OutputError, OSError: the receipt, or another file, cannot be written.
     """
     new = _Shard(plan, shard, plan.shard_name(shard), output, None)
-    return _write(new, sources, read, on_sample, {})
+    return _write(new, sources, on_sample, {})
+
+
+@dataclass(frozen=True)
+class ShardSources:
+    """The source images of a shard.
+
+    Attributes:
+        rows: their rows of the table of sources.
+        read: reads the bytes of one.
+        check: raises ChangedSourceError where their files have changed since the run was planned.
+        known: sha256, by key, of those from which an earlier run has made the shard.
+    """
+
+    rows: Iterable[Source]
+    read: ReadSource
+    check: Callable[[], None]
+    known: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -166,8 +212,7 @@ class _Contents:
 
 def _write(
     shard: _Shard,
-    sources: Iterable[Source],
-    read: ReadSource,
+    sources: ShardSources,
     on_sample: OnSample,
     kept_files: KeptFilesByFormat,
 ) -> Receipt:
@@ -176,33 +221,35 @@ def _write(
     contents = _Contents(Tally(plan.grid))
     with working_folder(output, shard.name) as folder:
         written = [_open_files(plan, fmt, folder, kept_files.get(fmt, {})) for fmt in plan.formats]
-        made_samples = _made_samples(shard, sources, read, on_sample, kept_files)
+        made_samples = _made_samples(shard, sources, on_sample, kept_files)
         for stored_variants, made in made_samples:
             if any(kept_files.values()) and bool(stored_variants) != isinstance(made, MadeSample):
                 break  # The sample became a reject, or stopped being one: no file stays as it is.
             _add(contents, shard, made, written)
         else:
+            sources.check()
             files = _commit(shard, folder, written, contents)
             receipt = contents.tally.receipt(plan, shard.number, contents.rejects, files)
             write_file(output, receipt_path(shard.name), receipt_bytes(receipt))
             return receipt
-    return _write(shard, sources, read, on_sample, {})
+    return _write(shard, sources, on_sample, {})
 
 
 def _made_samples(
     shard: _Shard,
-    sources: Iterable[Source],
-    read: ReadSource,
+    sources: ShardSources,
     on_sample: OnSample,
     kept_files: KeptFilesByFormat,
 ) -> Iterator[tuple[Mapping[int, Rendered], MadeSample | Reject]]:
     """Make each sample, and yield it after the variants that the set has of it."""
     strikes = read_strikes(shard.output, shard.number)
-    for source, variants in zip(sources, shard.stored_variants(kept_files), strict=False):
-        on_sample(source.key)
-        made = _make(shard.plan, source, read, strikes.get(source.key, 0), variants)
-        yield variants, made
-    on_sample(None)
+    for source, variants in zip(sources.rows, shard.stored_variants(kept_files), strict=False):
+        own = strikes.get(source.key, {})
+        if sum(own.values()) >= STRIKES_TO_REJECT:
+            yield variants, _make_crashed(shard.plan, source, sources, own, on_sample)
+        else:
+            yield variants, _make(shard.plan, source, sources, variants, on_sample)
+    on_sample(None, Step.MAKING)
 
 
 def _add(
@@ -222,25 +269,49 @@ def _add(
 def _make(
     plan: Plan,
     source: Source,
-    read: ReadSource,
-    strikes: int,
+    sources: ShardSources,
     stored_variants: Mapping[int, Rendered],
+    on_sample: OnSample,
 ) -> MadeSample | Reject:
-    """Make a sample, unless too many workers died on it."""
-    data = _read(read, source)
-    if strikes >= STRIKES_TO_REJECT:
-        return crashed_sample(plan, source, data)
-    return make_sample(plan, source, data, stored_variants)
+    on_sample(source.key, Step.READING)
+    data = _read(sources, source)
+    on_sample(source.key, Step.MAKING)
+    made = make_sample(plan, source, data, stored_variants)
+    if isinstance(made, MadeSample):
+        _refuse_other_source(made.sample, sources.known)
+    return made
 
 
-def _read(read: ReadSource, source: Source) -> bytes:
+def _make_crashed(
+    plan: Plan, source: Source, sources: ShardSources, strikes: Strikes, on_sample: OnSample
+) -> Reject:
+    """Return the reject of a sample on which workers die; no other may die of reading it."""
+    if Step.READING in strikes:
+        return crashed_sample(plan, source, None)
+    on_sample(source.key, Step.READING)
+    return crashed_sample(plan, source, _read(sources, source))
+
+
+def _read(sources: ShardSources, source: Source) -> bytes:
     try:
-        return read(source)
+        return sources.read(source)
     except Exception as error:
+        sources.check()
         raise ShardError(
             f"reading sample {source.key} from {source.name!r}: {error}; check the source, "
             "then run again"
         ) from error
+
+
+def _refuse_other_source(sample: SampleMetadata, known: Mapping[str, str]) -> None:
+    """Refuse a source image that is not the one from which an earlier run has made the sample."""
+    expected = known.get(sample.key, sample.source_sha256)
+    if sample.source_sha256 != expected:
+        raise ChangedSourceError(
+            f"the source {sample.source_name!r} of sample {sample.key} has the sha256 "
+            f"{sample.source_sha256}, an earlier run has read {expected}; bring it back and run "
+            "the same command again, or add --overwrite to make the set from what is there now"
+        )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from sysnoise.pipelines.cli.photographs import write_coco
 from sysnoise.pipelines.generation.finish import finish
 from sysnoise.pipelines.planning.plan import load_plan
 from sysnoise.pipelines.readers.access import source_reader
-from sysnoise.pipelines.shards.shard import make_shard
 from sysnoise.pipelines.storage.root import open_output
 from tests.end_to_end.commands import command
 from tests.end_to_end.reading import (
@@ -22,6 +21,7 @@ from tests.end_to_end.reading import (
     manifest,
     tree,
 )
+from tests.making import make_shards
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -53,8 +53,7 @@ def test_any_order_of_shards_and_place_of_sources_makes_the_same_bytes(
         shutil.copy(coco_set / name, tmp_path / "again" / name)
     output = open_output(str(tmp_path / "again"))
     plan = load_plan(output)
-    for shard in reversed(range(plan.shards)):
-        make_shard(plan, shard, source_reader(str(moved)), output, lambda key: None)
+    make_shards(plan, reversed(range(plan.shards)), source_reader(str(moved)), output)
     finish(plan, output)
     assert tree(tmp_path / "again") == tree(coco_set)
 

@@ -16,6 +16,10 @@ from typing import Any
 import pytest
 
 from sysnoise.manifests.plan import plan_fingerprint
+from sysnoise.pipelines.planning.plan import load_plan
+from sysnoise.pipelines.planning.stamps import keep_stamps, take_stamps
+from sysnoise.pipelines.readers.imagenet import read_imagenet
+from sysnoise.pipelines.storage.root import open_output
 from tests.end_to_end.commands import Options, command, generate
 from tests.end_to_end.disturbed import (
     SHARDS,
@@ -446,7 +450,7 @@ RUN_SHARD = """
 import sys
 from sysnoise.pipelines.workers.job import ShardJob, run_shard
 for shard in range(6):
-    print(run_shard(ShardJob(*sys.argv[1:]), shard, lambda key: None))
+    print(run_shard(ShardJob(*sys.argv[1:]), shard, lambda sample, step: None))
 """
 
 
@@ -459,7 +463,12 @@ def test_shards_made_twice_at_once_are_whole(
     for name in ("plan.json", "sources.parquet"):
         shutil.copy(small_set / name, output / name)
     plan: dict[str, Any] = json.loads((output / "plan.json").read_text("utf-8"))
-    arguments = [str(imagenet_source / "images"), str(output), plan["fingerprint"]]
+    source = read_imagenet(
+        str(imagenet_source / "images"), str(imagenet_source / "val.txt"), None, "val"
+    )
+    root = open_output(str(output))
+    path = keep_stamps(take_stamps(source), load_plan(root), root)
+    arguments = [str(imagenet_source / "images"), str(output), plan["fingerprint"], path]
     both = [
         subprocess.Popen(
             [sys.executable, "-c", RUN_SHARD, *arguments], stdout=subprocess.PIPE, text=True

@@ -24,12 +24,12 @@ from sysnoise.pipelines.readers.access import source_reader
 from sysnoise.pipelines.readers.coco import read_coco
 from sysnoise.pipelines.readers.imagenet import read_imagenet
 from sysnoise.pipelines.readers.sources import SourceSet
-from sysnoise.pipelines.shards.shard import make_shard
 from sysnoise.pipelines.storage.root import open_output
 from sysnoise.pipelines.workers.job import prepare_libraries
 from sysnoise.transforms.pixels import Pixels
 from sysnoise.transforms.targets import map_annotation
 from tests.end_to_end.reading import manifest, samples_table, tree
+from tests.making import make_shards
 
 IMAGENET = load_grid("imagenet-one-factor")
 COCO = load_grid("coco-published")
@@ -41,8 +41,7 @@ def made(source: SourceSet, grid: str, output: Path) -> Path:
     root = open_output(str(output))
     plan = make_plan(source, load_grid(grid), PlanOptions(samples_per_shard=5))
     write_plan(plan, source.table, root)
-    for shard in range(plan.shards):
-        make_shard(plan, shard, source_reader(source.root), root, lambda key: None)
+    make_shards(plan, range(plan.shards), source_reader(source.root), root)
     finish(plan, root)
     return output
 

@@ -19,10 +19,10 @@ from sysnoise.pipelines.generation.status import describe_status, format_status
 from sysnoise.pipelines.planning.plan import PlanOptions, load_plan, make_plan, write_plan
 from sysnoise.pipelines.readers.access import source_reader
 from sysnoise.pipelines.readers.sources import SourceSet, source_table
-from sysnoise.pipelines.shards.shard import make_shard
 from sysnoise.pipelines.storage.root import open_output
 from sysnoise.transforms.grid import Grid
 from sysnoise.transforms.pixels import Pixels
+from tests.making import make_shards
 from tests.odd_files.images import png_16_bit
 
 GRID = """
@@ -57,8 +57,7 @@ def generated(images: Path, url: str, shards: Sequence[int]) -> None:
     )
     output = open_output(url)
     write_plan(plan, table, output)
-    for shard in shards:
-        make_shard(plan, shard, source_reader(source.root), output, lambda key: None)
+    make_shards(plan, shards, source_reader(source.root), output)
 
 
 @pytest.fixture(scope="module")
@@ -192,8 +191,10 @@ def test_where_files_have_no_times_the_time_left_is_unknown(output: Path, tmp_pa
 
 def test_samples_on_which_workers_died_are_counted(output: Path) -> None:
     (output / "strikes").mkdir()
-    (output / "strikes" / "a.json").write_text('{"coffee_00001": 1, "cat_00002": 2}', "utf-8")
-    (output / "strikes" / "b.json").write_text('{"rocket_00003": 1}', "utf-8")
+    (output / "strikes" / "a.json").write_text(
+        '{"coffee_00001": {"making": 1}, "cat_00002": {"reading": 2}}', "utf-8"
+    )
+    (output / "strikes" / "b.json").write_text('{"rocket_00003": {"making": 1}}', "utf-8")
     found = describe_status(str(output))
     assert found["struck"] == 3
     assert "struck     workers died on 3 sample(s)\n" in format_status(found)

@@ -17,12 +17,12 @@ from sysnoise.pipelines.generation.finish import finish
 from sysnoise.pipelines.planning.plan import PlanOptions, make_plan, write_plan
 from sysnoise.pipelines.planning.ranges import Range
 from sysnoise.pipelines.readers.access import source_reader
-from sysnoise.pipelines.shards.shard import make_shard
 from sysnoise.pipelines.storage.root import open_output
 from sysnoise.pipelines.verification.checked_file import FileProblem
 from sysnoise.pipelines.verification.request import Regeneration, VerificationRequest
 from sysnoise.pipelines.verification.verify import verify
 from sysnoise.transforms.pixels import Pixels
+from tests.making import make_shards
 from tests.pipelines.readers.layouts import LAYOUTS, Build, Layout, published
 
 GRID = """
@@ -41,8 +41,7 @@ def make_set(layout: Layout, base: Path, url: str) -> None:
     plan = make_plan(source, grid, PlanOptions(samples_per_shard=samples_per_shard))
     output = open_output(url)
     write_plan(plan, source.table, output)
-    for shard in range(plan.shards):
-        make_shard(plan, shard, source_reader(source.root), output, lambda key: None)
+    make_shards(plan, range(plan.shards), source_reader(source.root), output)
     finish(plan, output)
 
 

@@ -9,13 +9,13 @@ from sysnoise.pipelines.workers.job import ShardJob
 from sysnoise.pipelines.workers.pool import acquire_process, release_process
 from tests.end_to_end.disturbed import wait_for
 
-JOB = ShardJob("source", "output", "plan")
+JOB = ShardJob("source", "output", "plan", "stamps")
 
 
 def test_a_process_is_kept_for_its_job() -> None:
     process = acquire_process(JOB)
     release_process(JOB, process)
-    assert acquire_process(ShardJob("source", "output", "another plan")) is not process
+    assert acquire_process(ShardJob("source", "output", "another plan", "stamps")) is not process
     assert acquire_process(JOB) is process
     assert acquire_process(JOB) is not process
 

@@ -13,6 +13,7 @@ import pytest
 from sysnoise import load_grid
 from sysnoise.pipelines.errors import RESUME_GENERATING
 from sysnoise.pipelines.planning.plan import PlanOptions, make_plan, write_plan
+from sysnoise.pipelines.planning.stamps import keep_stamps, take_stamps
 from sysnoise.pipelines.readers.imagenet import read_imagenet
 from sysnoise.pipelines.storage.root import open_output
 from sysnoise.pipelines.workers.job import FailureKind, ShardJob
@@ -25,8 +26,10 @@ def job(imagenet_source: Path, tmp_path: Path) -> ShardJob:
     images, labels = imagenet_source / "images", imagenet_source / "val.txt"
     source = read_imagenet(str(images), str(labels), None, "val")
     plan = make_plan(source, load_grid("coco-published"), PlanOptions(samples_per_shard=3))
-    write_plan(plan, source.table, open_output(str(tmp_path)))
-    return ShardJob(source.root, str(tmp_path), plan.fingerprint)
+    output = open_output(str(tmp_path))
+    write_plan(plan, source.table, output)
+    stamps = keep_stamps(take_stamps(source), plan, output)
+    return ShardJob(source.root, str(tmp_path), plan.fingerprint, stamps)
 
 
 @pytest.fixture
