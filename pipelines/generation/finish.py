@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ from sysnoise.manifests.tables import (
 from sysnoise.pipelines.errors import OutputError, ShardError, lines_of
 from sysnoise.pipelines.generation.manifest import Contents, build_manifest
 from sysnoise.pipelines.planning.plan import load_plan
+from sysnoise.pipelines.planning.receipt_check import missing_files, receipt_problems
 from sysnoise.pipelines.planning.receipts import Receipt, read_receipt
 from sysnoise.pipelines.planning.resume import (
     Existing,
@@ -41,7 +42,7 @@ from sysnoise.pipelines.planning.resume import (
     refuse_foreign_output,
 )
 from sysnoise.pipelines.publication.card import write_card
-from sysnoise.pipelines.readers.sources import BATCH_ROWS
+from sysnoise.pipelines.readers.sources import BATCH_ROWS, FINGERPRINTED, fingerprint_of_batches
 from sysnoise.pipelines.shards.tally import Tally, noise_by_axis, noise_by_variant
 from sysnoise.pipelines.storage.commit import (
     new_file,
@@ -73,12 +74,14 @@ class ReceiptTotals:
         files: the files table of all shards.
         rejects: the table of rejects.
         sums: sha256 of each receipt, in hexadecimal, by path.
+        tables: the file of each table of samples, in the order of the shards.
     """
 
     tally: Tally
     files: pa.Table
     rejects: pa.Table
     sums: Mapping[str, str]
+    tables: Sequence[FileRow]
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,8 @@ class SampleTotals:
 def finish(plan: Plan, output: Root) -> Manifest:
     """Write everything that a finished set has besides its shards, card and manifest last.
 
-    Receipts and tables of samples are read one at a time, each once.
+    Receipts and tables of samples are read one at a time, each once, and checked against the plan
+    and against each other: they may have been changed since they were written.
 
     Args:
         plan: the plan of the run.
@@ -107,11 +111,13 @@ def finish(plan: Plan, output: Root) -> Manifest:
         The manifest.
 
     Raises:
-        ShardError: a shard has no receipt of this plan.
+        OutputError: the table of sources is not that of the plan.
+        ShardError: a shard lacks its receipt, a file that this names, or has another shard's.
         ManifestError: the manifest would not follow its schema.
     """
+    keys = _checked_source_keys(plan, output)
     receipts = _add_up_receipts(plan, output)
-    samples = _read_samples(plan, output)
+    samples = _read_samples(plan, output, keys, receipts)
     set_files = _write_set_files(plan, output, samples, receipts)
     files = pa.concat_tables([receipts.files, set_files]).sort_by("path")
     table = _write_table(output, layout.FILES, files)
@@ -129,7 +135,7 @@ def finish(plan: Plan, output: Root) -> Manifest:
     remove_file(output, layout.PART)  # A copy of a part has become whole.
     write_card(output, HeldSet(manifest, plan, files, held), Publication(), receipts.sums)
     sweep(output, lambda owner: True)
-    for folder in (layout.FAILURES, layout.STRIKES, layout.EARLIER):
+    for folder in (layout.FAILURES, layout.STRIKES, layout.STAMPS, layout.EARLIER):
         remove_folder(output, folder)
     write_file(output, layout.MANIFEST, json_bytes(manifest))
     return manifest
@@ -157,21 +163,22 @@ def finish_set(output_url: str) -> Manifest:
                 "files that it names; make them with 'sysnoise generate' like the others, with "
                 f"--shard-range:\n{lines_of([f'{shard}:{shard + 1}' for shard in pending])}"
             )
-        return finished_manifest(output) or finish(plan, output)
+        return finished_manifest(plan, output) or finish(plan, output)
 
 
 def _add_up_receipts(plan: Plan, output: Root) -> ReceiptTotals:
     schema = rejects_schema(plan.grid.decoders)
-    tally, sums = Tally(plan.grid), {}
+    tally, sums, tables = Tally(plan.grid), {}, []
     files, rejects = [FILES_SCHEMA.empty_table()], [schema.empty_table()]
     for path, data, receipt in _receipts(plan, output):
         tally.add_receipt(receipt)
         sums[path] = hashlib.sha256(data).hexdigest()
         files.append(files_table(receipt.files))
+        tables.append(receipt.files[-1])
         if receipt.rejects:
             rows = msgspec.to_builtins(list(receipt.rejects))
             rejects.append(pa.Table.from_pylist(rows, schema))
-    return ReceiptTotals(tally, _joined(files), _joined(rejects), sums)
+    return ReceiptTotals(tally, _joined(files), _joined(rejects), sums, tables)
 
 
 def _joined(tables: Sequence[pa.Table]) -> pa.Table:
@@ -182,41 +189,118 @@ def _joined(tables: Sequence[pa.Table]) -> pa.Table:
 def _receipts(plan: Plan, output: Root) -> Iterator[tuple[str, bytes, Receipt]]:
     """Yield path, bytes and content of each receipt of the plan; refuse others at the end."""
     problems = []
+    sizes = file_sizes(output)
     read = functools.partial(read_if_there, output)
     paths = [layout.receipt_path(plan.shard_name(shard)) for shard in range(plan.shards)]
-    for path, data in zip(paths, read_in_parallel(read, paths), strict=True):
+    for shard, data in enumerate(read_in_parallel(read, paths)):
         if data is None:
-            problems.append(f"{path}: missing")
+            problems.append(f"{paths[shard]}: missing")
             continue
         try:
             receipt = read_receipt(data)
         except DocumentError as error:
-            problems.append(f"{path}: not a receipt: {error}")
+            problems.append(f"{paths[shard]}: not a receipt: {error}")
             continue
-        if receipt.is_of(plan):
-            yield path, data, receipt
-        else:
-            problems.append(f"{path}: of another plan ({receipt.fingerprint})")
+        wrong = receipt_problems(receipt, plan, shard) or [
+            f"{path} is missing, or has another length" for path in missing_files(receipt, sizes)
+        ]
+        problems += [f"{paths[shard]}: {each}" for each in wrong]
+        if not wrong:
+            yield paths[shard], data, receipt
+    _refuse_undone(output, problems)
+
+
+def _refuse_undone(output: Root, problems: Sequence[str]) -> None:
     if problems:
         raise ShardError(
-            f"{len(problems)} shard(s) of {output.url!r} are not done:\n{lines_of(problems)}"
+            f"shards of {output.url!r} are not done, or their files were changed; run the command "
+            f"that made them again, which makes only these:\n{lines_of(problems)}"
         )
 
 
-def _read_samples(plan: Plan, output: Root) -> SampleTotals:
-    columns = ["key", "source_sha256"]
+def _checked_source_keys(plan: Plan, output: Root) -> pa.ChunkedArray:
+    """Return the keys of all sources, in order.
+
+    Raises:
+        OutputError: the table of sources cannot be read, or is not that of the plan.
+    """
+    keys = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with open_file(output, layout.SOURCES) as opened:
+            file = pq.ParquetFile(opened)
+            for batch in file.iter_batches(BATCH_ROWS, columns=list(FINGERPRINTED)):
+                keys.append(batch["key"])
+                yield batch
+
+    try:
+        found = fingerprint_of_batches(batches())
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise OutputError(
+            f"reading {layout.SOURCES} of {output.url!r}: {error}; run the command that made the "
+            "shards again, which writes it"
+        ) from error
+    if found != plan.source_sha256:
+        raise OutputError(
+            f"{layout.SOURCES} of {output.url!r} was changed: its fingerprint is {found}, that of "
+            f"the plan {plan.source_sha256}; run the command that made the shards again, which "
+            "writes it"
+        )
+    return pa.chunked_array(keys, pa.string())
+
+
+def _read_samples(
+    plan: Plan, output: Root, keys: pa.ChunkedArray, receipts: ReceiptTotals
+) -> SampleTotals:
+    """Add up the tables of samples; refuse those that are not what receipts and sources say."""
+    columns = ["key", "source_sha256", "status"]
     if plan.kind is DatasetKind.COCO:
-        columns += ["status", "geometry"]
+        columns.append("geometry")
     digest = hashlib.sha256()
     placements: list[Placement | None] = []
-    paths = (layout.samples_path(plan.shard_name(shard)) for shard in range(plan.shards))
-    for data in read_in_parallel(functools.partial(read_file, output), paths):
-        rows = parse_parquet(data, columns).to_pylist()
+    problems = []
+    rejected = set(receipts.rejects["key"].to_pylist())
+    read = functools.partial(_read_table, output, columns)
+    tables = zip(receipts.tables, read_in_parallel(read, receipts.tables), strict=True)
+    for shard, (file, table) in enumerate(tables):
+        first, size = shard * plan.samples_per_shard, plan.shard_size(shard)
+        if table is None or table["key"] != keys[first : first + size]:
+            problems.append(f"{file.path}: not the table of its receipt and of the shard's sources")
+            continue
+        rows = table.to_pylist()
+        if any(_is_wrong(row, rejected) for row in rows):
+            problems.append(f"{file.path}: has other rejects than its receipt, or lacks a value")
+            continue
         for row in rows:
             digest.update(content_line(row["source_sha256"], row["key"]))
         if plan.kind is DatasetKind.COCO:
             placements += map(_placement, rows)
+    _refuse_undone(output, problems)
     return SampleTotals(digest.hexdigest(), placements)
+
+
+def _read_table(output: Root, columns: Sequence[str], file: FileRow) -> pa.Table | None:
+    """Return columns of a table of samples; None where its bytes are not those of the receipt."""
+    data = read_file(output, file.path)
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        return None
+    try:
+        return parse_parquet(data, columns)
+    except (KeyError, pa.ArrowException):
+        return None
+
+
+def _is_wrong(row: Mapping[str, Any], rejected: Container[str]) -> bool:
+    """Whether a row of the table of samples has another status than its receipt, or no value."""
+    if row["key"] in rejected:
+        return bool(row["status"] != SampleStatus.REJECTED.value)
+    geometry = row.get("geometry", {})
+    return (
+        row["status"] != SampleStatus.OK.value
+        or row["source_sha256"] is None
+        or geometry is None
+        or None in geometry.values()
+    )
 
 
 def _placement(row: Mapping[str, Any]) -> Placement | None:

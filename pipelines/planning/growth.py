@@ -14,7 +14,8 @@ from sysnoise.manifests.json_documents import json_bytes
 from sysnoise.manifests.plan import Plan
 from sysnoise.pipelines.errors import OutputError, lines_of
 from sysnoise.pipelines.planning.plan import parse_stored_plan
-from sysnoise.pipelines.planning.receipts import is_committed, read_receipt_if_whole
+from sysnoise.pipelines.planning.receipt_check import is_committed
+from sysnoise.pipelines.planning.receipts import read_receipt_if_whole
 from sysnoise.pipelines.storage.commit import remove_file, remove_folder, write_file
 from sysnoise.pipelines.storage.listing import list_folder
 from sysnoise.pipelines.storage.reading import read_file, read_if_there
@@ -88,7 +89,7 @@ def set_receipts_aside(
             receipt = read_receipt_if_whole(data)
             if receipt is not None and receipt.is_of(plan):
                 continue  # The shard has been grown.
-            if receipt is None or not is_committed(receipt, earlier, sizes):
+            if receipt is None or not is_committed(receipt, earlier, shard, sizes):
                 remove_file(output, path)
             elif path != aside:
                 write_file(output, aside, data)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
 from sysnoise.manifests.files import FileRow
 from sysnoise.manifests.json_documents import DocumentError, JsonObject, json_bytes, read_document
-from sysnoise.manifests.plan import Plan
+from sysnoise.manifests.plan import Plan, Sha256
 from sysnoise.transforms.difference import Difference
 
 
@@ -69,19 +70,23 @@ class Receipt:
         return self.fingerprint == plan.fingerprint
 
 
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A number that tables of the set can hold."""
+
+
 class _StoredFile(msgspec.Struct, frozen=True):
     """A file as a receipt stores it; the shard is the receipt's own."""
 
     path: str
     variant: str | None
     format: str
-    samples: int
-    bytes: int
-    sha256: str
+    samples: _Count
+    bytes: _Count
+    sha256: Sha256
     same_as: str | None
 
 
-_Sums = tuple[int, int, int, int, int, int, int]
+_Sums = tuple[_Count, _Count, _Count, _Count, _Count, _Count, _Count]
 """The attributes of a :class:`Difference`, in their order."""
 
 
@@ -89,12 +94,12 @@ class _StoredReceipt(msgspec.Struct, frozen=True):
     """A receipt as it is stored."""
 
     fingerprint: str
-    shard: int
-    samples: int
+    shard: _Count
+    samples: _Count
     rejects: tuple[RejectedSample, ...]
     differences: tuple[_Sums, ...]
-    shared: tuple[dict[str, int], ...]
-    fallbacks: dict[str, int]
+    shared: tuple[dict[str, _Count], ...]
+    fallbacks: dict[str, _Count]
     files: tuple[_StoredFile, ...]
 
 
@@ -154,15 +159,3 @@ def _stored_file(file: FileRow) -> JsonObject:
     document = dataclasses.asdict(file)
     del document["shard"]
     return document
-
-
-def is_committed(receipt: Receipt, plan: Plan, sizes: Mapping[str, int]) -> bool:
-    """Whether a receipt is of a plan, and its files are there in their length.
-
-    Args:
-        receipt: the receipt.
-        plan: the plan.
-        sizes: length in bytes of every file of the set, by path.
-    """
-    stored = (file for file in receipt.files if file.same_as is None)
-    return receipt.is_of(plan) and all(sizes.get(file.path) == file.bytes for file in stored)

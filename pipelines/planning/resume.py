@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -12,14 +13,15 @@ import pyarrow.parquet as pq
 
 from sysnoise.manifests import layout
 from sysnoise.manifests.changes import plan_changes
-from sysnoise.manifests.files import file_rows
+from sysnoise.manifests.files import FILES_SCHEMA, file_rows
 from sysnoise.manifests.manifest import Manifest, read_manifest
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import parse_parquet
 from sysnoise.pipelines.errors import OutputError, lines_of, quoted
 from sysnoise.pipelines.planning.growth import begin_growth, growth_problems, set_receipts_aside
 from sysnoise.pipelines.planning.plan import load_plan, write_plan
-from sysnoise.pipelines.planning.receipts import is_committed, read_receipt_if_whole
+from sysnoise.pipelines.planning.receipt_check import is_committed
+from sysnoise.pipelines.planning.receipts import read_receipt_if_whole
 from sysnoise.pipelines.readers.sources import BATCH_ROWS
 from sysnoise.pipelines.storage.commit import remove_file, remove_folder, sweep
 from sysnoise.pipelines.storage.listing import file_sizes, list_folder
@@ -46,6 +48,7 @@ _SET_FOLDERS = (
     layout.EARLIER,
     layout.FAILURES,
     layout.STRIKES,
+    layout.STAMPS,
     layout.TEMPORARY,
 )
 """The folders at the root of a set."""
@@ -179,9 +182,7 @@ def _write_or_check_plan(plan: Plan, table: pa.Table, output: Root, existing: Ex
     except OutputError as error:
         raise OutputError(f"{error}, or --overwrite to remove that set") from error
     if stored.fingerprint == plan.fingerprint:
-        if not _has_columns(
-            output, table.select(_LOCATION_COLUMNS)
-        ):  # The same images somewhere else.
+        if not _has_table(output, table):  # The same images somewhere else, or it was changed.
             remove_file(output, layout.MANIFEST)
             write_plan(plan, table, output)
     elif existing is Existing.GROW:
@@ -203,42 +204,44 @@ def refuse_concurrent_plan(plan: Plan, table: pa.Table, output: Root) -> None:
 
     The locks of shards allow that; the other run, or its workers, find out in the same way.
     """
-    if load_plan(output).fingerprint != plan.fingerprint or not _has_columns(output, table):
+    if load_plan(output).fingerprint != plan.fingerprint or not _has_table(output, table):
         raise OutputError(
             f"another run has just written another plan to {output.url!r}; give each plan an output"
         )
 
 
-_LOCATION_COLUMNS = ["key", "file", "offset", "size", "row"]
-"""Columns of the table of sources that say where images are; a plan fixes the others."""
-
-
-def _has_columns(output: Root, table: pa.Table) -> bool:
-    """Whether the output has these columns of the table of sources.
+def _has_table(output: Root, table: pa.Table) -> bool:
+    """Whether the output has this table of sources.
 
     The table is read in parts, to save memory.
     """
     start = 0
     try:
         with open_file(output, layout.SOURCES) as opened:
-            for batch in pq.ParquetFile(opened).iter_batches(
-                BATCH_ROWS, columns=table.column_names
-            ):
+            for batch in pq.ParquetFile(opened).iter_batches(BATCH_ROWS):
                 part = table.slice(start, batch.num_rows)
                 if not pa.Table.from_batches([batch]).equals(part):
                     return False
                 start += batch.num_rows
-    except (FileNotFoundError, pa.ArrowInvalid):  # A run leaves neither behind.
+    except (FileNotFoundError, pa.ArrowException):  # A run leaves neither behind.
         return False
     return bool(start == table.num_rows)
 
 
-def finished_manifest(output: Root) -> Manifest | None:
-    """Return the manifest, if the set is finished and has the files that no shard owns."""
+def finished_manifest(plan: Plan, output: Root) -> Manifest | None:
+    """Return the manifest, if the set of a plan is finished, with the files that no shard owns."""
     try:
         manifest = read_manifest(read_file(output, layout.MANIFEST))
-        table = parse_parquet(read_file(output, layout.FILES))
-    except (FileNotFoundError, ValueError):
+        data = read_file(output, layout.FILES)
+        table = parse_parquet(data)
+    except (FileNotFoundError, ValueError, pa.ArrowException):
+        return None
+    is_its_own = (
+        manifest["plan"]["fingerprint"] == plan.fingerprint
+        and manifest["files"]["sha256"] == hashlib.sha256(data).hexdigest()
+        and table.schema.equals(FILES_SCHEMA)
+    )
+    if not is_its_own:
         return None
     sizes = file_sizes(output)
     if layout.PART in sizes or not {layout.SUMS, *layout.CARD} <= sizes.keys():
@@ -272,21 +275,16 @@ def pending_shards(
         sizes: length in bytes of every file of the set, by path.
         existing: with ``RETRY_REJECTS``, shards that hold rejects are pending too.
     """
-    paths = {shard: layout.receipt_path(plan.shard_name(shard)) for shard in shards}
     receipts = set(list_folder(output, layout.RECEIPTS))
 
-    def is_done(path: str) -> bool:
-        return path in receipts and _is_done(plan, output, path, sizes, existing)
+    def is_done(shard: int) -> bool:
+        path = layout.receipt_path(plan.shard_name(shard))
+        if path not in receipts:
+            return False
+        receipt = read_receipt_if_whole(read_file(output, path))
+        if receipt is None or (existing is Existing.RETRY_REJECTS and receipt.rejects):
+            return False
+        return is_committed(receipt, plan, shard, sizes)
 
-    done = read_in_parallel(is_done, paths.values())
+    done = read_in_parallel(is_done, shards)
     return [shard for shard, is_made in zip(shards, done, strict=True) if not is_made]
-
-
-def _is_done(
-    plan: Plan, output: Root, path: str, sizes: Mapping[str, int], existing: Existing
-) -> bool:
-    """Whether a receipt is of this plan, and its files are there in their length."""
-    receipt = read_receipt_if_whole(read_file(output, path))
-    if receipt is None or (existing is Existing.RETRY_REJECTS and receipt.rejects):
-        return False
-    return is_committed(receipt, plan, sizes)

@@ -12,7 +12,7 @@ import hashlib
 import json
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, cast
 
@@ -39,6 +39,9 @@ SOURCES_SCHEMA = pa.schema(
     ]
 )
 """One row per source image, in key order; the columns are the attributes of :class:`Source`."""
+
+FINGERPRINTED = ("key", "name", "label", "image", "annotations")
+"""The columns that :func:`source_fingerprint` hashes; the others say where images are."""
 
 BATCH_ROWS = 1024
 """Number of rows that are Python objects at a time, where a whole column would be too large."""
@@ -203,9 +206,14 @@ def _place(table: pa.Table, row: int) -> str:
 
 def source_fingerprint(table: pa.Table) -> str:
     """Return the sha256, in hexadecimal, of keys, names, labels and annotations, in key order."""
+    return fingerprint_of_batches(table.to_batches(max_chunksize=BATCH_ROWS))
+
+
+def fingerprint_of_batches(batches: Iterable[pa.RecordBatch]) -> str:
+    """Return the same of a table that comes in parts, in key order."""
     digest = hashlib.sha256()
-    hashed = table.select(["key", "name", "label", "image", "annotations"])
-    for batch in hashed.to_batches(max_chunksize=BATCH_ROWS):
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+    for batch in batches:
+        columns = [batch[name].to_pylist() for name in FINGERPRINTED]
+        for row in zip(*columns, strict=True):
             digest.update(f"{row!r}\n".encode())
     return digest.hexdigest()
