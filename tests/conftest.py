@@ -20,7 +20,8 @@ from sysnoise.pipelines.cli.photographs import (
     write_imagenet,
 )
 from sysnoise.transforms.pixels import Pixels
-from tests.end_to_end.commands import command
+from tests.end_to_end.commands import command, generate
+from tests.end_to_end.disturbed import small_run
 from tests.scoring import GRID
 from tests.servers import Server, s3_server, s3_variables
 from tests.shared import SharedFolders
@@ -157,6 +158,17 @@ def coco_set(shared: SharedFolders, coco_source: Path) -> Path:
         assert done.code == 0, done.error
 
     return shared("coco", build)
+
+
+@pytest.fixture(scope="session")
+def small_set(shared: SharedFolders, imagenet_source: Path) -> Path:
+    """18 photographs in two variants and six shards, by a run that nothing disturbed."""
+
+    def build(folder: Path) -> None:
+        done = generate("imagenet", small_run(imagenet_source, folder / "set"))
+        assert done.code == 0, done.error
+
+    return shared("small", build) / "set"
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,7 @@ from PIL import Image
 
 from sysnoise.pipelines.cli.photographs import write_imagenet
 from sysnoise.transforms.pixels import Pixels
-from tests.end_to_end.commands import command, generate
-from tests.end_to_end.disturbed import small_run
+from tests.end_to_end.commands import command
 from tests.end_to_end.reading import tree
 from tests.odd_files import objects
 from tests.odd_files.images import PATHS, Does, jpeg
@@ -91,17 +90,6 @@ def coco_run(shared: SharedFolders) -> Run:
         )
 
     return read_run(shared("odd-coco", build), COCO_GRID)
-
-
-@pytest.fixture(scope="session")
-def small_set(shared: SharedFolders, imagenet_source: Path) -> Path:
-    """18 photographs in two variants and six shards, by a run that nothing disturbed."""
-
-    def build(folder: Path) -> None:
-        done = generate("imagenet", small_run(imagenet_source, folder / "set"))
-        assert done.code == 0, done.error
-
-    return shared("small", build) / "set"
 
 
 @pytest.fixture(scope="session")

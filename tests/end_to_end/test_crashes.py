@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sysnoise.pipelines.errors import RESUME_GENERATING
-from tests.end_to_end.commands import Options, generate
+from tests.end_to_end.commands import Options, command, generate
 from tests.end_to_end.disturbed import (
     KEYS_BY_SHARD,
     SHARDS,
@@ -74,6 +74,48 @@ def test_a_decoder_that_crashes_costs_one_sample(
 
     assert generate("imagenet", options, "--retry-rejects").code == 0
     assert tree(output) == tree(small_set)
+
+
+READING_KILLS = """
+import os, sys
+
+if "sysnoise.pipelines.workers.worker" in sys.orig_argv:
+    from sysnoise.pipelines.storage import reading
+
+    read_file = reading.read_file
+
+    def die_of_one(root, relative):
+        if relative == "{name}":
+            os._exit(3)
+        return read_file(root, relative)
+
+    reading.read_file = die_of_one
+"""
+
+
+def test_a_sample_whose_reading_kills_workers_is_rejected(
+    options: Options, imagenet_source: Path, tmp_path: Path
+) -> None:
+    """As a read from a bad disk or a memory-mapped archive does."""
+    (tmp_path / "break").mkdir()
+    text = READING_KILLS.format(name=f"{VICTIM}.JPEG")
+    (tmp_path / "break" / "sitecustomize.py").write_text(text, "utf-8")
+    path = os.pathsep.join([str(tmp_path / "break"), os.environ.get("PYTHONPATH", "")])
+    environment = {"PYTHONPATH": path}
+    for _ in range(2):
+        ended = generating(options, environment=environment).end()
+        assert ended.code == 1
+        assert f"ended with exit code 3 while reading sample '{VICTIM}'" in ended.error
+    last = generating(options, environment=environment).end()
+    assert last.code == 0, last.error
+    assert "17 samples x 2 variants in 6 shards, 1 rejected" in last.out
+    (row,) = (row for row in samples_table(tmp_path / "out") if row["status"] == "rejected")
+    assert (row["key"], row["source_sha256"]) == (VICTIM, None)
+    (reject,) = pq.read_table(tmp_path / "out" / "rejects.parquet").to_pylist()
+    assert (reject["key"], reject["reason"]) == (VICTIM, "crashed")
+    assert command("verify", str(tmp_path / "out"), "--pixels").code == 0
+    images = f"--images={imagenet_source / 'images'}"
+    assert command("verify", str(tmp_path / "out"), "--regenerate=18", images).code == 0
 
 
 def test_a_killed_worker_is_told_and_counted(
