@@ -3,8 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Python compiles what is imported; compiling every module takes as long as downloading them.
 PIP_INSTALL := -m pip install --quiet --no-compile
+TEST_EXTRAS := demo dev jxl bench dask evaluate
+LOCK = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+    --generate-hashes --no-annotate --custom-compile-command 'make lock' \
+    requirements/build.in setup.py
 
-.PHONY: help demo test test-extras test-slow test-browser test-readers test-cluster bench bench-scale golden golden-extras catalogue lint style clean
+.PHONY: help demo test test-extras test-slow test-browser test-readers test-cluster bench bench-scale golden golden-extras catalogue lint style lock audit clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -57,17 +61,24 @@ style: .venv/dev ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-clean: ## remove the environment, caches and the demo's output
-	rm -rf .venv .venv-bench .venv-readers demo bench bench-scale build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+lock: .venv-lock/done ## renew the versions and hashes in requirements/, which make installs
+	$(LOCK) --extra demo --output-file requirements/demo.txt
+	$(LOCK) $(addprefix --extra ,$(TEST_EXTRAS)) --output-file requirements/test.txt
 
-.venv/demo: setup.py pyproject.toml
+audit: .venv-lock/done ## look for known vulnerabilities in what make installs: needs pypi.org
+	.venv-lock/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/test.txt
+
+clean: ## remove the environment, caches and the demo's output
+	rm -rf .venv .venv-bench .venv-lock .venv-readers demo bench bench-scale build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+
+.venv/demo: setup.py pyproject.toml requirements/demo.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python $(PIP_INSTALL) --upgrade pip
-	$(BIN)/python $(PIP_INSTALL) --editable '.[demo]'
+	$(BIN)/python $(PIP_INSTALL) --require-hashes --requirement requirements/demo.txt
+	$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	touch $@
 
-.venv/dev: setup.py pyproject.toml .venv/demo
-	$(BIN)/python $(PIP_INSTALL) --editable '.[demo,dev,jxl,bench,dask,evaluate]'
+.venv/dev: requirements/test.txt .venv/demo
+	$(BIN)/python $(PIP_INSTALL) --require-hashes --requirement requirements/test.txt
 	touch $@
 
 .venv/extras: setup.py pyproject.toml .venv/dev
@@ -81,6 +92,11 @@ clean: ## remove the environment, caches and the demo's output
 	mvn --quiet --batch-mode --file $< \
 	    org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
 	    -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/.venv/flink
+	touch $@
+
+.venv-lock/done:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python $(PIP_INSTALL) uv pip-audit
 	touch $@
 
 # An environment of its own, without what the tests need: Beam imports pandas where it finds it.

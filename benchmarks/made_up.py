@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import json
 import os
+import posixpath
 import random
 import sys
 from collections.abc import Callable, Mapping
@@ -123,10 +125,10 @@ def _box(draw: random.Random, size: tuple[int, int]) -> list[float]:
 
 
 def shards(output_url: str) -> None:
-    """Write the receipts and tables of samples of all shards of a plan.
+    """Write the receipts, tables of samples and files of all shards of a plan.
 
     A few samples are really made, from a photograph; all shards repeat them, with made-up digests.
-    The tables of samples are one file with many links.
+    The shards' files have their length, and no content.
     """
     output = open_output(output_url)
     plan = load_plan(output)
@@ -134,20 +136,23 @@ def shards(output_url: str) -> None:
     made = _make_few(plan, output, few)
     table = pq.read_table(few.join(samples_path(made.shard_name(0))))
     receipt = json.loads(read_file(few, receipt_path(made.shard_name(0))))
-    for folder in ("receipts", "samples"):
-        os.makedirs(output.join(folder))
-    by_size = functools.cache(functools.partial(_samples_file, output, plan, table))
-    for shard in range(plan.shards):
-        name, size = plan.shard_name(shard), plan.shard_size(shard)
-        document = {
-            **receipt,
-            "fingerprint": plan.fingerprint,
-            "shard": shard,
-            "samples": size,
-            "files": [_renamed(row, made.shard_name(0), name, size) for row in receipt["files"]],
-        }
-        Path(output.join(receipt_path(name))).write_bytes(json_bytes(document))
-        os.link(by_size(size), output.join(samples_path(name)))
+    for folder in ("receipts", "samples", *(row["path"] for row in receipt["files"])):
+        os.makedirs(output.join(posixpath.dirname(folder) or folder), exist_ok=True)
+    by_size = functools.cache(functools.partial(_samples, plan, table))
+    with pq.ParquetFile(output.join(SOURCES)) as sources:
+        for shard in range(plan.shards):
+            name, size = plan.shard_name(shard), plan.shard_size(shard)
+            files = [_renamed(row, made.shard_name(0), name, size) for row in receipt["files"]]
+            for row in files[:-1]:
+                with open(output.join(row["path"]), "wb") as opened:
+                    opened.truncate(row["bytes"])
+            keys = sources.read_row_group(shard, columns=["key"])["key"]
+            data = _table_bytes(_with_column(by_size(size), "key", keys))
+            files[-1] |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            Path(output.join(samples_path(name))).write_bytes(data)
+            held = {"fingerprint": plan.fingerprint, "shard": shard, "samples": size}
+            document = {**receipt, **held, "files": files}
+            Path(output.join(receipt_path(name))).write_bytes(json_bytes(document))
 
 
 def _make_few(plan: Plan, output: Root, few: Root) -> Plan:
@@ -170,19 +175,24 @@ def _photograph(source: Source) -> bytes:
     return jpeg_bytes(np.asarray(resized, np.uint8), "420")
 
 
-def _samples_file(output: Root, plan: Plan, few: pa.Table, size: int) -> str:
-    """Write a table of samples with digests that do not compress, as real ones do not."""
+def _samples(plan: Plan, few: pa.Table, size: int) -> pa.Table:
+    """Return a table of samples with digests that do not compress, as real ones do not."""
     table = few.take([row % len(few) for row in range(size)])
     for variant in plan.grid.variants:
-        place = table.schema.get_field_index(variant.slug)
         digests = [os.urandom(32) for _ in range(size)]
-        table = table.set_column(place, variant.slug, pa.array(digests, pa.binary(32)))
+        table = _with_column(table, variant.slug, pa.array(digests, pa.binary(32)))
     sums = [os.urandom(32).hex() for _ in range(size)]
-    place = table.schema.get_field_index("source_sha256")
-    table = table.set_column(place, "source_sha256", pa.array(sums))
-    path = output.join(f"samples-of-{size}")
-    pq.write_table(table, path, compression="zstd")
-    return path
+    return _with_column(table, "source_sha256", pa.array(sums))
+
+
+def _with_column(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(name), name, values)
+
+
+def _table_bytes(table: pa.Table) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(table, file, compression="zstd")
+    return file.getvalue()
 
 
 def _renamed(row: Mapping[str, Any], old: str, new: str, size: int) -> dict[str, Any]:

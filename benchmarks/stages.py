@@ -17,6 +17,7 @@ from sysnoise import load_grid
 from sysnoise.pipelines.generation.finish import finish
 from sysnoise.pipelines.planning.plan import PlanOptions, load_plan, make_plan
 from sysnoise.pipelines.planning.resume import Existing, prepare_output
+from sysnoise.pipelines.planning.stamps import keep_stamps, take_stamps
 from sysnoise.pipelines.readers.coco import read_coco
 from sysnoise.pipelines.readers.imagenet import read_imagenet
 from sysnoise.pipelines.storage.root import open_output
@@ -29,7 +30,9 @@ def plan(kind: str, folder: str, grid: str, output: str) -> None:
     else:
         source = read_imagenet(f"{folder}/images", None, None, "train")
     made = make_plan(source, load_grid(grid), PlanOptions())
-    prepare_output(made, source.table, open_output(output), Existing.RESUME, range(made.shards))
+    stamps, root = take_stamps(source), open_output(output)
+    prepare_output(made, source.table, root, Existing.RESUME, range(made.shards))
+    keep_stamps(stamps, made, root)
 
 
 def finish_set(output: str) -> None:

@@ -96,9 +96,10 @@ def _stamp_local_files(root: Root, files: Sequence[str]) -> pa.Table:
     """Stamp local files, of which there may be millions."""
     sizes = np.full(len(files), -1, np.int64)
     times = np.zeros(len(files), np.int64)
+    folder = root.join("x")[:-1]
     for row, file in enumerate(files):
         try:
-            status = os.stat(root.join(file))
+            status = os.stat(folder + file if file else root.path)
         except OSError:
             continue  # Reading it says why.
         sizes[row], times[row] = status.st_size, status.st_mtime_ns

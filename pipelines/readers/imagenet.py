@@ -187,7 +187,7 @@ def _read_class_folders(
     names = images_among(files)
     _refuse_if_empty(root, names)
     others = sorted(set(files) - set(names))
-    wnids = [sys.intern(posixpath.basename(posixpath.dirname(name))) for name in names]
+    wnids = [sys.intern(name.rpartition("/")[0].rpartition("/")[2]) for name in names]
     folders = sorted(set(wnids))
     if not any(WNID.fullmatch(folder) for folder in folders):
         raise InputError(

@@ -211,7 +211,7 @@ def test_shards_that_are_not_done_are_named(
     for shard in (1, 3):
         change(output / "receipts" / f"0000{shard}-of-00004.json")
     root = open_output(str(output))
-    with pytest.raises(ShardError, match=r"2 shard\(s\)") as caught:
+    with pytest.raises(ShardError, match="are not done") as caught:
         finish(load_plan(root), root)
     for shard in (1, 3):
         assert f"receipts/0000{shard}-of-00004.json: {message}" in str(caught.value)
