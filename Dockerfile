@@ -9,4 +9,6 @@ COPY manifests /tmp/sysnoise/manifests
 COPY pipelines /tmp/sysnoise/pipelines
 RUN pip install --no-cache-dir '/tmp/sysnoise[s3,gs]' \
     && pip check \
-    && rm -r /tmp/sysnoise
+    && rm -r /tmp/sysnoise \
+    && useradd --create-home --uid 1000 sysnoise
+USER 1000
