@@ -29,6 +29,7 @@ from sysnoise.manifests.layout import receipt_path, shard_name
 from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.part import held_variants, part_document
 from sysnoise.manifests.publication import Publication
+from sysnoise.manifests.secrets import without_secrets
 from sysnoise.manifests.tables import parse_parquet
 from sysnoise.pipelines.errors import (
     RESUME_COPYING,
@@ -87,7 +88,7 @@ class TransferResult:
         lacks = self.held and self.baseline not in self.held
         note = f", not of the baseline {self.baseline}" if lacks else ""
         return (
-            f"{self.url}: {self.files} files, {self.bytes / 1e6:.1f} MB, {self.copied} of them "
+            f"{without_secrets(self.url)}: {self.files} files, {self.bytes / 1e6:.1f} MB, {self.copied} of them "
             f"copied; it holds the images of {len(self.held)} variant(s){note}"
         )
 

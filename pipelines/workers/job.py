@@ -12,6 +12,7 @@ import msgspec
 
 from sysnoise.manifests.layout import EARLIER_PLAN, PLAN
 from sysnoise.manifests.plan import Plan
+from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.errors import InputError, OutputError, ShardError
 from sysnoise.pipelines.planning.plan import current_identities, load_plan
 from sysnoise.pipelines.readers.access import ReadSource, source_reader
@@ -81,11 +82,11 @@ def run_shard(job: ShardJob, shard: int, on_sample: OnSample) -> Failure | None:
         plan, read = _open_job(job)
         make_shard(plan, shard, read, open_output(job.output_url), on_sample)
     except (InputError, ShardError, GridError) as error:
-        return Failure(shard, FailureKind.SOURCE, str(error))
+        return Failure(shard, FailureKind.SOURCE, without_secrets(str(error)))
     except OutputError as error:
-        return Failure(shard, FailureKind.OUTPUT, str(error))
+        return Failure(shard, FailureKind.OUTPUT, without_secrets(str(error)))
     except Exception:  # noqa: BLE001 - Beam's local runner can hang where a step raises.
-        trace = traceback.format_exc()
+        trace = without_secrets(traceback.format_exc())
         message = f"shard {shard}: an error that should not happen:\n{trace}"
         return Failure(shard, FailureKind.INTERNAL, message)
     return None
