@@ -10,7 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, TypeVar
 
-from sysnoise.manifests.bounded import TABLE_BYTES, open_regular, read_part, read_whole
+from sysnoise.manifests.bounded import (
+    TABLE_BYTES,
+    FileTooLargeError,
+    open_regular,
+    read_part,
+    read_whole,
+)
 from sysnoise.manifests.web import NoRangesError
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.storage.retries import with_retries
@@ -36,10 +42,16 @@ _PARALLEL_READS = 16
 Item = TypeVar("Item")
 
 
-def read_text(url: str, purpose: str) -> str:
-    """Return the text of a small file; arguments and errors are those of :func:`open_text`."""
+def read_text(url: str, purpose: str, most: int = TABLE_BYTES) -> str:
+    """Return the text of a small file, of at most so many characters.
+
+    The other arguments and errors are those of :func:`open_text`.
+    """
     with open_text(url, purpose) as opened:
-        return opened.read()
+        text = opened.read(most + 1)
+        if len(text) > most:
+            raise FileTooLargeError(most)
+        return text
 
 
 @contextlib.contextmanager
