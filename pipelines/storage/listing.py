@@ -23,6 +23,9 @@ _UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.tmp$")
 MAX_DEPTH = 64
 """Number of folders in each other that are listed on a local disk; ImageNet has six."""
 
+MAX_FOLDERS = 200_000
+"""Number of folders that are listed on a local disk; ImageNet-21k has 22 thousand."""
+
 MAX_PAGES = 10_000
 """Number of folders that are listed on a web server; ImageNet has two thousand."""
 
@@ -69,7 +72,7 @@ def _paths_below(root: Root) -> list[str]:
         return list(call_with_retries(root, "listing", "", lambda: root.fs.find(root.path)))
     # fsspec does not follow links to folders, and class folders often are links.
     left_out: list[str] = []
-    found = list(_files_below(root.path, (), left_out))
+    found = list(_files_below(root.path, left_out))
     if left_out:
         logging.getLogger(__name__).warning(
             "%d device(s), FIFO(s) or socket(s) in %r are left out: %s",
@@ -78,34 +81,45 @@ def _paths_below(root: Root) -> list[str]:
     return found
 
 
-def _files_below(
-    folder: str, above: tuple[tuple[int, int], ...], left_out: list[str]
-) -> Iterator[str]:
+def _files_below(top: str, left_out: list[str]) -> Iterator[str]:
     """Yield the paths of the files below a local folder, through links, but not in circles.
 
     Args:
-        folder: the folder.
-        above: device and inode of each folder that it lies in.
+        top: the folder.
         left_out: gets the paths of what is neither a file nor a folder.
     """
-    if len(above) == MAX_DEPTH:
-        raise InputError(f"{folder!r} lies {MAX_DEPTH} folders deep, the most that are listed")
+    folders: list[tuple[str, tuple[_Identity, ...]]] = [(top, ())]
+    for folder, above in folders:  # It grows by the folders that are found.
+        identity, entries = _look_into(folder)
+        if identity in above:
+            continue
+        for entry in entries:
+            if entry.is_dir():
+                folders.append((entry.path, (*above, identity)))
+            elif entry.is_file() or not os.path.exists(entry.path):
+                yield entry.path  # A link to nothing is missed when it is read.
+            else:
+                left_out.append(entry.path)
+        if len(above) == MAX_DEPTH:
+            raise InputError(f"{folder!r} lies {MAX_DEPTH} folders deep, the most that are listed")
+        if len(folders) > MAX_FOLDERS:
+            raise InputError(
+                f"{top!r} has more than {MAX_FOLDERS} folders, the most that are listed; do links "
+                "lead to them on several ways?"
+            )
+
+
+_Identity = tuple[int, int]
+"""Device and inode of a folder."""
+
+
+def _look_into(folder: str) -> tuple[_Identity, list[os.DirEntry[str]]]:
     try:
         place = os.stat(folder)
-        with os.scandir(folder) as found:
-            entries = list(found)
+        with os.scandir(folder) as entries:
+            return (place.st_dev, place.st_ino), list(entries)
     except OSError as error:
         raise InputError(f"listing {error.filename!r}: {error}") from error
-    identity = (place.st_dev, place.st_ino)
-    if identity in above:
-        return
-    for entry in entries:
-        if entry.is_dir():
-            yield from _files_below(entry.path, (*above, identity), left_out)
-        elif entry.is_file() or not os.path.exists(entry.path):
-            yield entry.path  # A link to nothing is missed when it is read.
-        else:
-            left_out.append(entry.path)
 
 
 def _linked_files(root: Root) -> list[str]:
