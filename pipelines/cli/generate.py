@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sysnoise.manifests.grids import load_grid
-from sysnoise.manifests.layout import MAX_PIXELS
+from sysnoise.manifests.layout import MAX_BYTES, MAX_PIXELS
 from sysnoise.pipelines.cli.arguments import (
     BEAM_HELP,
     FORMATS,
@@ -109,6 +109,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         default=MAX_PIXELS,
         help="reject images that are larger, or would be resized to more (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-bytes",
+        type=positive,
+        metavar="N",
+        default=MAX_BYTES,
+        help="reject images whose files are longer (default: %(default)s)",
     )
     parser.add_argument(
         "--shard-range",
@@ -242,6 +249,7 @@ def _plan_options(arguments: argparse.Namespace) -> PlanOptions:
         unsupported=UnsupportedKinds.REJECT if arguments.strict else UnsupportedKinds.FALLBACK,
         duplicates=Duplicates.SKIP if arguments.skip_duplicates else Duplicates.STORE,
         max_pixels=arguments.max_pixels,
+        max_bytes=arguments.max_bytes,
     )
 
 

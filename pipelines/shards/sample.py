@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from sysnoise.manifests.bounded import FileTooLargeError
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import (
     DecoderStatus,
@@ -67,7 +68,8 @@ class Reject:
     """A sample that is left out of all variants.
 
     Attributes:
-        key, source_name, source_sha256, targets: the same as in :class:`SampleMetadata`.
+        key, source_name, targets: the same as in :class:`SampleMetadata`.
+        source_sha256: sha256 of the source file, in hexadecimal; None where it was not read.
         reason: the reason.
         message: what was expected and found.
         decoders: status by decoder; empty where none was tried.
@@ -75,7 +77,7 @@ class Reject:
 
     key: str
     source_name: str
-    source_sha256: str
+    source_sha256: str | None
     targets: Targets
     reason: RejectReason
     message: str
@@ -141,11 +143,17 @@ def crashed_sample(plan: Plan, source: Source, data: bytes) -> Reject:
     return _rejected(plan, source, data, _Refusal(RejectReason.CRASHED, message))
 
 
-def _rejected(plan: Plan, source: Source, data: bytes, refusal: _Refusal) -> Reject:
+def too_long_sample(plan: Plan, source: Source, error: FileTooLargeError) -> Reject:
+    """Return the reject of a sample whose file is longer than the plan allows."""
+    message = f"the file of the image is too long: {error} (--max-bytes)"
+    return _rejected(plan, source, None, _Refusal(RejectReason.TOO_LARGE, message))
+
+
+def _rejected(plan: Plan, source: Source, data: bytes | None, refusal: _Refusal) -> Reject:
     return Reject(
         source.key,
         source.name,
-        hashlib.sha256(data).hexdigest(),
+        None if data is None else hashlib.sha256(data).hexdigest(),
         _targets(plan, source),
         refusal.reason,
         refusal.message,

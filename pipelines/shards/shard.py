@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sysnoise.manifests.bounded import FileTooLargeError
 from sysnoise.manifests.files import FileRow
 from sysnoise.manifests.layout import ShardFormat, receipt_path, samples_path, variant_path
 from sysnoise.manifests.plan import Plan
@@ -41,6 +42,7 @@ from sysnoise.pipelines.shards.sample import (
     Rendered,
     crashed_sample,
     make_sample,
+    too_long_sample,
 )
 from sysnoise.pipelines.shards.strikes import STRIKES_TO_REJECT, read_strikes
 from sysnoise.pipelines.shards.tally import Tally
@@ -227,7 +229,10 @@ def _make(
     stored_variants: Mapping[int, Rendered],
 ) -> MadeSample | Reject:
     """Make a sample, unless too many workers died on it."""
-    data = _read(read, source)
+    try:
+        data = _read(read, source)
+    except FileTooLargeError as error:
+        return too_long_sample(plan, source, error)
     if strikes >= STRIKES_TO_REJECT:
         return crashed_sample(plan, source, data)
     return make_sample(plan, source, data, stored_variants)
@@ -236,6 +241,8 @@ def _make(
 def _read(read: ReadSource, source: Source) -> bytes:
     try:
         return read(source)
+    except FileTooLargeError:
+        raise
     except Exception as error:
         raise ShardError(
             f"reading sample {source.key} from {source.name!r}: {error}; check the source, "
