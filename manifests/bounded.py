@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import stat
+from typing import BinaryIO, cast
 
 import fsspec
 from fsspec.core import split_protocol, url_to_fs
@@ -108,6 +109,16 @@ def open_regular(path: str) -> io.BufferedReader:
     return open(path, "rb", opener=lambda name, flags: _descriptor(name, flags)[0])
 
 
+def open_binary(fs: fsspec.AbstractFileSystem, path: str) -> BinaryIO:
+    """Open a file for reading, on any file system.
+
+    Raises:
+        IrregularFileError: it is a local device, FIFO or socket.
+        OSError: it cannot be opened; file systems raise other errors too.
+    """
+    return open_regular(path) if is_local_fs(fs) else cast("BinaryIO", fs.open(path, "rb"))
+
+
 def _descriptor(path: str, flags: int = os.O_RDONLY | os.O_CLOEXEC) -> tuple[int, int]:
     """Open a regular file without blocking; return its descriptor and its length."""
     try:
@@ -165,6 +176,8 @@ def _piece(fs: fsspec.AbstractFileSystem, path: str, start: int, stop: int) -> b
     except Exception as error:
         if any(http_status(each) == _RANGE_NOT_SATISFIABLE for each in causes(error)):
             return b""  # The file ends before; an empty one has no part at all.
+        if isinstance(error, TimeoutError) and error.__cause__ is not None:
+            raise error.__cause__ from None  # fsspec's own says nothing.
         raise
 
 
