@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sysnoise.manifests.grids import load_grid
 from sysnoise.manifests.layout import MAX_BYTES, MAX_PIXELS
+from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.cli.arguments import (
     BEAM_HELP,
     FORMATS,
@@ -191,9 +192,10 @@ def _generate(arguments: argparse.Namespace, read: ReadSources) -> None:
     scope = Scope(Existing(arguments.existing or Existing.RESUME.value), arguments.shard_range)
     manifest = generate(source, grid, arguments.output, options, scope, engine)
     if manifest is None:
+        output = without_secrets(arguments.output)
         print(
-            f"{arguments.output}: shards {arguments.shard_range} are done; when all are, run "
-            f"'sysnoise finish {arguments.output}'"
+            f"{output}: shards {arguments.shard_range} are done; when all are, run "
+            f"'sysnoise finish {output}'"
         )
     else:
         print_finished(arguments.output, manifest)

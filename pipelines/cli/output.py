@@ -26,7 +26,7 @@ def print_finished(output: str, manifest: Manifest, to: TextIO | None = None) ->
         manifest: manifest of the set.
         to: file that the size is printed to; standard output by default.
     """
-    counts = manifest["counts"]
+    counts, output = manifest["counts"], without_secrets(output)
     print(
         f"{output}: {counts['samples']} samples x {counts['variants']} variants in "
         f"{counts['shards']} shards, {counts['rejects']} rejected, "

@@ -36,6 +36,10 @@ The tables of a set are small, and S3's own 50 MB would be read again for each s
 """
 
 
+STREAM_BYTES = 4 << 30
+"""Longest file whose length a server does not say, in bytes: LVIS's annotations have 1 GB."""
+
+
 _PARALLEL_READS = 16
 """Number of small files that are read in parallel."""
 
@@ -157,6 +161,7 @@ class _RemoteFile(io.RawIOBase):
         self._opened = opened
         self._root = root
         self._relative = relative
+        self._streamed = 0
 
     def readable(self) -> bool:
         return True
@@ -173,6 +178,9 @@ class _RemoteFile(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         data = self._call(lambda: self._opened.read(len(buffer)))
         buffer[: len(data)] = data
+        self._streamed += len(data)
+        if self._streamed > STREAM_BYTES and getattr(self._opened, "size", None) is None:
+            raise FileTooLargeError(STREAM_BYTES)
         return len(data)
 
     def _call(self, call: Callable[[], Answer]) -> Answer:
