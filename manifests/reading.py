@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sysnoise.manifests.bounded import (
+    DOCUMENT_BYTES,
     TABLE_BYTES,
     FileTooLargeError,
     open_binary,
@@ -117,7 +118,7 @@ class FinishedSet:
             SetError: ``part.json`` is damaged.
         """
         try:
-            part = _read_file(self.fs, self.path, PART, self.url)
+            part = _read_file(self.fs, self.path, PART, self.url, DOCUMENT_BYTES)
         except FileNotFoundError:
             part = None
         try:
@@ -452,7 +453,7 @@ def open_set(url: str) -> FinishedSet:
     """
     try:
         fs, path = open_url(url)
-        data = _read_file(fs, path, MANIFEST, url)
+        data = _read_file(fs, path, MANIFEST, url, DOCUMENT_BYTES)
     except FileNotFoundError as error:
         raise SetError(f"{url!r} is not a finished set: it has no {MANIFEST}") from error
     except (OSError, ValueError, ImportError) as error:

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from sysnoise import open_set
 from sysnoise.manifests import web
-from sysnoise.manifests.bounded import FileTooLargeError
+from sysnoise.manifests.bounded import DOCUMENT_BYTES, FileTooLargeError
+from sysnoise.manifests.errors import SetError
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.storage import listing
 from sysnoise.pipelines.storage.listing import list_files
@@ -49,6 +51,16 @@ def test_of_an_endless_body_only_what_is_allowed_is_read(headers: dict[str, int]
         assert server.seen("plan.json") == ["GET /plan.json bytes=0-1000"]
         with pytest.raises(InputError, match=r"'http.*/val.txt': it is longer than "):
             read_text(f"{server.url}/val.txt", "label file", MOST)
+
+
+def test_a_set_of_an_endless_server_is_not_opened() -> None:
+    body = Counted()
+    with (
+        hostile_server(lambda request: send(request, body.pieces())) as server,
+        pytest.raises(SetError, match=f"it is longer than {DOCUMENT_BYTES} bytes"),
+    ):
+        open_set(server.url)
+    assert body.bytes < SENT
 
 
 def test_a_body_that_inflates_is_refused() -> None:
