@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import stat
+from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 import fsspec
@@ -13,7 +14,13 @@ from fsspec.core import split_protocol, url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import available_protocols
 
-from sysnoise.manifests.web import BLOCK_BYTES, causes, http_status, web_client
+from sysnoise.manifests.web import (
+    BLOCK_BYTES,
+    append_from_web,
+    causes,
+    http_status,
+    web_client,
+)
 
 DOCUMENT_BYTES = 32 << 20
 """Longest JSON or YAML document of a set, in bytes: a receipt of 50,000 rejects has 15 MB."""
@@ -83,6 +90,11 @@ def open_url(url: str, **options: object) -> tuple[fsspec.AbstractFileSystem, st
 def is_local_fs(fs: fsspec.AbstractFileSystem) -> bool:
     """Whether a file system is the local one."""
     return isinstance(fs, LocalFileSystem)
+
+
+def is_web_fs(fs: fsspec.AbstractFileSystem) -> bool:
+    """Whether a file system is that of web servers."""
+    return "http" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 
 def refuse_irregular(path: str) -> None:
@@ -160,25 +172,29 @@ def read_part(fs: fsspec.AbstractFileSystem, path: str, start: int, stop: int) -
     """
     if is_local_fs(fs):
         return _read_local_part(path, start, stop)
-    pieces = []
-    while start < stop:
-        end = min(start + PIECE_BYTES, stop)
-        pieces.append(_piece(fs, path, start, end))
-        if len(pieces[-1]) < end - start:
-            break
-        start = end
-    return b"".join(pieces)
-
-
-def _piece(fs: fsspec.AbstractFileSystem, path: str, start: int, stop: int) -> bytes:
     try:
-        return bytes(fs.cat_file(path, start=start, end=stop)[: stop - start])
+        return b"".join(_pieces(fs, path, start, stop))
     except Exception as error:
         if any(http_status(each) == _RANGE_NOT_SATISFIABLE for each in causes(error)):
             return b""  # The file ends before; an empty one has no part at all.
         if isinstance(error, TimeoutError) and error.__cause__ is not None:
             raise error.__cause__ from None  # fsspec's own says nothing.
         raise
+
+
+def _pieces(fs: fsspec.AbstractFileSystem, path: str, start: int, stop: int) -> Iterator[bytes]:
+    if is_web_fs(fs):  # In one answer: some servers send only whole files.
+        buffer = io.BytesIO()
+        append_from_web(fs, path, buffer, (start, stop))
+        yield buffer.getvalue()
+        return
+    while start < stop:
+        end = min(start + PIECE_BYTES, stop)
+        piece = bytes(fs.cat_file(path, start=start, end=end))
+        yield piece
+        if len(piece) < end - start:
+            return
+        start = end
 
 
 def _read_local(path: str, most: int) -> bytes:

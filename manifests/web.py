@@ -189,26 +189,27 @@ class _BoundedStream:
             return block
 
 
-def append_from_web(fs: Any, path: str, opened: BinaryIO, stop: int) -> None:
-    """Append what a file on the web has behind the bytes that have arrived.
+def append_from_web(fs: Any, path: str, opened: BinaryIO, part: tuple[int, int]) -> None:
+    """Append a part of a file on the web to a local one, as its bytes arrive.
 
     Args:
         fs: fsspec's HTTP file system.
         path: URL of the file.
-        opened: the local file, whose length is the number of bytes that have arrived.
-        stop: length at which the local file is complete.
+        opened: the local file.
+        part: where the part begins and where it ends, at most.
 
     Raises:
-        NoRangesError: bytes have arrived, and the server sends only whole files.
+        NoRangesError: the part does not begin at 0, and the server sends only whole files.
         OSError, RefusedAnswerError: the file cannot be read further.
     """
-    sync(fs.loop, _append, fs, path, opened, stop)
+    start, stop = part
+    if start < stop:
+        sync(fs.loop, _append, fs, path, opened, {"Range": f"bytes={start}-{stop - 1}"})
 
 
-async def _append(fs: Any, path: str, opened: BinaryIO, stop: int) -> None:
+async def _append(fs: Any, path: str, opened: BinaryIO, span: dict[str, str]) -> None:
     session = await fs.set_session()
     options = dict(fs.kwargs)
-    span = {"Range": f"bytes={opened.tell()}-{stop - 1}"}
     options["headers"] = {**options.get("headers", {}), **span}
     async with session.get(fs.encode_url(path), **options) as answer:
         if answer.status == 404:

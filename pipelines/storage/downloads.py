@@ -88,14 +88,13 @@ class _Parts:
         if not is_http(self._root):
             self._append_pieces()
             return
-        if self._opened.tell() == self._most:
-            return
+        file = self._root.fs, self._path, self._opened
         try:
-            append_from_web(self._root.fs, self._path, self._opened, self._most)
+            append_from_web(*file, (self._opened.tell(), self._most))
         except NoRangesError:
             self._opened.seek(0)
             self._opened.truncate()
-            append_from_web(self._root.fs, self._path, self._opened, self._most)
+            append_from_web(*file, (0, self._most))
 
     def _append_pieces(self) -> None:
         while (start := self._opened.tell()) < self._most:

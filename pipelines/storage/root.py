@@ -12,7 +12,7 @@ from typing import TypeVar
 import fsspec
 from fsspec.implementations.local import make_path_posix
 
-from sysnoise.manifests.bounded import is_local_fs, open_url
+from sysnoise.manifests.bounded import is_local_fs, is_web_fs, open_url
 from sysnoise.manifests.web import NO_RANGES
 from sysnoise.pipelines.errors import InputError, OutputError
 from sysnoise.pipelines.storage.retries import with_retries
@@ -86,16 +86,12 @@ def connect(url: str) -> Root:
 def connect_without_retries(url: str, **options: object) -> Root:
     """Open a folder or file as :func:`connect` does, in one attempt; ``options`` are fsspec's."""
     fs, path = open_url(url, **options)
-    if _speaks(fs, "s3"):
+    if "s3" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol):
         # Its retries, and those of botocore below, would multiply with ours and say nothing.
         fs.retries = 1
         fs.config_kwargs.setdefault("retries", {"total_max_attempts": 1})
         fs.max_concurrency = 1  # For parts of a file; whole files are uploaded in parallel.
     return Root(url, fs, path)
-
-
-def _speaks(fs: fsspec.AbstractFileSystem, protocol: str) -> bool:
-    return protocol in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 
 def explained(error: OSError) -> str:
@@ -181,7 +177,7 @@ def is_local(root: Root) -> bool:
 
 def is_http(root: Root) -> bool:
     """Whether the root is a web page or file."""
-    return _speaks(root.fs, "http")
+    return is_web_fs(root.fs)
 
 
 def absolute_url(url: str) -> str:

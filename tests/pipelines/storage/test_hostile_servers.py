@@ -14,7 +14,7 @@ import pytest
 
 from sysnoise import open_set
 from sysnoise.manifests import web
-from sysnoise.manifests.bounded import DOCUMENT_BYTES, FileTooLargeError
+from sysnoise.manifests.bounded import DOCUMENT_BYTES, PIECE_BYTES, FileTooLargeError
 from sysnoise.manifests.errors import SetError
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.storage import listing
@@ -212,6 +212,12 @@ def test_a_server_that_cannot_be_asked_for_parts_is_named() -> None:
         with pytest.raises(OSError, match=r"/a.tar': the server sends only whole files"):
             read_range(root, "a.tar", 4, 4)
     assert [re.sub(".* ", "", each) for each in server.seen("GET")] == ["bytes=0-3", "bytes=4-7"]
+
+
+def test_a_long_file_of_such_a_server_is_read_whole() -> None:
+    length = 3 * PIECE_BYTES
+    with hostile_server(lambda request: send(request, [bytes(length)])) as server:
+        assert len(read_file(connect(server.url), "SHA256SUMS")) == length
 
 
 def test_an_empty_file_has_no_parts() -> None:
