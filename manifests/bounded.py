@@ -28,6 +28,9 @@ DOCUMENT_BYTES = 32 << 20
 TABLE_BYTES = 256 << 20
 """Longest table or list that is read whole, in bytes: half a million files take 60 MB of sums."""
 
+TEXT_BYTES = 128 << 20
+"""Longest text file that a user names, in bytes: labels of ImageNet's train images have 60 MB."""
+
 PIECE_BYTES = 32 << 20
 """Number of bytes of a remote file that are asked for at a time."""
 

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from sysnoise.manifests.bounded import (
     TABLE_BYTES,
+    TEXT_BYTES,
     FileTooLargeError,
     open_regular,
     read_part,
@@ -46,7 +47,7 @@ _PARALLEL_READS = 16
 Item = TypeVar("Item")
 
 
-def read_text(url: str, purpose: str, most: int = TABLE_BYTES) -> str:
+def read_text(url: str, purpose: str, most: int = TEXT_BYTES) -> str:
     """Return the text of a small file, of at most so many characters.
 
     The other arguments and errors are those of :func:`open_text`.
