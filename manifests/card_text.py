@@ -8,7 +8,7 @@ from typing import Any
 
 from sysnoise.manifests.changes import methods_of
 from sysnoise.manifests.held import HeldSet
-from sysnoise.manifests.layout import MAX_PIXELS, ShardFormat, hub_split
+from sysnoise.manifests.layout import MAX_BYTES, MAX_PIXELS, ShardFormat, hub_split
 from sysnoise.manifests.manifest import Manifest, MostLike
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.publication import Dataset, Publication, bibtex, dataset_of, license_url
@@ -61,6 +61,7 @@ def generate_command(plan: Plan) -> str:
         "image-format": plan.image_format,
         "samples-per-shard": plan.samples_per_shard,
         **({} if plan.max_pixels == MAX_PIXELS else {"max-pixels": plan.max_pixels}),
+        **({} if plan.max_bytes == MAX_BYTES else {"max-bytes": plan.max_bytes}),
         "output": "NEW",
     }
     switches = {

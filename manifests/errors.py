@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from sysnoise.manifests.secrets import without_secrets
+
 
 class SetError(Exception):
     """A folder that is not a finished set, or one that is not what its manifest says."""
+
+    def __init__(self, message: str) -> None:
+        """Cut the secrets of URLs out of the message."""
+        super().__init__(without_secrets(message))
 
 
 class NotHeldError(SetError):

@@ -36,6 +36,10 @@ GROUND_TRUTHS = ("original", "rescaled")
 MAX_PIXELS = 89_478_485
 """Default limit of source images: where Pillow begins to warn of a decompression bomb."""
 
+MAX_BYTES = 256 << 20
+"""Default limit of the file of a source image, in bytes: as much as the largest image that
+:data:`MAX_PIXELS` allows has in raw pixels, since no useful encoding is longer."""
+
 
 class ShardFormat(Enum):
     """The format of a variant's shard files; the value is what users type."""

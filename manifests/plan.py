@@ -85,6 +85,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_
         duplicates: what becomes of shard files that equal those of an earlier variant.
         max_pixels: limit of the pixels of an image, as stored or as resized; larger images are
             rejected before they are decoded.
+        max_bytes: limit of the length of an image's file; longer files are rejected before more of
+            them is read.
         fingerprint: sha256, in hexadecimal, of everything but itself and the grid's name.
     """
 
@@ -105,6 +107,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_
     unsupported: UnsupportedKinds
     duplicates: Duplicates
     max_pixels: Positive
+    max_bytes: Positive
     fingerprint: Sha256
 
     @functools.cached_property

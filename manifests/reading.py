@@ -21,8 +21,15 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
-from fsspec.core import url_to_fs
 
+from sysnoise.manifests.bounded import (
+    DOCUMENT_BYTES,
+    TABLE_BYTES,
+    FileTooLargeError,
+    open_binary,
+    open_url,
+    read_whole,
+)
 from sysnoise.manifests.errors import ManifestError, NotHeldError, PartError, SetError
 from sysnoise.manifests.files import FILES_SCHEMA, FileRow, file_rows
 from sysnoise.manifests.layout import (
@@ -111,7 +118,7 @@ class FinishedSet:
             SetError: ``part.json`` is damaged.
         """
         try:
-            part = _read_file(self.fs, self.path, PART, self.url)
+            part = _read_file(self.fs, self.path, PART, self.url, DOCUMENT_BYTES)
         except FileNotFoundError:
             part = None
         try:
@@ -324,7 +331,7 @@ class FinishedSet:
 
     def _read_shard(self, file: FileRow, parse: Parse[Item]) -> Iterator[Item]:
         try:
-            opened = self.fs.open(posixpath.join(self.path, file.path), "rb")
+            opened = open_binary(self.fs, posixpath.join(self.path, file.path))
         except FileNotFoundError as error:
             raise self._missing(file.path, error) from error
         except Exception as error:
@@ -376,9 +383,11 @@ class FinishedSet:
     def _read_whole(self, file: FileRow) -> bytes:
         """Return the content of a file, which has the length and the sha256 that it must have."""
         try:
-            data = _read_file(self.fs, self.path, file.path, self.url)
+            data = _read_file(self.fs, self.path, file.path, self.url, file.bytes)
         except FileNotFoundError as error:
             raise self._missing(file.path, error) from error
+        except FileTooLargeError as error:
+            raise self._damaged(file, f"it has more than {file.bytes} bytes") from error
         sha256 = hashlib.sha256(data).hexdigest()
         if (len(data), sha256) != (file.bytes, file.sha256):
             raise self._damaged(
@@ -400,16 +409,19 @@ def _description(stored: StoredSample) -> dict[str, Any]:
     }
 
 
-def _read_file(fs: fsspec.AbstractFileSystem, root: str, path: str, url: str) -> bytes:
-    """Return the content of a file of a set.
+def _read_file(
+    fs: fsspec.AbstractFileSystem, root: str, path: str, url: str, most: int = TABLE_BYTES
+) -> bytes:
+    """Return the content of a file of a set, of at most so many bytes.
 
     Raises:
         FileNotFoundError: there is none.
+        FileTooLargeError: it is longer.
         SetError: it cannot be read.
     """
     try:
-        return bytes(fs.cat_file(posixpath.join(root, path)))
-    except FileNotFoundError:
+        return read_whole(fs, posixpath.join(root, path), most)
+    except (FileNotFoundError, FileTooLargeError):
         raise
     except Exception as error:
         raise _unread(path, url, error) from error
@@ -440,8 +452,8 @@ def open_set(url: str) -> FinishedSet:
         ((224, 224, 3), dtype('uint8'))
     """
     try:
-        fs, path = url_to_fs(url)
-        data = _read_file(fs, path, MANIFEST, url)
+        fs, path = open_url(url)
+        data = _read_file(fs, path, MANIFEST, url, DOCUMENT_BYTES)
     except FileNotFoundError as error:
         raise SetError(f"{url!r} is not a finished set: it has no {MANIFEST}") from error
     except (OSError, ValueError, ImportError) as error:

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 MAX_LISTED = 10
 """Number of problems or names that a message lists; it counts the others."""
 
+MAX_SHOWN = 10_000
+"""Number of characters of a listed problem or name that a message shows; a traceback has 5,000."""
+
 RESUME_GENERATING = "run the same command again, without --overwrite: finished shards are kept"
 """What to do after a run of ``generate`` was interrupted."""
 
@@ -64,7 +67,7 @@ def unwritable(doing: str, error: OSError) -> UnwritableError:
 
 def lines_of(problems: Sequence[str]) -> str:
     """Return the first problems, one per line, and how many more there are."""
-    lines = [f"  {problem}" for problem in problems[:MAX_LISTED]]
+    lines = [f"  {_shortened(problem)}" for problem in problems[:MAX_LISTED]]
     if len(problems) > MAX_LISTED:
         lines.append(f"  and {len(problems) - MAX_LISTED} more")
     return "\n".join(lines)
@@ -73,4 +76,8 @@ def lines_of(problems: Sequence[str]) -> str:
 def quoted(names: Sequence[str]) -> str:
     """Return the first names in quotes, on one line, and how many more there are."""
     more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return ", ".join(map(repr, names[:MAX_LISTED])) + more
+    return ", ".join(repr(_shortened(name)) for name in names[:MAX_LISTED]) + more
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."

@@ -9,7 +9,7 @@ import io
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -196,7 +196,57 @@ class _RangeHandler(_Handler):
             self.wfile.write(data[start:stop])
 
 
+Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
+"""Answers a request as it likes."""
+
+
+class _HostileHandler(http.server.BaseHTTPRequestHandler):
+    """A server whose answers a test writes itself."""
+
+    def __init__(self, *arguments: Any, state: Server, answer: Answer, **options: Any) -> None:
+        self.state, self.answer = state, answer
+        super().__init__(*arguments, **options)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        span = self.headers.get("Range")
+        self.state.take(f"{self.command} {self.path}" + (f" {span}" if span else ""))
+        self.answer(self)
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def hostile_server(answer: Answer) -> Iterator[Server]:
+    """Serve whatever a function answers; the log has the ranges that were asked for."""
+    server = Server()
+    made = functools.partial(_HostileHandler, state=server, answer=answer)
+    with _HTTPServer(("127.0.0.1", 0), made) as running:
+        server.url = f"http://127.0.0.1:{running.server_port}"
+        with _serving(running.serve_forever, running.shutdown):
+            yield server
+
+
+def send(
+    request: http.server.BaseHTTPRequestHandler, body: Iterable[bytes], **headers: object
+) -> None:
+    """Answer with a body in pieces, and with headers, whose names have ``_`` for ``-``."""
+    request.send_response(200)
+    for name, value in headers.items():
+        request.send_header(name.replace("_", "-"), str(value))
+    request.end_headers()
+    if request.command != "HEAD":
+        for piece in body:
+            request.wfile.write(piece)
+
+
 class _HTTPServer(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False  # Some answers have no end.
+
     def handle_error(self, *arguments: Any) -> None:
         """Say nothing: clients leave in the middle of an answer when they know enough."""
 

@@ -38,8 +38,9 @@ def load_grid(name_or_file: str) -> Grid:
         >>> len(grid.variants), grid.variants[1].id
         (17, 'opencv/pillow-bilinear/rgb')
     """
-    import fsspec
+    import io
 
+    from sysnoise.manifests.bounded import open_binary, open_url
     from sysnoise.manifests.grids.grid_file import parse_grid
     from sysnoise.transforms.errors import GridError
     from sysnoise.transforms.methods import unknown_name
@@ -51,7 +52,8 @@ def load_grid(name_or_file: str) -> Grid:
         known = unknown_name("grid", name_or_file, grid_names())
         raise GridError(f"{known}; or give the path of a grid file, which ends in .yaml")
     try:
-        with fsspec.open(name_or_file, "rt", encoding="utf-8") as opened:
+        opened_file = open_binary(*open_url(name_or_file))
+        with io.TextIOWrapper(opened_file, encoding="utf-8") as opened:
             text = opened.read()
     except (OSError, ValueError) as error:
         raise GridError(f"reading the grid file {name_or_file!r}: {error}") from error

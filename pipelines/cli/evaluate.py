@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from sysnoise.manifests.grids import load_grid
+from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.cli.arguments import (
     BEAM_HELP,
     FORMATS,
@@ -144,11 +145,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     for note in notes:
         print(f"sysnoise: note: {note}", file=sys.stderr)
     print_table(arguments, table)
-    print(
+    text = (
         f"sysnoise: the predictions are in {predictions!r}; 'sysnoise report {arguments.set} "
-        f"--predictions {predictions} -o FILE' shows them",
-        file=sys.stderr,
+        f"--predictions {predictions} -o FILE' shows them"
     )
+    print(without_secrets(text), file=sys.stderr)
 
 
 def _default_predictions(model: str) -> str:

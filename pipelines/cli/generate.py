@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sysnoise.manifests.grids import load_grid
-from sysnoise.manifests.layout import MAX_PIXELS
+from sysnoise.manifests.layout import MAX_BYTES, MAX_PIXELS
+from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.cli.arguments import (
     BEAM_HELP,
     FORMATS,
@@ -111,6 +112,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="reject images that are larger, or would be resized to more (default: %(default)s)",
     )
     parser.add_argument(
+        "--max-bytes",
+        type=positive,
+        metavar="N",
+        default=MAX_BYTES,
+        help="reject images whose files are longer (default: %(default)s)",
+    )
+    parser.add_argument(
         "--shard-range",
         type=parse_range,
         metavar="A:B",
@@ -184,9 +192,10 @@ def _generate(arguments: argparse.Namespace, read: ReadSources) -> None:
     scope = Scope(Existing(arguments.existing or Existing.RESUME.value), arguments.shard_range)
     manifest = generate(source, grid, arguments.output, options, scope, engine)
     if manifest is None:
+        output = without_secrets(arguments.output)
         print(
-            f"{arguments.output}: shards {arguments.shard_range} are done; when all are, run "
-            f"'sysnoise finish {arguments.output}'"
+            f"{output}: shards {arguments.shard_range} are done; when all are, run "
+            f"'sysnoise finish {output}'"
         )
     else:
         print_finished(arguments.output, manifest)
@@ -242,6 +251,7 @@ def _plan_options(arguments: argparse.Namespace) -> PlanOptions:
         unsupported=UnsupportedKinds.REJECT if arguments.strict else UnsupportedKinds.FALLBACK,
         duplicates=Duplicates.SKIP if arguments.skip_duplicates else Duplicates.STORE,
         max_pixels=arguments.max_pixels,
+        max_bytes=arguments.max_bytes,
     )
 
 

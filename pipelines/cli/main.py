@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from sysnoise.manifests.errors import SetError
+from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.cli import (
     card,
     demo,
@@ -90,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"sysnoise: {message}", file=sys.stderr)
+    print(f"sysnoise: {without_secrets(message)}", file=sys.stderr)
     return code
 
 

@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from sysnoise.manifests.secrets import without_secrets
+
 if TYPE_CHECKING:
     from sysnoise.manifests.manifest import Manifest
     from sysnoise.pipelines.scoring.compose import Table
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
 def warn(message: str) -> None:
     """Print a warning on standard error."""
-    print(f"sysnoise: warning: {message}", file=sys.stderr)
+    print(f"sysnoise: warning: {without_secrets(message)}", file=sys.stderr)
 
 
 def print_finished(output: str, manifest: Manifest, to: TextIO | None = None) -> None:
@@ -24,7 +26,7 @@ def print_finished(output: str, manifest: Manifest, to: TextIO | None = None) ->
         manifest: manifest of the set.
         to: file that the size is printed to; standard output by default.
     """
-    counts = manifest["counts"]
+    counts, output = manifest["counts"], without_secrets(output)
     print(
         f"{output}: {counts['samples']} samples x {counts['variants']} variants in "
         f"{counts['shards']} shards, {counts['rejects']} rejected, "

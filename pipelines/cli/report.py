@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 from typing import Any
 
+from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.cli.arguments import (
     add_command,
     add_optional_predictions,
@@ -64,7 +65,7 @@ def _report(arguments: argparse.Namespace) -> None:
         arguments.set, arguments.variant, arguments.samples, predictions, coverage, counting
     )
     size = write_report(report, arguments.output)
-    print(f"{arguments.output}: {size / 1e6:.1f} MB")
+    print(f"{without_secrets(arguments.output)}: {size / 1e6:.1f} MB")
     if arguments.png_dir:
         print(*write_plots(report, arguments.png_dir), sep="\n")
 

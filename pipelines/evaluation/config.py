@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NoReturn, TypeVar, cast
 
+from sysnoise.manifests.bounded import DOCUMENT_BYTES
 from sysnoise.manifests.yaml_file import YamlError, read_yaml
 from sysnoise.pipelines.errors import InputError, UsageError
 from sysnoise.pipelines.storage.reading import read_text
@@ -116,7 +117,7 @@ def load_config(path: str) -> ModelConfig:
         UsageError: there is no such file, or it is bad; all its problems are listed.
     """
     try:
-        text = read_text(path, "config")
+        text = read_text(path, "config", DOCUMENT_BYTES)
     except InputError as error:
         raise UsageError(str(error)) from error
     return parse_config(text, path)

@@ -12,6 +12,7 @@ from apache_beam.ml.inference.base import PredictionResult
 from apache_beam.ml.inference.onnx_inference import OnnxModelHandlerNumpy
 
 from sysnoise.manifests.errors import SetError
+from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.beam.local_run import current_run
 from sysnoise.pipelines.errors import InputError, OutputError, ShardError, quoted
 from sysnoise.pipelines.evaluation.pixels import SampleRow, accepted_rows, opened_set, read_pixels
@@ -183,7 +184,7 @@ class WritePredictions(beam.DoFn):
 
 def _fail(shard: int, kind: FailureKind, message: str, error: Exception) -> None:
     run = current_run()
-    text = f"shard {shard}: {message}"
+    text = without_secrets(f"shard {shard}: {message}")
     if run is None:
         raise ShardError(text) from error
     run.fail(Failure(shard, kind, text))

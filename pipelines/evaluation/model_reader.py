@@ -31,7 +31,7 @@ def read_model(url: str) -> onnx.ModelProto:
     """
     doing = f"reading the model {url!r}"
     try:
-        model = onnx.load_model_from_string(read_file(connect(url), ""))
+        model = onnx.load_model_from_string(read_file(connect(url), "", LIMIT))
         if not model.graph.node:  # Such as an empty file, which is a valid message.
             raise InputError(f"{doing}: it is no ONNX model: it has no nodes")
         for tensor in filter(uses_external_data, _tensors(model.graph)):
@@ -64,7 +64,7 @@ def _read_external(folder: Root, tensor: onnx.TensorProto, doing: str) -> None:
         raise InputError(f"{doing}: it names weights outside of its folder: {place.location!r}")
     start = place.offset or 0
     if place.length is None:
-        tensor.raw_data = read_file(folder, place.location)[start:]
+        tensor.raw_data = read_file(folder, place.location, LIMIT)[start:]
     else:
         tensor.raw_data = read_range(folder, place.location, start, place.length)
     for field in ("external_data", "data_location"):  # As if it had never been elsewhere.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.evaluation.document import Document, write_document
-from sysnoise.pipelines.evaluation.runtime import open_session
+from sysnoise.pipelines.evaluation.runtime import MODEL_BYTES, open_session
 from sysnoise.pipelines.storage.commit import write_file
 from sysnoise.pipelines.storage.reading import read_if_there
 from sysnoise.pipelines.storage.root import Root
@@ -80,7 +80,7 @@ def model_file(models: Models, noises: Sequence[str]) -> ModelFile | None:
 
 
 def _sha256_at(output: Root, path: str) -> str | None:
-    data = read_if_there(output, path)
+    data = read_if_there(output, path, MODEL_BYTES)
     return None if data is None else hashlib.sha256(data).hexdigest()
 
 

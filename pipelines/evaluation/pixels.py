@@ -107,7 +107,8 @@ def _made(
     """Make the images, as ``sysnoise generate`` does, and yield each with its pixel digest."""
     prepare_libraries()
     root = open_root(set_url)
-    plan, read = load_plan(root), source_reader(images_url)
+    plan = load_plan(root)
+    read = source_reader(images_url, plan.max_bytes)
     sources = {source.key: source for source in read_sources(root, shard)}
     ids = [variant.id for variant in plan.grid.variants]
     wanted = {ids.index(variant) for variant in variants}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sysnoise.pipelines.evaluation.config import ModelConfig
@@ -26,9 +26,9 @@ class InferenceJob:
         runtime: versions and CPU features that decide the last bits of a prediction.
     """
 
-    set_url: str
-    images_url: str | None
-    predictions_url: str
+    set_url: str = field(repr=False)  # URLs can hold passwords, and runners print their work.
+    images_url: str | None = field(repr=False)
+    predictions_url: str = field(repr=False)
     model: str
     model_sha256: str
     config: ModelConfig

@@ -16,6 +16,9 @@ from sysnoise.transforms.libraries import cpu_features
 
 PACKAGES = ("numpy", "onnx", "onnxruntime", "pillow")
 
+MODEL_BYTES = 2**31
+"""Bytes of the longest model: https://protobuf.dev/programming-guides/proto-limits."""
+
 
 def runtime_identity() -> dict[str, Any]:
     """Return versions and CPU features that decide the last bits of a prediction."""
@@ -52,7 +55,7 @@ def load_model(root: Root, path: str, sha256: str) -> onnxruntime.InferenceSessi
         InputError: it cannot be read, is another one or cannot be loaded.
     """
     try:
-        data = read_file(root, path)
+        data = read_file(root, path, MODEL_BYTES)
     except OSError as error:
         raise InputError(f"reading {root.child(path)!r}: {error}; run again") from error
     found = hashlib.sha256(data).hexdigest()

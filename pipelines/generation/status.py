@@ -16,6 +16,7 @@ from sysnoise.manifests.json_documents import DocumentError, read_document
 from sysnoise.manifests.layout import MANIFEST, PART, PLAN, RECEIPTS, STRIKES, receipt_path
 from sysnoise.manifests.part import Part
 from sysnoise.manifests.plan import Plan, read_plan, variant_count
+from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.planning.receipts import Receipt, read_receipt
 from sysnoise.pipelines.shards.strikes import Strikes
@@ -111,7 +112,7 @@ def describe_status(url: str) -> Status:
     done = sum(receipt.samples for receipt in receipts)
     missing = sorted({*range(plan.shards)} - {receipt.shard for receipt in receipts})
     return {
-        "output": url,
+        "output": without_secrets(url),
         "dataset": plan.kind.value,
         "split": plan.split,
         "grid": plan.grid_name,

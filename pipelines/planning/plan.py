@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sysnoise.manifests.json_documents import DocumentError, json_bytes
-from sysnoise.manifests.layout import MAX_PIXELS, PLAN, SOURCES, ShardFormat
+from sysnoise.manifests.layout import MAX_BYTES, MAX_PIXELS, PLAN, SOURCES, ShardFormat
 from sysnoise.manifests.plan import (
     PLAN_VERSION,
     Identities,
@@ -52,7 +52,7 @@ class PlanOptions:
         formats: formats of the shard files; empty for a set without images.
         image_format: a name of ``ENCODERS``.
         samples_per_shard: number of samples per shard; by default 256 for ImageNet and 16 for COCO.
-        unsupported, duplicates, max_pixels: as in :class:`sysnoise.manifests.plan.Plan`.
+        unsupported, duplicates, max_pixels, max_bytes: as in :class:`sysnoise.manifests.plan.Plan`.
     """
 
     formats: tuple[ShardFormat, ...] = (ShardFormat.WEBDATASET,)
@@ -61,6 +61,7 @@ class PlanOptions:
     unsupported: UnsupportedKinds = UnsupportedKinds.FALLBACK
     duplicates: Duplicates = Duplicates.STORE
     max_pixels: int = MAX_PIXELS
+    max_bytes: int = MAX_BYTES
 
 
 def current_identities(grid: Grid, image_format: str) -> Identities:
@@ -93,6 +94,7 @@ def make_plan(source: SourceSet, grid: Grid, options: PlanOptions) -> Plan:
         unsupported=options.unsupported,
         duplicates=options.duplicates,
         max_pixels=options.max_pixels,
+        max_bytes=options.max_bytes,
         fingerprint=PLACEHOLDER_FINGERPRINT,
     )
     return msgspec.structs.replace(plan, fingerprint=plan_fingerprint(plan.document()))

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sysnoise.manifests import layout
+from sysnoise.manifests.bounded import DOCUMENT_BYTES
 from sysnoise.manifests.changes import plan_changes
 from sysnoise.manifests.files import FILES_SCHEMA, file_rows
+from sysnoise.manifests.json_documents import DocumentError, read_document
 from sysnoise.manifests.manifest import Manifest, read_manifest
-from sysnoise.manifests.plan import Plan
+from sysnoise.manifests.plan import Plan, Positive, Sha256
 from sysnoise.manifests.tables import parse_parquet
 from sysnoise.pipelines.errors import OutputError, lines_of, quoted
 from sysnoise.pipelines.planning.growth import begin_growth, growth_problems, set_receipts_aside
@@ -23,9 +26,14 @@ from sysnoise.pipelines.planning.plan import load_plan, write_plan
 from sysnoise.pipelines.planning.receipt_check import is_committed
 from sysnoise.pipelines.planning.receipts import read_receipt_if_whole
 from sysnoise.pipelines.readers.sources import BATCH_ROWS
-from sysnoise.pipelines.storage.commit import remove_file, remove_folder, sweep
+from sysnoise.pipelines.storage.commit import (
+    remove_empty_folders,
+    remove_file,
+    remove_files,
+    sweep,
+)
 from sysnoise.pipelines.storage.listing import file_sizes, list_folder
-from sysnoise.pipelines.storage.reading import open_file, read_file, read_in_parallel
+from sysnoise.pipelines.storage.reading import open_file, read_file, read_if_there, read_in_parallel
 from sysnoise.pipelines.storage.root import Root, exists, is_file
 
 _SET_FILES = (
@@ -49,9 +57,12 @@ _SET_FOLDERS = (
     layout.FAILURES,
     layout.STRIKES,
     layout.STAMPS,
-    layout.TEMPORARY,
 )
-"""The folders at the root of a set."""
+"""The folders at the root of a set that hold its files, in the order in which they are emptied."""
+
+
+_SOURCES_BYTES = 1 << 30
+"""Longest table of sources that is read whole, in bytes: that of COCO's annotations has 100 MB."""
 
 
 class Existing(Enum):
@@ -80,7 +91,7 @@ def refuse_foreign_output(output: Root) -> None:
     except OSError as error:
         raise OutputError(f"listing the output {output.url!r}: {error}") from error
     begun = {layout.SOURCES, layout.TEMPORARY}
-    if is_folder and layout.PLAN in names and not _is_plan(output):
+    if is_folder and layout.PLAN in names and _stored_outline(output) is None:
         raise OutputError(
             f"the output {output.url!r} holds a {layout.PLAN} that is not a plan or is damaged; "
             "restore it from a copy, or give another path"
@@ -92,13 +103,22 @@ def refuse_foreign_output(output: Root) -> None:
         )
 
 
-def _is_plan(output: Root) -> bool:
-    """Whether ``plan.json`` is a plan, of any version."""
+class _PlanOutline(msgspec.Struct, frozen=True):
+    """What a plan of any version says that tells which files are its own."""
+
+    version: int
+    fingerprint: Sha256
+    split: str
+    shards: Positive
+
+
+def _stored_outline(output: Root) -> _PlanOutline | None:
+    """Return the outline of the plan of an output; None where it is no plan, or there is none."""
+    data = read_if_there(output, layout.PLAN, DOCUMENT_BYTES)
     try:
-        document = json.loads(read_file(output, layout.PLAN))
-    except ValueError:
-        return False
-    return isinstance(document, dict) and {"version", "fingerprint"} <= document.keys()
+        return None if data is None else read_document(data, _PlanOutline)
+    except DocumentError:
+        return None
 
 
 def prepare_output(
@@ -164,13 +184,38 @@ def sweep_shards(plan: Plan, output: Root, shards: range) -> None:
 
 
 def remove_set(output: Root) -> None:
-    """Remove a set: its manifest first, and its plan, which shows an interrupted removal, last."""
+    """Remove the files that a set's plan names as its own; others stay.
+
+    The manifest is removed first, and the plan, which shows an interrupted removal, last.
+    """
+    outline = _stored_outline(output)
     remove_file(output, layout.MANIFEST)
-    for folder in _SET_FOLDERS:
-        if folder != layout.TEMPORARY:  # It holds the lock.
-            remove_folder(output, folder)
+    if outline is not None:
+        own = _own_names(outline)
+        present = file_sizes(output)
+        for folder in _SET_FOLDERS:
+            below = [path for path in present if path.startswith(f"{folder}/")]
+            remove_files(output, [path for path in below if own.fullmatch(path)])
+            remove_empty_folders(output, folder)
     for path in _SET_FILES:
         remove_file(output, path)
+
+
+def _own_names(outline: _PlanOutline) -> re.Pattern[str]:
+    """Return the pattern of the paths in the folders of a set, for all grids."""
+    total = layout.shard_name(0, outline.shards).partition("-of-")[2]
+    name = rf"[0-9]{{{len(total)}}}-of-{total}"
+    split = re.escape(outline.split)
+    extensions = "|".join(each.extension for each in layout.ShardFormat)
+    paths = (
+        rf"{layout.VARIANTS}/[^/]+/[^/]+/[^/]+/{split}-{name}\.({extensions})",
+        rf"{layout.SAMPLES}/{name}\.parquet",
+        rf"({layout.RECEIPTS}|{layout.EARLIER})/{name}\.json",
+        rf"{layout.ANNOTATIONS}/instances_{split}\.({'|'.join(layout.GROUND_TRUTHS)})\.json",
+        rf"({layout.FAILURES}|{layout.STRIKES})/[0-9]{{5,}}\.json",
+        re.escape(layout.EARLIER_PLAN),
+    )
+    return re.compile(rf"({'|'.join(paths)})(\.[0-9a-f]{{32}}\.tmp)?")
 
 
 def _write_or_check_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -> None:
@@ -251,7 +296,7 @@ def finished_manifest(plan: Plan, output: Root) -> Manifest | None:
 
 
 def _source_changes(output: Root, table: pa.Table) -> list[str]:
-    stored = parse_parquet(read_file(output, layout.SOURCES), ["key"])
+    stored = parse_parquet(read_file(output, layout.SOURCES, _SOURCES_BYTES), ["key"])
     before, after = stored["key"], table["key"]
     gone = before.filter(pc.invert(pc.is_in(before, value_set=after.combine_chunks())))
     new = after.filter(pc.invert(pc.is_in(after, value_set=before.combine_chunks())))

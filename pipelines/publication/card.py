@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 
 from sysnoise.manifests import layout
+from sysnoise.manifests.bounded import DOCUMENT_BYTES
 from sysnoise.manifests.card import grid_yaml, readme
 from sysnoise.manifests.croissant import croissant, publication_of
 from sysnoise.manifests.errors import PartError
@@ -110,7 +111,7 @@ def read_citation(url: str) -> str:
     Raises:
         InputError: it cannot be read, or has no entry.
     """
-    text = read_text(url, "citation file")
+    text = read_text(url, "citation file", DOCUMENT_BYTES)
     if not re.search(r"@\w+\s*\{\s*[^,\s]+,", text):
         raise InputError(
             f"the citation file {url!r} has no BibTeX entry, such as @misc{{key, ...}}"

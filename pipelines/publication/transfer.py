@@ -11,15 +11,18 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 from tqdm import tqdm
 
 from sysnoise.manifests import layout
+from sysnoise.manifests.bounded import DOCUMENT_BYTES, IrregularFileError, open_regular
 from sysnoise.manifests.croissant import publication_of
 from sysnoise.manifests.errors import PartError
 from sysnoise.manifests.files import FileRow, needed_files
@@ -29,6 +32,7 @@ from sysnoise.manifests.layout import receipt_path, shard_name
 from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.part import held_variants, part_document
 from sysnoise.manifests.publication import Publication
+from sysnoise.manifests.secrets import without_secrets
 from sysnoise.manifests.tables import parse_parquet
 from sysnoise.pipelines.errors import (
     RESUME_COPYING,
@@ -47,10 +51,11 @@ from sysnoise.pipelines.storage.commit import (
     working_folder,
     write_file,
 )
+from sysnoise.pipelines.storage.downloads import download
 from sysnoise.pipelines.storage.listing import file_sizes, list_folder
 from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import read_file, read_if_there, read_in_parallel
-from sysnoise.pipelines.storage.root import Root, call_with_retries, connect, is_local, open_output
+from sysnoise.pipelines.storage.root import Root, connect, is_local, open_output
 from sysnoise.pipelines.verification.checked_file import MISSING, FileProblem
 from sysnoise.pipelines.verification.index import parse_sums, read_index, read_set_plan
 from sysnoise.transforms.methods import unknown_name
@@ -87,8 +92,9 @@ class TransferResult:
         lacks = self.held and self.baseline not in self.held
         note = f", not of the baseline {self.baseline}" if lacks else ""
         return (
-            f"{self.url}: {self.files} files, {self.bytes / 1e6:.1f} MB, {self.copied} of them "
-            f"copied; it holds the images of {len(self.held)} variant(s){note}"
+            f"{without_secrets(self.url)}: {self.files} files, {self.bytes / 1e6:.1f} MB, "
+            f"{self.copied} of them copied; it holds the images of {len(self.held)} "
+            f"variant(s){note}"
         )
 
 
@@ -99,6 +105,11 @@ class _File:
     path: str
     bytes: int | None
     sha256: str
+
+    @property
+    def longest(self) -> int:
+        """Number of bytes after which nothing of it is read."""
+        return DOCUMENT_BYTES if self.bytes is None else self.bytes
 
 
 @dataclass(frozen=True)
@@ -170,9 +181,9 @@ def _ids(manifest: Manifest) -> list[str]:
 def _read_index(source: Root) -> _Index:
     manifest, rows = read_index(source)
     try:
-        held = held_variants(manifest, read_if_there(source, layout.PART))
+        held = held_variants(manifest, read_if_there(source, layout.PART, DOCUMENT_BYTES))
         sums = parse_sums(read_file(source, layout.SUMS))
-        card = read_file(source, layout.CROISSANT)
+        card = read_file(source, layout.CROISSANT, DOCUMENT_BYTES)
     except (PartError, OSError) as error:
         raise InputError(
             f"the set {source.url!r} cannot be copied: {error}; {_CARD_HINT}"
@@ -265,6 +276,8 @@ def _files_to_copy(source: Root, index: _Index, chosen: Sequence[str]) -> Iterat
     table = index.manifest["files"]
     yield _File(layout.FILES, table["bytes"], table["sha256"])
     shards = index.manifest["counts"]["shards"]
+    if shards > len(index.sums):  # Before as many names are made.
+        raise InputError(f"{source.child(layout.SUMS)!r} lacks receipts of {shards} shards")
     receipts = [receipt_path(shard_name(shard, shards)) for shard in range(shards)]
     missing = [path for path in receipts if path not in index.sums]
     if missing:
@@ -278,6 +291,7 @@ def _copy_files(source: Root, target: Root, files: Sequence[_File]) -> int:
     """Copy the files that the target lacks or has with other bytes; return their number."""
     size = sum(file.bytes or 0 for file in files)
     sizes = file_sizes(target)
+    _refuse_larger_than_disk(target, [file for file in files if file.path not in sizes])
     problems, copied = [], 0
     bar = tqdm(total=size, unit="B", unit_scale=True, file=sys.stderr, disable=None)
     with working_folder(target, _OWNER) as folder, bar:
@@ -297,22 +311,43 @@ def _copy_files(source: Root, target: Root, files: Sequence[_File]) -> int:
     return copied
 
 
+def _refuse_larger_than_disk(target: Root, files: Sequence[_File]) -> None:
+    """Refuse files that a local target has no room for, before the first byte is written."""
+    if not is_local(target):
+        return
+    place = Path(target.path)
+    while not place.exists():
+        place = place.parent
+    needed, free = sum(file.bytes or 0 for file in files), shutil.disk_usage(place).free
+    if needed > free:
+        raise OutputError(
+            f"the target {target.url!r} lacks files of {needed} bytes in all, and its disk has "
+            f"{free} bytes left; make room, or choose fewer variants with --variant"
+        )
+
+
 def _copy_file(copy: _RunningCopy, file: _File) -> FileProblem | bool:
     """Copy a file if the target lacks it; return whether it was copied, or why it could not be."""
     if _is_there(copy, file):
         return False
     local = _local_name(copy)
     try:
-        _download(copy.source, file.path, local)
+        is_pieced = download(copy.source, file.path, local, file.longest)
+        found = _sha256_of(local)
+        if is_pieced and found != file.sha256:  # Of two states of the file?
+            download(copy.source, file.path, local, file.longest)
+            found = _sha256_of(local)
     except FileNotFoundError:
         return FileProblem(file.path, MISSING)
+    except IrregularFileError as error:
+        return FileProblem(file.path, str(error))
     except OSError as error:
         if error.errno in _UNWRITABLE_ERRNOS:
             raise _unwritable(copy, file, error) from error
         raise InputError(
             f"reading {copy.source.child(file.path)!r}: {error}; {RESUME_COPYING}"
         ) from error
-    message = _mismatch(_sha256_of(local), file) or _move_into_place(copy, file, local)
+    message = _mismatch(found, file) or _move_into_place(copy, file, local)
     return True if message is None else FileProblem(file.path, message)
 
 
@@ -336,7 +371,7 @@ def _is_there(copy: _RunningCopy, file: _File) -> bool:
     if found is None or file.bytes not in (None, found):
         return False
     try:
-        return _sha256_at(copy, file.path) == file.sha256
+        return _sha256_at(copy, file) == file.sha256
     except OSError:  # The file is copied again, which shows what is wrong with the target.
         return False
 
@@ -344,7 +379,7 @@ def _is_there(copy: _RunningCopy, file: _File) -> bool:
 def _read_back(copy: _RunningCopy, file: _File) -> str | None:
     """Return what is wrong with an uploaded file, which is then removed, or None."""
     try:
-        message = _mismatch(_sha256_at(copy, file.path), file)
+        message = _mismatch(_sha256_at(copy, file), file)
     except OSError as error:  # S3 compares a checksum of its own.
         message = f"arrived, but cannot be read back: {error}"
     if message is not None:
@@ -362,24 +397,12 @@ def _local_name(copy: _RunningCopy) -> str:
     return os.path.join(copy.folder, uuid.uuid4().hex)
 
 
-def _download(root: Root, path: str, local: str) -> None:
-    """Copy a file of a set to a local file, and sync that.
-
-    Raises:
-        OSError: the file cannot be copied.
-    """
-    remote = root.join(path)
-    call_with_retries(root, "reading", path, lambda: root.fs.get_file(remote, local))
-    with open(local, "rb") as opened:
-        os.fsync(opened.fileno())
-
-
-def _sha256_at(copy: _RunningCopy, path: str) -> str:
+def _sha256_at(copy: _RunningCopy, file: _File) -> str:
     """Return the sha256 of a file of the target; a remote one is read back whole."""
     if is_local(copy.target):
-        return _sha256_of(copy.target.join(path))
+        return _sha256_of(copy.target.join(file.path))
     local = _local_name(copy)
-    _download(copy.target, path, local)
+    download(copy.target, file.path, local, file.longest)
     try:
         return _sha256_of(local)
     finally:
@@ -387,7 +410,7 @@ def _sha256_at(copy: _RunningCopy, path: str) -> str:
 
 
 def _sha256_of(path: str) -> str:
-    with open(path, "rb") as opened:
+    with open_regular(path) as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 

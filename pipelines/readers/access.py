@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pyarrow.parquet as pq
 
+from sysnoise.manifests.bounded import FileTooLargeError
+from sysnoise.manifests.layout import MAX_BYTES
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.storage.reading import open_file, read_file, read_range
@@ -44,18 +46,29 @@ ReadSource = Callable[[Source], bytes]
 """Reads the bytes of a source image."""
 
 
-def source_reader(url: str) -> ReadSource:
+ROW_GROUP_BYTES = 1 << 30
+"""Largest row group of images that is read, in bytes; those of Hugging Face have 100 MB."""
+
+
+def source_reader(url: str, most: int = MAX_BYTES) -> ReadSource:
     """Return a function that reads the bytes of a source image.
 
     The file system is opened once. The last row group of a Parquet file is kept in memory, because
     neighbors in key order usually share it.
+
+    Args:
+        url: folder or archive of the source images, path or fsspec URL.
+        most: length of the longest image file that is read, in bytes. The function raises
+            FileTooLargeError for a longer one, before it fills the memory.
     """
     root = open_root(url)
 
     @functools.lru_cache(maxsize=1)
     def row_group(file: str, index: int) -> list[bytes | None]:
         with open_file(root, file) as opened:
-            column = pq.ParquetFile(opened).read_row_group(index, columns=["image.bytes"])["image"]
+            parquet = pq.ParquetFile(opened)
+            _refuse_large_row_group(file, parquet.metadata.row_group(index))
+            column = parquet.read_row_group(index, columns=["image.bytes"])["image"]
         return [(image or {}).get("bytes") for image in column.to_pylist()]
 
     @functools.lru_cache(maxsize=16)
@@ -75,9 +88,23 @@ def source_reader(url: str) -> ReadSource:
             image = row_group(file, index)[source.row - starts[index]]
             if image is None:
                 raise InputError(f"row {source.row} of {file!r} has no bytes in its image column")
+            if len(image) > most:
+                raise FileTooLargeError(most)
             return image
         if source.offset is not None and source.size is not None:
+            if source.size > most:
+                raise FileTooLargeError(most)
             return read_range(root, file, source.offset, source.size)
-        return read_file(root, file)
+        return read_file(root, file, most)
 
     return read
+
+
+def _refuse_large_row_group(file: str, group: pq.RowGroupMetaData) -> None:
+    columns = (group.column(position) for position in range(group.num_columns))
+    size = sum(each.total_uncompressed_size for each in columns)
+    if size > ROW_GROUP_BYTES:
+        raise InputError(
+            f"a row group of {file!r} has {size} bytes, the most that is read is "
+            f"{ROW_GROUP_BYTES}; write the file again with shorter row groups"
+        )

@@ -6,6 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import IO, Any
 
+VALUE_CHARACTERS = 1 << 26
+"""Number of characters of the longest value; a mask of a million runs has 10 million."""
+
 READ_CHARACTERS = 1 << 20
 """Number of characters that are read at a time; more where one value is longer."""
 
@@ -124,6 +127,9 @@ class _Window:
     def _read_more(self) -> bool:
         """Read more of the text and drop what has been parsed; False at the end."""
         parsed, rest = self._text[: self.position], self._text[self.position :]
+        if len(rest) > VALUE_CHARACTERS:
+            message = f"a value is longer than {VALUE_CHARACTERS} characters"
+            raise self.error(message, self.position)
         more = self._opened.read(max(READ_CHARACTERS, len(rest)))
         if not more:
             return False

@@ -97,7 +97,8 @@ def named_predictions(urls: Sequence[str], models: Sequence[str]) -> dict[str, s
         raise UsageError(
             f"found {len(models)} --model for {len(urls)} --predictions; give one for each, or none"
         )
-    stems = [posixpath.basename(url.rstrip("/")).partition(".")[0] for url in urls]
+    paths = [url.partition("?")[0] if "://" in url else url for url in urls]  # No signatures.
+    stems = [posixpath.basename(path.rstrip("/")).partition(".")[0] for path in paths]
     names = list(models) or stems
     if len({*names}) < len(names):
         raise UsageError(

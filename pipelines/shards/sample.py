@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from sysnoise.manifests.bounded import FileTooLargeError
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import (
     DecoderStatus,
@@ -140,6 +141,12 @@ def crashed_sample(plan: Plan, source: Source, data: bytes | None) -> Reject:
     """
     message = "a library crashed on it, or the system ended the worker that made it, more than once"
     return _rejected(plan, source, data, _Refusal(RejectReason.CRASHED, message))
+
+
+def too_long_sample(plan: Plan, source: Source, error: FileTooLargeError) -> Reject:
+    """Return the reject of a sample whose file is longer than the plan allows."""
+    message = f"the file of the image is too long: {error} (--max-bytes)"
+    return _rejected(plan, source, None, _Refusal(RejectReason.TOO_LARGE, message))
 
 
 def _rejected(plan: Plan, source: Source, data: bytes | None, refusal: _Refusal) -> Reject:

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sysnoise.manifests.bounded import FileTooLargeError
 from sysnoise.manifests.files import FileRow
 from sysnoise.manifests.layout import ShardFormat, receipt_path, samples_path, variant_path
 from sysnoise.manifests.plan import Plan
@@ -44,6 +45,7 @@ from sysnoise.pipelines.shards.sample import (
     Rendered,
     crashed_sample,
     make_sample,
+    too_long_sample,
 )
 from sysnoise.pipelines.shards.strikes import (
     STRIKES_TO_REJECT,
@@ -245,10 +247,7 @@ def _made_samples(
     strikes = read_strikes(shard.output, shard.number)
     for source, variants in zip(sources.rows, shard.stored_variants(kept_files), strict=False):
         own = strikes.get(source.key, {})
-        if sum(own.values()) >= STRIKES_TO_REJECT:
-            yield variants, _make_crashed(shard.plan, source, sources, own, on_sample)
-        else:
-            yield variants, _make(shard.plan, source, sources, variants, on_sample)
+        yield variants, _make(shard.plan, source, sources, own, variants, on_sample)
     on_sample(None, Step.MAKING)
 
 
@@ -270,11 +269,21 @@ def _make(
     plan: Plan,
     source: Source,
     sources: ShardSources,
+    strikes: Strikes,
     stored_variants: Mapping[int, Rendered],
     on_sample: OnSample,
 ) -> MadeSample | Reject:
+    """Make a sample, unless too many workers died on it; one that kills readers is not read."""
+    is_struck = sum(strikes.values()) >= STRIKES_TO_REJECT
+    if is_struck and Step.READING in strikes:
+        return crashed_sample(plan, source, None)
     on_sample(source.key, Step.READING)
-    data = _read(sources, source)
+    try:
+        data = _read(sources, source)
+    except FileTooLargeError as error:
+        return too_long_sample(plan, source, error)
+    if is_struck:
+        return crashed_sample(plan, source, data)
     on_sample(source.key, Step.MAKING)
     made = make_sample(plan, source, data, stored_variants)
     if isinstance(made, MadeSample):
@@ -282,19 +291,11 @@ def _make(
     return made
 
 
-def _make_crashed(
-    plan: Plan, source: Source, sources: ShardSources, strikes: Strikes, on_sample: OnSample
-) -> Reject:
-    """Return the reject of a sample on which workers die; no other may die of reading it."""
-    if Step.READING in strikes:
-        return crashed_sample(plan, source, None)
-    on_sample(source.key, Step.READING)
-    return crashed_sample(plan, source, _read(sources, source))
-
-
 def _read(sources: ShardSources, source: Source) -> bytes:
     try:
         return sources.read(source)
+    except FileTooLargeError:
+        raise
     except Exception as error:
         sources.check()
         raise ShardError(

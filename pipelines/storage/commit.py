@@ -192,6 +192,28 @@ def remove_file(root: Root, relative: str) -> None:
     _remove(root, relative, lambda: root.fs.rm_file(path))
 
 
+def remove_files(root: Root, relatives: Sequence[str]) -> None:
+    """Remove files of a set that are there; object stores remove many in one request.
+
+    Raises:
+        OutputError: one cannot be removed.
+    """
+    if is_local(root):
+        for relative in relatives:
+            remove_file(root, relative)
+    elif relatives:
+        paths = [root.join(relative) for relative in relatives]
+        _remove(root, posixpath.commonpath(relatives), lambda: root.fs.rm(paths))
+
+
+def remove_empty_folders(root: Root, relative: str) -> None:
+    """Remove the empty ones of a local folder and those below it; others stay."""
+    if is_local(root):
+        for folder, _, _ in os.walk(root.join(relative), topdown=False):
+            with contextlib.suppress(OSError):  # It is not empty, or not ours to remove.
+                Path(folder).rmdir()
+
+
 def _remove(root: Root, relative: str, call: Callable[[], object]) -> None:
     try:
         call_with_retries(root, "removing", relative, call)

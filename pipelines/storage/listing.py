@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import html
+import logging
 import os
 import posixpath
 import re
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.errors import InputError, quoted
 from sysnoise.pipelines.storage.retries import with_retries
 from sysnoise.pipelines.storage.root import Root, call_with_retries, is_http, is_local
 
 _UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.tmp$")
 """The end of a file's name while :func:`write_file` writes it."""
 
+
+MAX_DEPTH = 64
+"""Number of folders in each other that are listed on a local disk; ImageNet has six."""
+
+MAX_FOLDERS = 200_000
+"""Number of folders that are listed on a local disk; ImageNet-21k has 22 thousand."""
+
+MAX_PAGES = 10_000
+"""Number of folders that are listed on a web server; ImageNet has two thousand."""
+
+MAX_WEB_DEPTH = 16
+"""Number of folders in each other that are listed on a web server."""
+
+MAX_PAGES_LENGTH = 256 << 20
+"""Number of characters on all pages of a web server: 1.3 million files take 200 million."""
+
+_ANCHOR = re.compile(r"<a\b[^<>]*", re.IGNORECASE)
+_REFERENCE = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 
 IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif")
 """The extensions, in lower case, of the files that count as images."""
@@ -51,8 +71,55 @@ def _paths_below(root: Root) -> list[str]:
     if not is_local(root):
         return list(call_with_retries(root, "listing", "", lambda: root.fs.find(root.path)))
     # fsspec does not follow links to folders, and class folders often are links.
-    folders = os.walk(root.path, followlinks=True, onerror=_refuse_unreadable)
-    return [posixpath.join(folder, name) for folder, _, names in folders for name in names]
+    left_out: list[str] = []
+    found = list(_files_below(root.path, left_out))
+    if left_out:
+        logging.getLogger(__name__).warning(
+            "%d device(s), FIFO(s) or socket(s) in %r are left out: %s",
+            *(len(left_out), root.url, quoted(left_out)),
+        )
+    return found
+
+
+def _files_below(top: str, left_out: list[str]) -> Iterator[str]:
+    """Yield the paths of the files below a local folder, through links, but not in circles.
+
+    Args:
+        top: the folder.
+        left_out: gets the paths of what is neither a file nor a folder.
+    """
+    folders: list[tuple[str, tuple[_Identity, ...]]] = [(top, ())]
+    for folder, above in folders:  # It grows by the folders that are found.
+        identity, entries = _look_into(folder)
+        if identity in above:
+            continue
+        for entry in entries:
+            if entry.is_dir():
+                folders.append((entry.path, (*above, identity)))
+            elif entry.is_file() or not os.path.exists(entry.path):
+                yield entry.path  # A link to nothing is missed when it is read.
+            else:
+                left_out.append(entry.path)
+        if len(above) == MAX_DEPTH:
+            raise InputError(f"{folder!r} lies {MAX_DEPTH} folders deep, the most that are listed")
+        if len(folders) > MAX_FOLDERS:
+            raise InputError(
+                f"{top!r} has more than {MAX_FOLDERS} folders, the most that are listed; do links "
+                "lead to them on several ways?"
+            )
+
+
+_Identity = tuple[int, int]
+"""Device and inode of a folder."""
+
+
+def _look_into(folder: str) -> tuple[_Identity, list[os.DirEntry[str]]]:
+    try:
+        place = os.stat(folder)
+        with os.scandir(folder) as entries:
+            return (place.st_dev, place.st_ino), list(entries)
+    except OSError as error:
+        raise InputError(f"listing {error.filename!r}: {error}") from error
 
 
 def _linked_files(root: Root) -> list[str]:
@@ -60,27 +127,57 @@ def _linked_files(root: Root) -> list[str]:
 
     fsspec's own ``find`` would leave out a folder whose page cannot be loaded.
     """
-    names, pages = [], [root.path.rstrip("/") + "/"]
+    pages, names = [root.path.rstrip("/") + "/"], set[str]()
+    known, length = set(pages), 0
     for page in pages:  # It grows by the folders that are found.
-        list_page = functools.partial(root.fs.ls, page, detail=False)
-        for link in with_retries(f"listing {page!r}", list_page):
+        text = _load_page(root, page)
+        length += len(text)
+        for link in _links(page, text):
             path = link.removeprefix(pages[0])
             if path == link or not path or {"?", "#"} & set(path):
                 continue  # It leads out, to the folder itself, or to the page in another order.
             if not path.endswith("/"):
-                names.append(urllib.parse.unquote(path))
-            elif link not in pages and posixpath.basename(path[:-1]) not in (".", ".."):
+                names.add(urllib.parse.unquote(path))
+            elif link not in known:
                 pages.append(link)
+                known.add(link)
+        _refuse_endless(root, pages, length)
     if not names:
         raise InputError(
             f"{root.url!r} lists no files: a folder on the web needs a page that links to its "
             "files; give an archive (.tar, .zip), or download the folder"
         )
-    return names
+    return list(names)
 
 
-def _refuse_unreadable(error: OSError) -> None:
-    raise InputError(f"listing {error.filename!r}: {error}") from error
+def _load_page(root: Root, page: str) -> str:
+    data: bytes = with_retries(f"listing {page!r}", lambda: root.fs.cat_file(page))
+    return data.decode("utf-8", errors="ignore")
+
+
+def _links(page: str, text: str) -> Iterator[str]:
+    """Yield the absolute URLs that a page links to."""
+    for tag in _ANCHOR.finditer(text):
+        reference = _REFERENCE.search(tag[0])
+        if reference is not None:
+            target = html.unescape(reference[1] or reference[2] or reference[3] or "")
+            with contextlib.suppress(ValueError):  # It is no URL at all.
+                yield urllib.parse.urljoin(page, target)
+
+
+def _refuse_endless(root: Root, pages: Sequence[str], length: int) -> None:
+    """Refuse pages that link on and on."""
+    depth = pages[-1].count("/") - pages[0].count("/")
+    for found, most, what in (
+        (len(pages), MAX_PAGES, "folders"),
+        (depth, MAX_WEB_DEPTH, "folders deep"),
+        (length, MAX_PAGES_LENGTH, "characters on its pages"),
+    ):
+        if found > most:
+            raise InputError(
+                f"{root.url!r} has more than {most} {what}, the most that are listed; give an "
+                "archive (.tar, .zip), or download the folder"
+            )
 
 
 def list_folder(root: Root, relative: str) -> list[str]:

@@ -8,12 +8,20 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar
 
+from sysnoise.manifests.bounded import (
+    TABLE_BYTES,
+    TEXT_BYTES,
+    FileTooLargeError,
+    open_regular,
+    read_part,
+    read_whole,
+)
+from sysnoise.manifests.web import NoRangesError
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.storage.retries import with_retries
 from sysnoise.pipelines.storage.root import (
-    NO_RANGES,
     Answer,
     Root,
     call_with_retries,
@@ -29,16 +37,26 @@ The tables of a set are small, and S3's own 50 MB would be read again for each s
 """
 
 
+STREAM_BYTES = 4 << 30
+"""Longest file whose length a server does not say, in bytes: LVIS's annotations have 1 GB."""
+
+
 _PARALLEL_READS = 16
 """Number of small files that are read in parallel."""
 
 Item = TypeVar("Item")
 
 
-def read_text(url: str, purpose: str) -> str:
-    """Return the text of a small file; arguments and errors are those of :func:`open_text`."""
+def read_text(url: str, purpose: str, most: int = TEXT_BYTES) -> str:
+    """Return the text of a small file, of at most so many characters.
+
+    The other arguments and errors are those of :func:`open_text`.
+    """
     with open_text(url, purpose) as opened:
-        return opened.read()
+        text = opened.read(most + 1)
+        if len(text) > most:
+            raise FileTooLargeError(most)
+        return text
 
 
 @contextlib.contextmanager
@@ -62,24 +80,29 @@ def open_text(url: str, purpose: str) -> Iterator[io.TextIOWrapper]:
         raise InputError(f"reading the {purpose} {url!r}: {error}") from error
 
 
-def read_file(root: Root, relative: str) -> bytes:
+def read_file(root: Root, relative: str, most: int = TABLE_BYTES) -> bytes:
     """Return the content of a file of a set.
 
+    Args:
+        root: the root of the set.
+        relative: path of the file.
+        most: length of the longest file that is read, in bytes; where the length is known, that.
+
     Raises:
+        FileTooLargeError: the file is longer.
         OSError: it cannot be read.
     """
     path = root.join(relative)
-    return bytes(call_with_retries(root, "reading", relative, lambda: root.fs.cat_file(path)))
+    return call_with_retries(root, "reading", relative, lambda: read_whole(root.fs, path, most))
 
 
-def read_if_there(root: Root, relative: str) -> bytes | None:
+def read_if_there(root: Root, relative: str, most: int = TABLE_BYTES) -> bytes | None:
     """Return the content of a file of a set; None where there is none.
 
-    Raises:
-        OSError: it cannot be read.
+    Args and errors are those of :func:`read_file`.
     """
     try:
-        return read_file(root, relative)
+        return read_file(root, relative, most)
     except FileNotFoundError:
         return None
 
@@ -102,15 +125,18 @@ def read_range(root: Root, relative: str, start: int, size: int) -> bytes:
         OSError: they cannot be read, or the file ends before them.
     """
     path = root.join(relative)
-    data = bytes(
-        call_with_retries(
-            *(root, "reading", relative),
-            lambda: root.fs.cat_file(path, start=start, end=start + size),
+    try:
+        data = call_with_retries(
+            *(root, "reading", relative), lambda: read_part(root.fs, path, start, start + size)
         )
-    )
+    except OSError as error:
+        if isinstance(error.__cause__, NoRangesError):
+            raise OSError(f"{root.child(relative)!r}: {error}") from error
+        raise
     if len(data) != size:
-        found = f"expected {size} bytes from {start} on, found {len(data)}"
-        raise OSError(f"{root.child(relative)!r}: {NO_RANGES if len(data) > size else found}")
+        raise OSError(
+            f"{root.child(relative)!r}: expected {size} bytes from {start} on, found {len(data)}"
+        )
     return data
 
 
@@ -122,7 +148,7 @@ def open_file(root: Root, relative: str) -> io.BufferedReader:
     """
     path = root.join(relative)
     if is_local(root):
-        return cast("io.BufferedReader", root.fs.open(path, "rb"))
+        return open_regular(path)
     opened = call_with_retries(
         *(root, "opening", relative), lambda: root.fs.open(path, "rb", block_size=_READ_AHEAD)
     )
@@ -136,6 +162,7 @@ class _RemoteFile(io.RawIOBase):
         self._opened = opened
         self._root = root
         self._relative = relative
+        self._streamed = 0
 
     def readable(self) -> bool:
         return True
@@ -152,6 +179,9 @@ class _RemoteFile(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         data = self._call(lambda: self._opened.read(len(buffer)))
         buffer[: len(data)] = data
+        self._streamed += len(data)
+        if self._streamed > STREAM_BYTES and getattr(self._opened, "size", None) is None:
+            raise FileTooLargeError(STREAM_BYTES)
         return len(data)
 
     def _call(self, call: Callable[[], Answer]) -> Answer:

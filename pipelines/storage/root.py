@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import fsspec
-from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem, make_path_posix
+from fsspec.implementations.local import make_path_posix
 
+from sysnoise.manifests.bounded import is_local_fs, is_web_fs, open_url
+from sysnoise.manifests.web import NO_RANGES
 from sysnoise.pipelines.errors import InputError, OutputError
 from sysnoise.pipelines.storage.retries import with_retries
 
 ARCHIVE_EXTENSIONS = (".tar", ".zip", ".parquet")
 """The extensions by which a file on the web is known to be no folder."""
-
-NO_RANGES = "the server sends only whole files, no parts; download the file and give its path"
-"""What to do where a web server does not support range requests."""
 
 Answer = TypeVar("Answer")
 
@@ -87,17 +85,13 @@ def connect(url: str) -> Root:
 
 def connect_without_retries(url: str, **options: object) -> Root:
     """Open a folder or file as :func:`connect` does, in one attempt; ``options`` are fsspec's."""
-    fs, path = url_to_fs(url, **options)
-    if _speaks(fs, "s3"):
+    fs, path = open_url(url, **options)
+    if "s3" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol):
         # Its retries, and those of botocore below, would multiply with ours and say nothing.
         fs.retries = 1
         fs.config_kwargs.setdefault("retries", {"total_max_attempts": 1})
         fs.max_concurrency = 1  # For parts of a file; whole files are uploaded in parallel.
     return Root(url, fs, path)
-
-
-def _speaks(fs: fsspec.AbstractFileSystem, protocol: str) -> bool:
-    return protocol in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 
 def explained(error: OSError) -> str:
@@ -159,6 +153,11 @@ def open_output(url: str) -> Root:
         OutputError: no such kind of file system, one that cannot be written, or its library is
             missing.
     """
+    if "::" in url:
+        raise OutputError(
+            f"the output {url!r} is a chain of file systems ('::'), which can only be read; give "
+            "another path"
+        )
     try:
         # Other processes write here too, and a kept listing would not show it.
         root = with_retries(
@@ -173,12 +172,12 @@ def open_output(url: str) -> Root:
 
 def is_local(root: Root) -> bool:
     """Whether the root lies in the local file system."""
-    return isinstance(root.fs, LocalFileSystem)
+    return is_local_fs(root.fs)
 
 
 def is_http(root: Root) -> bool:
     """Whether the root is a web page or file."""
-    return _speaks(root.fs, "http")
+    return is_web_fs(root.fs)
 
 
 def absolute_url(url: str) -> str:

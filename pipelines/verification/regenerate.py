@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sysnoise.manifests import layout
+from sysnoise.manifests.bounded import FileTooLargeError
 from sysnoise.manifests.changes import field_changes, methods_of
 from sysnoise.manifests.layout import samples_path
 from sysnoise.manifests.plan import Plan
@@ -18,7 +19,7 @@ from sysnoise.pipelines.planning.plan import current_identities, load_plan, read
 from sysnoise.pipelines.readers.access import ReadSource, source_reader
 from sysnoise.pipelines.readers.relocated import source_url
 from sysnoise.pipelines.readers.sources import Source
-from sysnoise.pipelines.shards.sample import MadeSample, Reject, make_sample
+from sysnoise.pipelines.shards.sample import MadeSample, Reject, make_sample, too_long_sample
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.verification.all_files import CheckedSet
 from sysnoise.pipelines.verification.checked_file import FileProblem
@@ -49,7 +50,7 @@ def regenerate(
     """
     prepare_libraries()
     plan = load_plan(target.root)
-    read = source_reader(source_url(images, plan.split))
+    read = source_reader(source_url(images, plan.split), plan.max_bytes)
     reasons = _reasons(target) if layout.REJECTS in undamaged else {}
     shards = [
         each for each in target.part.shards if samples_path(plan.shard_name(each)) in undamaged
@@ -119,6 +120,8 @@ def _sample_messages(
         return [f"{layout.SOURCES} has it, but not this table"]
     try:
         data = read(source)
+    except FileTooLargeError as error:
+        return _made_messages(target, plan, too_long_sample(plan, source, error), row, reason)
     except Exception as error:  # noqa: BLE001 - archives and file systems raise whatever they like.
         return [f"its source {source.name!r} cannot be read: {plain_message(error)}"]
     sha256 = hashlib.sha256(data).hexdigest()

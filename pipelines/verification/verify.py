@@ -16,6 +16,7 @@ from sysnoise.manifests.errors import PartError
 from sysnoise.manifests.files import FileRow
 from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.part import held_variants
+from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.storage.listing import list_files
 from sysnoise.pipelines.storage.reading import read_if_there
@@ -137,7 +138,8 @@ def _report(
 ) -> Verification:
     own = [problem for result in results for problem in result.problems]
     size = sum(result.bytes for result in results)
-    return Verification(url, len(results), size, tuple(sorted({*own, *problems})), notes)
+    found = {FileProblem(each.path, without_secrets(each.message)) for each in (*own, *problems)}
+    return Verification(without_secrets(url), len(results), size, tuple(sorted(found)), notes)
 
 
 def _make_again(

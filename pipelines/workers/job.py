@@ -12,6 +12,7 @@ import msgspec
 
 from sysnoise.manifests.layout import EARLIER_PLAN, PLAN
 from sysnoise.manifests.plan import Plan
+from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.errors import ChangedSourceError, InputError, OutputError, ShardError
 from sysnoise.pipelines.planning.plan import current_identities, load_plan
 from sysnoise.pipelines.planning.stamps import check_sources
@@ -88,13 +89,13 @@ def run_shard(job: ShardJob, shard: int, on_sample: OnSample) -> Failure | None:
         check = functools.partial(check_sources, open_root(job.source_root), output, job.stamps)
         make_shard(plan, shard, read, check, output, on_sample)
     except ChangedSourceError as error:
-        return Failure(shard, FailureKind.CHANGED_SOURCE, str(error))
+        return Failure(shard, FailureKind.CHANGED_SOURCE, without_secrets(str(error)))
     except (InputError, ShardError, GridError) as error:
-        return Failure(shard, FailureKind.SOURCE, str(error))
+        return Failure(shard, FailureKind.SOURCE, without_secrets(str(error)))
     except OutputError as error:
-        return Failure(shard, FailureKind.OUTPUT, str(error))
+        return Failure(shard, FailureKind.OUTPUT, without_secrets(str(error)))
     except Exception:  # noqa: BLE001 - Beam's local runner can hang where a step raises.
-        trace = traceback.format_exc()
+        trace = without_secrets(traceback.format_exc())
         message = f"shard {shard}: an error that should not happen:\n{trace}"
         return Failure(shard, FailureKind.INTERNAL, message)
     return None
@@ -130,7 +131,7 @@ def _open_job(job: ShardJob) -> tuple[Plan, ReadSource]:
         )
     earlier_files = len(plan.grid.variants) if exists(output, EARLIER_PLAN) else 0
     check_open_files(len(plan.grid.variants) * len(plan.formats) + earlier_files)
-    return plan, source_reader(job.source_root)
+    return plan, source_reader(job.source_root, plan.max_bytes)
 
 
 def prepare_libraries() -> None:

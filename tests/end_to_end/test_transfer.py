@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import fsspec
 import pytest
@@ -242,6 +243,20 @@ def test_a_target_that_cannot_be_written_is_named(small_set: Path, tmp_path: Pat
     failed = command("publish", str(small_set), str(target), f"--variant={FFMPEG}")
     assert failed.code == 1
     assert f"writing '{target}/{SHARD}': Is a directory; fix that and run the same" in failed.error
+
+
+def test_a_set_that_does_not_fit_the_disk_is_not_begun(
+    served: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nearly_full(path: object) -> SimpleNamespace:
+        return SimpleNamespace(free=1000)
+
+    monkeypatch.setattr(transfer.shutil, "disk_usage", nearly_full)
+    failed = command("fetch", served.url, str(tmp_path / "fetched"))
+    assert failed.code == 1
+    assert failed.lacks("lacks files of ", " and its disk has 1000 bytes left; make room") == []
+    assert tree(tmp_path / "fetched") == {}
+    assert served.seen("GET /variants") == []
 
 
 def test_a_damaged_copy_is_mended(small_set: Path, tmp_path: Path) -> None:

@@ -75,11 +75,13 @@ def front_matter(publication: Publication, samples: int = 5) -> dict[str, object
         unsupported=UnsupportedKinds.FALLBACK,
         duplicates=Duplicates.STORE,
         max_pixels=5,
+        max_bytes=6,
         fingerprint="0" * 64,
     )
     text = readme(HeldSet(manifest, plan, FILES_SCHEMA.empty_table(), ()), publication)
     _, front, body = text.split("---\n", 2)
     assert "--max-pixels 5" in body
+    assert "--max-bytes 6" in body
     return dict(yaml.safe_load(front))
 
 

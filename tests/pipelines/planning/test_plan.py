@@ -76,6 +76,7 @@ def test_fingerprint_leaves_out_only_the_grids_name(plan: Plan) -> None:
         {"unsupported": "reject"},
         {"duplicates": "skip"},
         {"max_pixels": 1},
+        {"max_bytes": 1},
     ],
     ids=lambda change: next(iter(change)),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 from sysnoise.pipelines.errors import OutputError
 from sysnoise.pipelines.planning import resume
 from sysnoise.pipelines.planning.resume import refuse_foreign_output, remove_set
-from sysnoise.pipelines.storage.root import Root, open_output
+from sysnoise.pipelines.storage.commit import write_file
+from sysnoise.pipelines.storage.listing import file_sizes
+from sysnoise.pipelines.storage.root import Root, exists, open_output
 
 SET = (
     "manifest.json",
@@ -22,11 +25,13 @@ SET = (
     "variants/a/b/c/val-00000-of-00001.tar",
 )
 
+PLAN = json.dumps({"version": 1, "fingerprint": "0" * 64, "split": "val", "shards": 1})
+
 
 def make(folder: Path, *paths: str) -> None:
     for path in paths:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text('{"version": 1, "fingerprint": "0"}')
+        (folder / path).write_text(PLAN)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +57,14 @@ def test_other_folders_are_refused(path: str, tmp_path: Path) -> None:
         refuse_foreign_output(open_output(str(tmp_path)))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 4, "resources": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", '{"version": 4, "resources": {}}'),
+        '{"version": 1, "fingerprint": "0", "split": "val", "shards": 1}',
+        PLAN.replace('"shards": 1', '"shards": "all"'),
+    ],
+)
 def test_a_plan_of_something_else_is_refused(text: str, tmp_path: Path) -> None:
     make(tmp_path, *SET)
     (tmp_path / "plan.json").write_text(text)
@@ -70,14 +82,14 @@ def test_a_removal_that_is_broken_off_can_go_on(
     """Whenever it is killed, nothing looks finished, and the next run takes the folder."""
     steps = 0
 
-    def count(remove: Callable[[Root, str], None], root: Root, relative: str) -> None:
+    def count(remove: Callable[[Root, object], None], root: Root, relative: object) -> None:
         nonlocal steps
         if steps == 0:
             raise Killed
         steps -= 1
         remove(root, relative)
 
-    for name in ("remove_file", "remove_folder"):
+    for name in ("remove_file", "remove_files"):
         monkeypatch.setattr(resume, name, functools.partial(count, getattr(resume, name)))
     for allowed in range(1, 12):
         steps = allowed
@@ -90,3 +102,29 @@ def test_a_removal_that_is_broken_off_can_go_on(
     steps = 100
     remove_set(output)
     assert [path for path in Path(output.path).rglob("*") if path.is_file()] == []
+
+
+OWN = (
+    *("samples/00002-of-00003.parquet", "receipts/00000-of-00003.json", "earlier/plan.json"),
+    *("variants/a/b/c/val-00001-of-00003.tar", "variants/a/b/d/val-00001-of-00003.parquet"),
+    *("failures/00002.json", "strikes/00000.json", "annotations/instances_val.original.json"),
+    f"receipts/00000-of-00003.json.{'0' * 32}.tmp",
+)
+FOREIGN = (
+    *("samples/photo.jpg", "samples/00000-of-00004.parquet", "samples/0-of-3.parquet"),
+    *("samples/deep/00002-of-00003.parquet", "variants/readme", "variants/a/b/c/notes.tar"),
+    *("variants/a/b/c/test-00001-of-00003.tar", "annotations/instances_val.json", "notes.txt"),
+    *("failures/report.json", "earlier/draft.json", "receipts/2026.json"),
+)
+
+
+@pytest.mark.parametrize("scheme", ["local", "memory"])
+def test_only_what_the_plan_names_is_removed(scheme: str, tmp_path: Path) -> None:
+    url = str(tmp_path) if scheme == "local" else f"memory://{tmp_path.name}"
+    output = open_output(url)
+    own = ("plan.json", "sources.parquet", "manifest.json", *OWN)
+    for path in (*own, *FOREIGN):
+        write_file(output, path, PLAN.replace('"shards": 1', '"shards": 3').encode())
+    remove_set(output)
+    assert file_sizes(output).keys() == set(FOREIGN)
+    assert not exists(output, "strikes")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.readers import access
 from sysnoise.pipelines.readers.access import source_reader, tar_members
 from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.storage.root import open_root
@@ -63,6 +65,16 @@ def test_rows_of_parquet_are_read_in_any_order(photos: dict[str, Pixels], tmp_pa
     read = source_reader(found.root)
     for order in ([4, 3, 2, 1, 0], [0, 3, 1, 4, 2, 2]):
         assert [read(rows[i]) for i in order] == [layout.rows[i][-1] for i in order]
+
+
+def test_a_row_group_that_inflates_is_refused(
+    photos: dict[str, Pixels], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = hugging_face(tmp_path, published(photos))
+    found = layout.read(str(tmp_path))
+    monkeypatch.setattr(access, "ROW_GROUP_BYTES", 1000)
+    with pytest.raises(InputError, match="the most that is read is 1000"):
+        source_reader(found.root)(Source(**found.table.to_pylist()[0]))
 
 
 @pytest.mark.parametrize("place", [str, in_memory])
