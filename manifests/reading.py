@@ -29,6 +29,7 @@ from sysnoise.manifests.layout import (
     FILES,
     GROUND_TRUTHS,
     MANIFEST,
+    MAX_PIXELS,
     PART,
     REJECTS,
     ShardFormat,
@@ -44,6 +45,7 @@ from sysnoise.manifests.stored import StoredSample, decode_stored, stored_images
 from sysnoise.manifests.tables import SampleStatus, parse_parquet
 from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.errors import plain_message
+from sysnoise.transforms.geometry import largest_output
 from sysnoise.transforms.pixels import Pixels
 
 _NOT_FOUND = 404
@@ -68,12 +70,14 @@ class FinishedSet:
         fs: file system of the set.
         path: path of the root in that file system.
         manifest: the parsed manifest.
+        max_pixels: number of pixels of the largest image that is decoded.
     """
 
     url: str
     fs: fsspec.AbstractFileSystem
     path: str
     manifest: Manifest
+    max_pixels: int = MAX_PIXELS
 
     @property
     def shards(self) -> int:
@@ -347,7 +351,7 @@ class FinishedSet:
 
     def _decoded(self, file: FileRow, key: str, data: bytes) -> Pixels:
         try:
-            return decode_stored(data, self.image_format)
+            return decode_stored(data, self.image_format, self._image_pixels)
         except ImportError as error:
             raise SetError(
                 f"reading {self.url!r}: its images are {self.image_format}, which needs a library "
@@ -356,6 +360,12 @@ class FinishedSet:
         except Exception as error:  # Codecs raise whatever they like on damaged data.
             problem = f"the image of {key!r} cannot be decoded: {plain_message(error)}"
             raise self._damaged(file, problem) from error
+
+    @functools.cached_property
+    def _image_pixels(self) -> int:
+        """The number of pixels of the largest image, as far as the geometry decides it."""
+        largest = largest_output(self.manifest["grid"]["geometry"])
+        return self.max_pixels if largest is None else min(largest, self.max_pixels)
 
     def _damaged(self, file: FileRow, problem: str) -> SetError:
         return SetError(
@@ -420,11 +430,13 @@ def _unread(path: str, url: str, error: Exception) -> SetError:
     return SetError(f"reading {path!r} of {url!r}: {plain_message(error)}; try again")
 
 
-def open_set(url: str) -> FinishedSet:
+def open_set(url: str, max_pixels: int = MAX_PIXELS) -> FinishedSet:
     """Open a finished set and check its manifest against the schema.
 
     Args:
         url: root of the set, path or fsspec URL.
+        max_pixels: number of pixels of the largest image that is decoded; a larger one counts as
+            damaged.
 
     Raises:
         SetError: there is no manifest, or it cannot be read.
@@ -450,4 +462,4 @@ def open_set(url: str) -> FinishedSet:
         manifest = read_manifest(data)
     except ManifestError as error:
         raise ManifestError(f"reading {url!r}: {error}; fetch it again") from error
-    return FinishedSet(url, fs, path, manifest)
+    return FinishedSet(url, fs, path, manifest, max_pixels)

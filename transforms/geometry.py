@@ -339,6 +339,19 @@ def geometry_document(geometry: Geometry) -> GeometryDocument:
     return {"rule": geometry.rule, **parameters}
 
 
+def largest_output(document: GeometryDocument) -> int | None:
+    """Return the number of pixels of the largest image that a geometry makes; None without limit.
+
+    Args:
+        document: the geometry as :func:`geometry_document` has it, of any rule.
+    """
+    if document.get("rule") == KeepRatio.rule:
+        sides = [document.get("shorter"), document.get("longer")]
+    else:
+        sides = [document.get("crop", document.get("size"))] * 2
+    return math.prod(sides) if all(isinstance(side, int) for side in sides) else None
+
+
 def type_problems(kind: type[Geometry], parameters: Mapping[str, object]) -> list[GridProblem]:
     """List the given parameters of a kind of geometry whose values have the wrong type."""
     expected = {field.name: str(field.type) for field in dataclasses.fields(kind)}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pyarrow.parquet as pq
 
+from sysnoise.manifests.tar_files import read_tar
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.storage.reading import open_file, read_file, read_range
@@ -22,11 +23,8 @@ def tar_members(root: Root, relative: str) -> Iterator[tuple[tarfile.TarInfo, Ca
         InputError: the file is not a tar file, or is damaged.
     """
     try:
-        with (
-            open_file(root, relative) as opened,
-            tarfile.open(fileobj=opened, mode="r:") as tar,
-        ):
-            for member in tar:
+        with open_file(root, relative) as opened:
+            for tar, member in read_tar(opened):
                 if member.isfile():
                     yield member, functools.partial(_read_member, tar, member)
     except (tarfile.TarError, OSError) as error:
