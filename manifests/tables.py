@@ -296,6 +296,17 @@ def parse_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table
     return table if columns is None else table.select(list(columns))
 
 
+REQUIRED = ("key", "status", "path", "format", "bytes", "sha256")
+"""Columns of the tables of a set in which each row has a value."""
+
+
+def check_required(table: pa.Table) -> None:
+    """Raise ValueError where a column of :data:`REQUIRED` that a table has lacks a value."""
+    for name in REQUIRED:
+        if name in table.column_names and table[name].null_count:
+            raise ValueError(f"{table[name].null_count} row(s) have no {name}")
+
+
 def check_texts(opened: Any, columns: Sequence[str] | None) -> None:
     """Refuse a Parquet file whose columns would take more than :data:`MAX_TABLE_BYTES`.
 

@@ -41,6 +41,7 @@ def load_grid(name_or_file: str) -> Grid:
     import fsspec
 
     from sysnoise.manifests.grids.grid_file import parse_grid
+    from sysnoise.manifests.yaml_file import MAX_CHARACTERS
     from sysnoise.transforms.errors import GridError
     from sysnoise.transforms.methods import unknown_name
 
@@ -52,7 +53,7 @@ def load_grid(name_or_file: str) -> Grid:
         raise GridError(f"{known}; or give the path of a grid file, which ends in .yaml")
     try:
         with fsspec.open(name_or_file, "rt", encoding="utf-8") as opened:
-            text = opened.read()
+            text = opened.read(MAX_CHARACTERS + 1)
     except (OSError, ValueError) as error:
         raise GridError(f"reading the grid file {name_or_file!r}: {error}") from error
     stem, _ = posixpath.splitext(posixpath.basename(name_or_file))
