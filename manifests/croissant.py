@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from sysnoise.manifests.json_documents import parse_json
 from sysnoise.manifests.held import HeldSet
+from sysnoise.manifests.json_documents import parse_json
 from sysnoise.manifests.layout import SAMPLES, ShardFormat
 from sysnoise.manifests.publication import (
     Publication,

@@ -321,7 +321,15 @@ def check_texts(opened: Any, columns: Sequence[str] | None) -> None:
     """
     schema = pq.ParquetFile(opened).metadata.schema
     paths = [schema.column(number).path for number in range(len(schema))]
-    table = pq.ParquetFile(opened, read_dictionary=paths).read(columns, use_threads=False)
+    check_size(pq.ParquetFile(opened, read_dictionary=paths).read(columns, use_threads=False))
+
+
+def check_size(table: pa.Table) -> None:
+    """Refuse a table that takes more than :data:`MAX_TABLE_BYTES` without its dictionaries.
+
+    Raises:
+        pyarrow.ArrowInvalid: it takes more.
+    """
     held = sum(_plain_bytes(chunk) for column in table.columns for chunk in column.chunks)
     if held > MAX_TABLE_BYTES:
         raise pa.ArrowInvalid(f"it takes {held} bytes of memory, the limit is {MAX_TABLE_BYTES}")

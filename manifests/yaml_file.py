@@ -11,7 +11,6 @@ import yaml
 from sysnoise.manifests.json_documents import TOO_DEEP, is_deep, is_int64
 from sysnoise.transforms.problems import DocumentPath, DocumentProblem, dotted_path
 
-
 MAX_CHARACTERS = 2**18
 """Characters of a YAML file; PyYAML reads some 100,000 in a second."""
 

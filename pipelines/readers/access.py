@@ -7,6 +7,7 @@ import functools
 import tarfile
 from collections.abc import Callable, Iterator
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sysnoise.manifests.tar_files import read_tar
@@ -51,10 +52,11 @@ def source_reader(url: str) -> ReadSource:
     root = open_root(url)
 
     @functools.lru_cache(maxsize=1)
-    def row_group(file: str, index: int) -> list[bytes | None]:
+    def row_group(file: str, index: int) -> pa.ChunkedArray:
         with open_file(root, file) as opened:
-            column = pq.ParquetFile(opened).read_row_group(index, columns=["image.bytes"])["image"]
-        return [(image or {}).get("bytes") for image in column.to_pylist()]
+            # As a dictionary, because bytes that are repeated would take memory for each row.
+            parquet = pq.ParquetFile(opened, read_dictionary=["image.bytes"])
+            return parquet.read_row_group(index, columns=["image.bytes"])["image"]
 
     @functools.lru_cache(maxsize=16)
     def row_group_starts(file: str) -> list[int]:
@@ -70,10 +72,11 @@ def source_reader(url: str) -> ReadSource:
         if source.row is not None:
             starts = row_group_starts(file)
             index = bisect.bisect_right(starts, source.row) - 1
-            image = row_group(file, index)[source.row - starts[index]]
-            if image is None:
+            image = row_group(file, index)[source.row - starts[index]].as_py()
+            data = (image or {}).get("bytes")
+            if data is None:
                 raise InputError(f"row {source.row} of {file!r} has no bytes in its image column")
-            return image
+            return bytes(data)
         if source.offset is not None and source.size is not None:
             return read_range(root, file, source.offset, source.size)
         return read_file(root, file)

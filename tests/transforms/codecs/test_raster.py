@@ -44,7 +44,7 @@ def test_other_content_reaches_no_decoder(
         decode(name, image)
     only_jpeg = name not in ("pillow", "opencv", "opencv-exif")
     assert isinstance(caught.value, UnsupportedKindError) is only_jpeg
-    with pytest.raises(DecodeError, match="^reading the header: not a file of a kind that is read"):
+    with pytest.raises(DecodeError, match=r"^reading the header: not a file of a kind"):
         image.header  # noqa: B018
 
 
