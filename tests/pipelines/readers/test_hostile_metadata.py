@@ -95,7 +95,7 @@ def test_parquet_of_many_equal_rows_is_refused(tmp_path: Path) -> None:
     """A file of some kilobytes, which would take gigabytes."""
     batch = pa.table({"image": pa.nulls(2**20, IMAGE), "label": pa.nulls(2**20, pa.int64())})
     pq.write_table(pa.concat_tables([batch] * 8), tmp_path / "val.parquet", compression="zstd")
-    assert (tmp_path / "val.parquet").stat().st_size < 20_000
+    assert (tmp_path / "val.parquet").stat().st_size < 100_000
     with pytest.raises(InputError, match=r"it has 8388608 rows in \d+ bytes"):
         read_imagenet(str(tmp_path), None, None, "val")
 
