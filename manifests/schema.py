@@ -40,8 +40,8 @@ def manifest_problems(document: Any) -> list[str]:
 def _validator() -> Any:
     from jsonschema import Draft202012Validator, validators
 
-    linear = validators.extend(Draft202012Validator, {"uniqueItems": _unique_items})
-    return linear(manifest_schema())
+    extend: Any = validators.extend
+    return extend(Draft202012Validator, {"uniqueItems": _unique_items})(manifest_schema())
 
 
 def _unique_items(_: Any, unique: bool, items: Any, __: Any) -> Iterator[Any]:

@@ -226,7 +226,7 @@ def _status_struct(decoders: Sequence[str]) -> pa.DataType:
 FREE_ROWS = 2**17
 """Number of rows that a Parquet file may have, however short it is."""
 
-BYTES_PER_ROW = 4
+BYTES_PER_ROW = 2
 """Bytes of a Parquet file for each further row; in tables of a set, each has a text of its own."""
 
 MAX_VALUES = 2**26

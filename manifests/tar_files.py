@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 MAX_EXTENDED_HEADER = 8192
 """Bytes of a header that holds a long name or other records; paths have at most 4,096 bytes.
@@ -32,7 +32,7 @@ class _ShortHeader(tarfile.TarInfo):
     __slots__ = ()
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> tarfile.TarInfo:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         header = super().frombuf(buf, encoding, errors)
         if header.type in _EXTENDED and not 0 <= header.size <= MAX_EXTENDED_HEADER:
             raise tarfile.ReadError(
