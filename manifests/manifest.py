@@ -6,10 +6,10 @@ types here follow it.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from sysnoise.manifests.errors import ManifestError
+from sysnoise.manifests.json_documents import DocumentError, parse_json
 from sysnoise.manifests.schema import manifest_problems
 from sysnoise.transforms.difference import DifferenceDocument
 from sysnoise.transforms.digests import canonical_sha256
@@ -186,9 +186,9 @@ def read_manifest(data: bytes) -> Manifest:
         ManifestError: it is not JSON, does not follow the schema, or was edited.
     """
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ManifestError(f"the manifest is not JSON: {error}") from error
+        document = parse_json(data)
+    except DocumentError as error:
+        raise ManifestError(f"the manifest cannot be read: {error}") from error
     manifest = validate_manifest(document)
     found = manifest_checksum(manifest)
     if manifest["checksum"] != found:
@@ -196,7 +196,18 @@ def read_manifest(data: bytes) -> Manifest:
             f"the manifest was edited: its checksum is {manifest['checksum']}, that of its content "
             f"is {found}"
         )
+    _check_shards(manifest)
     return manifest
+
+
+def _check_shards(manifest: Manifest) -> None:
+    """Refuse a number of shards that is not the one of the samples."""
+    shards, sources = manifest["counts"]["shards"], manifest["counts"]["sources"]
+    per_shard = manifest["plan"]["samples_per_shard"]
+    if shards != -(-sources // max(1, per_shard)):
+        raise ManifestError(
+            f"the manifest counts {shards} shards for {sources} sources, {per_shard} per shard"
+        )
 
 
 def content_line(source_sha256: str | None, key: str) -> bytes:

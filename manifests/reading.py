@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import hashlib
 import io
-import json
 import posixpath
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,10 +31,12 @@ from sysnoise.manifests.bounded import (
 )
 from sysnoise.manifests.errors import ManifestError, NotHeldError, PartError, SetError
 from sysnoise.manifests.files import FILES_SCHEMA, FileRow, file_rows
+from sysnoise.manifests.json_documents import DocumentError, read_document
 from sysnoise.manifests.layout import (
     FILES,
     GROUND_TRUTHS,
     MANIFEST,
+    MAX_PIXELS,
     PART,
     REJECTS,
     ShardFormat,
@@ -48,9 +49,18 @@ from sysnoise.manifests.manifest import Manifest, VariantDocument, read_manifest
 from sysnoise.manifests.part import held_variants
 from sysnoise.manifests.records import PairedSample, Sample
 from sysnoise.manifests.stored import StoredSample, decode_stored, stored_images, stored_samples
-from sysnoise.manifests.tables import SampleStatus, parse_parquet
+from sysnoise.manifests.tables import (
+    DatasetKind,
+    SampleStatus,
+    check_required,
+    parse_parquet,
+    rejects_schema,
+    samples_schema,
+)
+from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.errors import plain_message
+from sysnoise.transforms.geometry import largest_output
 from sysnoise.transforms.pixels import Pixels
 
 _NOT_FOUND = 404
@@ -75,17 +85,30 @@ class FinishedSet:
         fs: file system of the set.
         path: path of the root in that file system.
         manifest: the parsed manifest.
+        max_pixels: number of pixels of the largest image that is decoded.
     """
 
     url: str
     fs: fsspec.AbstractFileSystem
     path: str
     manifest: Manifest
+    max_pixels: int = MAX_PIXELS
 
-    @property
+    @functools.cached_property
     def shards(self) -> int:
-        """Number of shards of a variant."""
-        return int(self.manifest["counts"]["shards"])
+        """Number of shards of a variant.
+
+        Raises:
+            SetError: the files table does not name a table of samples for each shard.
+        """
+        shards = self.manifest["counts"]["shards"]
+        named = pc.sum(pc.equal(self._files_table["format"], "samples")).as_py() or 0
+        if named != shards:
+            raise SetError(
+                f"{self.url!r} is damaged: its manifest counts {shards} shards, {FILES} names "
+                f"{named} tables of samples; fetch it again"
+            )
+        return shards
 
     @property
     def variants(self) -> dict[str, VariantDocument]:
@@ -240,8 +263,10 @@ class FinishedSet:
         """
         split = self.manifest["dataset"]["split"]
         data = self._read_listed(annotations_path(split, GROUND_TRUTHS[0]))
-        document: dict[str, Any] = json.loads(data)
-        return document
+        try:
+            return read_document(data, dict[str, Any])
+        except DocumentError as error:
+            raise SetError(f"the annotations of {self.url!r} are damaged: {error}") from error
 
     def images(self, variant: str, shard: int) -> Iterator[tuple[str, bytes]]:
         """Yield key and encoded image of each sample of a shard, in stored order.
@@ -302,7 +327,34 @@ class FinishedSet:
         return dataclasses.replace(row, path=path, same_as=None)
 
     def _table(self, path: str, columns: Sequence[str]) -> pa.Table:
-        return parse_parquet(self._read_listed(path), columns)
+        data = self._read_listed(path)
+        schema = self._schema(path)
+        expected = pa.schema([schema.field(column) for column in columns])
+        return self._parsed_table(path, data, expected)
+
+    def _schema(self, path: str) -> pa.Schema:
+        """Return the schema of the table of rejects or of a table of samples."""
+        grid = self.manifest["grid"]
+        if path == REJECTS:
+            return rejects_schema(grid["decoders"])
+        kind = DatasetKind(self.manifest["dataset"]["kind"])
+        slugs = [variant["slug"] for variant in self.variants.values()]
+        return samples_schema(kind, grid["decoders"], slugs, Exif.APPLIED)
+
+    def _parsed_table(self, path: str, data: bytes, expected: pa.Schema) -> pa.Table:
+        """Return a table that has the expected columns of the expected types."""
+        try:
+            table = parse_parquet(data, expected.names)
+            if not table.schema.equals(expected):
+                table = table.cast(expected)
+            check_required(table)
+        except KeyError as error:
+            problem = f"it has no column {error}"
+            raise SetError(f"{path!r} of {self.url!r} is damaged: {problem}") from error
+        except (pa.ArrowException, OSError, ValueError) as error:
+            problem = plain_message(error)
+            raise SetError(f"{path!r} of {self.url!r} is damaged: {problem}") from error
+        return table
 
     def _read_listed(self, path: str) -> bytes:
         """Return the content of a file that the files table names, after a look at its sha256."""
@@ -316,7 +368,7 @@ class FinishedSet:
     def _files_table(self) -> pa.Table:
         named = self.manifest["files"]
         file = FileRow(FILES, None, None, "files", None, named["bytes"], named["sha256"])
-        return parse_parquet(self._read_whole(file), FILES_SCHEMA.names)
+        return self._parsed_table(FILES, self._read_whole(file), FILES_SCHEMA)
 
     def _variant_id(self, variant: str) -> str:
         for variant_id, described in self.variants.items():
@@ -354,7 +406,7 @@ class FinishedSet:
 
     def _decoded(self, file: FileRow, key: str, data: bytes) -> Pixels:
         try:
-            return decode_stored(data, self.image_format)
+            return decode_stored(data, self.image_format, self._image_pixels)
         except ImportError as error:
             raise SetError(
                 f"reading {self.url!r}: its images are {self.image_format}, which needs a library "
@@ -363,6 +415,12 @@ class FinishedSet:
         except Exception as error:  # Codecs raise whatever they like on damaged data.
             problem = f"the image of {key!r} cannot be decoded: {plain_message(error)}"
             raise self._damaged(file, problem) from error
+
+    @functools.cached_property
+    def _image_pixels(self) -> int:
+        """The number of pixels of the largest image, as far as the geometry decides it."""
+        largest = largest_output(self.manifest["grid"]["geometry"])
+        return self.max_pixels if largest is None else min(largest, self.max_pixels)
 
     def _damaged(self, file: FileRow, problem: str) -> SetError:
         return SetError(
@@ -432,11 +490,13 @@ def _unread(path: str, url: str, error: Exception) -> SetError:
     return SetError(f"reading {path!r} of {url!r}: {plain_message(error)}; try again")
 
 
-def open_set(url: str) -> FinishedSet:
+def open_set(url: str, max_pixels: int = MAX_PIXELS) -> FinishedSet:
     """Open a finished set and check its manifest against the schema.
 
     Args:
         url: root of the set, path or fsspec URL.
+        max_pixels: number of pixels of the largest image that is decoded; a larger one counts as
+            damaged.
 
     Raises:
         SetError: there is no manifest, or it cannot be read.
@@ -462,4 +522,4 @@ def open_set(url: str) -> FinishedSet:
         manifest = read_manifest(data)
     except ManifestError as error:
         raise ManifestError(f"reading {url!r}: {error}; fetch it again") from error
-    return FinishedSet(url, fs, path, manifest)
+    return FinishedSet(url, fs, path, manifest, max_pixels)

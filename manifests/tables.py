@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sysnoise.transforms.codecs.exif import Exif
@@ -222,6 +223,61 @@ def _status_struct(decoders: Sequence[str]) -> pa.DataType:
     return pa.struct([pa.field(decoder, pa.string()) for decoder in decoders])
 
 
+FREE_ROWS = 2**17
+"""Number of rows that a Parquet file may have, however short it is."""
+
+BYTES_PER_ROW = 2
+"""Bytes of a Parquet file for each further row; in tables of a set, each has a text of its own."""
+
+MAX_VALUES = 2**26
+"""Number of values, list elements included, of a column in a row group of a Parquet file."""
+
+MAX_TABLE_BYTES = 2**28
+"""Bytes of the columns that are read of a table, as Arrow holds them in memory."""
+
+
+def check_parquet(metadata: pq.FileMetaData, length: int) -> None:
+    """Refuse a Parquet file that has more rows or values than its length makes plausible.
+
+    Equal values take almost no place in a file, but each takes memory when it is read.
+
+    Args:
+        metadata: what the file says about itself.
+        length: length of the file in bytes.
+
+    Raises:
+        pyarrow.ArrowInvalid: it has too many.
+    """
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    rows = max(metadata.num_rows, sum(group.num_rows for group in groups))
+    if rows > FREE_ROWS + length // BYTES_PER_ROW:
+        raise pa.ArrowInvalid(
+            f"it has {rows} rows in {length} bytes, the limit is {FREE_ROWS}, and one more for "
+            f"each {BYTES_PER_ROW} bytes"
+        )
+    if _has_lists(metadata):
+        for group in groups:
+            values = max(group.column(number).num_values for number in range(group.num_columns))
+            if values > MAX_VALUES:
+                raise pa.ArrowInvalid(f"a column has {values} values, the limit is {MAX_VALUES}")
+
+
+def _has_lists(metadata: pq.FileMetaData) -> bool:
+    schema = metadata.schema
+    return any(schema.column(number).max_repetition_level for number in range(metadata.num_columns))
+
+
+def rows_at_a_time(metadata: pq.FileMetaData) -> int:
+    """Return how many rows of a Parquet file fit into memory, however often a value is repeated."""
+    return max(1, min(1024, MAX_TABLE_BYTES // max(1, _largest_group(metadata))))
+
+
+def _largest_group(metadata: pq.FileMetaData) -> int:
+    """Return the bytes of the largest row group, in which a repeated value counts once."""
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    return max((group.total_byte_size for group in groups), default=0)
+
+
 def parse_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
     """Return the columns of a Parquet file, by default all.
 
@@ -229,8 +285,63 @@ def parse_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table
     and then abort the process.
 
     Raises:
-        pyarrow.ArrowException, OSError: not Parquet.
+        pyarrow.ArrowException, OSError: not Parquet, or too large in memory.
         KeyError: it lacks a column.
     """
-    table = pq.ParquetFile(pa.BufferReader(data)).read(columns, use_threads=False)
+    file = pq.ParquetFile(pa.BufferReader(data))
+    check_parquet(file.metadata, len(data))
+    if file.metadata.num_rows * _largest_group(file.metadata) > MAX_TABLE_BYTES:
+        check_texts(pa.BufferReader(data), columns)
+    table = file.read(columns, use_threads=False)
     return table if columns is None else table.select(list(columns))
+
+
+REQUIRED = ("key", "status", "path", "format", "bytes", "sha256")
+"""Columns of the tables of a set in which each row has a value."""
+
+
+def check_required(table: pa.Table) -> None:
+    """Raise ValueError where a column of :data:`REQUIRED` that a table has lacks a value."""
+    for name in REQUIRED:
+        if name in table.column_names and table[name].null_count:
+            raise ValueError(f"{table[name].null_count} row(s) have no {name}")
+
+
+def check_texts(opened: Any, columns: Sequence[str] | None) -> None:
+    """Refuse a Parquet file whose columns would take more than :data:`MAX_TABLE_BYTES`.
+
+    Each different text is held once to find out.
+
+    Args:
+        opened: the file, which Arrow can read.
+        columns: the columns; None for all.
+
+    Raises:
+        pyarrow.ArrowException: they would take more, or the file is damaged.
+    """
+    schema = pq.ParquetFile(opened).metadata.schema
+    paths = [schema.column(number).path for number in range(len(schema))]
+    check_size(pq.ParquetFile(opened, read_dictionary=paths).read(columns, use_threads=False))
+
+
+def check_size(table: pa.Table) -> None:
+    """Refuse a table that takes more than :data:`MAX_TABLE_BYTES` without its dictionaries.
+
+    Raises:
+        pyarrow.ArrowInvalid: it takes more.
+    """
+    held = sum(_plain_bytes(chunk) for column in table.columns for chunk in column.chunks)
+    if held > MAX_TABLE_BYTES:
+        raise pa.ArrowInvalid(f"it takes {held} bytes of memory, the limit is {MAX_TABLE_BYTES}")
+
+
+def _plain_bytes(array: pa.Array) -> int:
+    """Return the bytes of an array whose dictionaries are replaced by their values."""
+    if pa.types.is_struct(array.type):
+        return sum(map(_plain_bytes, array.flatten()))
+    if pa.types.is_list(array.type):
+        return int(array.nbytes) + _plain_bytes(array.flatten())
+    if not pa.types.is_dictionary(array.type):
+        return int(array.nbytes)
+    lengths = pc.binary_length(array.dictionary).take(array.indices)
+    return int(array.indices.nbytes) + int(pc.sum(lengths).as_py() or 0)

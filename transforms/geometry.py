@@ -132,6 +132,16 @@ def _center_crop(source: Size, resized: Size, side: int) -> Placement:
     return dataclasses.replace(place_stretched(source, resized), output=Size(side, side), crop=crop)
 
 
+MAX_SIDE = 65_535
+"""Pixels of a side that a geometry may ask for, as of the largest JPEG."""
+
+MAX_TRIES = 1000
+"""Number of regions that are drawn for an image; torchvision draws ten."""
+
+MAX_RATIO = 1000
+"""Largest ratio of the sides of a random region, or of its inverse; torchvision has 4/3."""
+
+
 @dataclass(frozen=True)
 class ShorterSide:
     """Resize the shorter side to ``size`` and crop a central square of ``crop``.
@@ -192,10 +202,14 @@ class RandomResizedCrop:
     def problems(self) -> list[str]:
         """Describe what is wrong with the parameters."""
         found = _positive(self, "size", "tries")
+        if self.tries > MAX_TRIES:
+            found.append(f"tries: expected at most {MAX_TRIES}, found {self.tries}")
         for name in ("scale", "ratio"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 found.append(f"{name}: expected 0 < low <= high, found [{low}, {high}]")
+            elif name == "ratio" and (low < 1 / MAX_RATIO or high > MAX_RATIO):
+                found.append(f"ratio: expected 1/{MAX_RATIO} to {MAX_RATIO}, found [{low}, {high}]")
         if self.scale[1] > 1:
             found.append(f"scale: a region cannot exceed the image, found {self.scale[1]}")
         return found
@@ -339,6 +353,19 @@ def geometry_document(geometry: Geometry) -> GeometryDocument:
     return {"rule": geometry.rule, **parameters}
 
 
+def largest_output(document: GeometryDocument) -> int | None:
+    """Return the number of pixels of the largest image that a geometry makes; None without limit.
+
+    Args:
+        document: the geometry as :func:`geometry_document` has it, of any rule.
+    """
+    if document.get("rule") == KeepRatio.rule:
+        sides = [document.get("shorter"), document.get("longer")]
+    else:
+        sides = [document.get("crop", document.get("size"))] * 2
+    return math.prod(sides) if all(isinstance(side, int) for side in sides) else None
+
+
 def type_problems(kind: type[Geometry], parameters: Mapping[str, object]) -> list[GridProblem]:
     """List the given parameters of a kind of geometry whose values have the wrong type."""
     expected = {field.name: str(field.type) for field in dataclasses.fields(kind)}
@@ -416,7 +443,13 @@ def _uniforms(seed: int, key: str) -> Callable[[], float]:
 
 def _positive(geometry: Any, *names: str) -> list[str]:
     values = {name: getattr(geometry, name) for name in names}
-    return [f"{name}: expected at least 1, found {v}" for name, v in values.items() if v < 1]
+    return [
+        f"{name}: expected at least 1, found {value}"
+        if value < 1
+        else f"{name}: expected at most {MAX_SIDE}, found {value}"
+        for name, value in values.items()
+        if value < 1 or (value > MAX_SIDE and name != "tries")
+    ]
 
 
 def _at_most(geometry: Any, small: str, large: str) -> list[str]:

@@ -55,6 +55,10 @@ FARTHEST = 1e6
 """The largest coordinate in pixels, because pycocotools follows outlines pixel by pixel."""
 
 
+MAX_SHIFT = 30
+"""Lowest bit of the last group of a run length; pycocotools' run lengths have 32 bits."""
+
+
 def annotation_problems(annotation: Mapping[str, object], height: int, width: int) -> list[str]:
     """Describe what is malformed in those fields of an annotation that are read here.
 
@@ -96,9 +100,11 @@ def _are_numbers(values: Any, largest: float) -> bool:
 def _is_segmentation(segmentation: Any, height: int, width: int) -> bool:
     if isinstance(segmentation, Mapping):
         counts: Any = segmentation.get("counts")
+        pixels = height * width
         if isinstance(counts, str):
             counts = _parse_counts(counts)
-        pixels = height * width
+        if isinstance(counts, list) and len(counts) > pixels + 1:
+            return False  # Only the first run may be empty.
         whole = _are_numbers(counts, pixels) and all(isinstance(n, int) and n >= 0 for n in counts)
         return segmentation.get("size") == [height, width] and whole and sum(counts) == pixels
     return isinstance(segmentation, list) and all(
@@ -110,13 +116,15 @@ def _parse_counts(text: str) -> list[int]:
     """Return the run lengths of a compressed text (pycocotools, ``rleFrString``).
 
     Numbers are signed and in groups of five bits, the lowest group first. From the fourth on, they
-    are differences from the run length two places before. A text that ends within a number gives a
-    run length of -1.
+    are differences from the run length two places before. A text that ends within a number, or has
+    other characters or longer numbers than pycocotools writes, gives a run length of -1.
     """
     counts: list[int] = []
     value = shift = 0
     for character in text:
         bits = ord(character) - 48
+        if not 0 <= bits < 64 or shift > MAX_SHIFT:
+            return [-1]
         value |= (bits & 31) << shift
         shift += 5
         if bits & 32:

@@ -42,6 +42,7 @@ def load_grid(name_or_file: str) -> Grid:
 
     from sysnoise.manifests.bounded import open_binary, open_url
     from sysnoise.manifests.grids.grid_file import parse_grid
+    from sysnoise.manifests.yaml_file import MAX_CHARACTERS
     from sysnoise.transforms.errors import GridError
     from sysnoise.transforms.methods import unknown_name
 
@@ -54,7 +55,7 @@ def load_grid(name_or_file: str) -> Grid:
     try:
         opened_file = open_binary(*open_url(name_or_file))
         with io.TextIOWrapper(opened_file, encoding="utf-8") as opened:
-            text = opened.read()
+            text = opened.read(MAX_CHARACTERS + 1)
     except (OSError, ValueError) as error:
         raise GridError(f"reading the grid file {name_or_file!r}: {error}") from error
     stem, _ = posixpath.splitext(posixpath.basename(name_or_file))

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from sysnoise.pipelines.errors import UsageError
+from sysnoise.transforms.codecs.raster import open_raster
 from sysnoise.transforms.pixels import Pixels
 
 IMAGENET_LABELS = {
@@ -131,7 +132,7 @@ def write_coco(folder: Path, crops: int = 0, seed: int = 0) -> None:
     for image_id, (name, data) in enumerate(named, start=1):
         file = f"{image_id:012d}.jpg"
         (folder / "images" / file).write_bytes(data)
-        with Image.open(io.BytesIO(data)) as image:
+        with open_raster(data) as image:
             width, height = image.size
         images.append({"id": image_id, "file_name": file, "width": width, "height": height})
         for category, box in COCO_BOXES[name] if not crops else []:

@@ -7,10 +7,12 @@ import functools
 import tarfile
 from collections.abc import Callable, Iterator
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sysnoise.manifests.bounded import FileTooLargeError
 from sysnoise.manifests.layout import MAX_BYTES
+from sysnoise.manifests.tar_files import read_tar
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.storage.reading import open_file, read_file, read_range
@@ -24,11 +26,8 @@ def tar_members(root: Root, relative: str) -> Iterator[tuple[tarfile.TarInfo, Ca
         InputError: the file is not a tar file, or is damaged.
     """
     try:
-        with (
-            open_file(root, relative) as opened,
-            tarfile.open(fileobj=opened, mode="r:") as tar,
-        ):
-            for member in tar:
+        with open_file(root, relative) as opened:
+            for tar, member in read_tar(opened):
                 if member.isfile():
                     yield member, functools.partial(_read_member, tar, member)
     except (tarfile.TarError, OSError) as error:
@@ -64,12 +63,12 @@ def source_reader(url: str, most: int = MAX_BYTES) -> ReadSource:
     root = open_root(url)
 
     @functools.lru_cache(maxsize=1)
-    def row_group(file: str, index: int) -> list[bytes | None]:
+    def row_group(file: str, index: int) -> pa.ChunkedArray:
         with open_file(root, file) as opened:
-            parquet = pq.ParquetFile(opened)
+            # As a dictionary, because bytes that are repeated would take memory for each row.
+            parquet = pq.ParquetFile(opened, read_dictionary=["image.bytes"])
             _refuse_large_row_group(file, parquet.metadata.row_group(index))
-            column = parquet.read_row_group(index, columns=["image.bytes"])["image"]
-        return [(image or {}).get("bytes") for image in column.to_pylist()]
+            return parquet.read_row_group(index, columns=["image.bytes"])["image"]
 
     @functools.lru_cache(maxsize=16)
     def row_group_starts(file: str) -> list[int]:
@@ -85,12 +84,13 @@ def source_reader(url: str, most: int = MAX_BYTES) -> ReadSource:
         if source.row is not None:
             starts = row_group_starts(file)
             index = bisect.bisect_right(starts, source.row) - 1
-            image = row_group(file, index)[source.row - starts[index]]
-            if image is None:
+            image = row_group(file, index)[source.row - starts[index]].as_py()
+            data = (image or {}).get("bytes")
+            if data is None:
                 raise InputError(f"row {source.row} of {file!r} has no bytes in its image column")
-            if len(image) > most:
+            if len(data) > most:
                 raise FileTooLargeError(most)
-            return image
+            return bytes(data)
         if source.offset is not None and source.size is not None:
             if source.size > most:
                 raise FileTooLargeError(most)

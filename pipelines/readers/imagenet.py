@@ -15,18 +15,21 @@ Hugging Face Parquet        ``.parquet`` file or files with ``image{bytes,path}`
 from __future__ import annotations
 
 import dataclasses
-import json
+import io
 import posixpath
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sysnoise.manifests.json_documents import DocumentError, as_document, read_document
 from sysnoise.manifests.plan import ClassInfo
-from sysnoise.manifests.tables import DatasetKind
+from sysnoise.manifests.tables import DatasetKind, check_parquet, check_size
 from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.pipelines.readers.access import tar_members
 from sysnoise.pipelines.readers.labels import (
@@ -50,6 +53,17 @@ SPLITS = {"train", "test", *VALIDATION}
 
 KAGGLE_CLASSES = "LOC_synset_mapping.txt"
 """The file by which Kaggle's folder is recognized."""
+
+
+MAX_LABEL_BYTES = 100
+"""Length of a ``.cls`` member of a WebDataset, which holds a number."""
+
+
+PATH_TYPES = ("string", "large_string", "null")
+"""Arrow's types of the paths of images; null where no image has one."""
+
+BYTES_TYPES = ("binary", "large_binary")
+"""Arrow's types of the bytes of images."""
 
 
 def kaggle_folder(split: str) -> str:
@@ -279,7 +293,10 @@ def _read_webdataset_tar(root: Root, file: str) -> _WebDatasetTar:
         elif extension.lower() == "cls":
             if key in tar.labels:
                 tar.repeated.append(member.name)
-            tar.labels[key] = _class_number(read(), f"{root.join(file)}: {member.name}")
+            place = f"{root.join(file)}: {member.name}"
+            if member.size > MAX_LABEL_BYTES:
+                raise InputError(f"{place}: expected a class number, found {member.size} bytes")
+            tar.labels[key] = _class_number(read(), place)
     return tar
 
 
@@ -297,42 +314,86 @@ def _read_parquet(root: Root, files: Sequence[str], classes: Classes, split: str
     labels: list[int] = []
     for file in files:
         path = root.join(file)
-        schema, read = _read_parquet_labels(root, file)
-        classes = classes or _hugging_face_classes(schema.metadata or {})
+        schema, paths, numbers = _read_parquet_labels(root, file)
+        classes = classes or _hugging_face_classes(schema.metadata or {}, root.child(file))
         stem = sample_key(path)
-        for row, image in enumerate(read["image"].to_pylist()):
-            names.append((image or {}).get("path") or f"{stem}-{row:06d}")
-        tables += [file] * read.num_rows
-        rows += range(read.num_rows)
-        labels += read["label"].to_pylist()
+        names += (name or f"{stem}-{row:06d}" for row, name in enumerate(paths))
+        tables += [file] * len(paths)
+        rows += range(len(paths))
+        labels += numbers
     if None in labels or -1 in labels:
         raise InputError(f"{root.url!r} holds images without a label (a test split?)")
     return _source_set(root, names, labels, classes, split, file=tables, row=rows)
 
 
-def _read_parquet_labels(root: Root, file: str) -> tuple[pa.Schema, pa.Table]:
+def _read_parquet_labels(
+    root: Root, file: str
+) -> tuple[pa.Schema, list[str | None], list[int | None]]:
+    """Return the schema of a Parquet file, and the path and label of each row."""
     path = root.child(file)
     try:
         with open_file(root, file) as opened:
+            length = opened.seek(0, io.SEEK_END)
             parquet = pq.ParquetFile(opened)
+            check_parquet(parquet.metadata, length)
             schema = parquet.schema_arrow
-            columns = {"image.bytes", "image.path", "label"}
-            found = {column.path for column in parquet.schema}
-            if not columns <= found or not pa.types.is_integer(schema.field("label").type):
+            if not _has_images(schema):
                 raise InputError(
                     f"{path!r}: expected columns image{{bytes,path}} and label (whole "
                     f"numbers), found {', '.join(f'{f.name}: {f.type}' for f in schema)}"
                 )
-            return schema, parquet.read(columns=["image.path", "label"])
-    except (pa.ArrowInvalid, OSError) as error:
+            # As a dictionary, because a path that is repeated would take memory for each row.
+            parquet = pq.ParquetFile(
+                opened, metadata=parquet.metadata, read_dictionary=["image.path"]
+            )
+            read = parquet.read(columns=["image.path", "label"])
+            check_size(read)
+            paths = [(image or {}).get("path") for image in read["image"].to_pylist()]
+            return schema, paths, read["label"].to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"reading the Parquet file {path!r}: {error}") from error
 
 
-def _hugging_face_classes(metadata: Mapping[bytes, bytes]) -> Classes:
-    features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-    names = features.get("label", {}).get("names", [])
+def _has_images(schema: pa.Schema) -> bool:
+    """Whether there are the columns of Hugging Face's sets, once each and of their types."""
+    places = [schema.get_field_index(name) for name in ("image", "label")]
+    if -1 in places:  # There is none, or more than one.
+        return False
+    image, label = (schema.field(place).type for place in places)
+    if not pa.types.is_struct(image) or not pa.types.is_integer(label):
+        return False
+    kinds = {field.name: str(field.type) for field in image}
+    return kinds.get("path") in PATH_TYPES and kinds.get("bytes") in BYTES_TYPES
+
+
+class _ClassNames(msgspec.Struct):
+    """A feature of Hugging Face's description; ``names`` are a label's classes, in order."""
+
+    names: list[str] | None = None
+
+
+class _Info(msgspec.Struct):
+    """What the description says; the feature called ``label`` may have names."""
+
+    features: dict[str, Any] | None = None
+
+
+class _Description(msgspec.Struct):
+    """The ``huggingface`` entry in the metadata of a Parquet file's schema."""
+
+    info: _Info | None = None
+
+
+def _hugging_face_classes(metadata: Mapping[bytes, bytes], path: str) -> Classes:
+    try:
+        described = read_document(metadata.get(b"huggingface", b"{}"), _Description)
+        features = (described.info and described.info.features) or {}
+        label = as_document(features.get("label") or {}, _ClassNames)
+    except DocumentError as error:
+        raise InputError(f"the description by Hugging Face in {path!r}: {error}") from error
     return tuple(
-        ClassInfo(name, None) if WNID.fullmatch(name) else ClassInfo(None, name) for name in names
+        ClassInfo(name, None) if WNID.fullmatch(name) else ClassInfo(None, name)
+        for name in label.names or ()
     )
 
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from sysnoise.manifests.json_documents import JsonObject
+from sysnoise.manifests.json_documents import JsonObject, is_int64
 from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.pipelines.readers.json_stream import members
 from sysnoise.pipelines.readers.sources import BATCH_ROWS
@@ -27,8 +27,12 @@ from sysnoise.transforms.targets import annotation_problems
 FIELDS: dict[str, dict[str, type]] = {
     "images": {"id": int, "file_name": str, "width": int, "height": int},
     "annotations": {"id": int, "image_id": int, "category_id": int},
+    "categories": {"id": int},
 }
-"""Fields that every image and annotation must have."""
+"""Fields that every image, annotation and category must have; whole numbers are of 64 bits."""
+
+MAX_QUOTED = 80
+"""Characters of a value that a message quotes."""
 
 LISTS = ("images", "annotations", "categories")
 """The lists that every instances file must have."""
@@ -117,6 +121,7 @@ def read_instances(url: str, file: IO[bytes]) -> Instances:
         problems.append("it holds no images")
     _refuse(url, "is malformed", problems)
     header = {name: parts[name] for name in HEADER if name in parts}
+    _refuse(url, "is malformed", _header_problems(header))
     found = Instances(url, header, parts["images"], parts["annotations"])
     _refuse(url, "contradicts itself", sorted(_contradictions(found)))
     return found
@@ -127,6 +132,7 @@ def _read_parts(url: str, file: IO[bytes], problems: list[str]) -> dict[str, Any
     read: dict[str, Callable[[Iterator[Any]], Any]] = {
         "images": lambda records: _read_images(records, problems),
         "annotations": lambda records: _read_annotations(records, file, problems),
+        "categories": lambda records: list(_well_formed("categories", records, problems)),
     }
     with open_text(url, "annotations") as opened:
         return {
@@ -166,17 +172,26 @@ def _well_formed(
 
 def _field_problems(record: Any, fields: Mapping[str, type]) -> list[str]:
     if not isinstance(record, dict):
-        return [f"expected a mapping, found {record!r}"]
+        return [f"expected a mapping, found {repr(record)[:MAX_QUOTED]}"]
     return [
-        f"{name}: expected {kind.__name__}, found {record.get(name)!r}"
+        f"{name}: expected {kind.__name__}, found {repr(record.get(name))[:MAX_QUOTED]}"
         for name, kind in fields.items()
-        if not isinstance(record.get(name), kind)
+        if type(record.get(name)) is not kind or (kind is int and not is_int64(record[name]))
     ]
+
+
+def _header_problems(header: JsonObject) -> list[str]:
+    """List what cannot be written as JSON in UTF-8, such as infinities and halves of pairs."""
+    try:
+        json.dumps(header, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        return [f"{', '.join(header)}: {error}"]
+    return []
 
 
 def _contradictions(found: Instances) -> Iterator[str]:
     images = [record.id for record in found.images]
-    categories = {each.get("id") for each in found.header["categories"] if isinstance(each, dict)}
+    categories = {each["id"] for each in found.header["categories"]}
     for image in found.annotations.by_image.keys() - images:
         yield f"annotation of image {image}, which is not listed"
     for number, category in zip(found.annotations.ids, found.annotations.categories, strict=True):
@@ -245,4 +260,4 @@ def _refuse(url: str, what: str, problems: Sequence[str]) -> None:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)

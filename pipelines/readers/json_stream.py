@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import IO, Any
 
+from sysnoise.manifests.json_documents import MAX_DEPTH, TOO_DEEP, is_deep
+
 VALUE_CHARACTERS = 1 << 26
 """Number of characters of the longest value; a mask of a million runs has 10 million."""
 
@@ -27,7 +29,8 @@ def members(opened: IO[str]) -> Iterator[tuple[str, Any]]:
         opened: the document, at its start.
 
     Raises:
-        ValueError: the document is not JSON, or has NaN or an infinity, which JSON does not have.
+        ValueError: the document is not JSON, has NaN or an infinity, which JSON does not have, or
+            is nested too deeply.
     """
     window = _Window(opened)
     if window.peek() != "{":
@@ -112,9 +115,18 @@ class _Window:
                 if self._read_more():  # The window may end within the value.
                     continue
                 raise self.error(error.msg, error.pos) from error
+            except RecursionError as error:
+                raise self.error(TOO_DEEP, self.position) from error
             if end + CUT < len(self._text) or not self._read_more():
+                self._refuse_deep(value, end)
                 self.position = end
                 return value
+
+    def _refuse_deep(self, value: Any, end: int) -> None:
+        """Raise ValueError for a value that may be too deep for what works with it later."""
+        brackets = sum(self._text.count(each, self.position, end) for each in "[{")
+        if brackets > MAX_DEPTH and is_deep(value):
+            raise self.error(TOO_DEEP, self.position)
 
     def error(self, message: str, position: int) -> ValueError:
         """Return an error that says where in the whole text it is, as :mod:`json` does."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from sysnoise.manifests.plan import ClassInfo
 from sysnoise.pipelines.errors import InputError, lines_of
@@ -45,7 +46,7 @@ def read_label_file(url: str) -> dict[str, int]:
         if not line.strip():
             continue
         parts = line.strip().rsplit(None, 1)
-        if len(parts) != 2 or not re.fullmatch(r"-?\d+", parts[1]):
+        if len(parts) != 2 or not re.fullmatch(r"-?\d{1,18}", parts[1]):
             problems.append(f"line {number}: expected 'filename label', found {line!r}")
         elif labels.setdefault(parts[0], int(parts[1])) != int(parts[1]):
             problems.append(f"line {number}: {parts[0]!r} has another label on an earlier line")
@@ -70,8 +71,7 @@ def read_kaggle_solution(url: str, classes: Sequence[ClassInfo]) -> dict[str, in
     index = {info.wnid: label for label, info in enumerate(classes)}
     labels: dict[str, int] = {}
     problems: list[str] = []
-    rows = csv.DictReader(io.StringIO(read_text(url, "label file")))
-    for number, row in enumerate(rows, start=2):
+    for number, row in enumerate(_csv_rows(url), start=2):
         wnid = next(iter((row.get("PredictionString") or "").split()), "")
         if not row.get("ImageId") or wnid not in index:
             problems.append(f"line {number}: expected ImageId and a known wnid, found {wnid!r}")
@@ -82,6 +82,13 @@ def read_kaggle_solution(url: str, classes: Sequence[ClassInfo]) -> dict[str, in
     if problems:
         raise InputError(f"the label file {url!r} is malformed:\n{lines_of(problems)}")
     return labels
+
+
+def _csv_rows(url: str) -> Iterator[dict[str, Any]]:
+    try:
+        yield from csv.DictReader(io.StringIO(read_text(url, "label file")))
+    except csv.Error as error:
+        raise InputError(f"the label file {url!r} is not CSV: {error}") from error
 
 
 def read_classes(url: str) -> tuple[ClassInfo, ...]:

@@ -171,6 +171,7 @@ def _too_large(plan: Plan, key: str, image: EncodedImage) -> _Refusal | None:
     for what, (width, height) in (
         ("the image has", header.size),
         ("it would be resized to", placement.resized),
+        ("it would be padded to", placement.output),
     ):
         if width * height > plan.max_pixels:
             return _Refusal(

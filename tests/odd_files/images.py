@@ -109,6 +109,17 @@ def shared(name: str) -> bytes:
     return (FILES / name).read_bytes()
 
 
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 61 43\n%%EndComments\nshowpage\n"
+
+
+def many_scans(count: int) -> bytes:
+    """The picture as a progressive JPEG whose last scan is repeated up to a number of scans."""
+    data = jpeg(progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scan = data[last:-2]
+    return data[:-2] + scan * (count - data.count(b"\xff\xda")) + data[-2:]
+
+
 def segment(marker: int, payload: bytes) -> bytes:
     """A marker segment of a JPEG."""
     return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
@@ -278,8 +289,9 @@ def damaged() -> Iterator[tuple[str, str, bytes, Outcome]]:
     yield "stray", "Stray bytes between two segments", stray, reads
     yield "empty", "Zero bytes", b"", UNTRIED
     yield "text", "Text", b"<html>404 Not Found</html>", UNTRIED
-    reads = (Does.READS, Does.FAILS, Does.FAILS, Does.FALLBACK, Does.FALLBACK)
-    yield "icon", "Windows icon, which OpenCV does not know", saved(image(), "ICO"), reads
+    yield "postscript", "PostScript, which is a program", POSTSCRIPT, UNTRIED
+    yield "scans", "Progressive, with 101 scans", many_scans(101), ALL_FAIL
+    yield "icon", "Windows icon", saved(image(), "ICO"), UNTRIED
     yield "12bit", "12 bits per sample", shared("12bit.jpg"), UNTRIED
 
 

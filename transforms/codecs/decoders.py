@@ -8,7 +8,6 @@ reduced scale.
 from __future__ import annotations
 
 import functools
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,7 +15,6 @@ import cv2
 import numpy as np
 import simplejpeg
 from av.video.reformatter import Interpolation
-from PIL import Image
 
 from sysnoise.transforms.codecs.dali import dali_kind, decode_dali
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
@@ -28,7 +26,8 @@ from sysnoise.transforms.codecs.ffmpeg import (
     ffmpeg_kind,
 )
 from sysnoise.transforms.codecs.libjpeg import LIBJPEG_BUILDS, decode_jpeglib, jpeglib_kind
-from sysnoise.transforms.codecs.sniff import ImageKind
+from sysnoise.transforms.codecs.raster import UNKNOWN_KIND, open_raster
+from sysnoise.transforms.codecs.sniff import Container, ImageKind
 from sysnoise.transforms.errors import plain_message
 from sysnoise.transforms.methods import Method, get_method, registry
 from sysnoise.transforms.pixels import Pixels, check_pixels
@@ -65,7 +64,7 @@ def decode_pillow(data: bytes) -> Pixels:
 
     Source: Pillow, ``Image.open`` and ``Image.convert``.
     """
-    with Image.open(io.BytesIO(data)) as image:
+    with open_raster(data) as image:
         return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
@@ -131,6 +130,13 @@ def turbojpeg_kind(kind: ImageKind) -> bool:
         and all(factors == frame.sampling[0] for factors in black)
     )
 
+
+MAX_SCANS = 100
+"""Number of scans of a JPEG.
+
+A scan of a few bytes costs a pass over the whole image. Encoders write a dozen; libjpeg-turbo's
+``djpeg -maxscans`` guards against such files in the same way.
+"""
 
 TURBOJPEG_SUBSAMPLINGS = {(1, 1), (2, 1), (2, 2), (1, 2), (4, 1), (1, 4)}
 """4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1 and 4:4:1, as luma to chroma factors (``TJSAMP``)."""
@@ -223,14 +229,26 @@ def decode(name: str, image: EncodedImage) -> Pixels:
     Raises:
         UnknownNameError: there is no such decoder.
         UnsupportedKindError: the decoder's library does not support this kind of file.
-        DecodeError: the library failed or returned something that is not an RGB image.
+        DecodeError: the file is of a kind that no decoder is given, the library failed, or it
+            returned something that is not an RGB image.
     """
     decoder = get_method(DECODERS, "decoder", name)
     if image.kind.is_recognized and not decoder.supports(image.kind):
         raise UnsupportedKindError(f"{decoder.name}: not made for {image.kind}")
+    if refusal := _refusal(image.kind):
+        raise DecodeError(f"{decoder.name}: {refusal}")
     try:
         pixels = decoder.function(image.data)
         check_pixels(pixels)
     except Exception as error:  # Codecs raise errors of any type on damaged data.
         raise DecodeError(f"{decoder.name}: {plain_message(error)}") from error
     return pixels
+
+
+def _refusal(kind: ImageKind) -> str | None:
+    """Say why a file is given to no decoder, from its kind alone."""
+    if kind.container is Container.UNKNOWN:
+        return UNKNOWN_KIND
+    if kind.frame is not None and kind.frame.scans > MAX_SCANS:
+        return f"the JPEG has {kind.frame.scans} scans, the limit is {MAX_SCANS}"
+    return None

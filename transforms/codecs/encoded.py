@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-import io
 from dataclasses import dataclass
 
-from PIL import Image
-
 from sysnoise.transforms.codecs.exif import exif_orientation
+from sysnoise.transforms.codecs.raster import open_raster
 from sysnoise.transforms.codecs.sniff import ImageKind, sniff
 from sysnoise.transforms.errors import plain_message
 from sysnoise.transforms.pixels import Size
@@ -51,10 +49,10 @@ class EncodedImage:
         """Size and orientation, which Pillow reads without decoding the image.
 
         Raises:
-            DecodeError: Pillow cannot read the file's header.
+            DecodeError: the file is of no known kind, or Pillow cannot read its header.
         """
         try:
-            with Image.open(io.BytesIO(self.data)) as image:
+            with open_raster(self.data) as image:
                 # Not getexif(), which decodes a whole PNG in search of EXIF and takes XMP for it.
                 return Header(Size(*image.size), exif_orientation(image.info.get("exif", b"")))
         except Exception as error:

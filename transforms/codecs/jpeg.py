@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,11 @@ START_OF_IMAGE = b"\xff\xd8"
 END_OF_IMAGE = b"\xff\xd9"
 START_OF_SCAN = 0xDA
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
+_END_OF_IMAGE = 0xD9
+_SKIPPED = {*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE}
+"""Markers of segments whose content every decoder skips or parses; others may be searched."""
+_NEXT_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
+"""A marker other than those within image data: stuffed bytes, restarts and fill bytes."""
 
 
 @dataclass(frozen=True)
@@ -50,3 +56,19 @@ def has_end_of_image(data: bytes) -> bool:
         if segment.marker == START_OF_SCAN:
             return data.find(END_OF_IMAGE, segment.offset) >= 0
     return False
+
+
+def count_scans(data: bytes) -> int:
+    """Return the number of scans up to the end of the image, each with a start of scan.
+
+    The image data is searched for markers; it is not decoded.
+    """
+    count, position = 0, 2
+    while found := _NEXT_MARKER.search(data, position):
+        marker, position = found[1][0], found.end()
+        if marker == _END_OF_IMAGE:
+            break
+        count += marker == START_OF_SCAN
+        if marker in _SKIPPED:
+            position += max(2, int.from_bytes(data[position : position + 2], "big"))
+    return count

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from sysnoise.transforms.codecs.jpeg import START_OF_IMAGE, segments
+from sysnoise.transforms.codecs.jpeg import (
+    START_OF_IMAGE,
+    START_OF_SCAN,
+    Segment,
+    count_scans,
+    segments,
+)
 
 
 class Container(Enum):
@@ -17,6 +23,7 @@ class Container(Enum):
     WEBP = "webp"
     BMP = "bmp"
     TIFF = "tiff"
+    JPEG2000 = "jpeg2000"
     UNKNOWN = "unknown"
 
 
@@ -38,6 +45,7 @@ class JpegFrame:
         width: the width in pixels.
         height: the height in pixels.
         sampling: the horizontal and vertical sampling factor of each component.
+        scans: the number of scans; 1 where the first one holds the whole image.
     """
 
     process: int
@@ -45,11 +53,17 @@ class JpegFrame:
     width: int
     height: int
     sampling: tuple[tuple[int, int], ...]
+    scans: int = 1
 
     @property
     def entropy(self) -> Entropy:
         """The entropy coding; it is arithmetic in processes from 9 on."""
         return Entropy.ARITHMETIC if self.process >= 9 else Entropy.HUFFMAN
+
+    @property
+    def progressive(self) -> bool:
+        """Whether each scan refines the image."""
+        return self.process % 4 == 2
 
     @property
     def lossless(self) -> bool:
@@ -85,38 +99,57 @@ class ImageKind:
 _MAGIC = {
     START_OF_IMAGE: Container.JPEG,
     b"\x89PNG\r\n\x1a\n": Container.PNG,
-    b"GIF8": Container.GIF,
+    b"GIF87a": Container.GIF,
+    b"GIF89a": Container.GIF,
     b"BM": Container.BMP,
     b"II*\x00": Container.TIFF,
     b"MM\x00*": Container.TIFF,
+    b"II+\x00": Container.TIFF,
+    b"MM\x00+": Container.TIFF,
+    b"\x00\x00\x00\x0cjP  \r\n\x87\n": Container.JPEG2000,
+    b"\xff\x4f\xff\x51": Container.JPEG2000,
 }
 _START_OF_FRAME = {0xC0 + number: number for number in range(16) if number not in (4, 8, 12)}
 
 
 def sniff(data: bytes) -> ImageKind:
     """Return the kind of an image file, from its bytes."""
+    container = sniff_container(data)
+    return ImageKind(container, _jpeg_frame(data) if container is Container.JPEG else None)
+
+
+def sniff_container(data: bytes) -> Container:
+    """Return the file format of an image file, from its first bytes."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return ImageKind(Container.WEBP)
+        return Container.WEBP
     for magic, container in _MAGIC.items():
         if data.startswith(magic):
-            frame = _jpeg_frame(data) if container is Container.JPEG else None
-            return ImageKind(container, frame)
-    return ImageKind(Container.UNKNOWN)
+            return container
+    return Container.UNKNOWN
 
 
 def _jpeg_frame(data: bytes) -> JpegFrame | None:
+    frame = None
     for segment in segments(data):
-        payload = segment.payload
-        if segment.marker not in _START_OF_FRAME:
-            continue
-        if len(payload) < 6 or len(payload) < 6 + 3 * payload[5]:
-            return None
-        factors = payload[7 : 6 + 3 * payload[5] : 3]
-        return JpegFrame(
-            process=_START_OF_FRAME[segment.marker],
-            precision=payload[0],
-            width=int.from_bytes(payload[3:5], "big"),
-            height=int.from_bytes(payload[1:3], "big"),
-            sampling=tuple((factor >> 4, factor & 15) for factor in factors),
-        )
-    return None
+        if segment.marker in _START_OF_FRAME and frame is None:
+            frame = _start_of_frame(segment)
+            if frame is None:
+                return None
+        elif segment.marker == START_OF_SCAN and frame is not None:
+            is_whole = not frame.progressive and segment.payload[:1] == bytes([len(frame.sampling)])
+            return frame if is_whole else replace(frame, scans=count_scans(data))
+    return frame
+
+
+def _start_of_frame(segment: Segment) -> JpegFrame | None:
+    payload = segment.payload
+    if len(payload) < 6 or len(payload) < 6 + 3 * payload[5]:
+        return None
+    factors = payload[7 : 6 + 3 * payload[5] : 3]
+    return JpegFrame(
+        process=_START_OF_FRAME[segment.marker],
+        precision=payload[0],
+        width=int.from_bytes(payload[3:5], "big"),
+        height=int.from_bytes(payload[1:3], "big"),
+        sampling=tuple((factor >> 4, factor & 15) for factor in factors),
+    )

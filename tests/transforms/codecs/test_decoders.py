@@ -10,7 +10,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from sysnoise.pipelines.cli.photographs import jpeg_bytes
@@ -141,9 +141,9 @@ def test_exif_that_pillow_cannot_parse_says_nothing(photos: dict[str, Pixels]) -
 
 @pytest.mark.parametrize("data", [b"", b"not an image"])
 def test_header_of_what_is_no_image(data: bytes) -> None:
-    with pytest.raises(DecodeError, match=r"^reading the header: cannot identify") as caught:
+    with pytest.raises(DecodeError, match=r"^reading the header: not a file of a kind") as caught:
         _ = EncodedImage(data).header
-    assert isinstance(caught.value.__cause__, UnidentifiedImageError)
+    assert isinstance(caught.value.__cause__, ValueError)
 
 
 def opencv_jpeg(pixels: Pixels, sampling: int) -> bytes:

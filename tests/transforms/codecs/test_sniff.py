@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from typing import Any
 
@@ -31,6 +32,7 @@ def frame_header(process: int, precision: int = 8, components: str = "01 22 00")
         ("WEBP", Container.WEBP),
         ("BMP", Container.BMP),
         ("TIFF", Container.TIFF),
+        ("JPEG2000", Container.JPEG2000),
     ],
 )
 def test_container_of_files_by_pillow(
@@ -74,7 +76,34 @@ def test_frame_is_the_one_pillow_reads(
         height=300,
         sampling=tuple((horizontal, vertical) for _, horizontal, vertical, _ in layers),
     )
-    assert sniff(data) == ImageKind(Container.JPEG, frame)
+    found = sniff(data)
+    assert found.frame is not None
+    assert found == ImageKind(Container.JPEG, dataclasses.replace(frame, scans=found.frame.scans))
+    assert found.frame.scans == (data.count(b"\xff\xda") if process == 2 else 1)
+
+
+def scans_of(headers: bytes, *between: bytes) -> bytes:
+    """A JPEG of three components whose scans, of one each, have segments between them."""
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" + b"data\xff\x00data\xff\xd0data"
+    frame = frame_header(0, components="01 22 00 02 11 00 03 11 00")
+    return frame + headers + scan + b"".join(each + scan for each in between) + b"\xff\xd9"
+
+
+@pytest.mark.parametrize(
+    ("data", "scans"),
+    [
+        (scans_of(b""), 1),
+        (scans_of(b"", b"", b"\xff\xff", b"stray"), 4),
+        (scans_of(b"", b"\xff\xfe\x00\x06\xff\xda\xff\xd9", b""), 3),
+        (scans_of(b"", b"") + scans_of(b"", b"", b""), 2),
+        (scans_of(b"", b"\xff\xfe\xff\xff"), 1),
+    ],
+    ids=["one", "fill bytes", "markers in a comment", "a second JPEG", "a comment beyond the end"],
+)
+def test_scans_are_counted(data: bytes, scans: int) -> None:
+    found = sniff(data)
+    assert found.frame is not None
+    assert found.frame.scans == scans
 
 
 @pytest.mark.parametrize(

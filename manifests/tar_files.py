@@ -1,0 +1,78 @@
+"""Reading tar files that anyone may have written.
+
+``tarfile`` of some supported versions of Python does not end at a negative size (CVE-2025-8194), or
+takes seconds for a header of some kilobytes (CVE-2024-6232).
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator
+from typing import BinaryIO, Self
+
+MAX_EXTENDED_HEADER = 8192
+"""Bytes of a header that holds a long name or other records; paths have at most 4,096 bytes.
+
+The time that ``tarfile`` may take for such a header grows with the square of its length.
+"""
+
+_EXTENDED = {
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+}
+
+
+class _ShortHeader(tarfile.TarInfo):
+    """A header, of which the extended ones are short."""
+
+    __slots__ = ()
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _EXTENDED and not 0 <= header.size <= MAX_EXTENDED_HEADER:
+            raise tarfile.ReadError(
+                f"an extended header has {header.size} bytes, the limit is {MAX_EXTENDED_HEADER}"
+            )
+        return header
+
+
+def read_tar(opened: BinaryIO) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """Yield the members of an uncompressed tar file, each with the opened tar file.
+
+    A member begins behind the one before it, ends within the file and is not sparse, so that
+    reading it takes no more memory than the file has bytes.
+
+    Args:
+        opened: the file, at its start, which can be searched.
+
+    Raises:
+        tarfile.TarError: it is not a tar file, is damaged, or has such a member.
+        OSError: it cannot be read.
+    """
+    end = opened.seek(0, io.SEEK_END)
+    opened.seek(0)
+    reached = 0
+    try:
+        with tarfile.open(fileobj=opened, mode="r:", tarinfo=_ShortHeader) as tar:
+            while (member := tar.next()) is not None:
+                _check_member(member, end)
+                if tar.offset <= reached:
+                    raise tarfile.ReadError(f"the member after {member.name!r} is before it")
+                reached = tar.offset
+                yield tar, member
+    except (ValueError, LookupError, ArithmeticError, RecursionError, MemoryError) as error:
+        raise tarfile.ReadError(f"a header is damaged: {error!r}") from error
+
+
+def _check_member(member: tarfile.TarInfo, end: int) -> None:
+    if member.issparse() or member.type == tarfile.GNUTYPE_SPARSE:
+        raise tarfile.ReadError(f"the member {member.name!r} is sparse")
+    if not 0 <= member.size <= end - member.offset_data:
+        raise tarfile.ReadError(
+            f"unexpected end of data in the member {member.name!r} of {member.size} bytes"
+        )
