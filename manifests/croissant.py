@@ -6,13 +6,13 @@ http://mlcommons.org/croissant/RAI/1.0.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from sysnoise.manifests.held import HeldSet
+from sysnoise.manifests.json_documents import parse_json
 from sysnoise.manifests.layout import SAMPLES, ShardFormat
 from sysnoise.manifests.publication import (
     Publication,
@@ -90,7 +90,7 @@ def publication_of(data: bytes) -> Publication:
         ValueError: it is none.
     """
     try:
-        document = json.loads(data)
+        document = parse_json(data)
         publication = Publication(
             license=given_license(document["license"]),
             citation=document["citeAs"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from sysnoise.manifests.layout import ShardFormat
+from sysnoise.manifests.layout import ShardFormat, is_split
 
 FORMATS = {
     "webdataset": (ShardFormat.WEBDATASET,),
@@ -17,6 +17,7 @@ FORMATS = {
 
 SCORE_FORMATS = ("terminal", "markdown", "csv", "json", "latex")
 IMAGENET_SPLIT = "val"
+SPLIT_CHARACTERS = "ASCII letters, digits, spaces and _.+- (not at the start: .+- and spaces)"
 BEAM_HELP = (
     "Arguments that are not listed here go to Apache Beam, such as --runner=FlinkRunner. By "
     "default the run uses Beam's local runner with one {worker} per worker. The same command "
@@ -142,10 +143,10 @@ def split_name(text: str) -> str:
     """Return the name of a split, which becomes a part of file names.
 
     Raises:
-        argparse.ArgumentTypeError: it is empty or has slashes.
+        argparse.ArgumentTypeError: it is empty or has characters that such names cannot have.
     """
-    if not text or {"/", "\\"} & {*text}:
-        raise argparse.ArgumentTypeError(f"expected a name for files, found {text!r}")
+    if not is_split(text):
+        raise argparse.ArgumentTypeError(f"expected a name of {SPLIT_CHARACTERS}, found {text!r}")
     return text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import posixpath
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -145,8 +146,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         print(f"sysnoise: note: {note}", file=sys.stderr)
     print_table(arguments, table)
     print(
-        f"sysnoise: the predictions are in {predictions!r}; 'sysnoise report {arguments.set} "
-        f"--predictions {predictions} -o FILE' shows them",
+        f"sysnoise: the predictions are in {predictions!r}; 'sysnoise report "
+        f"{shlex.quote(arguments.set)} --predictions {shlex.quote(predictions)} -o FILE' shows "
+        "them",
         file=sys.stderr,
     )
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sysnoise.manifests.grids import load_grid
-from sysnoise.manifests.layout import MAX_PIXELS
+from sysnoise.manifests.layout import IMAGE_FORMATS, MAX_PIXELS, is_split
 from sysnoise.pipelines.cli.arguments import (
     BEAM_HELP,
     FORMATS,
     IMAGENET_SPLIT,
+    SPLIT_CHARACTERS,
     add_command,
     add_extent,
     add_labels,
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from sysnoise.pipelines.generation.estimate import Estimate
     from sysnoise.pipelines.planning.plan import PlanOptions
     from sysnoise.pipelines.readers.sources import SourceSet
-
-IMAGE_FORMATS = ("png", "webp", "jxl", "npy")
 
 ReadSources = Callable[[argparse.Namespace], "SourceSet"]
 
@@ -161,6 +161,11 @@ def read_coco_sources(arguments: argparse.Namespace) -> SourceSet:
 def read_limited(arguments: argparse.Namespace, read: ReadSources) -> SourceSet:
     """Find as many images as the arguments allow, and print what the user should know of them."""
     source = read(arguments).limited(arguments.limit)
+    if not is_split(source.split):
+        raise UsageError(
+            f"the annotations' name gives the split {source.split!r}; give --split, of "
+            f"{SPLIT_CHARACTERS}"
+        )
     for warning in source.warnings:
         warn(warning)
     return source
@@ -186,7 +191,7 @@ def _generate(arguments: argparse.Namespace, read: ReadSources) -> None:
     if manifest is None:
         print(
             f"{arguments.output}: shards {arguments.shard_range} are done; when all are, run "
-            f"'sysnoise finish {arguments.output}'"
+            f"'sysnoise finish {shlex.quote(arguments.output)}'"
         )
     else:
         print_finished(arguments.output, manifest)

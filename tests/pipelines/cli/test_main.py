@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sysnoise.pipelines.cli.generate import IMAGE_FORMATS
+from sysnoise.manifests.layout import IMAGE_FORMATS
 from sysnoise.pipelines.cli.main import main
 from sysnoise.transforms import grid, methods
 from sysnoise.transforms.codecs.encoders import ENCODERS
