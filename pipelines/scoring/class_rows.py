@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sysnoise.pipelines.errors import InputError, quoted
+from sysnoise.pipelines.errors import MAX_LISTED, InputError
 from sysnoise.pipelines.scoring.statistics import is_finite_number, top_classes
 from sysnoise.pipelines.storage.reading import open_file, open_text
 from sysnoise.pipelines.storage.root import Root, is_local
@@ -120,7 +120,7 @@ def _batch_size(metadata: pq.FileMetaData) -> int:
 
 def _values_of_a_row(group: pq.RowGroupMetaData) -> int:
     columns = map(group.column, range(group.num_columns))
-    most = max((column.num_values for column in columns), default=0)
+    most: int = max((column.num_values for column in columns), default=0)
     return max(1, most // max(1, group.num_rows))
 
 
@@ -145,13 +145,11 @@ def _arrow_file(root: Root, name: str) -> Iterator[pa.NativeFile]:
 
 def _check_types(source: str, schema: pa.Schema, kind: str) -> None:
     """Refuse columns of other types, before a row of them is read."""
-    types = {name: schema.field(name).type for name in ("setting", "key", kind)}
-    if not (_is_text(types["setting"]) and _is_text(types["key"]) and _holds(types[kind], kind)):
-        found = ", ".join(f"{name} {each}" for name, each in types.items())
-        raise InputError(
-            f"{source}: expected texts in setting and key, and in {kind} {_CHECKS[kind].expected}; "
-            f"found {found[:SHOWN]}"
-        )
+    for name in ("setting", "key"):
+        if not _is_text(schema.field(name).type):
+            raise _malformed(source, 1, name, "a text", schema.field(name).type)
+    if not _holds(schema.field(kind).type, kind):
+        raise _malformed(source, 1, kind, _CHECKS[kind].expected, schema.field(kind).type)
 
 
 def _is_text(found: pa.DataType) -> bool:
@@ -190,9 +188,10 @@ def _json_rows(url: str) -> Iterator[_UncheckedRows]:
             kind = _kind(f"the predictions {url!r}, row {first_row}", rows[0])
             for number, row in enumerate(rows, first_row):
                 if not {"setting", "key", kind} <= row.keys():
+                    names = ", ".join(list(row)[:MAX_LISTED])
                     raise InputError(
                         f"the predictions {url!r}, row {number}: expected setting, key and {kind} "
-                        f"as in the first row, found {quoted(list(row)) or 'nothing'}"
+                        f"as in the first row, found {names or 'nothing'}"
                     )
             columns = ([row[each] for row in rows] for each in ("setting", "key", kind))
             yield _UncheckedRows(first_row, kind, *columns)
@@ -234,7 +233,7 @@ def _kind(source: str, columns: Iterable[str]) -> str:
     if len(kinds) != 1 or not {"setting", "key"} <= set(names):
         raise InputError(
             f"{source}: expected setting, key and one of {', '.join(KINDS)}, found "
-            f"{quoted(names) or 'nothing'}"
+            f"{', '.join(names[:MAX_LISTED]) or 'nothing'}"
         )
     twice = [each for each in ("setting", "key", kinds[0]) if names.count(each) > 1]
     if twice:
