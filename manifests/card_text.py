@@ -283,7 +283,7 @@ def _making(held: HeldSet) -> Blocks:
         f"By {_plain(manifest['generator']['name'])} {_plain(manifest['generator']['version'])}, "
         f"grid {_span(manifest['grid']['name'])} ({manifest['grid']['combine']}, color "
         f"{manifest['grid']['color_stage']}, seed {manifest['grid']['seed']}), geometry "
-        f"{_span(rule)}" + (f" ({_pairs(geometry)})" if geometry else "") + ". The methods:"
+        f"{_span(str(rule))}" + (f" ({_pairs(geometry)})" if geometry else "") + ". The methods:"
     )
     methods = list(methods_of(held.plan.identities))
     yield _table(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import resource
 import sys
@@ -89,8 +90,12 @@ def end_for_want(of: str, hint: str) -> NoReturn:
 
 @contextlib.contextmanager
 def ended_for_want_in_threads(hint: str) -> Iterator[None]:
-    """End the process in this way where a thread dies for want of something in the body."""
+    """End the process in this way where a thread dies for want of something in the body.
+
+    What libraries log of that on their way is left out.
+    """
     before = threading.excepthook
+    handlers = tuple(logging.getLogger().handlers)
 
     def hook(arguments: threading.ExceptHookArgs) -> None:
         of = shortage(arguments.exc_value)
@@ -100,7 +105,15 @@ def ended_for_want_in_threads(hint: str) -> Iterator[None]:
             end_for_want(of, hint)
 
     threading.excepthook = hook
+    for handler in handlers:
+        handler.addFilter(_is_no_want)
     try:
         yield
     finally:
         threading.excepthook = before
+        for handler in handlers:
+            handler.removeFilter(_is_no_want)
+
+
+def _is_no_want(record: logging.LogRecord) -> bool:
+    return record.exc_info is None or shortage(record.exc_info[1]) is None
