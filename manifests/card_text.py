@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +16,7 @@ from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.publication import Dataset, Publication, bibtex, dataset_of, license_url
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from sysnoise.transforms.difference import DifferenceDocument
+from sysnoise.transforms.text import one_line
 
 Blocks = Iterator[str]
 """Blocks of Markdown, with an empty line between them."""
@@ -68,9 +71,9 @@ def generate_command(plan: Plan) -> str:
         "--strict": plan.unsupported is UnsupportedKinds.REJECT,
         "--skip-duplicates": plan.duplicates is Duplicates.SKIP,
     }
-    words = [f"--{name} {value}" for name, value in options.items()]
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     words += [switch for switch, is_on in switches.items() if is_on]
-    return " ".join(("sysnoise generate", plan.kind.value, *words))
+    return shlex.join(("sysnoise", "generate", plan.kind.value, *words))
 
 
 _PROOFS = {
@@ -121,10 +124,10 @@ def _words(held: HeldSet) -> Blocks:
         "* **Variant**: all images through one decoder, one resize and one color conversion, named "
         "`decoder/resize/color`.\n"
         "* **Baseline**: the variant that stands for the training system, "
-        f"`{held.baseline}`. Noise is measured against it.\n"
+        f"{_span(held.baseline)}. Noise is measured against it.\n"
         "* **Slug**: the name of a variant where a slash cannot stand, `decoder__resize__color`."
     )
-    stored = f" Images are stored lossless, as {held.manifest['image_format']['name']}."
+    stored = f" Images are stored lossless, as {_plain(held.manifest['image_format']['name'])}."
     text = (
         "Every variant has the same samples in the same order in the same shards, so that the "
         "difference between two variants is the noise and nothing else."
@@ -217,7 +220,7 @@ def _noise(held: HeldSet) -> Blocks:
     yield _table(
         ("variant", "mean", "max", "PSNR", "changed pixels", "identical images", "most like"),
         [
-            (f"`{each['id']}`", *_noise_cells(each["difference"]), _most_like(each["most_like"]))
+            (_span(each["id"]), *_noise_cells(each["difference"]), _most_like(each["most_like"]))
             for each in manifest["variants"]
         ],
     )
@@ -232,7 +235,7 @@ def _noise(held: HeldSet) -> Blocks:
     groups = identical_groups(manifest)
     if groups:
         yield "Variants whose images are all identical, as far as each decoder's own:"
-        yield "\n".join("* " + ", ".join(f"`{each}`" for each in group) for group in groups)
+        yield "\n".join("* " + ", ".join(map(_span, group)) for group in groups)
     yield (
         f"{counts['rejects']} of {counts['sources']} source images could not be used and are left "
         "out of all variants; `rejects.parquet` has the reasons."
@@ -254,7 +257,7 @@ def _noise_cells(noise: DifferenceDocument) -> tuple[str, ...]:
 
 
 def _most_like(found: MostLike | None) -> str:
-    return f"`{found['variant']}` ({found['share']:.1%})" if found else "-"
+    return f"{_span(found['variant'])} ({found['share']:.1%})" if found else "-"
 
 
 def identical_groups(manifest: Manifest) -> list[list[str]]:
@@ -278,20 +281,19 @@ def _making(held: HeldSet) -> Blocks:
     rule = geometry.pop("rule")
     yield "## How it was made"
     yield (
-        f"By {manifest['generator']['name']} {manifest['generator']['version']}, grid "
-        f"`{manifest['grid']['name']}` ({manifest['grid']['combine']}, color "
-        f"{manifest['grid']['color_stage']}, seed {manifest['grid']['seed']}), geometry `{rule}`"
-        + (f" ({_pairs(geometry)})" if geometry else "")
-        + ". The methods:"
+        f"By {_plain(manifest['generator']['name'])} {_plain(manifest['generator']['version'])}, "
+        f"grid {_span(manifest['grid']['name'])} ({manifest['grid']['combine']}, color "
+        f"{manifest['grid']['color_stage']}, seed {manifest['grid']['seed']}), geometry "
+        f"{_span(str(rule))}" + (f" ({_pairs(geometry)})" if geometry else "") + ". The methods:"
     )
     methods = list(methods_of(held.plan.identities))
     yield _table(
         ("axis", "method", "library", "options"),
         [
             (
-                name.removesuffix(f" {method['name']}"),
-                f"`{method['name']}`",
-                method["library"],
+                _plain(name.removesuffix(f" {method['name']}")),
+                _span(method["name"]),
+                _plain(method["library"]),
                 _pairs(method["options"]),
             )
             for name, method in methods
@@ -302,24 +304,35 @@ def _making(held: HeldSet) -> Blocks:
     yield _table(
         ("library", "version", "build"),
         [
-            (library, str(build.pop("version")), _pairs(build))
+            (_plain(library), _plain(build.pop("version")), _pairs(build))
             for library, build in sorted(builds.items())
         ],
     )
     system, processor = environment["os"], environment["cpu"]
     yield (
-        f"On {system['system']} ({system['libc']}), {processor['architecture']} with "
-        f"{' '.join(processor['features'])}, {environment['python']}, and the packages "
+        f"On {_plain(system['system'])} ({_plain(system['libc'])}), "
+        f"{_plain(processor['architecture'])} with {_plain(processor['features'])}, "
+        f"{_plain(environment['python'])}, and the packages "
         f"{_pairs(environment['packages'])}."
     )
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_value(value)}" for name, value in values.items()) or "-"
+    return ", ".join(f"{_plain(name)} {_plain(value)}" for name, value in values.items()) or "-"
 
 
-def _value(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _plain(value: Any) -> str:
+    """Return a value of a document as Markdown that shows it and does nothing else."""
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return re.sub(r"[\\`<>\[\]|]", r"\\\g<0>", one_line(text))
+
+
+def _span(text: str) -> str:
+    """Return a text as Markdown's code, between more backticks than it has in a row."""
+    shown = one_line(text).replace("|", r"\|")
+    longest = max(map(len, re.findall("`+", shown)), default=0)
+    space = " " if longest else ""
+    return f"{'`' * (longest + 1)}{space}{shown}{space}{'`' * (longest + 1)}"
 
 
 def _checking(held: HeldSet) -> Blocks:
@@ -343,7 +356,7 @@ def _terms(held: HeldSet, dataset: Dataset, publication: Publication) -> Blocks:
         "govern their redistribution."
     )
     if publication.license not in (None, dataset.terms):
-        text = f"License of this set: {license_url(publication, dataset)}. {text}"
+        text = f"License of this set: {_plain(license_url(publication, dataset))}. {text}"
     if held.held:
         text += (
             " Where they do not allow it, `sysnoise publish --recipe-only` publishes the set "
@@ -354,7 +367,7 @@ def _terms(held: HeldSet, dataset: Dataset, publication: Publication) -> Blocks:
 
 def _version(publication: Publication) -> str:
     given = (f"Version {publication.version}", publication.date, publication.url)
-    return ", ".join(filter(None, given)) + "."
+    return ", ".join(map(_plain, filter(None, given))) + "."
 
 
 def _citation(dataset: Dataset, publication: Publication) -> Blocks:
@@ -364,11 +377,7 @@ def _citation(dataset: Dataset, publication: Publication) -> Blocks:
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = (header, ["---"] * len(header), *rows)
-    return "\n".join("| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines)
-
-
-def _escaped(cell: str) -> str:
-    return cell.replace("|", r"\|")
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _code(language: str, *lines: str) -> str:

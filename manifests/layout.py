@@ -33,6 +33,12 @@ RUN_FOLDERS = (FAILURES, STRIKES, STAMPS, EARLIER, TEMPORARY)
 GROUND_TRUTHS = ("original", "rescaled")
 """What is in the folder of annotations: COCO's in source pixels and in output pixels."""
 
+IMAGE_FORMATS = ("png", "webp", "jxl", "npy")
+"""The formats of stored images: the encoders, by the extensions of their files."""
+
+SPLIT = r"[A-Za-z0-9_][A-Za-z0-9_.+ -]*"
+"""The regular expression of a split's name, which stands in names of files, texts and commands."""
+
 MAX_PIXELS = 89_478_485
 """Default limit of source images: where Pillow begins to warn of a decompression bomb."""
 
@@ -105,6 +111,11 @@ def strikes_path(shard: int) -> str:
 def annotations_path(split: str, kind: str) -> str:
     """Path of a COCO ground truth; ``kind`` is ``original`` or ``rescaled``."""
     return f"{ANNOTATIONS}/instances_{split}.{kind}.json"
+
+
+def is_split(text: str) -> bool:
+    """Whether a text can be the name of a split."""
+    return re.fullmatch(SPLIT, text) is not None
 
 
 def hub_split(split: str) -> str:

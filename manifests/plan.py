@@ -20,7 +20,7 @@ from sysnoise.manifests.json_documents import (
     json_bytes,
     parse_json,
 )
-from sysnoise.manifests.layout import ShardFormat, shard_name
+from sysnoise.manifests.layout import IMAGE_FORMATS, SPLIT, ShardFormat, shard_name
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from sysnoise.transforms.digests import canonical_sha256
 from sysnoise.transforms.geometry import GridDocument
@@ -32,8 +32,12 @@ if TYPE_CHECKING:
 PLAN_VERSION = 1
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 """A sha256 in hexadecimal."""
+SplitName = Annotated[str, msgspec.Meta(pattern=rf"^{SPLIT}\Z")]
+ImageFormat = Annotated[str, msgspec.Meta(pattern=rf"^({'|'.join(IMAGE_FORMATS)})\Z")]
+MethodName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+\Z")]
+"""The name of a method, which is a part of ids and paths."""
 
 
 class ClassInfo(msgspec.Struct, frozen=True):
@@ -56,9 +60,9 @@ class Identities(msgspec.Struct, frozen=True):
         encoder: identity of the encoder of the images.
     """
 
-    decoders: dict[str, MethodIdentity]
-    resizes: dict[str, MethodIdentity]
-    colors: dict[str, MethodIdentity]
+    decoders: dict[MethodName, MethodIdentity]
+    resizes: dict[MethodName, MethodIdentity]
+    colors: dict[MethodName, MethodIdentity]
     encoder: MethodIdentity
 
 
@@ -92,12 +96,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_
 
     version: int
     kind: DatasetKind = msgspec.field(name="dataset")
-    split: str
+    split: SplitName
     samples: Positive
     samples_per_shard: Positive
     shards: Positive
     formats: tuple[ShardFormat, ...]
-    image_format: str
+    image_format: ImageFormat
     row_group_rows: Positive
     grid_document: GridDocument = msgspec.field(name="grid")
     classes: tuple[ClassInfo, ...]

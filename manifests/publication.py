@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -107,25 +109,40 @@ class Publication:
 
 
 def check_publication(publication: Publication) -> None:
-    """Refuse values that would break the layout of a card.
+    """Refuse values that would break the layout of a card, or put something else on it.
 
     Raises:
-        ValueError: something else than text, lines where there is one, or a fence in the citation.
+        ValueError: something else than text, a license that is neither an SPDX id nor a web
+            address, a date, version or address that is none, or a citation with a fence or with
+            hidden characters.
     """
     for name, value in vars(publication).items():
         if value is None and name != "version":
             continue
-        fits = isinstance(value, str) and (_is_unfenced if name == "citation" else _is_line)(value)
-        if not fits:
-            raise ValueError(f"the {name} cannot stand on a card: {value!r}")
+        if not isinstance(value, str) or not _FITS[name](value):
+            raise ValueError(f"the {name} cannot stand on a card: {str(value)[:80]!r}")
 
 
-def _is_line(text: str) -> bool:
-    return text.strip().splitlines() == [text]
+def _is_license(text: str) -> bool:
+    return is_url(text) or re.fullmatch(r"[A-Za-z0-9.+-]+", text) is not None
 
 
-def _is_unfenced(text: str) -> bool:
-    return "```" not in text
+def _is_citation(text: str) -> bool:
+    shown = re.sub(r"[\t\r\n]", "", text)
+    return "```" not in text and shown.isprintable()
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is a date as ``YYYY-MM-DD``."""
+    try:
+        return datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def is_version(text: str) -> bool:
+    """Whether a text is ``MAJOR.MINOR.PATCH``."""
+    return re.fullmatch(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}", text) is not None
 
 
 def dataset_of(manifest: Manifest) -> Dataset:
@@ -157,5 +174,15 @@ def bibtex(publication: Publication, dataset: Dataset) -> str:
 
 
 def is_url(text: str) -> bool:
-    """Whether a text is a web address."""
-    return re.fullmatch(r"https?://\S+", text) is not None
+    """Whether a text is a web address, without the characters that no address has (RFC 3986)."""
+    return text.isprintable() and re.fullmatch(r"https?://[^\s<>\"\\^`{|}]+", text) is not None
+
+
+_FITS: Mapping[str, Callable[[str], bool]] = {
+    "license": _is_license,
+    "citation": _is_citation,
+    "date": is_date,
+    "version": is_version,
+    "url": is_url,
+}
+"""What says whether a text can be the value of a field of :class:`Publication`."""

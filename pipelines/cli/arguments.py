@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
-from sysnoise.manifests.layout import ShardFormat
+from sysnoise.manifests.layout import ShardFormat, is_split
 
 FORMATS = {
     "webdataset": (ShardFormat.WEBDATASET,),
@@ -15,8 +16,13 @@ FORMATS = {
 }
 """The formats of the shards, by the value of ``--format``."""
 
+LARGEST_NUMBER = 2**31 - 1
+"""Largest number that an option takes: more images, pixels or threads than there are."""
+SHOWN = 80
+"""Number of characters of a value that a message shows."""
 SCORE_FORMATS = ("terminal", "markdown", "csv", "json", "latex")
 IMAGENET_SPLIT = "val"
+SPLIT_CHARACTERS = "ASCII letters, digits, spaces and _.+- (not at the start: .+- and spaces)"
 BEAM_HELP = (
     "Arguments that are not listed here go to Apache Beam, such as --runner=FlinkRunner. By "
     "default the run uses Beam's local runner with one {worker} per worker. The same command "
@@ -142,20 +148,26 @@ def split_name(text: str) -> str:
     """Return the name of a split, which becomes a part of file names.
 
     Raises:
-        argparse.ArgumentTypeError: it is empty or has slashes.
+        argparse.ArgumentTypeError: it is empty or has characters that such names cannot have.
     """
-    if not text or {"/", "\\"} & {*text}:
-        raise argparse.ArgumentTypeError(f"expected a name for files, found {text!r}")
+    if not is_split(text):
+        raise argparse.ArgumentTypeError(f"expected a name of {SPLIT_CHARACTERS}, found {text!r}")
     return text
 
 
 def positive(text: str) -> int:
-    """Return a whole number of at least 1.
+    """Return a whole number from 1 to :data:`LARGEST_NUMBER`.
 
     Raises:
         argparse.ArgumentTypeError: the text is another one.
     """
-    value = int(text) if text.isdigit() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
-    return value
+    digits = text.lstrip("0") if re.fullmatch("[0-9]+", text) else ""
+    if not digits:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number of at least 1, found {text[:SHOWN]!r}"
+        )
+    if len(digits) > len(str(LARGEST_NUMBER)) or int(digits) > LARGEST_NUMBER:
+        raise argparse.ArgumentTypeError(
+            f"expected at most {LARGEST_NUMBER}, found {text[:SHOWN]!r}"
+        )
+    return int(digits)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import re
 from typing import Any
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from sysnoise.manifests.publication import FIRST_VERSION, is_url
+from sysnoise.manifests.publication import FIRST_VERSION, is_date, is_url, is_version
 from sysnoise.pipelines.cli.arguments import add_command, add_set
 
 
@@ -78,17 +77,13 @@ def _license(text: str) -> str:
 
 
 def _date(text: str) -> str:
-    try:
-        is_date = datetime.date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        is_date = False
-    if not is_date:
+    if not is_date(text):
         raise argparse.ArgumentTypeError(f"expected a date as YYYY-MM-DD, found {text!r}")
     return text
 
 
 def _version(text: str) -> str:
-    if not re.fullmatch(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}", text):
+    if not is_version(text):
         raise argparse.ArgumentTypeError(f"expected MAJOR.MINOR.PATCH, found {text!r}")
     return text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import posixpath
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -119,6 +120,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     predictions = arguments.predictions or _default_predictions(arguments.model)
     refuse_outputs_inside(arguments.set, arguments.output, predictions)
     _require_runtime()
+    from sysnoise.pipelines.beam.interrupts import ending_in_time
     from sysnoise.pipelines.beam.options import beam_engine
     from sysnoise.pipelines.evaluation.config import load_config
     from sysnoise.pipelines.evaluation.pipeline import evaluate
@@ -127,8 +129,6 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     images, config = _source_images(arguments), load_config(arguments.config)
     engine = beam_engine(arguments.beam_arguments, arguments.workers, generate_options())
-    if arguments.grid:
-        _make_set(arguments, engine, config)
     request = Request(
         set_url=arguments.set,
         images_url=images,
@@ -141,13 +141,16 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         calibration=arguments.calibration_images,
         counting=Counting(arguments.counting),
     )
-    table, notes = evaluate(request, engine)
+    with ending_in_time(f"sysnoise: interrupted; {RESUME_EVALUATING}"):
+        if arguments.grid:
+            _make_set(arguments, engine, config)
+        table, notes = evaluate(request, engine)
     for note in notes:
         print(f"sysnoise: note: {note}", file=sys.stderr)
     print_table(arguments, table)
     text = (
-        f"sysnoise: the predictions are in {predictions!r}; 'sysnoise report {arguments.set} "
-        f"--predictions {predictions} -o FILE' shows them"
+        f"sysnoise: the predictions are in {predictions!r}; 'sysnoise report "
+        f"{shlex.quote(arguments.set)} --predictions {shlex.quote(predictions)} -o FILE' shows them"
     )
     print(without_secrets(text), file=sys.stderr)
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sysnoise.manifests.grids import load_grid
-from sysnoise.manifests.layout import MAX_BYTES, MAX_PIXELS
+from sysnoise.manifests.layout import IMAGE_FORMATS, MAX_BYTES, MAX_PIXELS, is_split
 from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.cli.arguments import (
     BEAM_HELP,
     FORMATS,
     IMAGENET_SPLIT,
+    SPLIT_CHARACTERS,
     add_command,
     add_extent,
     add_labels,
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from sysnoise.pipelines.generation.estimate import Estimate
     from sysnoise.pipelines.planning.plan import PlanOptions
     from sysnoise.pipelines.readers.sources import SourceSet
-
-IMAGE_FORMATS = ("png", "webp", "jxl", "npy")
 
 ReadSources = Callable[[argparse.Namespace], "SourceSet"]
 
@@ -169,6 +169,11 @@ def read_coco_sources(arguments: argparse.Namespace) -> SourceSet:
 def read_limited(arguments: argparse.Namespace, read: ReadSources) -> SourceSet:
     """Find as many images as the arguments allow, and print what the user should know of them."""
     source = read(arguments).limited(arguments.limit)
+    if not is_split(source.split):
+        raise UsageError(
+            f"the annotations' name gives the split {source.split!r}; give --split, of "
+            f"{SPLIT_CHARACTERS}"
+        )
     for warning in source.warnings:
         warn(warning)
     return source
@@ -195,7 +200,7 @@ def _generate(arguments: argparse.Namespace, read: ReadSources) -> None:
         output = without_secrets(arguments.output)
         print(
             f"{output}: shards {arguments.shard_range} are done; when all are, run "
-            f"'sysnoise finish {output}'"
+            f"'sysnoise finish {shlex.quote(output)}'"
         )
     else:
         print_finished(arguments.output, manifest)

@@ -21,9 +21,15 @@ from sysnoise.pipelines.cli import (
     transfer,
     verify,
 )
+from sysnoise.pipelines.cli.shortage import (
+    end_for_want,
+    ended_for_want_in_threads,
+    prepare_for_limit,
+    shortage,
+)
 from sysnoise.pipelines.errors import CommandError, UnwritableError, UsageError
 from sysnoise.pipelines.storage.temporary import temporary_files
-from sysnoise.pipelines.workers.logs import set_up_logging
+from sysnoise.pipelines.workers.logs import printable_streams, set_up_logging
 from sysnoise.transforms.errors import GridError, TransformError
 
 COMMANDS = (
@@ -69,15 +75,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 failed, 2 bad usage.
 
     A user can fix what raises one of the caught errors; any other error is a defect of the command
-    and keeps its traceback.
+    and keeps its traceback. What is printed is printable, whoever chose the names in it.
     """
+    with printable_streams():
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments, beam_arguments = command_parser().parse_known_args(argv)
     set_up_logging()
     try:
         if beam_arguments and not arguments.takes_beam_arguments:
             raise UsageError(f"unknown argument {beam_arguments[0]!r}")
         arguments.beam_arguments = beam_arguments
-        with temporary_files():
+        prepare_for_limit(arguments.takes_beam_arguments)
+        with temporary_files(), ended_for_want_in_threads(arguments.resume_hint):
             arguments.run(arguments)
     except (UsageError, GridError) as error:
         return _fail(str(error), 2)
@@ -87,6 +99,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), 1)
     except KeyboardInterrupt:
         return _fail("; ".join(filter(None, ("interrupted", arguments.resume_hint))), 1)
+    except Exception as error:
+        of = shortage(error)
+        if of is None:
+            raise
+        end_for_want(of, arguments.resume_hint)
     return 0
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from sysnoise.manifests.secrets import without_secrets
+from sysnoise.transforms.text import one_line
 
 if TYPE_CHECKING:
     from sysnoise.manifests.manifest import Manifest
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
 def warn(message: str) -> None:
     """Print a warning on standard error."""
     print(f"sysnoise: warning: {without_secrets(message)}", file=sys.stderr)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print each on one line, whatever the names in it are."""
+    for line in lines:
+        print(one_line(line))
 
 
 def print_finished(output: str, manifest: Manifest, to: TextIO | None = None) -> None:

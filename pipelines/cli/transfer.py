@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from sysnoise.pipelines.cli.arguments import add_command, add_set, variant_id
+from sysnoise.pipelines.cli.output import print_lines
 from sysnoise.pipelines.errors import RESUME_COPYING, DamageError
 
 
@@ -62,7 +63,7 @@ def _publish(arguments: argparse.Namespace) -> None:
 
     result = verify(arguments.set, VerificationRequest(variants=tuple(arguments.variant or ())))
     if result.problems:
-        print(*result.lines(), sep="\n")
+        print_lines(result.lines())
         raise DamageError(f"{result.summary()}; nothing was published")
     _fetch(arguments)
 

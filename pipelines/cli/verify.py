@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from sysnoise.pipelines.cli.arguments import add_command, add_json, add_set, positive, variant_id
+from sysnoise.pipelines.cli.output import print_lines
 from sysnoise.pipelines.errors import DamageError, UsageError
 from sysnoise.pipelines.planning.ranges import parse_range
 
@@ -71,8 +72,10 @@ def _verify(arguments: argparse.Namespace) -> None:
         recipe=arguments.recipe,
     )
     result = verify(arguments.set, request)
-    lines = [json.dumps(result.document(), indent=2)] if arguments.json else result.lines()
-    print(*lines, sep="\n", end="\n" if lines else "")
+    if arguments.json:
+        print(json.dumps(result.document(), indent=2))
+    else:
+        print_lines(result.lines())
     if result.problems:
         raise DamageError(result.summary())
     if not arguments.json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -13,6 +12,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from sysnoise.manifests.bounded import DOCUMENT_BYTES
 from sysnoise.manifests.yaml_file import YamlError, read_yaml
 from sysnoise.pipelines.errors import InputError, UsageError
+from sysnoise.pipelines.scoring.statistics import is_finite_number
 from sysnoise.pipelines.storage.reading import read_text
 from sysnoise.transforms.methods import unknown_name
 from sysnoise.transforms.model.boxes import (
@@ -43,6 +43,19 @@ _MAPPING = "a mapping of settings"
 PAD = 114
 SCORE_THRESHOLD = 0.001
 MAX_DETECTIONS = 100
+
+LONGEST_SIDE = 2**13
+"""Largest number of pixels of a side of the input."""
+MOST_DETECTIONS = 10_000
+"""Largest ``max_detections``, where COCO counts 100 of a category."""
+MOST_ANCHORS = 1000
+"""Largest number of anchors of an output, of which detectors have three to nine."""
+LARGEST_LEVEL = 1e6
+"""Largest mean, scale and anchor, and the inverse of the smallest scale: float32 holds more."""
+LARGEST_ID = 2**31 - 1
+"""Largest id of a category, which the predictions hold as int32."""
+SHOWN = 80
+"""Number of characters of a value that a message shows."""
 
 
 class Task(Enum):
@@ -166,7 +179,7 @@ class _Section:
         self._problems = problems
         self._values: Mapping[Any, Any] | None = value if isinstance(value, Mapping) else None
         if self._values is None:
-            self.report((), f"expected {expected}, found {value!r}")
+            self.report((), f"expected {expected}, found {_shown(value)}")
 
     def only(self, *fields: str) -> None:
         """Report keys that are none of these."""
@@ -280,7 +293,7 @@ def _read_detector(config: _Section) -> Callable[[], Detector]:
     categories = config.take("categories", _categories)
     score_threshold = config.take("score_threshold", _share, SCORE_THRESHOLD)
     nms = _read_nms(config)
-    most = config.take("max_detections", _whole_number, MAX_DETECTIONS)
+    most = config.take("max_detections", _whole_number(MOST_DETECTIONS), MAX_DETECTIONS)
     return lambda: Detector(head(), categories(), score_threshold(), nms(), most())
 
 
@@ -336,66 +349,85 @@ def _one_of(kind: type[Choice]) -> Callable[[Any], Choice]:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         hint = "; put it in quotes" if isinstance(value, int | float) else ""
-        raise ValueError(f"expected a text, found {value!r}{hint}")
+        raise ValueError(f"expected a text, found {_shown(value)}{hint}")
     return value
 
 
 def _entries(value: Any) -> list[Any]:
     if not isinstance(value, list) or not value:
-        raise ValueError(f"expected a list of at least one entry, found {value!r}")
+        raise ValueError(f"expected a list of at least one entry, found {_shown(value)}")
     return value
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_level(value: Any) -> bool:
+    return is_finite_number(value) and abs(value) <= LARGEST_LEVEL
 
 
-def _whole_number(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"expected a whole number of at least 1, found {value!r}")
-    return value
+def _whole_number(most: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if type(value) is not int or not 1 <= value <= most:
+            raise ValueError(f"expected a whole number from 1 to {most}, found {_shown(value)}")
+        return value
+
+    return read
+
+
+def _shown(value: object) -> str:
+    """Return a value as a message shows it, whatever its length."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _gray(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 255:
-        raise ValueError(f"expected a whole number from 0 to 255, found {value!r}")
+        raise ValueError(f"expected a whole number from 0 to 255, found {_shown(value)}")
     return value
 
 
 def _share(value: Any) -> float:
-    if not _is_number(value) or not 0 <= value <= 1:
-        raise ValueError(f"expected a number from 0 to 1, found {value!r}")
+    if not is_finite_number(value) or not 0 <= value <= 1:
+        raise ValueError(f"expected a number from 0 to 1, found {_shown(value)}")
     return float(value)
 
 
 def _size(value: Any) -> tuple[int, int]:
     if not isinstance(value, list) or len(value) != 2:
-        raise ValueError(f"expected [height, width], found {value!r}")
-    return _whole_number(value[0]), _whole_number(value[1])
+        raise ValueError(f"expected [height, width], found {_shown(value)}")
+    side = _whole_number(LONGEST_SIDE)
+    return side(value[0]), side(value[1])
 
 
 def _three_numbers(value: Any) -> Triple:
     numbers = value if isinstance(value, list) else [value] * 3
-    if len(numbers) != 3 or not all(map(_is_number, numbers)):
-        raise ValueError(f"expected a number, or three in the order of channels, found {value!r}")
+    if len(numbers) != 3 or not all(map(_is_level, numbers)):
+        raise ValueError(
+            "expected a number, or three in the order of channels, none beyond "
+            f"{LARGEST_LEVEL:.0f}, found {_shown(value)}"
+        )
     return float(numbers[0]), float(numbers[1]), float(numbers[2])
 
 
 def _three_divisors(value: Any) -> Triple:
     numbers = _three_numbers(value)
-    if 0 in numbers:
-        raise ValueError(f"levels are divided by it, so it cannot be 0, found {value!r}")
+    if min(map(abs, numbers)) < 1 / LARGEST_LEVEL:
+        raise ValueError(f"levels are divided by it, so it cannot be 0, found {_shown(value)}")
     if max(map(abs, numbers)) < 1:
-        raise ValueError(f"counts levels of 0 to 255, found {value!r}; give mean and scale x 255")
+        raise ValueError(
+            f"counts levels of 0 to 255, found {_shown(value)}; give mean and scale x 255"
+        )
     return numbers
 
 
 def _anchors(value: Any) -> tuple[tuple[float, float], ...]:
     pairs = _entries(value)
+    if len(pairs) > MOST_ANCHORS:
+        raise ValueError(f"expected at most {MOST_ANCHORS} anchors, found {len(pairs)}")
     for pair in pairs:
         sizes = pair if isinstance(pair, list) and len(pair) == 2 else [0]
-        if not all(_is_number(number) and number > 0 for number in sizes):
-            raise ValueError(f"expected [width, height] in pixels of the input, found {pair!r}")
+        if not all(is_finite_number(number) and 0 < number <= LARGEST_LEVEL for number in sizes):
+            raise ValueError(
+                f"expected [width, height] in pixels of the input, found {_shown(pair)}"
+            )
     return tuple((float(width), float(height)) for width, height in pairs)
 
 
@@ -405,9 +437,9 @@ def _categories(value: Any) -> tuple[int, ...]:
             raise ValueError(unknown_name("categories", value, CATEGORIES))
         return CATEGORIES[value]
     ids = _entries(value)
-    if not all(isinstance(number, int) and not isinstance(number, bool) for number in ids):
+    if not all(type(number) is int and 0 <= number <= LARGEST_ID for number in ids):
         raise ValueError(
-            f"expected a name ({', '.join(CATEGORIES)}) or one id per class, found {value!r}"
+            f"expected a name ({', '.join(CATEGORIES)}) or one id per class, found {_shown(value)}"
         )
     if len(set(ids)) < len(ids):
         raise ValueError("an id is listed twice")

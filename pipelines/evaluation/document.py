@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import yaml
 
 from sysnoise.manifests.changes import field_changes
+from sysnoise.manifests.json_documents import JsonObject, as_document
 from sysnoise.manifests.layout import LOCK
 from sysnoise.pipelines.errors import OutputError, lines_of
 from sysnoise.pipelines.storage.commit import remove_folder, write_file
@@ -24,6 +26,19 @@ _MODELS = "models"
 Document = dict[str, Any]
 """Everything that predictions depend on, and under ``models`` one entry per model by the noises
 inside it; a later run may add some."""
+
+
+class _StoredModel(msgspec.Struct):
+    """What is expected of a model's entry."""
+
+    sha256: str | None
+    noises: list[JsonObject]
+
+
+class _Stored(msgspec.Struct):
+    """What is expected of the document."""
+
+    models: dict[str, _StoredModel]
 
 
 def open_document(output: Root, wanted: Mapping[str, Any]) -> Document:
@@ -42,9 +57,9 @@ def open_document(output: Root, wanted: Mapping[str, Any]) -> Document:
         return _begin(output, wanted)
     try:
         document: Document = yaml.safe_load(data)
+        as_document(document, _Stored)
         earlier = {name: value for name, value in document.items() if name != _MODELS}
-        document[_MODELS].items()
-    except (yaml.YAMLError, AttributeError, KeyError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise OutputError(
             f"{output.child(DOCUMENT)!r} is damaged: {error!r}; give other --predictions"
         ) from error

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
-from onnx import ModelProto, ValueInfoProto, shape_inference
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, shape_inference
 
 from sysnoise.pipelines.errors import UsageError, quoted
 from sysnoise.pipelines.evaluation.config import Background, Classifier, ModelConfig
+from sysnoise.pipelines.evaluation.trial import tried
 from sysnoise.pipelines.readers.labels import CLASS_COUNT
 from sysnoise.transforms.methods import unknown_name
 from sysnoise.transforms.model.boxes import BoxesHead, Detector, YoloHead
@@ -52,6 +54,7 @@ def check_model(config: ModelConfig, model: ModelProto, labels: Collection[int])
     Raises:
         UsageError: the model and the config differ; the message has all problems, and the model's
             inputs and outputs.
+        InputError: its shapes cannot be inferred within the limits of a trial.
     """
     inputs = _inputs(model)
     outputs = _outputs(model, config.input)
@@ -100,17 +103,22 @@ def _outputs(model: ModelProto, spec: InputSpec) -> dict[str, TensorInfo]:
         if value.name == spec.name and len(shape.dim) == 4:
             for dim, size in list(zip(shape.dim, spec.shape(1), strict=True))[1:]:
                 dim.dim_value = dim.dim_value or size
-    try:
-        sized = shape_inference.infer_shapes(sized, data_prop=True)
-    except shape_inference.InferenceError:
-        sized = model
-    return {value.name: _tensor(value) for value in sized.graph.output}
+    given = sized
+    data = tried("looking at the model", sized.ByteSize(), lambda: _inferred(given))
+    return {value.name: _tensor(value) for value in GraphProto.FromString(data).output}
+
+
+def _inferred(model: ModelProto) -> bytes:
+    """Return a graph with the outputs of a model, whose shapes are inferred as far as they are."""
+    with contextlib.suppress(shape_inference.InferenceError):
+        model = shape_inference.infer_shapes(model, data_prop=True)
+    return bytes(GraphProto(output=model.graph.output).SerializeToString())
 
 
 def _tensor(value: ValueInfoProto) -> TensorInfo:
     tensor = value.type.tensor_type
     kind = "of unknown type"
-    if tensor.elem_type:
+    if tensor.elem_type in TensorProto.DataType.values() and tensor.elem_type:
         kind = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
     if not tensor.HasField("shape"):
         return TensorInfo(value.name, kind, None)

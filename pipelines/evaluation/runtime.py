@@ -44,6 +44,8 @@ def open_session(model: bytes, origin: str) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except MemoryError:
+        raise
     except Exception as error:  # The runtime has error types of its own, without a common base.
         raise InputError(f"loading {origin}: {plain_message(error)}") from error
 

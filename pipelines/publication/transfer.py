@@ -27,7 +27,7 @@ from sysnoise.manifests.croissant import publication_of
 from sysnoise.manifests.errors import PartError
 from sysnoise.manifests.files import FileRow, needed_files
 from sysnoise.manifests.held import HeldSet
-from sysnoise.manifests.json_documents import json_bytes
+from sysnoise.manifests.json_documents import DocumentError, json_bytes
 from sysnoise.manifests.layout import receipt_path, shard_name
 from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.part import held_variants, part_document
@@ -424,7 +424,10 @@ def _complete(target: Root, index: _Index, held: Sequence[str]) -> None:
     write_file(target, layout.PART, json_bytes(part_document(manifest, held)))
     remove_file(target, layout.MANIFEST)
     files = parse_parquet(read_file(target, layout.FILES))
-    plan = read_set_plan(read_file(target, layout.PLAN), manifest)
+    try:
+        plan = read_set_plan(read_file(target, layout.PLAN), manifest)
+    except DocumentError as error:
+        raise InputError(f"reading {layout.PLAN} of the set: {error}") from error
     write_card(target, HeldSet(manifest, plan, files, held), index.publication)
     write_file(target, layout.MANIFEST, json_bytes(manifest))
     if len(held) == len(held_variants(manifest, None)):

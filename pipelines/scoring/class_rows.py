@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import json
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sysnoise.pipelines.errors import InputError
-from sysnoise.pipelines.scoring.statistics import top_classes
+from sysnoise.pipelines.errors import MAX_LISTED, InputError
+from sysnoise.pipelines.scoring.statistics import is_finite_number, top_classes
 from sysnoise.pipelines.storage.reading import open_file, open_text
-from sysnoise.pipelines.storage.root import Root
+from sysnoise.pipelines.storage.root import Root, is_local
 from sysnoise.transforms.errors import plain_message
 
 EXTENSIONS = (".parquet", ".jsonl")
@@ -29,7 +31,15 @@ BEST_COUNT = 5
 CLASS_LIMIT = 2**31
 """The number below which all classes lie."""
 BATCH_ROWS = 4096
-"""Number of rows that are held in memory at a time."""
+"""Number of rows that are held in memory at a time, at most."""
+BATCH_VALUES = 2**24
+"""Number of values in these rows, at most, or characters: some 4,096 rows of logits."""
+LINE_CHARACTERS = 2**24
+"""Largest number of characters of a line of JSON: the logits of half a million classes."""
+COPIED_BYTES = 2**20
+"""Number of bytes of a remote file that are copied at a time."""
+SHOWN = 80
+"""Number of characters of a value that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -86,18 +96,76 @@ def read_class_rows(root: Root, name: str) -> Iterator[ClassRows]:
 def _parquet_rows(root: Root, name: str) -> Iterator[_UncheckedRows]:
     source = f"the predictions {root.child(name)!r}"
     try:
-        with open_file(root, name) as opened:
+        with _arrow_file(root, name) as opened:
             parquet = pq.ParquetFile(opened)
             kind = _kind(source, parquet.schema_arrow.names)
+            _check_types(source, parquet.schema_arrow, kind)
             columns = ["setting", "key", kind]
-            first_row = 1
-            for batch in parquet.iter_batches(BATCH_ROWS, columns=columns, use_threads=False):
+            size, first_row = _batch_size(parquet.metadata), 1
+            for batch in parquet.iter_batches(size, columns=columns, use_threads=False):
                 settings, keys = (batch.column(each).to_pylist() for each in ("setting", "key"))
                 values = _parquet_values(batch.column(kind))
                 yield _UncheckedRows(first_row, kind, settings, keys, values)
                 first_row += len(batch)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"reading {source}: {plain_message(error)}") from error
+
+
+def _batch_size(metadata: pq.FileMetaData) -> int:
+    """Return a number of rows whose values are few enough."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    longest = max((_values_of_a_row(group) for group in groups), default=1)
+    return max(1, min(BATCH_ROWS, BATCH_VALUES // longest))
+
+
+def _values_of_a_row(group: pq.RowGroupMetaData) -> int:
+    columns = map(group.column, range(group.num_columns))
+    most: int = max((column.num_values for column in columns), default=0)
+    return max(1, most // max(1, group.num_rows))
+
+
+@contextlib.contextmanager
+def _arrow_file(root: Root, name: str) -> Iterator[pa.NativeFile]:
+    """Open a file, or a copy of a remote one, as a file of Arrow's.
+
+    Not as a Python file: Arrow's threads may still hold that when the interpreter ends, and then
+    abort the process.
+    """
+    if is_local(root):
+        with pa.OSFile(root.join(name)) as file:
+            yield file
+        return
+    with tempfile.TemporaryFile() as copy:
+        with open_file(root, name) as opened:
+            shutil.copyfileobj(opened, copy, COPIED_BYTES)
+        copy.flush()
+        with pa.OSFile(f"/dev/fd/{copy.fileno()}") as file:
+            yield file
+
+
+def _check_types(source: str, schema: pa.Schema, kind: str) -> None:
+    """Refuse columns of other types, before a row of them is read."""
+    for name in ("setting", "key"):
+        if not _is_text(schema.field(name).type):
+            raise _malformed(source, 1, name, "a text", schema.field(name).type)
+    if not _holds(schema.field(kind).type, kind):
+        raise _malformed(source, 1, kind, _CHECKS[kind].expected, schema.field(kind).type)
+
+
+def _is_text(found: pa.DataType) -> bool:
+    inner = found.value_type if pa.types.is_dictionary(found) else found
+    return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner))
+
+
+def _holds(found: pa.DataType, kind: str) -> bool:
+    """Whether a type can hold the values of a kind."""
+    if kind == "class":
+        return bool(pa.types.is_integer(found))
+    lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    if not any(is_list(found) for is_list in lists):
+        return False
+    is_float = kind == "logits" and pa.types.is_floating(found.value_type)
+    return bool(is_float or pa.types.is_integer(found.value_type))
 
 
 def _parquet_values(column: pa.Array) -> list[Any] | NDArray[Any]:
@@ -115,24 +183,43 @@ def _parquet_values(column: pa.Array) -> list[Any] | NDArray[Any]:
 def _json_rows(url: str) -> Iterator[_UncheckedRows]:
     first_row = 1
     with open_text(url, "predictions file") as opened:
-        while lines := list(itertools.islice(opened, BATCH_ROWS)):
+        while lines := _lines(url, opened, first_row):
             rows = [_parsed(url, number, line) for number, line in enumerate(lines, first_row)]
             kind = _kind(f"the predictions {url!r}, row {first_row}", rows[0])
             for number, row in enumerate(rows, first_row):
                 if not {"setting", "key", kind} <= row.keys():
+                    names = ", ".join(list(row)[:MAX_LISTED])
                     raise InputError(
                         f"the predictions {url!r}, row {number}: expected setting, key and {kind} "
-                        f"as in the first row, found {', '.join(row) or 'nothing'}"
+                        f"as in the first row, found {names or 'nothing'}"
                     )
             columns = ([row[each] for row in rows] for each in ("setting", "key", kind))
             yield _UncheckedRows(first_row, kind, *columns)
             first_row += len(lines)
 
 
+def _lines(url: str, opened: TextIO, first_row: int) -> list[str]:
+    """Return the next lines, as many as are held at a time; none at the end."""
+    lines: list[str] = []
+    size = 0
+    while len(lines) < BATCH_ROWS and size < BATCH_VALUES:
+        line = opened.readline(LINE_CHARACTERS + 1)
+        if not line:
+            break
+        if len(line) > LINE_CHARACTERS:
+            raise InputError(
+                f"the predictions {url!r}, row {first_row + len(lines)}: the line is longer than "
+                f"{LINE_CHARACTERS} characters"
+            )
+        lines.append(line)
+        size += len(line)
+    return lines
+
+
 def _parsed(url: str, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"the predictions {url!r}, row {number}: not JSON: {error}") from error
     if not isinstance(row, dict):
         raise InputError(f"the predictions {url!r}, row {number}: expected a JSON object")
@@ -146,8 +233,11 @@ def _kind(source: str, columns: Iterable[str]) -> str:
     if len(kinds) != 1 or not {"setting", "key"} <= set(names):
         raise InputError(
             f"{source}: expected setting, key and one of {', '.join(KINDS)}, found "
-            f"{', '.join(names) or 'nothing'}"
+            f"{', '.join(names[:MAX_LISTED]) or 'nothing'}"
         )
+    twice = [each for each in ("setting", "key", kinds[0]) if names.count(each) > 1]
+    if twice:
+        raise InputError(f"{source}: there are several columns {twice[0]!r}")
     return kinds[0]
 
 
@@ -169,14 +259,16 @@ def _value_array(source: str, rows: _UncheckedRows) -> NDArray[Any]:
         for number, value in enumerate(values, rows.first_row):
             if not check.is_value(value) or (kind == "logits" and len(value) != len(values[0])):
                 raise _malformed(source, number, kind, check.expected, value)
-    array = np.asarray(values).reshape(len(values), -1)
+    if isinstance(values, list):  # Whole numbers may be too long for NumPy's.
+        values = np.asarray(values, np.float64 if kind == "logits" else np.int64)
+    array = values.reshape(len(values), -1)
     for index in np.flatnonzero(~check.valid_rows(array)).tolist():
         raise _malformed(source, rows.first_row + index, kind, check.expected, values[index])
     return array
 
 
 def _is_class(value: Any) -> bool:
-    return type(value) is int
+    return type(value) is int and 0 <= value < CLASS_LIMIT
 
 
 def _is_top5(value: Any) -> bool:
@@ -184,7 +276,7 @@ def _is_top5(value: Any) -> bool:
 
 
 def _are_logits(value: Any) -> bool:
-    return isinstance(value, list) and all(type(each) in (int, float) for each in value)
+    return isinstance(value, list) and all(map(is_finite_number, value))
 
 
 def _rows_of_classes(array: NDArray[Any]) -> NDArray[np.bool_]:
@@ -229,4 +321,5 @@ _CHECKS: Mapping[str, _ValueCheck] = {
 
 
 def _malformed(source: str, row: int, name: str, expected: str, found: Any) -> InputError:
-    return InputError(f"{source}, row {row}, {name}: expected {expected}, found {str(found)[:80]}")
+    shown = str(found)[:SHOWN]
+    return InputError(f"{source}, row {row}, {name}: expected {expected}, found {shown}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.settings import Setting
-from sysnoise.pipelines.errors import InputError, quoted
+from sysnoise.pipelines.errors import MAX_LISTED, InputError, quoted
 from sysnoise.pipelines.scoring.class_rows import EXTENSIONS, ClassRows, read_class_rows
 from sysnoise.pipelines.scoring.files import SettingParser, prediction_files, refuse, setting_parser
 from sysnoise.pipelines.scoring.records import (
@@ -51,13 +51,17 @@ class SettingPredictions:
     Attributes:
         classes: the best class of each image; -1 where none was read yet.
         top5: whether the label is among the five best; None where a file has only the best.
-        repeated, foreign: the keys that came again, and those that the set does not hold.
+        repeated, foreign: the keys that came again, and those that the set does not hold: the first
+            ones, as many as a message lists.
+        repeats, foreigners: how many there are of them.
     """
 
     classes: NDArray[np.int32]
     top5: NDArray[np.bool_] | None
     repeated: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    repeats: int = 0
+    foreigners: int = 0
 
 
 def read_labels(tables: SampleTables) -> Labels:
@@ -149,6 +153,8 @@ def _read_predictions(
                     setting = parse(text)
                 except ValueError as error:
                     problems[text] = str(error)
+                    if len(problems) > MAX_LISTED:  # Enough for the message.
+                        refuse(url, problems.items())
                     continue
                 if setting not in by_setting:
                     unknown = np.full(len(truth.labels), _UNKNOWN, np.int32)
@@ -175,12 +181,14 @@ def _add(
         labels: the labels of the set.
     """
     is_held = indices[chosen] != _UNKNOWN
-    predictions.foreign += [rows.keys[row] for row in chosen[~is_held]]
+    predictions.foreigners += int((~is_held).sum())
+    _list_some(predictions.foreign, rows, chosen[~is_held])
     chosen = chosen[is_held]
     is_first = np.zeros(len(chosen), bool)
     is_first[np.unique(indices[chosen], return_index=True)[1]] = True
     is_first &= predictions.classes[indices[chosen]] == _UNKNOWN
-    predictions.repeated += [rows.keys[row] for row in chosen[~is_first]]
+    predictions.repeats += int((~is_first).sum())
+    _list_some(predictions.repeated, rows, chosen[~is_first])
     chosen = chosen[is_first]
     images = indices[chosen]
     predictions.classes[images] = rows.classes[chosen, 0]
@@ -188,6 +196,17 @@ def _add(
         predictions.top5 = None
     elif predictions.top5 is not None:
         predictions.top5[images] = (rows.classes[chosen] == labels[images, None]).any(axis=1)
+
+
+def _list_some(keys: list[str], rows: ClassRows, chosen: NDArray[np.intp]) -> None:
+    """Add the keys of rows to a list, until a message has enough of them."""
+    keys += [rows.keys[row] for row in chosen[: MAX_LISTED - len(keys)]]
+
+
+def _some(first: Sequence[str], count: int) -> str:
+    """Return the first of some keys in quotes, and how many more there are."""
+    more = f" and {count - len(first)} more" if count > len(first) else ""
+    return quoted(first) + more
 
 
 def _key_problems(
@@ -198,9 +217,11 @@ def _key_problems(
     for setting, each in by_setting.items():
         missing = [keys[index] for index in np.flatnonzero(each.classes == _UNKNOWN)]
         if each.repeated:
-            yield setting.id, f"repeated keys ({len(each.repeated)}): {quoted(each.repeated)}"
+            some = _some(each.repeated, each.repeats)
+            yield setting.id, f"repeated keys ({each.repeats}): {some}"
         if coverage is Coverage.WHOLE and each.foreign:
-            text = f"keys that are not in the set ({len(each.foreign)}): {quoted(each.foreign)}"
+            some = _some(each.foreign, each.foreigners)
+            text = f"keys that are not in the set ({each.foreigners}): {some}"
             yield setting.id, text
         if coverage is Coverage.WHOLE and missing:
             text = f"missing keys ({len(missing)}): {quoted(missing)}; --partial leaves them out"

@@ -20,6 +20,7 @@ from sysnoise.pipelines.scoring.statistics import sample_deviation
 from sysnoise.pipelines.scoring.table import ModelRow, build_row
 from sysnoise.pipelines.scoring.totals import identical_variants
 from sysnoise.transforms.methods import install_line
+from sysnoise.transforms.text import one_line
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def named_predictions(urls: Sequence[str], models: Sequence[str]) -> dict[str, s
         models: names of the models, in the same order; none for the names of the files or folders.
 
     Raises:
-        UsageError: there are fewer or more names than predictions, or equal ones.
+        UsageError: there are fewer or more names than predictions, or equal ones, or one that is
+            no printable text on one line.
     """
     if models and len(models) != len(urls):
         raise UsageError(
@@ -100,6 +102,11 @@ def named_predictions(urls: Sequence[str], models: Sequence[str]) -> dict[str, s
     paths = [url.partition("?")[0] if "://" in url else url for url in urls]  # No signatures.
     stems = [posixpath.basename(path.rstrip("/")).partition(".")[0] for path in paths]
     names = list(models) or stems
+    hidden = [name for name in names if one_line(name) != name]
+    if hidden:
+        raise UsageError(
+            f"the model is called {hidden[0]!r}, which cannot be printed; give it a --model"
+        )
     if len({*names}) < len(names):
         raise UsageError(
             f"the models are called {', '.join(map(repr, names))}; give each its own --model"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 
+from sysnoise.manifests.json_documents import DocumentError, as_document
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.settings import Setting
@@ -18,7 +20,7 @@ from sysnoise.pipelines.scoring.coco_document import CocoDocument, CocoObject
 from sysnoise.pipelines.scoring.files import grouped, refuse, setting_parser
 from sysnoise.pipelines.scoring.matching import SortedObjects, category_matches
 from sysnoise.pipelines.scoring.records import Coverage, Figures, Intervals, Scored
-from sysnoise.pipelines.scoring.result_files import ResultDetections, read_results
+from sysnoise.pipelines.scoring.result_files import LARGEST_PIXEL, ResultDetections, read_results
 from sysnoise.pipelines.scoring.statistics import RESAMPLES, Replicates, resamples
 from sysnoise.transforms.geometry import Placement
 from sysnoise.transforms.targets import unmap_boxes
@@ -70,7 +72,7 @@ def read_ground_truth(tables: SampleTables) -> GroundTruth:
     for shard in range(found.shards):
         for row in tables.rows(shard, ["image_id", "geometry"]):
             placements[row["image_id"]] = placement_of(row["geometry"])
-    document = found.annotations()
+    document = _checked_annotations(found)
     of_set = [each for each in document["annotations"] if each["image_id"] in placements]
     boxed = [each for each in of_set if "bbox" in each]
     _refuse_without_objects(found, boxed)
@@ -86,6 +88,42 @@ def read_ground_truth(tables: SampleTables) -> GroundTruth:
         },
         (f"objects without a box, which do not count: {unboxed}",) if unboxed else (),
     )
+
+
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Pixel = Annotated[float, msgspec.Meta(ge=-LARGEST_PIXEL, le=LARGEST_PIXEL)]
+
+
+class _ScoredObject(msgspec.Struct):
+    """What is expected of an object of the stored ground truth."""
+
+    image_id: Id
+    category_id: Id
+    bbox: tuple[Pixel, Pixel, Pixel, Pixel] | msgspec.UnsetType = msgspec.UNSET
+    area: float | msgspec.UnsetType = msgspec.UNSET
+    iscrowd: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class _ScoredCategory(msgspec.Struct):
+    """What is expected of a category."""
+
+    id: Id
+
+
+class _ScoredDocument(msgspec.Struct):
+    """What is expected of the stored ground truth."""
+
+    categories: list[_ScoredCategory]
+    annotations: list[_ScoredObject]
+
+
+def _checked_annotations(found: FinishedSet) -> dict[str, Any]:
+    document = found.annotations()
+    try:
+        as_document(document, _ScoredDocument)
+    except DocumentError as error:
+        raise InputError(f"the ground truth of {found.url!r}: {error}") from error
+    return document
 
 
 def _refuse_without_objects(

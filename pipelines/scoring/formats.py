@@ -109,8 +109,20 @@ def csv_text(table: Table) -> str:
     writer = csv.DictWriter(opened, columns, lineterminator="\n")
     writer.writeheader()
     for row in table.rows:
-        writer.writerows({"model": row.model, **line} for line in _csv_lines(table.baseline, row))
+        for line in _csv_lines(table.baseline, row):
+            fields: CsvFields = {"model": row.model, **line}
+            writer.writerow({column: _csv_field(value) for column, value in fields.items()})
     return opened.getvalue()
+
+
+def _csv_field(value: str | float | None) -> str | float | None:
+    """Return a field; a text that a spreadsheet would compute begins with an apostrophe.
+
+    Source: https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    if isinstance(value, str) and value.startswith(tuple("=+-@\t\r")):
+        return f"'{value}"
+    return value
 
 
 def _csv_lines(baseline: str, row: ModelRow) -> Iterator[CsvFields]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +12,15 @@ from numpy.typing import NDArray
 
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.scoring.files import file_stem, prediction_files
+from sysnoise.pipelines.scoring.statistics import is_finite_number
 from sysnoise.pipelines.storage.reading import open_text
 
 EXTENSIONS = (".json",)
 """The extensions of files of detections."""
+RESULTS_CHARACTERS = 2**30
+"""Largest number of characters of a file: some 10 million detections, 2,000 per image of COCO."""
+LARGEST_PIXEL = 2**31
+"""Largest number of pixels in a box, far beyond any image: areas of boxes stay exact."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,24 @@ def read_results(url: str) -> Iterator[tuple[str, ResultDetections]]:
     for name in names:
         file = root.child(name)
         with open_text(file, "results file") as opened:
-            document = json.load(opened)
+            text = opened.read(RESULTS_CHARACTERS + 1)
+        document = _parsed(file, text)
         if not isinstance(document, list):
             raise InputError(f"the results file {file!r}: expected a list of detections")
         for number, entry in enumerate(document):
             _check(file, number, entry)
         yield file_stem(root, name), _detections(document)
+
+
+def _parsed(file: str, text: str) -> Any:
+    if len(text) > RESULTS_CHARACTERS:
+        raise InputError(
+            f"the results file {file!r}: it is longer than {RESULTS_CHARACTERS} characters"
+        )
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"reading the results file {file!r}: not JSON: {error}") from error
 
 
 def _check(file: str, number: int, entry: Any) -> None:
@@ -76,15 +92,15 @@ def _is_id(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**63
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+def _is_pixel(value: Any) -> bool:
+    return is_finite_number(value) and abs(value) <= LARGEST_PIXEL
 
 
 def _is_box(value: Any) -> bool:
     return (
         isinstance(value, list)
         and len(value) == 4
-        and all(map(_is_number, value))
+        and all(map(_is_pixel, value))
         and min(value[2:]) >= 0
     )
 
@@ -93,7 +109,7 @@ _CHECKS = {
     "image_id": ("a whole number", _is_id),
     "category_id": ("a whole number", _is_id),
     "bbox": ("x, y, width, height in pixels", _is_box),
-    "score": ("a finite number", _is_number),
+    "score": ("a finite number", is_finite_number),
 }
 """What is expected of each field of a detection, in words and as a function."""
 

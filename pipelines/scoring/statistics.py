@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -18,6 +20,13 @@ ROUNDING_ERROR = 1e-9
 
 Replicates = NDArray[np.float64]
 """The values of a figure on all resamples: shape (RESAMPLES,); NaN where it has none."""
+
+
+def is_finite_number(value: object) -> bool:
+    """Whether a value is a number, no flag, that float64 can hold."""
+    if type(value) is int:
+        return -sys.float_info.max <= value <= sys.float_info.max
+    return type(value) is float and math.isfinite(value)
 
 
 def top_classes(logits: NDArray[np.floating], count: int) -> NDArray[np.int64]:

@@ -1,14 +1,47 @@
-"""Setting up what is logged on standard error."""
+"""What is printed and logged on standard output and standard error."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from types import TracebackType
+from typing import Any, TextIO
 
 from sysnoise.manifests.secrets import without_secrets
+from sysnoise.transforms.text import printable
+
+
+class PrintableStream:
+    """A stream of text that escapes what a terminal would obey, whoever prints it.
+
+    Names of files, keys and classes come from others, and reach a terminal on many ways: tables,
+    messages, warnings of libraries, tracebacks. A carriage return at the start of what is written
+    is that of a progress bar.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text as :func:`printable` returns it."""
+        start = "\r" if text.startswith("\r") else ""
+        return self._stream.write(start + printable(text.removeprefix(start)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def printable_streams() -> Iterator[None]:
+    """Make standard output and standard error such streams while the body runs."""
+    out: Any = PrintableStream(sys.stdout)
+    error: Any = PrintableStream(sys.stderr)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+        yield
 
 
 def set_up_logging() -> None:

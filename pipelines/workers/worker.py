@@ -19,11 +19,16 @@ import msgspec
 
 from sysnoise.pipelines.shards.strikes import Step
 from sysnoise.pipelines.workers.job import ShardJob, run_shard
-from sysnoise.pipelines.workers.logs import set_up_logging
+from sysnoise.pipelines.workers.logs import printable_streams, set_up_logging
 
 
 def main(job: ShardJob) -> None:
     """Make shards until standard input ends."""
+    with printable_streams():
+        _make_shards(job)
+
+
+def _make_shards(job: ShardJob) -> None:
     set_up_logging()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # Libraries may print.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sysnoise.pipelines.cli.generate import IMAGE_FORMATS
+from sysnoise.manifests.layout import IMAGE_FORMATS
 from sysnoise.pipelines.cli.main import main
 from sysnoise.transforms import grid, methods
 from sysnoise.transforms.codecs.encoders import ENCODERS
@@ -86,4 +86,4 @@ def test_splits_that_are_no_names_are_refused(
 ) -> None:
     with pytest.raises(SystemExit):
         main(["generate", "imagenet", "--images=x", "--output=y", "--grid=z", f"--split={split}"])
-    assert f"expected a name for files, found {split!r}" in capsys.readouterr().err
+    assert f"found {split!r}" in capsys.readouterr().err

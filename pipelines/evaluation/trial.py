@@ -1,0 +1,90 @@
+"""Work on a model that others made, in a process of its own with limits of memory and time.
+
+A model of a kilobyte can say that its loading takes days or all memory, and the libraries have no
+limits of their own; nor can they be interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from sysnoise.pipelines.errors import InputError
+
+TRIAL_BYTES = 2**31
+"""Memory that the libraries may take beside the model."""
+MODEL_COPIES = 4
+"""How many times the model's own bytes they may take: as text, as message and as tensors."""
+TRIAL_SECONDS = 60
+"""Seconds of processor time that the work may take; a model of 2 GiB takes some ten."""
+
+_DONE, _FAILED = b"+", b"-"
+
+
+def tried(doing: str, size: int, work: Callable[[], bytes]) -> bytes:
+    """Return what a function returns, which runs in a forked process.
+
+    Args:
+        doing: what is done, for the message.
+        size: bytes of the model.
+        work: the function; it starts no thread that others of this process wait for.
+
+    Raises:
+        InputError: the work failed, or takes more memory or time than it may.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        _work(writing, doing, size, work)
+    os.close(writing)
+    try:
+        with open(reading, "rb") as answer:
+            outcome = answer.read()
+    finally:  # Also where Ctrl-C ends the wait.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+    if outcome.startswith(_DONE):
+        return outcome.removeprefix(_DONE)
+    if outcome:
+        raise InputError(outcome.removeprefix(_FAILED).decode())
+    killer = os.waitstatus_to_exitcode(status)
+    if killer == -signal.SIGXCPU:
+        raise InputError(f"{doing}: it takes more than {TRIAL_SECONDS} s")
+    raise InputError(f"{doing}: it ended the process that tried it, with code {killer}")
+
+
+def _work(writing: int, doing: str, size: int, work: Callable[[], bytes]) -> NoReturn:
+    try:
+        _limit(TRIAL_BYTES + MODEL_COPIES * size)
+        outcome = _DONE + work()
+    except MemoryError:
+        message = f"{doing}: it takes more memory than {TRIAL_BYTES >> 20} MiB and its own"
+        outcome = _FAILED + message.encode()
+    except BaseException as error:  # noqa: BLE001 - the other process reports it.
+        message = str(error) if isinstance(error, InputError) else f"{doing}: {error!r}"
+        outcome = _FAILED + message.encode(errors="backslashreplace")
+    try:
+        with open(writing, "wb") as answer:
+            answer.write(outcome)
+    finally:
+        os._exit(0)
+
+
+def _limit(more: int) -> None:
+    """Limit the memory that this process may take more than it has, and its processor time."""
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    used = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
+    resource.setrlimit(resource.RLIMIT_CPU, (used + TRIAL_SECONDS, most))
+    statistics = Path("/proc/self/statm")
+    if statistics.exists():  # Elsewhere only the time is limited.
+        soft, most = resource.getrlimit(resource.RLIMIT_AS)
+        limit = int(statistics.read_text("ascii").split()[0]) * resource.getpagesize() + more
+        if soft == resource.RLIM_INFINITY or limit < soft:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, most))
