@@ -23,7 +23,7 @@ from sysnoise.manifests.manifest import (
 )
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.schema import MANIFEST_VERSION
-from sysnoise.pipelines.shards.tally import VariantNoise
+from sysnoise.pipelines.shards.noise import VariantNoise
 
 
 @dataclass(frozen=True)
