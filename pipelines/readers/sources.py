@@ -12,7 +12,8 @@ import hashlib
 import json
 import posixpath
 import re
-from collections.abc import Sequence
+import urllib.parse
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, cast
 
@@ -203,9 +204,33 @@ def _place(table: pa.Table, row: int) -> str:
 
 def source_fingerprint(table: pa.Table) -> str:
     """Return the sha256, in hexadecimal, of keys, names, labels and annotations, in key order."""
+    return batches_fingerprint(table.to_batches(max_chunksize=BATCH_ROWS))
+
+
+def batches_fingerprint(batches: Iterable[pa.RecordBatch]) -> str:
+    """Return :func:`source_fingerprint` of a table that is read in batches."""
     digest = hashlib.sha256()
-    hashed = table.select(["key", "name", "label", "image", "annotations"])
-    for batch in hashed.to_batches(max_chunksize=BATCH_ROWS):
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+    for batch in batches:
+        hashed = batch.select(["key", "name", "label", "image", "annotations"])
+        for row in zip(*(column.to_pylist() for column in hashed.columns), strict=True):
             digest.update(f"{row!r}\n".encode())
     return digest.hexdigest()
+
+
+def outside_places(files: pa.Array) -> list[str]:
+    """Return which values of the column ``file`` do not lie below the root that a user names.
+
+    Such are absolute paths, those with ``..`` or an encoded ``..``, and fsspec's URLs and chains.
+    A set may come from anybody, and none of its paths may lead to other files of its reader.
+    """
+    places: list[str] = pc.unique(files).to_pylist()
+    return [place for place in places if _is_outside(place)]
+
+
+def _is_outside(place: str | None) -> bool:
+    if place is None:
+        return True
+    decoded = urllib.parse.unquote(place)
+    parts = re.split(r"[/\\]", decoded)
+    has_url = any(mark in text for text in (place, decoded) for mark in ("://", "::"))
+    return has_url or decoded[:1] in ("/", "\\") or ".." in parts or "\0" in decoded
