@@ -198,7 +198,7 @@ def _check_samples(
     read: list[ShardSamples] = []
     messages = collected(_samples_content(target, sources, row.path, shard, data, read))
     others = [FileProblem(layout.FILES, text) for text in _row_messages(target, shard, read)]
-    return (read or [None])[0], checked_file(row.path, data, messages, others)
+    return read[0] if read else None, checked_file(row.path, data, messages, others)
 
 
 def _samples_content(

@@ -76,8 +76,8 @@ def _manifest_messages(data: bytes, read: list[Manifest]) -> Iterator[str]:
 def _contradictions(manifest: Manifest) -> Iterator[str]:
     """Yield how a manifest contradicts itself in what the names of files depend on."""
     grid, counts = manifest["grid"], manifest["counts"]
-    axes = math.prod(len(grid[axis]) for axis in ("decoders", "resizes", "colors"))
-    if max(axes, len(manifest["variants"])) > MOST_VARIANTS:
+    axes = (grid["decoders"], grid["resizes"], grid["colors"])
+    if max(math.prod(map(len, axes)), len(manifest["variants"])) > MOST_VARIANTS:
         yield f"has more than {MOST_VARIANTS} variants"
         return
     ids = [variant["id"] for variant in manifest["variants"]]
@@ -121,9 +121,7 @@ def check_files_table(
         messages = byte_messages(said["bytes"], said["sha256"], len(data), sha256)
     is_stated = not messages
     rows: list[FileRow] = []
-    wrong = collected(_rows_messages(data, facts, rows))
-    # The content of a damaged table would only say again that it is damaged.
-    messages += wrong if is_stated or not rows else []
+    messages += collected(_rows_messages(data, facts, rows))
     return rows if is_stated and rows else None, checked_file(layout.FILES, data, messages)
 
 
@@ -136,9 +134,7 @@ def _rows_messages(data: bytes, facts: SetFacts, rows: list[FileRow]) -> Iterato
     if empty:
         raise ContentError(f"it has rows without {quoted(empty)}")
     needed = facts.shards * facts.files_per_shard
-    if (
-        not needed <= 2 * table.num_rows
-    ):  # No loop is longer than the table of files that are there.
+    if needed > 2 * table.num_rows:  # The loops below are no longer than this table.
         raise ContentError(
             f"it has {table.num_rows} rows, {facts.shards} shards of {len(facts.variants)} "
             f"variants need {needed}"

@@ -42,6 +42,8 @@ def _groups(opened: pq.ParquetFile, expected: Expected) -> Iterator[pa.Table]:
     rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
     if max(rows, default=0) > expected.row_group_rows:
         raise ContentError(f"a row group has more than {expected.row_group_rows} rows: {rows}")
+    if "image" not in schema.names:
+        raise KeyError("image")
     columns = [name for name in schema.names if name != "image"] + ["image.path"]
     columns += [] if expected.digests is None else ["image.bytes"]
     for group in range(metadata.num_row_groups):

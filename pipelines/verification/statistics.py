@@ -75,7 +75,7 @@ def read_columns(accepted: pa.Table, facts: SetFacts) -> Columns:
     is_own = {name: _is_own(decoders.field(name)) for name in facts.decoders}
     geometry = accepted["geometry"].combine_chunks()
     sides = (_numbers(geometry.field(f"output_{side}")) for side in ("width", "height"))
-    fields = (
+    changed, absolute, squared, maximum = (
         np.array([_numbers(each.field(name)) for each in structs], np.int64)
         for name in ("changed_pixels", "absolute_sum", "squared_sum", "maximum")
     )
@@ -83,7 +83,10 @@ def read_columns(accepted: pa.Table, facts: SetFacts) -> Columns:
         np.array([_digests(accepted[slug].combine_chunks()) for slug in slugs], np.uint64),
         np.array([is_own[variant.split("/")[0]] for variant in facts.variants], np.bool_),
         np.array([_flags(each.is_valid()) for each in structs], np.bool_),
-        *fields,
+        changed,
+        absolute,
+        squared,
+        maximum,
         np.multiply(*sides),
     )
 
@@ -177,7 +180,7 @@ def difference_messages(
 
 
 def _contradicts(columns: Columns, same: Flags) -> Flags:
-    return (columns.changed == 0) != same
+    return np.not_equal(columns.changed == 0, same)
 
 
 def _cannot_be(columns: Columns) -> Flags:
@@ -194,7 +197,7 @@ def _cannot_be(columns: Columns) -> Flags:
         & (squared <= total * maximum)
         & ((maximum == 0) == (changed == 0))
     )
-    return ~fits
+    return np.logical_not(fits)
 
 
 def _is_other_fallback(columns: Columns, facts: SetFacts) -> Flags:

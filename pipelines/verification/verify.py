@@ -154,16 +154,19 @@ def _make_again(
     target: CheckedSet, results: Sequence[CheckedFile], regeneration: Regeneration
 ) -> tuple[list[FileProblem], list[str]]:
     damaged = {problem.path for result in results for problem in result.problems}
-    undamaged = {result.path for result in results} - damaged
-    unusable = [path for path in (layout.PLAN, layout.SOURCES) if path not in undamaged]
+    there = {result.path: result.sha256 for result in results}
+    unusable = [
+        path for path in (layout.PLAN, layout.SOURCES) if path in damaged or path not in there
+    ]
     if unusable:
         return [
             FileProblem(path, "no sample can be made again without it") for path in unusable
         ], []
+    stated = {row.path for row in target.index.rows if there.get(row.path) == row.sha256}
     # It is imported here because it loads the codecs.
     from sysnoise.pipelines.verification.regenerate import regenerate
 
-    return regenerate(target, undamaged, regeneration.samples, regeneration.images)
+    return regenerate(target, stated, regeneration.samples, regeneration.images)
 
 
 def _held(
