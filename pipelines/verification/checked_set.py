@@ -130,6 +130,7 @@ class Totals:
         has_receipts: whether all receipts could be used.
         rejected: keys of the rejects in the tables of samples.
         rejects: the rejects in the receipts.
+        with_rejects: paths of the receipts that have rejects.
         placements: of COCO, the placement of each image; None for rejects.
         content: hash of the keys and source digests, for ``content_sha256``.
     """
@@ -139,6 +140,7 @@ class Totals:
     has_receipts: bool = True
     rejected: list[str] = field(default_factory=list)
     rejects: list[RejectedSample] = field(default_factory=list)
+    with_rejects: set[str] = field(default_factory=set)
     placements: list[Placement | None] = field(default_factory=list)
     content: Any = field(default_factory=hashlib.sha256)
 

@@ -12,7 +12,7 @@ from sysnoise.manifests import layout
 from sysnoise.manifests.files import FILES_SCHEMA, FileRow, file_rows
 from sysnoise.manifests.json_documents import DocumentError, parse_json
 from sysnoise.manifests.layout import variant_slug
-from sysnoise.manifests.manifest import Manifest, NamedFile, manifest_checksum
+from sysnoise.manifests.manifest import Manifest, NamedFile, manifest_checksum, variant_method
 from sysnoise.manifests.plan import MOST_VARIANTS, Plan, grid_variants, read_plan, shard_count
 from sysnoise.manifests.schema import manifest_problems
 from sysnoise.manifests.tables import DatasetKind, parse_parquet
@@ -92,7 +92,7 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
     if grid["fingerprint"] != canonical_sha256(content):
         yield "gives its grid another fingerprint than that has"
     for variant in manifest["variants"]:
-        methods = "/".join(str(dict(variant)[axis]["name"]) for axis in AXES)
+        methods = "/".join(variant_method(variant, axis)["name"] for axis in AXES)
         if (variant["slug"], methods) != (variant_slug(variant["id"]), variant["id"]):
             yield f"gives {variant['id']!r} another slug, or other methods"
 

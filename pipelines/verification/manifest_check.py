@@ -9,7 +9,7 @@ from typing import Any
 from sysnoise.manifests import layout
 from sysnoise.manifests.changes import field_changes
 from sysnoise.manifests.json_documents import JsonObject
-from sysnoise.manifests.manifest import Manifest, dataset_document
+from sysnoise.manifests.manifest import Manifest, dataset_document, variant_method
 from sysnoise.manifests.plan import Plan
 from sysnoise.pipelines.shards.noise import axis_noise, most_like, variant_noise
 from sysnoise.pipelines.verification.facts import SetFacts
@@ -38,7 +38,7 @@ def plan_differences(manifest: Manifest, plan: Plan) -> Iterator[str]:
             "resize": identities.resizes.get(resize),
             "color": identities.colors.get(color),
         }
-        found = {axis: dict(variant)[axis] for axis in planned}
+        found = {axis: variant_method(variant, axis) for axis in planned}
         if found != planned:
             yield f"gives {variant['id']!r} other methods than {layout.PLAN}"
 

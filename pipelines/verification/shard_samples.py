@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sysnoise.manifests.files import FileRow
-from sysnoise.manifests.layout import variant_slug
+from sysnoise.manifests.layout import ShardFormat, variant_slug
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import (
     DatasetKind,
@@ -114,26 +114,32 @@ class ShardSamples:
         """What every variant's file holds, besides its images."""
         facts = self.facts
         exif = Exif.APPLIED if "geometry_exif" in self.table.column_names else Exif.IGNORED
-        schema = shard_schema(facts.kind, geometry_fields(exif), facts.image_format)
         is_known = facts.kind is DatasetKind.IMAGENET or self.objects is not None
         samples = self._metadata()
-        contents = {
-            f"{sample.key}.{extension}": data if is_known else None
-            for sample in samples
-            for extension, data in (*metadata_members(sample), (facts.image_format, None))
-        }
+        contents: dict[str, bytes | None] = {}
+        if ShardFormat.WEBDATASET in facts.formats:
+            contents = {
+                f"{sample.key}.{extension}": data if is_known else None
+                for sample in samples
+                for extension, data in (*metadata_members(sample), (facts.image_format, None))
+            }
+        columns = None
+        if is_known and ShardFormat.PARQUET in facts.formats:
+            columns = _as_stored(self._columns(samples, exif))
         return Expected(
             table=self.path,
             keys=self.keys,
             members=contents,
             headers={name: member_header(name, 0) for name in contents},
-            columns=_as_stored(self._columns(samples, schema)) if is_known else None,
-            schema=_as_stored(schema.empty_table()).schema,
+            columns=columns,
+            schema=_stored_schema(facts.kind, exif, facts.image_format),
             row_group_rows=facts.row_group_rows,
             image_format=facts.image_format,
         )
 
-    def _columns(self, samples: Sequence[SampleMetadata], schema: pa.Schema) -> pa.Table:
+    def _columns(self, samples: Sequence[SampleMetadata], exif: Exif) -> pa.Table:
+        facts = self.facts
+        schema = shard_schema(facts.kind, geometry_fields(exif), facts.image_format)
         columns = metadata_columns(samples, schema)
         return pa.table(columns, pa.schema([schema.field(name) for name in columns]))
 
@@ -160,6 +166,12 @@ class ShardSamples:
             )
             for row, text in zip(self.accepted.select(names).to_pylist(), objects, strict=True)
         ]
+
+
+@functools.lru_cache(maxsize=4)
+def _stored_schema(kind: DatasetKind, exif: Exif, image_format: str) -> pa.Schema:
+    schema = shard_schema(kind, geometry_fields(exif), image_format)
+    return _as_stored(schema.empty_table()).schema
 
 
 def _as_stored(table: pa.Table) -> pa.Table:

@@ -180,7 +180,7 @@ def difference_messages(
 
 
 def _contradicts(columns: Columns, same: Flags) -> Flags:
-    return np.not_equal(columns.changed == 0, same)
+    return np.asarray((columns.changed == 0) != same, np.bool_)
 
 
 def _cannot_be(columns: Columns) -> Flags:
@@ -197,7 +197,7 @@ def _cannot_be(columns: Columns) -> Flags:
         & (squared <= total * maximum)
         & ((maximum == 0) == (changed == 0))
     )
-    return np.logical_not(fits)
+    return np.asarray(~fits, np.bool_)
 
 
 def _is_other_fallback(columns: Columns, facts: SetFacts) -> Flags:
