@@ -1,4 +1,4 @@
-"""Flipping single bits in finished sets: ``sysnoise verify`` names the file, and nothing is lost."""
+"""Flipping bits of finished sets: ``sysnoise verify`` names the file, and nothing is lost."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.planning.plan import load_plan, read_sources
-from sysnoise.pipelines.readers.access import ReadSource, source_reader
+from sysnoise.pipelines.readers.access import ReadSource
+from sysnoise.pipelines.readers.relocated import relocated_reader
 from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.storage.root import open_root
 from sysnoise.pipelines.workers.job import prepare_libraries
@@ -107,7 +108,7 @@ def _made(
     """Make the images, as ``sysnoise generate`` does, and yield each with its pixel digest."""
     prepare_libraries()
     root = open_root(set_url)
-    plan, read = load_plan(root), source_reader(images_url)
+    plan, read = load_plan(root), relocated_reader(images_url)
     sources = {source.key: source for source in read_sources(root, shard)}
     ids = [variant.id for variant in plan.grid.variants]
     wanted = {ids.index(variant) for variant in variants}

@@ -20,8 +20,13 @@ from sysnoise.manifests.plan import (
     shard_count,
 )
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
-from sysnoise.pipelines.errors import OutputError
-from sysnoise.pipelines.readers.sources import Source, SourceSet, source_fingerprint
+from sysnoise.pipelines.errors import InputError, OutputError, quoted
+from sysnoise.pipelines.readers.sources import (
+    Source,
+    SourceSet,
+    outside_places,
+    source_fingerprint,
+)
 from sysnoise.pipelines.storage.commit import new_file, write_file
 from sysnoise.pipelines.storage.reading import open_file, read_file, version_of
 from sysnoise.pipelines.storage.root import Root
@@ -155,12 +160,19 @@ def read_sources(output: Root, shard: int) -> list[Source]:
 
     Raises:
         OutputError: the table cannot be read.
+        InputError: it names files that do not lie below the folder or archive of the sources.
     """
     try:
         metadata = _sources_metadata(output, version_of(output, SOURCES))
         with open_file(output, SOURCES) as opened:
-            file = pq.ParquetFile(opened, metadata=metadata)
-            return [Source(**row) for row in file.read_row_group(shard).to_pylist()]
+            rows = pq.ParquetFile(opened, metadata=metadata).read_row_group(shard)
+        outside = outside_places(rows["file"])
+        if outside:
+            raise InputError(
+                f"{SOURCES} of {output.url!r} names files outside of the source images: "
+                f"{quoted(outside)}; use a set that you trust"
+            )
+        return [Source(**row) for row in rows.to_pylist()]
     except (OSError, pa.ArrowException) as error:
         raise OutputError(
             f"reading {SOURCES} of {output.url!r}: {error}; run the command again, which writes it"

@@ -15,10 +15,11 @@ from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import RejectReason, SampleStatus, parse_parquet
 from sysnoise.pipelines.errors import quoted
 from sysnoise.pipelines.planning.plan import current_identities, load_plan, read_sources
-from sysnoise.pipelines.readers.access import ReadSource, source_reader
-from sysnoise.pipelines.readers.relocated import source_url
+from sysnoise.pipelines.readers.access import ReadSource
+from sysnoise.pipelines.readers.relocated import relocated_reader, source_url
 from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.shards.sample import MadeSample, Reject, make_sample
+from sysnoise.pipelines.shards.shard import sample_row
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.verification.checked_file import FileProblem
 from sysnoise.pipelines.verification.checked_set import CheckedSet
@@ -50,7 +51,7 @@ def regenerate(
     """
     prepare_libraries()
     plan = load_plan(target.root)
-    read = source_reader(source_url(images, plan.split))
+    read = relocated_reader(source_url(images, plan.split))
     reasons = _reasons(target) if layout.REJECTS in stated else {}
     shards = [each for each in target.part.shards if samples_path(plan.shard_name(each)) in stated]
     problems = [
@@ -144,7 +145,13 @@ def _made_messages(
         for variant, rendered in zip(plan.grid.variants, made.variants, strict=True)
         if variant.id in compared and rendered.digest != row[variant.slug]
     ]
-    return [f"made again it has other pixels in {quoted(changed)}"] if changed else []
+    if changed:
+        return [f"made again it has other pixels in {quoted(changed)}"]
+    expected = sample_row(plan, made)
+    expected["decoders"] = {**dict.fromkeys(plan.grid.decoders), **expected["decoders"]}
+    slugs = {variant.slug for variant in plan.grid.variants}
+    differing = [name for name in row if name not in slugs and row[name] != expected.get(name)]
+    return [f"made again it has another {', '.join(differing)}"] if differing else []
 
 
 def _build_notes(plan: Plan) -> list[str]:
