@@ -14,6 +14,7 @@ import yaml
 from sysnoise.manifests.card_text import card_text
 from sysnoise.manifests.held import HeldSet
 from sysnoise.manifests.layout import SAMPLES, hub_split
+from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.publication import Dataset, Publication, dataset_of, is_url, license_url
 
 # fmt: off
@@ -46,9 +47,9 @@ def readme(held: HeldSet, publication: Publication) -> str:
     return f"---\n{front}---\n\n{card_text(held, publication)}"
 
 
-def grid_yaml(held: HeldSet) -> str:
+def grid_yaml(manifest: Manifest) -> str:
     """Return the grid of a set as a file that ``--grid`` takes."""
-    grid = {name: value for name, value in held.manifest["grid"].items() if name != "fingerprint"}
+    grid = {name: value for name, value in manifest["grid"].items() if name != "fingerprint"}
     return yaml.safe_dump(grid, sort_keys=False)
 
 

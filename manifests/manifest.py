@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict, cast
 
+import msgspec
+
 from sysnoise.manifests.errors import ManifestError
 from sysnoise.manifests.json_documents import DocumentError, parse_json
+from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.schema import manifest_problems
 from sysnoise.transforms.difference import DifferenceDocument
 from sysnoise.transforms.digests import canonical_sha256
@@ -155,6 +158,16 @@ class Manifest(TypedDict):
     variants: list[VariantDocument]
     files: NamedFile
     checksum: str
+
+
+def dataset_document(plan: Plan) -> DatasetDocument:
+    """Return the manifest's description of the dataset that a plan names."""
+    dataset: DatasetDocument = {"kind": plan.kind.value, "split": plan.split}
+    if plan.classes:
+        dataset["classes"] = msgspec.to_builtins(list(plan.classes))
+    if "categories" in plan.coco:
+        dataset["categories"] = plan.coco["categories"]
+    return dataset
 
 
 def manifest_checksum(manifest: Manifest) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
     from sysnoise.transforms.grid import Grid
 
 PLAN_VERSION = 1
+
+MOST_VARIANTS = 100_000
+"""Largest number of variants of a plan that is read: a product of short lists has no other bound.
+
+The largest shipped grid has some hundreds.
+"""
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
@@ -172,6 +179,8 @@ def read_plan(data: bytes) -> Plan:
     if version != PLAN_VERSION:
         raise DocumentError(f"expected a plan of version {PLAN_VERSION}, found {version}")
     plan = as_document(document, Plan)
+    if variant_count(plan) > MOST_VARIANTS:
+        raise DocumentError(f"has {variant_count(plan)} variants, more than {MOST_VARIANTS}")
     found = plan_fingerprint(document)
     if found != plan.fingerprint:
         raise DocumentError(
@@ -192,3 +201,17 @@ def variant_count(plan: Plan) -> int:
     if grid["combine"] == "one-factor":
         return 1 + sum(count - 1 for count in counts)
     return math.prod(counts)
+
+
+def grid_variants(grid: GridDocument) -> tuple[str, ...]:
+    """Return the ids of a grid's variants, in its order, without the libraries of its methods."""
+    axes = (grid["decoders"], grid["resizes"], grid["colors"])
+    if grid["combine"] != "one-factor":
+        return tuple("/".join(names) for names in itertools.product(*axes))
+    baseline = grid["baseline"].split("/")
+    changed = (
+        "/".join((*baseline[:place], name, *baseline[place + 1 :]))
+        for place, names in enumerate(axes)
+        for name in names
+    )
+    return tuple(dict.fromkeys((grid["baseline"], *changed)))

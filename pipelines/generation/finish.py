@@ -5,9 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
-import json
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +41,8 @@ from sysnoise.pipelines.planning.resume import (
     refuse_foreign_output,
 )
 from sysnoise.pipelines.publication.card import write_card
-from sysnoise.pipelines.readers.sources import BATCH_ROWS, FINGERPRINTED, fingerprint_of_batches
+from sysnoise.pipelines.readers.sources import BATCH_ROWS, FINGERPRINTED, batches_fingerprint
+from sysnoise.pipelines.shards.ground_truth import ground_truth_parts
 from sysnoise.pipelines.shards.tally import Tally, noise_by_axis, noise_by_variant
 from sysnoise.pipelines.storage.commit import (
     new_file,
@@ -62,7 +62,6 @@ from sysnoise.pipelines.storage.reading import (
 )
 from sysnoise.pipelines.storage.root import Root, open_output
 from sysnoise.transforms.geometry import Placement
-from sysnoise.transforms.targets import map_annotation
 
 
 @dataclass(frozen=True)
@@ -234,7 +233,7 @@ def _checked_source_keys(plan: Plan, output: Root) -> pa.ChunkedArray:
                 yield batch
 
     try:
-        found = fingerprint_of_batches(batches())
+        found = batches_fingerprint(batches())
     except (OSError, KeyError, pa.ArrowException) as error:
         raise OutputError(
             f"reading {layout.SOURCES} of {output.url!r}: {error}; run the command that made the "
@@ -314,9 +313,9 @@ def _write_set_files(
     rejects = _write_table(output, layout.REJECTS, receipts.rejects)
     rows = [_set_row(layout.REJECTS, receipts.rejects.num_rows, rejects.size, rejects.sha256)]
     if plan.kind is DatasetKind.COCO:
-        for kind, maps in ANNOTATIONS.items():
+        for kind in layout.GROUND_TRUTHS:
             path = layout.annotations_path(plan.split, kind)
-            parts = _annotation_document(plan, output, samples.placements, *maps)
+            parts = ground_truth_parts(plan, output, samples.placements, kind)
             file = _write_parts(output, path, parts)
             rows.append(_set_row(path, receipts.tally.samples, file.size, file.sha256))
     for path, count in ((layout.PLAN, None), (layout.SOURCES, plan.samples)):
@@ -327,75 +326,6 @@ def _write_set_files(
 def _set_row(path: str, samples: int | None, size: int, sha256: str) -> FileRow:
     """Return the row of a file of the whole set, whose format is the first part of its path."""
     return FileRow(path, None, None, re.split("[./]", path)[0], samples, size, sha256)
-
-
-def _annotation_document(
-    plan: Plan,
-    output: Root,
-    placements: Sequence[Placement | None],
-    map_image: MapText,
-    map_objects: MapText,
-) -> Iterator[str]:
-    """Yield a COCO ground truth without the rejects, in parts of one JSON text."""
-    yield _json({**plan.coco, "images": []}).removesuffix("]}")
-    yield from _separated(
-        map_image(_renamed(source["image"], f"{source['key']}.{plan.image_format}"), placement)
-        for source, placement in _accepted_sources(output, placements, ["key", "image"])
-    )
-    yield '],"annotations":['
-    yield from _separated(
-        map_objects(source["annotations"], placement)[
-            1:-1
-        ]  # The brackets of the list are left out.
-        for source, placement in _accepted_sources(output, placements, ["annotations"])
-    )
-    yield "]}"
-
-
-def _accepted_sources(
-    output: Root, placements: Sequence[Placement | None], columns: Sequence[str]
-) -> Iterator[tuple[dict[str, Any], Placement]]:
-    """Yield columns of the table of sources, and the placement, of all samples except rejects."""
-    with open_file(output, layout.SOURCES) as opened:
-        batches = pq.ParquetFile(opened).iter_batches(BATCH_ROWS, columns=list(columns))
-        sources = (row for batch in batches for row in batch.to_pylist())
-        for source, placement in zip(sources, placements, strict=True):
-            if placement is not None:
-                yield source, placement
-
-
-def _separated(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the texts that are not empty, with commas between them."""
-    separator = ""
-    for text in filter(None, texts):
-        yield separator + text
-        separator = ","
-
-
-def _renamed(image: str, name: str) -> str:
-    return _json(json.loads(image) | {"file_name": name})
-
-
-def _unchanged(text: str, placement: Placement) -> str:
-    return text
-
-
-def _resized(image: str, placement: Placement) -> str:
-    size = {"width": placement.output.width, "height": placement.output.height}
-    return _json(json.loads(image) | size)
-
-
-def _rescaled(objects: str, placement: Placement) -> str:
-    return _json([map_annotation(each, placement) for each in json.loads(objects)])
-
-
-MapText = Callable[[str, Placement], str]
-
-ANNOTATIONS: dict[str, tuple[MapText, MapText]] = {
-    "original": (_unchanged, _unchanged),
-    "rescaled": (_resized, _rescaled),
-}
-"""How the JSON texts of an image and of its annotations are mapped, by kind of ground truth."""
 
 
 def _write_table(output: Root, path: str, table: pa.Table) -> HashedFile:
@@ -416,7 +346,3 @@ def _length_and_sha256(output: Root, path: str) -> tuple[int, str]:
     with open_file(output, path) as opened:
         sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
         return opened.seek(0, io.SEEK_END), sha256
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))

@@ -6,7 +6,6 @@ import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,16 +13,16 @@ from sysnoise.manifests.changes import methods_of
 from sysnoise.manifests.environment import describe_environment
 from sysnoise.manifests.manifest import (
     AxisNoise,
-    DatasetDocument,
     Manifest,
     NamedFile,
     VariantDocument,
+    dataset_document,
     manifest_checksum,
     validate_manifest,
 )
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.schema import MANIFEST_VERSION
-from sysnoise.pipelines.shards.tally import VariantNoise
+from sysnoise.pipelines.shards.noise import VariantNoise
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def build_manifest(plan: Plan, contents: Contents) -> Manifest:
     manifest: Manifest = {
         "version": MANIFEST_VERSION,
         "generator": {"name": "sysnoise", "version": importlib.metadata.version("sysnoise")},
-        "dataset": _dataset(plan),
+        "dataset": dataset_document(plan),
         "counts": {
             "sources": plan.samples,
             "samples": contents.samples,
@@ -96,15 +95,6 @@ def build_manifest(plan: Plan, contents: Contents) -> Manifest:
     }
     manifest["checksum"] = manifest_checksum(manifest)
     return validate_manifest(manifest)
-
-
-def _dataset(plan: Plan) -> DatasetDocument:
-    dataset: DatasetDocument = {"kind": plan.kind.value, "split": plan.split}
-    if plan.classes:
-        dataset["classes"] = msgspec.to_builtins(list(plan.classes))
-    if "categories" in plan.coco:
-        dataset["categories"] = plan.coco["categories"]
-    return dataset
 
 
 def _variants(plan: Plan, stored: pa.Table, contents: Contents) -> list[VariantDocument]:

@@ -21,8 +21,13 @@ from sysnoise.manifests.plan import (
     shard_count,
 )
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
-from sysnoise.pipelines.errors import OutputError
-from sysnoise.pipelines.readers.sources import Source, SourceSet, source_fingerprint
+from sysnoise.pipelines.errors import InputError, OutputError, quoted
+from sysnoise.pipelines.readers.sources import (
+    Source,
+    SourceSet,
+    outside_places,
+    source_fingerprint,
+)
 from sysnoise.pipelines.storage.commit import new_file, write_file
 from sysnoise.pipelines.storage.reading import open_file, read_file, version_of
 from sysnoise.pipelines.storage.root import Root
@@ -158,11 +163,20 @@ def read_sources(output: Root, shard: int) -> list[Source]:
 
     Raises:
         OutputError: the table cannot be read.
+        InputError: it names files that do not lie below the folder or archive of the sources.
     """
+    rows = read_shard_rows(output, SOURCES, shard)
     try:
-        return [Source(**row) for row in read_shard_rows(output, SOURCES, shard)]
+        sources = [Source(**row) for row in rows]
     except TypeError as error:  # It has other columns.
         raise _unreadable(output, SOURCES, error) from error
+    outside = outside_places([source.file for source in sources])
+    if outside:
+        raise InputError(
+            f"{SOURCES} of {output.url!r} names files outside of the source images: "
+            f"{quoted(outside)}; use a set that you trust"
+        )
+    return sources
 
 
 def read_shard_rows(output: Root, path: str, shard: int) -> list[dict[str, Any]]:

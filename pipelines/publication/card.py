@@ -60,7 +60,7 @@ def write_card(
     card = {
         layout.README: readme(held, publication).encode(),
         layout.CROISSANT: json_bytes(croissant(held, publication)),
-        layout.GRID: grid_yaml(held).encode(),
+        layout.GRID: grid_yaml(held.manifest).encode(),
     }
     for path, data in card.items():
         write_file(output, path, data)

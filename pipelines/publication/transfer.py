@@ -57,7 +57,8 @@ from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import read_file, read_if_there, read_in_parallel
 from sysnoise.pipelines.storage.root import Root, connect, is_local, open_output
 from sysnoise.pipelines.verification.checked_file import MISSING, FileProblem
-from sysnoise.pipelines.verification.index import parse_sums, read_index, read_set_plan
+from sysnoise.pipelines.verification.index import read_index, read_set_plan
+from sysnoise.pipelines.verification.sums import parse_sums
 from sysnoise.transforms.methods import unknown_name
 
 _OWNER = "copy"

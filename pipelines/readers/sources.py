@@ -12,6 +12,7 @@ import hashlib
 import json
 import posixpath
 import re
+import urllib.parse
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, cast
@@ -213,10 +214,10 @@ def _place(table: pa.Table, row: int) -> str:
 
 def source_fingerprint(table: pa.Table) -> str:
     """Return the sha256, in hexadecimal, of keys, names, labels and annotations, in key order."""
-    return fingerprint_of_batches(table.to_batches(max_chunksize=BATCH_ROWS))
+    return batches_fingerprint(table.to_batches(max_chunksize=BATCH_ROWS))
 
 
-def fingerprint_of_batches(batches: Iterable[pa.RecordBatch]) -> str:
+def batches_fingerprint(batches: Iterable[pa.RecordBatch]) -> str:
     """Return the same of a table that comes in parts, in key order."""
     digest = hashlib.sha256()
     for batch in batches:
@@ -224,3 +225,21 @@ def fingerprint_of_batches(batches: Iterable[pa.RecordBatch]) -> str:
         for row in zip(*columns, strict=True):
             digest.update(f"{row!r}\n".encode())
     return digest.hexdigest()
+
+
+def outside_places(files: Iterable[str | None]) -> list[str]:
+    """Return which values of the column ``file`` do not lie below the root that a user names.
+
+    Such are absolute paths, those with ``..`` or an encoded ``..``, and fsspec's URLs and chains.
+    A set may come from anybody, and none of its paths may lead to other files of its reader.
+    """
+    return [str(place) for place in dict.fromkeys(files) if _is_outside(place)]
+
+
+def _is_outside(place: str | None) -> bool:
+    if place is None:
+        return True
+    decoded = urllib.parse.unquote(place)
+    parts = re.split(r"[/\\]", decoded)
+    has_url = any(mark in text for text in (place, decoded) for mark in ("://", "::"))
+    return has_url or decoded[:1] in ("/", "\\") or ".." in parts or "\0" in decoded

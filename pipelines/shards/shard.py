@@ -255,7 +255,7 @@ def _add(
     contents: _Contents, shard: _Shard, made: MadeSample | Reject, written: Sequence[_FormatFiles]
 ) -> None:
     """Write one sample to all files, and count it."""
-    contents.rows.append(_sample_row(shard.plan, made))
+    contents.rows.append(sample_row(shard.plan, made))
     if isinstance(made, Reject):
         contents.rejects.append(_rejected(made, shard.number))
         return
@@ -349,7 +349,7 @@ def _open_files(
     return _FormatFiles(shard_format, kept_files, positions, writer)
 
 
-def _sample_row(plan: Plan, made: MadeSample | Reject) -> dict[str, Any]:
+def sample_row(plan: Plan, made: MadeSample | Reject) -> dict[str, Any]:
     """Return a row of the samples table, by column."""
     decoders = {name: status.value for name, status in made.decoders.items()}
     if isinstance(made, Reject):

@@ -5,19 +5,17 @@ Everything is counted in integers, so that merging is exact in any order.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Sequence
-from typing import TypedDict
 
 from sysnoise.manifests.files import FileRow
-from sysnoise.manifests.manifest import AxisNoise, MostLike
+from sysnoise.manifests.manifest import AxisNoise
 from sysnoise.manifests.plan import Plan
 from sysnoise.pipelines.planning.receipts import Receipt, RejectedSample
+from sysnoise.pipelines.shards.noise import VariantNoise, axis_noise, most_like, variant_noise
 from sysnoise.pipelines.shards.sample import MadeSample
-from sysnoise.transforms.difference import Difference, DifferenceDocument, merged
+from sysnoise.transforms.difference import Difference
 from sysnoise.transforms.grid import Grid
-from sysnoise.transforms.methods import AXES
 
 
 class Tally:
@@ -90,13 +88,6 @@ class Tally:
         )
 
 
-class VariantNoise(TypedDict):
-    """The noise of a variant in the manifest."""
-
-    difference: DifferenceDocument
-    most_like: MostLike | None
-
-
 def noise_by_variant(grid: Grid, total: Tally) -> dict[str, VariantNoise]:
     """Return, by id, how each variant differs from the baseline, and which one it is most like.
 
@@ -109,30 +100,15 @@ def noise_by_variant(grid: Grid, total: Tally) -> dict[str, VariantNoise]:
         has the same pixels on most images, and the share of these among the images that are the
         variant's own; None where no image is shared.
     """
-    noise: dict[str, VariantNoise] = {}
-    for position, variant in enumerate(grid.variants):
-        most_like: MostLike | None = None
-        if total.shared[position]:
-            counts = total.shared[position].items()
-            earlier, count = min(counts, key=lambda item: (-item[1], item[0]))
-            own = total.samples - total.fallbacks[variant.decoder]
-            like = grid.variants[earlier].id
-            most_like = {"variant": like, "images": count, "share": count / own}
-        difference = total.differences[position].document()
-        noise[variant.id] = {"difference": difference, "most_like": most_like}
-    return noise
+    ids = [variant.id for variant in grid.variants]
+    likes = [
+        most_like(ids, counts, total.samples - total.fallbacks[variant.decoder])
+        for counts, variant in zip(total.shared, grid.variants, strict=True)
+    ]
+    return variant_noise(ids, total.differences, likes)
 
 
 def noise_by_axis(grid: Grid, total: Tally) -> dict[str, AxisNoise]:
     """Return for each axis the pooled difference of the variants that differ in it alone."""
-    noise: dict[str, AxisNoise] = {}
-    for axis in AXES:
-        members = [
-            total.differences[position]
-            for position, variant in enumerate(grid.variants)
-            if variant != grid.baseline
-            and dataclasses.replace(variant, **{axis: getattr(grid.baseline, axis)})
-            == grid.baseline
-        ]
-        noise[axis] = {"variants": len(members), **merged(members).document()}
-    return noise
+    ids = [variant.id for variant in grid.variants]
+    return axis_noise(ids, grid.baseline.id, total.differences)

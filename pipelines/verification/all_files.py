@@ -6,123 +6,76 @@ import functools
 import hashlib
 import os
 import sys
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
 from tqdm import tqdm
 
 from sysnoise.manifests import layout
-from sysnoise.manifests.files import FileRow, needed_files
-from sysnoise.manifests.layout import receipt_path, shard_name
-from sysnoise.manifests.manifest import Manifest, content_line
-from sysnoise.manifests.tables import parse_parquet
-from sysnoise.pipelines.errors import quoted
-from sysnoise.pipelines.storage.reading import read_file
-from sysnoise.pipelines.storage.root import Root
+from sysnoise.manifests.card import grid_yaml
+from sysnoise.manifests.files import FileRow, files_table, needed_files
+from sysnoise.manifests.held import HeldSet
+from sysnoise.manifests.json_documents import DocumentError, json_bytes
+from sysnoise.manifests.layout import ShardFormat
+from sysnoise.manifests.part import part_document
+from sysnoise.manifests.plan import read_plan
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.pipelines.planning.receipts import RejectedSample, read_receipt
+from sysnoise.pipelines.verification.card import made_card
 from sysnoise.pipelines.verification.checked_file import (
     MISSING,
     CheckedFile,
     FileProblem,
-    FilesBySha256,
     checked_file,
+    collected,
     unreadable_file,
 )
-from sysnoise.pipelines.verification.index import parse_sums, plan_messages, sums_messages
-from sysnoise.pipelines.verification.request import CheckedPart, Depth
-from sysnoise.pipelines.verification.shard_tables import ShardSamples, check_receipt, check_samples
-from sysnoise.pipelines.verification.single_file import HashingReader, check_file, shard_scan
+from sysnoise.pipelines.verification.checked_set import CheckedSet, Totals, no_totals
+from sysnoise.pipelines.verification.hashing import HashingReader
+from sysnoise.pipelines.verification.manifest_check import noise_differences
+from sysnoise.pipelines.verification.parquet_shard import scan_parquet
+from sysnoise.pipelines.verification.reading import read_whole
+from sysnoise.pipelines.verification.receipts import receipt_messages
+from sysnoise.pipelines.verification.request import Depth
+from sysnoise.pipelines.verification.set_tables import (
+    SourceRows,
+    ground_truth_messages,
+    rejects_messages,
+    scan_sources,
+    source_rows,
+)
+from sysnoise.pipelines.verification.shard_samples import (
+    ShardSamples,
+    parse_samples,
+    samples_messages,
+)
+from sysnoise.pipelines.verification.single_file import Scan, byte_messages, check_file, other_file
+from sysnoise.pipelines.verification.sums import parse_sums, sums_messages
+from sysnoise.pipelines.verification.tar_shard import scan_tar
+
+_DAMAGED_DIGITS = 4
+"""Number of digits of a sha256 that may differ where the line is damaged, and not the file."""
 
 CARD_HINT = "'sysnoise card' writes it again"
 
 
 @dataclass(frozen=True)
-class CheckedSet:
-    """A set that is checked.
+class _CheckedTables:
+    """The table of samples and the receipt of a shard.
 
     Attributes:
-        root: the root of the set.
-        present: paths of all files that are there.
-        manifest: the manifest, which follows its schema.
-        rows: rows of the files table by shard, or by None for the files that no shard owns.
-        files_by_sha256: rows of the stored files, by the sha256 of their bytes.
-        part: the part that is checked.
-        depth: how much of the files is checked.
+        samples: the table; None where it cannot be used.
+        rejects: the rejects of the receipt; None where that cannot be used.
+        proven: the receipt, if all of it follows from the rest of the set.
+        results: the files that are there.
     """
 
-    root: Root
-    present: frozenset[str]
-    manifest: Manifest
-    rows: Mapping[int | None, Sequence[FileRow]]
-    files_by_sha256: FilesBySha256
-    part: CheckedPart
-    depth: Depth
-
-    def receipt(self, shard: int) -> str:
-        """Return the path of a shard's receipt."""
-        return receipt_path(shard_name(shard, self.manifest["counts"]["shards"]))
-
-    def named_files(self) -> set[str]:
-        """Return the paths of all files that the set has, index and receipts included."""
-        stored = {row.path for rows in self.rows.values() for row in rows if not row.same_as}
-        receipts = map(self.receipt, range(self.manifest["counts"]["shards"]))
-        index = (layout.MANIFEST, layout.FILES, layout.SUMS, *layout.CARD, layout.PART)
-        return {*index, *receipts, *stored}
-
-    def needed(self, shard: int | None) -> list[FileRow]:
-        """Return the rows of the stored files that the part has of a shard; None is for no shard.
-
-        A file that was left out as a duplicate is replaced by the one that has its bytes.
-        """
-        return needed_files(self.rows.get(shard, ()), self.part.variants)
-
-
-def open_checked_set(
-    root: Root,
-    present: frozenset[str],
-    manifest: Manifest,
-    rows: Iterable[FileRow],
-    part: CheckedPart,
-    depth: Depth,
-) -> CheckedSet:
-    """Return a set that is checked, with its rows of the files table by shard and by sha256."""
-    by_shard: dict[int | None, list[FileRow]] = defaultdict(list)
-    files_by_sha256: dict[str, list[FileRow]] = defaultdict(list)
-    for row in rows:
-        by_shard[row.shard].append(row)
-        if row.same_as is None:
-            files_by_sha256[row.sha256].append(row)
-    return CheckedSet(root, present, manifest, by_shard, files_by_sha256, part, depth)
-
-
-@dataclass
-class _Totals:
-    """What the tables of samples add up to.
-
-    Attributes:
-        are_complete: whether all tables could be read.
-        samples: number of samples in every variant.
-        rejected: keys of the rejects.
-        content: hash of the keys and source digests, for ``content_sha256``.
-    """
-
-    are_complete: bool = True
-    samples: int = 0
-    rejected: list[str] = field(default_factory=list)
-    content: Any = field(default_factory=hashlib.sha256)
-
-    def add(self, samples: ShardSamples | None) -> None:
-        """Add the samples of the next shard; None where they could not be read."""
-        if samples is None:
-            self.are_complete = False
-            return
-        self.samples += len(samples.keys)
-        self.rejected += samples.rejected
-        for key, sha256 in samples.sources:
-            self.content.update(content_line(sha256, key))
+    samples: ShardSamples | None
+    rejects: Sequence[RejectedSample] | None
+    proven: CheckedFile | None
+    results: Sequence[CheckedFile]
 
 
 def check_all_files(target: CheckedSet) -> tuple[list[CheckedFile], list[FileProblem]]:
@@ -131,80 +84,178 @@ def check_all_files(target: CheckedSet) -> tuple[list[CheckedFile], list[FilePro
     Returns:
         The files that are there, and the problems that only all files together show.
     """
-    totals = _Totals()
+    totals = no_totals(target.facts)
+    proven: set[str] = set()
     results: list[CheckedFile] = []
     with _progress(target) as bar:
-        for result in _check_files(target, totals):
+        for result in _check_files(target, totals, proven):
             results.append(result)
             bar.update(result.bytes)
     results += _check_card(target)
-    if layout.SUMS in target.present:
-        results.append(_check_sums(target, {result.path: result.sha256 for result in results}))
+    damaged = {problem.path for result in results for problem in result.problems}
+    sound = {each.path: each.sha256 for each in results if each.path not in damaged}
     problems = _absences(target)
-    if totals.are_complete:
-        problems += [*_total_problems(target, totals), *_reject_problems(target, totals)]
+    if totals.has_samples:
+        problems += _total_problems(target, totals)
+        problems += _reject_problems(target, totals, sound)
+        problems += _ground_truth_problems(target, totals, sound)
+    if layout.REJECTS not in sound or layout.REJECTS in {each.path for each in problems}:
+        proven -= totals.with_rejects
+    if layout.SUMS in target.present:
+        results.append(_check_sums(target, {each.path: each.sha256 for each in results}, proven))
     return results, problems
 
 
 def _progress(target: CheckedSet) -> tqdm[Any]:
-    size = sum(row.bytes for shard in (None, *target.part.shards) for row in target.needed(shard))
+    rows = (row for shard in (None, *target.part.shards) for row in target.needed(shard))
+    size = sum(max(row.bytes, 0) for row in rows)
     return tqdm(total=size, unit="B", unit_scale=True, file=sys.stderr, disable=None)
 
 
-def _check_files(target: CheckedSet, totals: _Totals) -> Iterator[CheckedFile]:
+def _check_files(target: CheckedSet, totals: Totals, proven: set[str]) -> Iterator[CheckedFile]:
     threads = os.cpu_count() or 1
     shards = target.part.shards
     with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(functools.partial(_check_set_file, target), _present(target, None))
+        sources = None
+        set_files = target.needed_and_there(None)
+        for result in pool.map(functools.partial(_check_set_file, target), set_files):
+            yield result
+            if result.path == layout.SOURCES and not result.problems:
+                sources = source_rows(target.root)
         # The tables of samples are held until their files are checked: one shard per thread.
         for start in range(0, len(shards), threads):
-            yield from _check_shards(target, shards[start : start + threads], totals, pool)
-
-
-def _present(target: CheckedSet, shard: int | None) -> list[FileRow]:
-    return [row for row in target.needed(shard) if row.path in target.present]
+            some = shards[start : start + threads]
+            yield from _check_shards(target, some, sources, totals, proven, pool)
 
 
 def _check_set_file(target: CheckedSet, row: FileRow) -> CheckedFile:
-    scan = functools.partial(_scan_plan, target) if row.path == layout.PLAN else None
-    return check_file(target.root, row, target.files_by_sha256, scan)
+    scans: dict[str, Scan] = {
+        layout.PLAN: functools.partial(_scan_plan, target),
+        layout.SOURCES: functools.partial(
+            scan_sources, target.facts, target.index.source_fingerprint
+        ),
+    }
+    return check_file(target.root, row, target.files_by_sha256, scans.get(row.path))
 
 
-def _scan_plan(target: CheckedSet, reader: HashingReader) -> list[str]:
-    return plan_messages(b"".join(iter(reader.read, b"")), target.manifest)
+def _scan_plan(target: CheckedSet, reader: HashingReader) -> Iterator[str]:
+    try:
+        plan = read_plan(b"".join(iter(reader.read, b"")))
+    except DocumentError as error:
+        yield str(error)
+        return
+    expected = target.facts.fingerprint
+    if plan.fingerprint != expected:
+        yield f"is another plan: its fingerprint is {plan.fingerprint}, the manifest's {expected}"
 
 
 def _check_shards(
-    target: CheckedSet, shards: range, totals: _Totals, pool: ThreadPoolExecutor
+    target: CheckedSet,
+    shards: range,
+    sources: SourceRows | None,
+    totals: Totals,
+    proven: set[str],
+    pool: ThreadPoolExecutor,
 ) -> Iterator[CheckedFile]:
     """Check the tables of some shards, then all their files."""
     work = []
-    for shard, (samples, results) in zip(
-        shards, pool.map(functools.partial(_check_tables, target), shards), strict=True
-    ):
-        yield from results
-        totals.add(samples)
-        files = [row for row in _present(target, shard) if row.variant is not None]
-        work += [(row, samples) for row in files]
+    check_tables = functools.partial(_check_tables, target, sources)
+    for shard, checked in zip(shards, pool.map(check_tables, shards), strict=True):
+        yield from checked.results
+        totals.add(checked.samples, checked.rejects)
+        if checked.proven is not None:
+            proven.add(checked.proven.path)
+            totals.with_rejects |= {checked.proven.path} if checked.rejects else set()
+        files = [row for row in target.needed_and_there(shard) if row.variant is not None]
+        work += [(row, checked.samples) for row in files]
     yield from pool.map(lambda each: _check_variant_file(target, *each), work)
 
 
-def _check_tables(target: CheckedSet, shard: int) -> tuple[ShardSamples | None, list[CheckedFile]]:
+def _check_tables(target: CheckedSet, sources: SourceRows | None, shard: int) -> _CheckedTables:
     """Check a shard's table of samples and its receipt, as far as they are there."""
-    rows = target.rows.get(shard, ())
-    samples = None
+    samples, rejects, proven = None, None, None
     results = []
-    for row in _present(target, shard):
+    for row in target.needed_and_there(shard):
         if row.variant is None:
-            samples, result = check_samples(
-                target.root, row, rows, target.manifest, target.files_by_sha256
-            )
+            samples, result = _check_samples(target, sources, row, shard)
             results.append(result)
-    receipt = target.receipt(shard)
-    if receipt in target.present:
-        fingerprint = target.manifest["plan"]["fingerprint"]
-        results.append(check_receipt(target.root, receipt, fingerprint, rows, samples))
-    return samples, results
+    path = target.receipt(shard)
+    if path in target.present:
+        rejects, receipt = _check_receipt(target, path, shard, samples)
+        results.append(receipt)
+        if samples is not None and target.index.has_table and not receipt.problems:
+            proven = receipt
+    return _CheckedTables(samples, rejects, proven, results)
+
+
+def _check_samples(
+    target: CheckedSet, sources: SourceRows | None, row: FileRow, shard: int
+) -> tuple[ShardSamples | None, CheckedFile]:
+    """Check a table of samples, whose content counts only if its bytes are those of its row."""
+    try:
+        data = read_whole(target.root, row.path)
+    except Exception as error:  # noqa: BLE001 - file systems raise whatever they like.
+        return None, unreadable_file(row.path, error)
+    sha256 = hashlib.sha256(data).hexdigest()
+    wrong = other_file(row, sha256, target.files_by_sha256)
+    wrong = wrong or byte_messages(row.bytes, row.sha256, len(data), sha256)
+    if wrong:  # The content of a damaged table says nothing of other files.
+        return None, checked_file(row.path, data, wrong)
+    read: list[ShardSamples] = []
+    messages = collected(_samples_content(target, sources, row.path, shard, data, read))
+    others = [FileProblem(layout.FILES, text) for text in _row_messages(target, shard, read)]
+    return read[0] if read else None, checked_file(row.path, data, messages, others)
+
+
+def _samples_content(
+    target: CheckedSet,
+    sources: SourceRows | None,
+    path: str,
+    shard: int,
+    data: bytes,
+    read: list[ShardSamples],
+) -> Iterator[str]:
+    """Append a table of samples to ``read``, and yield what is wrong with it."""
+    rows = sources.of(shard) if sources is not None else None
+    samples = parse_samples(path, data, target.facts, rows)
+    yield from samples_messages(samples, shard, rows, target.index.plan)
+    # What follows from the table is computed here, where an exception is one of this file.
+    _ = (samples.sums, samples.expected if target.facts.formats else None)
+    read.append(samples)
+
+
+def _row_messages(target: CheckedSet, shard: int, read: Sequence[ShardSamples]) -> Iterator[str]:
+    """Compare the rows of a shard's files with its samples."""
+    if not target.index.has_table:
+        return
+    rows = target.rows.get(shard, ())
+    by_path = {row.path: row for row in rows}
+    for samples in read:
+        for row in rows:
+            table = samples.table if row.variant is None else samples.accepted
+            if row.samples != table.num_rows:
+                counted = f"counts {row.samples} samples of {row.path!r}"
+                yield f"{counted}, {samples.path} has {table.num_rows}"
+            holder = by_path.get(row.same_as or "")
+            if holder and not samples.same_digests(row, holder):
+                claim = f"says that {row.path!r} is the same as {row.same_as!r}"
+                yield f"{claim}, but {samples.path} has other digests"
+
+
+def _check_receipt(
+    target: CheckedSet, path: str, shard: int, samples: ShardSamples | None
+) -> tuple[Sequence[RejectedSample] | None, CheckedFile]:
+    try:
+        data = read_whole(target.root, path)
+    except Exception as error:  # noqa: BLE001 - file systems raise whatever they like.
+        return None, unreadable_file(path, error)
+    try:
+        receipt = read_receipt(data)
+    except DocumentError as error:
+        return None, checked_file(path, data, [f"is not a receipt: {error}"])
+    rows = target.rows.get(shard, ()) if target.index.has_table else None
+    messages = collected(receipt_messages(receipt, data, target.facts, shard, rows, samples))
+    return None if messages else receipt.rejects, checked_file(path, data, messages)
 
 
 def _check_variant_file(
@@ -212,8 +263,9 @@ def _check_variant_file(
 ) -> CheckedFile:
     scan = None
     if samples is not None:
-        digests = samples.digests_of(row) if target.depth is Depth.PIXELS else None
-        scan = shard_scan(row, samples.expected(target.manifest["image_format"]["name"], digests))
+        expected = samples.expected_in(row, with_digests=target.depth is Depth.PIXELS)
+        is_tar = row.format == ShardFormat.WEBDATASET.value
+        scan = functools.partial(scan_tar if is_tar else scan_parquet, expected)
     return check_file(target.root, row, target.files_by_sha256, scan)
 
 
@@ -236,66 +288,141 @@ def _check_card(target: CheckedSet) -> Iterator[CheckedFile]:
     for path in (*layout.CARD, layout.PART):
         if path in target.present:
             try:
-                yield checked_file(path, read_file(target.root, path), [])
-            except OSError as error:
+                data = read_whole(target.root, path)
+            except Exception as error:  # noqa: BLE001 - file systems raise whatever they like.
                 yield unreadable_file(path, error)
+                continue
+            yield checked_file(path, data, collected(_card_messages(target, path, data)))
 
 
-def _check_sums(target: CheckedSet, found: Mapping[str, str]) -> CheckedFile:
-    """Compare ``SHA256SUMS`` with the files table and with the receipts that were read."""
+def _card_messages(target: CheckedSet, path: str, data: bytes) -> Iterator[str]:
+    """Compare a file for readers, and ``part.json``, with what the manifest makes it."""
+    manifest = target.index.manifest if target.index.is_stated else None
+    if manifest is None:
+        return
+    if path == layout.GRID and data != grid_yaml(manifest).encode():
+        yield f"is not the grid of {layout.MANIFEST}; {CARD_HINT}"
+    if path == layout.PART and data != json_bytes(part_document(manifest, target.part.held)):
+        yield "is not written as 'sysnoise fetch' writes it"
+
+
+def _check_sums(
+    target: CheckedSet, found: Mapping[str, str], proven: Collection[str]
+) -> CheckedFile:
+    """Compare ``SHA256SUMS`` with what the files table, the receipts and the card make it.
+
+    Args:
+        target: the set.
+        found: sha256 of the files that were read, by path.
+        proven: paths of the receipts all of which follows from the rest of the set.
+
+    Where a receipt or a file for readers has another sum than its line says, the line is wrong if
+    the file follows from the rest of the set, or if the two differ in few digits only.
+    """
     try:
-        data = read_file(target.root, layout.SUMS)
-    except OSError as error:
+        data = read_whole(target.root, layout.SUMS)
+    except Exception as error:  # noqa: BLE001 - file systems raise whatever they like.
         return unreadable_file(layout.SUMS, error)
-    sums = {
+    index, said = target.index, parse_sums(data)
+    sums: dict[str, str | None] = {
         row.path: row.sha256
         for rows in target.rows.values()
         for row in needed_files(rows, target.part.held)
     }
-    sums[layout.FILES] = target.manifest["files"]["sha256"]
-    receipts = [target.receipt(shard) for shard in range(target.manifest["counts"]["shards"])]
-    card = [*layout.CARD, *({layout.PART} & target.present)]
-    said = parse_sums(data)
-    others = [
-        FileProblem(path, f"its sha256 is {found[path]}, {layout.SUMS} says {said[path]}{hint}")
-        for paths, hint in ((receipts, ""), (card, f"; {CARD_HINT}"))
-        for path in paths
-        if found.get(path) and said.get(path, found[path]) != found[path]
+    manifest = index.manifest if index.is_stated else None
+    sums[layout.FILES] = manifest["files"]["sha256"] if manifest is not None else None
+    others = [target.receipt(shard) for shard in range(target.facts.shards)]
+    others += [*layout.CARD, *({layout.PART} & (target.present | said.keys()))]
+    differing = [path for path in others if found.get(path) and said.get(path) != found[path]]
+    right = {*proven, *(_right_card(target) if {*layout.CARD, layout.PART} & {*differing} else ())}
+    sums |= dict.fromkeys(others)
+    sums |= {
+        path: found[path]
+        for path in differing
+        if path in right or path not in said or _are_near(said[path], found[path])
+    }
+    wrong = [
+        FileProblem(
+            path,
+            f"its sha256 is {found[path]}, {layout.SUMS} says {said[path]}"
+            + (f"; {CARD_HINT}" if path in layout.CARD else ""),
+        )
+        for path in differing
+        if sums[path] is None
     ]
-    return checked_file(layout.SUMS, data, sums_messages(data, sums, [*receipts, *card]), others)
+    return checked_file(layout.SUMS, data, collected(sums_messages(data, sums)), wrong)
 
 
-def _total_problems(target: CheckedSet, totals: _Totals) -> list[FileProblem]:
+def _are_near(one: str, other: str) -> bool:
+    """Whether one sha256 is the other with some damage: those of two files agree nowhere."""
+    return sum(a != b for a, b in zip(one, other, strict=True)) <= _DAMAGED_DIGITS
+
+
+def _right_card(target: CheckedSet) -> set[str]:
+    """Return the paths of the files for readers that are what the rest of the set makes them."""
+    index = target.index
+    if index.manifest is None or index.plan is None:
+        return set()
+    paths = (path for path in (*layout.CARD, layout.PART) if path in target.present)
+    held = [variant for variant in target.facts.variants if variant in target.part.held]
+    try:
+        there = {path: read_whole(target.root, path) for path in paths}
+        this_set = HeldSet(index.manifest, index.plan, files_table(index.rows), held)
+        made = dict(made_card(this_set, there))
+    except (OSError, ValueError):  # Then it cannot be shown, and the files are named.
+        return set()
+    return {path for path, data in there.items() if made.get(path) == data}
+
+
+def _total_problems(target: CheckedSet, totals: Totals) -> list[FileProblem]:
     """Compare the manifest with the sums over the tables of samples of all shards."""
-    if not target.part.is_whole:
+    manifest = target.index.manifest
+    if not target.part.is_whole or manifest is None:
         return []
-    content = target.manifest["source"]["content_sha256"]
     names = ("samples", "rejects", "content_sha256")
-    said = (
-        target.manifest["counts"]["samples"],
-        target.manifest["counts"]["rejects"],
-        content,
-    )
-    made = (totals.samples, len(totals.rejected), totals.content.hexdigest())
-    return [
-        FileProblem(layout.MANIFEST, f"says {name} {one}, the tables of samples have {other}")
+    counts = manifest["counts"]
+    said = (counts["samples"], counts["rejects"], manifest["source"]["content_sha256"])
+    made = (totals.sums.samples, len(totals.rejected), totals.content.hexdigest())
+    messages = [
+        f"says {name} {one}, the tables of samples have {other}"
         for name, one, other in zip(names, said, made, strict=True)
         if one != other
     ]
+    messages += collected(noise_differences(manifest, target.facts, totals.sums))
+    return [FileProblem(layout.MANIFEST, message) for message in messages]
 
 
-def _reject_problems(target: CheckedSet, totals: _Totals) -> list[FileProblem]:
+def _reject_problems(
+    target: CheckedSet, totals: Totals, sound: Collection[str]
+) -> list[FileProblem]:
     """Compare the table of rejects with the rejected samples of the part's shards."""
-    if layout.REJECTS not in target.present:
+    if layout.REJECTS not in sound:
         return []
-    try:
-        table = parse_parquet(read_file(target.root, layout.REJECTS))
-        rows = table.select(["shard", "key"]).to_pylist()
-    except (pa.ArrowException, OSError, KeyError) as error:
-        return [FileProblem(layout.REJECTS, f"cannot be read: {error}")]
-    keys = [row["key"] for row in rows if row["shard"] in target.part.shards]
-    differing = sorted({*keys} ^ {*totals.rejected})
-    if not differing:
+    rejects = totals.rejects if totals.has_receipts else None
+    messages = collected(_reject_messages(target, totals.rejected, rejects))
+    return [FileProblem(layout.REJECTS, message) for message in messages]
+
+
+def _reject_messages(
+    target: CheckedSet, rejected: Sequence[str], rejects: Sequence[RejectedSample] | None
+) -> Iterator[str]:
+    data = read_whole(target.root, layout.REJECTS)
+    shards = target.part.shards
+    yield from rejects_messages(data, target.facts, shards, rejected, rejects)
+
+
+def _ground_truth_problems(
+    target: CheckedSet, totals: Totals, sound: Mapping[str, str]
+) -> list[FileProblem]:
+    """Compare COCO's ground truths with what the sources and the tables of samples make them."""
+    plan, facts = target.index.plan, target.facts
+    is_whole = target.part.is_whole and len(target.part.shards) == facts.shards
+    if facts.kind is not DatasetKind.COCO or plan is None or not is_whole:
         return []
-    text = f"differs from the tables of samples in {quoted(differing)}"
-    return [FileProblem(layout.REJECTS, text)]
+    problems = []
+    for kind in layout.GROUND_TRUTHS:
+        path = layout.annotations_path(facts.split, kind)
+        if path in sound and layout.SOURCES in sound:
+            checks = ground_truth_messages(target.root, plan, totals.placements, kind, sound[path])
+            problems += [FileProblem(path, message) for message in collected(checks)]
+    return problems

@@ -1,12 +1,13 @@
-"""A file that was checked, and the problems that were found."""
+"""A file that was checked, the problems that were found, and what becomes of exceptions."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sysnoise.manifests.files import FileRow
+from sysnoise.transforms.errors import plain_message
 
 MISSING = "missing"
 """The message for a file that is not there."""
@@ -46,6 +47,34 @@ class CheckedFile:
     problems: tuple[FileProblem, ...]
 
 
+def collected(messages: Iterable[str]) -> list[str]:
+    """Return the messages of a check of one file; an exception that ends the check is one more.
+
+    This is the only place that decides what becomes of exceptions while the content of a file is
+    read. Arrow, codecs and file systems raise whatever they like on damaged data, and no other
+    finding may be lost for that. The message names the exception, so that a defect of the check
+    itself shows too.
+    """
+    found = []
+    try:
+        for message in messages:
+            found.append(message)  # noqa: PERF402 - those before an exception are kept.
+    except Exception as error:  # noqa: BLE001 - see above.
+        found.append(f"cannot be read: {described(error)}")
+    return found
+
+
+def described(error: Exception) -> str:
+    """Return an exception with its class; the message alone where the check itself raised it."""
+    if isinstance(error, ContentError):
+        return str(error)
+    return plain_message(ValueError(repr(error)))
+
+
+class ContentError(ValueError):
+    """Content for which a file has no place; what follows it in the file cannot be checked."""
+
+
 def checked_file(
     path: str, data: bytes, messages: Sequence[str], others: Sequence[FileProblem] = ()
 ) -> CheckedFile:
@@ -54,6 +83,6 @@ def checked_file(
     return CheckedFile(path, len(data), hashlib.sha256(data).hexdigest(), problems)
 
 
-def unreadable_file(path: str, error: OSError) -> CheckedFile:
+def unreadable_file(path: str, error: Exception) -> CheckedFile:
     """Return a file that is there but cannot be read."""
     return CheckedFile(path, 0, "", (FileProblem(path, f"cannot be read: {error}"),))

@@ -1,89 +1,150 @@
-"""Checking the index of a set: its manifest, files table, plan and sums, and stray files."""
+"""Checking the index of a set: its manifest, its files table, and stray files."""
 
 from __future__ import annotations
 
 import hashlib
-import re
+import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from sysnoise.manifests import layout
 from sysnoise.manifests.files import FILES_SCHEMA, FileRow, file_rows
 from sysnoise.manifests.json_documents import DocumentError, parse_json
-from sysnoise.manifests.layout import ShardFormat, shard_name
-from sysnoise.manifests.manifest import Manifest, manifest_checksum
-from sysnoise.manifests.plan import Plan, read_plan
+from sysnoise.manifests.layout import variant_slug
+from sysnoise.manifests.manifest import Manifest, NamedFile, manifest_checksum, variant_method
+from sysnoise.manifests.plan import MOST_VARIANTS, Plan, grid_variants, read_plan, shard_count
 from sysnoise.manifests.schema import manifest_problems
 from sysnoise.manifests.tables import DatasetKind, parse_parquet
 from sysnoise.pipelines.errors import InputError, lines_of, quoted
-from sysnoise.pipelines.storage.reading import read_file, read_if_there
+from sysnoise.pipelines.storage.reading import read_if_there
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.pipelines.verification.checked_file import (
     CheckedFile,
+    ContentError,
     FileProblem,
     checked_file,
+    collected,
     unreadable_file,
 )
+from sysnoise.pipelines.verification.facts import SetFacts, manifest_facts
+from sysnoise.pipelines.verification.reading import read_whole
+from sysnoise.pipelines.verification.receipts import shard_paths
 from sysnoise.pipelines.verification.single_file import byte_messages
-
-_SUM = re.compile("([0-9a-f]{64})  (.+)")
+from sysnoise.transforms.digests import canonical_sha256
+from sysnoise.transforms.methods import AXES
 
 _NEVER_NULL = ("path", "format", "bytes", "sha256")
 
 
 def check_manifest(root: Root) -> tuple[Manifest | None, CheckedFile]:
-    """Read the manifest and compare it with its schema and its checksum.
+    """Read the manifest and compare it with its schema, its checksum and itself.
 
     Returns:
         The manifest, None if it cannot be used; and the checked file.
     """
     try:
-        data = read_file(root, layout.MANIFEST)
+        data = read_whole(root, layout.MANIFEST)
     except OSError as error:
         return None, unreadable_file(layout.MANIFEST, error)
+    read: list[Manifest] = []
+    messages = collected(_manifest_messages(data, read))
+    return read[0] if read else None, checked_file(layout.MANIFEST, data, messages)
+
+
+def _manifest_messages(data: bytes, read: list[Manifest]) -> Iterator[str]:
+    """Yield what is wrong with a manifest, and append it to ``read`` if it can be used."""
     try:
         document = parse_json(data)
     except DocumentError as error:
-        return None, checked_file(layout.MANIFEST, data, [str(error)])
+        raise ContentError(str(error)) from error
     departures = manifest_problems(document)
-    messages = [f"does not follow its schema: {departure}" for departure in departures]
+    yield from (f"does not follow its schema: {departure}" for departure in departures)
     stated = document.get("checksum") if isinstance(document, dict) else None
     if stated is not None and stated != manifest_checksum(document):
-        messages.append(
+        yield (
             f"was edited: its checksum is {stated}, that of its content "
             f"{manifest_checksum(document)}"
         )
-    return None if departures else document, checked_file(layout.MANIFEST, data, messages)
+    if not departures:
+        contradictions = list(_contradictions(document))
+        yield from contradictions
+        if not contradictions:
+            read.append(document)
 
 
-def check_files_table(root: Root, manifest: Manifest) -> tuple[list[FileRow] | None, CheckedFile]:
-    """Read the files table and compare it with the manifest.
+def _contradictions(manifest: Manifest) -> Iterator[str]:
+    """Yield how a manifest contradicts itself in what the names of files depend on."""
+    grid, counts = manifest["grid"], manifest["counts"]
+    axes = (grid["decoders"], grid["resizes"], grid["colors"])
+    if max(math.prod(map(len, axes)), len(manifest["variants"])) > MOST_VARIANTS:
+        yield f"has more than {MOST_VARIANTS} variants"
+        return
+    ids = [variant["id"] for variant in manifest["variants"]]
+    if ids != [*grid_variants(grid)]:
+        yield "lists other variants than its grid has, or in another order"
+    if grid["baseline"] not in ids:
+        yield f"its baseline {grid['baseline']!r} is none of its variants"
+    expected = shard_count(counts["sources"], manifest["plan"]["samples_per_shard"])
+    if counts["shards"] != expected:
+        yield f"counts {counts['shards']} shards, its sources fill {expected}"
+    content = {name: value for name, value in grid.items() if name not in ("name", "fingerprint")}
+    if grid["fingerprint"] != canonical_sha256(content):
+        yield "gives its grid another fingerprint than that has"
+    for variant in manifest["variants"]:
+        methods = "/".join(variant_method(variant, axis)["name"] for axis in AXES)
+        if (variant["slug"], methods) != (variant_slug(variant["id"]), variant["id"]):
+            yield f"gives {variant['id']!r} another slug, or other methods"
+
+
+def check_files_table(
+    root: Root, facts: SetFacts, said: NamedFile | None
+) -> tuple[list[FileRow] | None, CheckedFile]:
+    """Read the files table and compare it with what the manifest says.
+
+    Args:
+        root: the root of the set.
+        facts: what the set says of itself.
+        said: length and sha256 of the table; None where they are not known.
 
     Returns:
-        The rows, None if the table cannot be used; and the checked file.
+        The rows, None if the table has other bytes than the manifest says, or cannot be used; and
+        the checked file.
     """
     try:
-        data = read_file(root, layout.FILES)
+        data = read_whole(root, layout.FILES)
     except OSError as error:
         return None, unreadable_file(layout.FILES, error)
-    said = manifest["files"]
-    sha256 = hashlib.sha256(data).hexdigest()
-    messages = byte_messages(said["bytes"], said["sha256"], len(data), sha256)
-    try:
-        table = parse_parquet(data, FILES_SCHEMA.names).cast(FILES_SCHEMA)
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        return None, checked_file(layout.FILES, data, [*messages, f"cannot be read: {error}"])
+    messages = []
+    if said is not None:
+        sha256 = hashlib.sha256(data).hexdigest()
+        messages = byte_messages(said["bytes"], said["sha256"], len(data), sha256)
+    is_stated = not messages
+    rows: list[FileRow] = []
+    messages += collected(_rows_messages(data, facts, rows))
+    return rows if is_stated and rows else None, checked_file(layout.FILES, data, messages)
+
+
+def _rows_messages(data: bytes, facts: SetFacts, rows: list[FileRow]) -> Iterator[str]:
+    """Append the rows of a files table to ``rows``, and yield what is wrong with them."""
+    table = parse_parquet(data, FILES_SCHEMA.names)
+    if not table.schema.equals(FILES_SCHEMA):
+        raise ContentError("its columns are of other types than those of a files table")
     empty = [name for name in _NEVER_NULL if table[name].null_count]
     if empty:
-        return None, checked_file(
-            layout.FILES, data, [*messages, f"has rows without {quoted(empty)}"]
+        raise ContentError(f"it has rows without {quoted(empty)}")
+    needed = facts.shards * facts.files_per_shard
+    if needed > 2 * table.num_rows:  # The loops below are no longer than this table.
+        raise ContentError(
+            f"it has {table.num_rows} rows, {facts.shards} shards of {len(facts.variants)} "
+            f"variants need {needed}"
         )
-    rows = list(file_rows(table))
-    messages += [*_layout_messages(manifest, rows), *_same_as_messages(rows)]
-    return rows, checked_file(layout.FILES, data, messages)
+    rows += file_rows(table)
+    paths = [row.path for row in rows]
+    yield from _layout_messages(facts, rows)
+    yield from _same_as_messages(rows)
+    if paths != sorted(paths):
+        yield "is not sorted by path"
 
 
 def read_index(root: Root) -> tuple[Manifest, list[FileRow]]:
@@ -101,7 +162,7 @@ def read_index(root: Root) -> tuple[Manifest, list[FileRow]]:
     manifest, first = check_manifest(root)
     rows, problems = None, list(first.problems)
     if manifest is not None:
-        rows, second = check_files_table(root, manifest)
+        rows, second = check_files_table(root, manifest_facts(manifest), manifest["files"])
         problems += second.problems
     if manifest is None or rows is None or problems:
         lines = [f"{problem.path}: {problem.message}" for problem in problems]
@@ -109,9 +170,9 @@ def read_index(root: Root) -> tuple[Manifest, list[FileRow]]:
     return manifest, rows
 
 
-def _layout_messages(manifest: Manifest, rows: Sequence[FileRow]) -> Iterator[str]:
+def _layout_messages(facts: SetFacts, rows: Sequence[FileRow]) -> Iterator[str]:
     """Compare the files that the table names with those of the manifest's variants and shards."""
-    expected = dict(_expected_files(manifest))
+    expected = dict(expected_files(facts))
     found = {row.path: (row.variant, row.shard, row.format) for row in rows}
     absent = [path for path in expected if path not in found]
     foreign = [path for path in found if path not in expected]
@@ -127,24 +188,19 @@ def _layout_messages(manifest: Manifest, rows: Sequence[FileRow]) -> Iterator[st
             yield f"{text}: {quoted(paths)}"
 
 
-def _expected_files(
-    manifest: Manifest,
-) -> Iterator[tuple[str, tuple[str | None, int | None, str]]]:
-    """Yield path, variant, shard and format of every file that a set of this manifest has."""
-    split = manifest["dataset"]["split"]
-    shards = manifest["counts"]["shards"]
-    for shard in range(shards):
-        name = shard_name(shard, shards)
-        yield layout.samples_path(name), (None, shard, "samples")
-        for variant in manifest["variants"]:
-            for value in manifest["formats"]:
-                path = layout.variant_path(variant["id"], split, name, ShardFormat(value))
-                yield path, (variant["id"], shard, value)
+def expected_files(facts: SetFacts) -> Iterator[tuple[str, tuple[str | None, int | None, str]]]:
+    """Yield path, variant, shard and format of every file that a set has, except its index."""
+    for shard in range(facts.shards):
+        *paths, samples = shard_paths(facts, shard)
+        owners = ((variant, fmt.value) for fmt in facts.formats for variant in facts.variants)
+        for path, (variant, shard_format) in zip(paths, owners, strict=True):
+            yield path, (variant, shard, shard_format)
+        yield samples, (None, shard, "samples")
     for path in (layout.PLAN, layout.SOURCES, layout.REJECTS):
         yield path, (None, None, path.split(".")[0])
-    if manifest["dataset"]["kind"] == DatasetKind.COCO.value:
+    if facts.kind is DatasetKind.COCO:
         for kind in layout.GROUND_TRUTHS:
-            yield layout.annotations_path(split, kind), (None, None, "annotations")
+            yield layout.annotations_path(facts.split, kind), (None, None, "annotations")
 
 
 def _same_as_messages(rows: Sequence[FileRow]) -> Iterator[str]:
@@ -153,8 +209,13 @@ def _same_as_messages(rows: Sequence[FileRow]) -> Iterator[str]:
         if row.same_as is None:
             continue
         holder = stored.get(row.same_as)
-        if holder is None or (holder.bytes, holder.sha256) != (row.bytes, row.sha256):
+        if holder is None or _content(holder) != _content(row):
             yield f"says that {row.path!r} is the same as {row.same_as!r}, which is not so"
+
+
+def _content(row: FileRow) -> tuple[object, ...]:
+    """Return what two rows have in common whose files have the same bytes."""
+    return row.shard, row.format, row.samples, row.bytes, row.sha256
 
 
 def count_messages(manifest: Manifest, rows: Sequence[FileRow]) -> list[str]:
@@ -214,15 +275,6 @@ def read_set_plan(data: bytes, manifest: Manifest) -> Plan:
     return plan
 
 
-def plan_messages(data: bytes, manifest: Manifest) -> list[str]:
-    """Compare the plan with its own fingerprint, and with the one in the manifest."""
-    try:
-        read_set_plan(data, manifest)
-    except DocumentError as error:
-        return [str(error)]
-    return []
-
-
 def stray_problems(present: Collection[str], named_files: Collection[str]) -> list[FileProblem]:
     """Return the files that are there but belong to no set.
 
@@ -239,37 +291,3 @@ def stray_problems(present: Collection[str], named_files: Collection[str]) -> li
         else:
             problems.append(FileProblem(path, "is not a file of this set; delete or move it"))
     return problems
-
-
-def parse_sums(data: bytes) -> dict[str, str]:
-    """Return sha256 by path from the lines of ``SHA256SUMS`` that ``sha256sum`` reads."""
-    matches = map(_SUM.fullmatch, data.decode("utf-8", "replace").splitlines())
-    return {match[2]: match[1] for match in matches if match}
-
-
-def sums_messages(data: bytes, sums: Mapping[str, str], others: Sequence[str]) -> list[str]:
-    """Compare ``SHA256SUMS`` with what the set says.
-
-    Args:
-        data: the content of the file.
-        sums: the sha256 that the file must give, by path.
-        others: paths that the file must name too.
-    """
-    found = parse_sums(data)
-    lines = data.decode("utf-8", "replace").splitlines()
-    bad = [line for line in lines if not _SUM.fullmatch(line)]
-    expected = {*sums, *others}
-    messages = [
-        f"{text}: {quoted(names)}"
-        for text, names in (
-            ("has lines that sha256sum does not read", bad),
-            ("lacks", sorted(expected - found.keys())),
-            ("names files that are not of this set", sorted(found.keys() - expected)),
-        )
-        if names
-    ]
-    return messages + [
-        f"gives {path!r} the sha256 {found[path]}, expected {sha256}"
-        for path, sha256 in sums.items()
-        if found.get(path, sha256) != sha256
-    ]

@@ -20,9 +20,10 @@ from sysnoise.pipelines.readers.access import ReadSource, source_reader
 from sysnoise.pipelines.readers.relocated import source_url
 from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.shards.sample import MadeSample, Reject, make_sample, too_long_sample
+from sysnoise.pipelines.shards.shard import sample_row
 from sysnoise.pipelines.storage.reading import read_file
-from sysnoise.pipelines.verification.all_files import CheckedSet
 from sysnoise.pipelines.verification.checked_file import FileProblem
+from sysnoise.pipelines.verification.checked_set import CheckedSet
 from sysnoise.pipelines.workers.job import prepare_libraries
 from sysnoise.transforms.errors import plain_message
 
@@ -31,13 +32,14 @@ SampleRow = Mapping[str, Any]
 
 
 def regenerate(
-    target: CheckedSet, undamaged: Collection[str], count: int, images: str
+    target: CheckedSet, stated: Collection[str], count: int, images: str
 ) -> tuple[list[FileProblem], list[str]]:
     """Make random samples of a part again.
 
     Args:
         target: the set.
-        undamaged: paths of the files without problems, among them the plan and the sources.
+        stated: paths of the files that have the bytes that the set says; plan and sources have no
+            problems at all.
         count: number of samples; where the part has fewer, all are made.
         images: what the set was made from, as it was given then.
 
@@ -51,10 +53,8 @@ def regenerate(
     prepare_libraries()
     plan = load_plan(target.root)
     read = source_reader(source_url(images, plan.split), plan.max_bytes)
-    reasons = _reasons(target) if layout.REJECTS in undamaged else {}
-    shards = [
-        each for each in target.part.shards if samples_path(plan.shard_name(each)) in undamaged
-    ]
+    reasons = _reasons(target) if layout.REJECTS in stated else {}
+    shards = [each for each in target.part.shards if samples_path(plan.shard_name(each)) in stated]
     problems = [
         problem
         for shard, numbers in _chosen(plan, shards, count)
@@ -148,7 +148,13 @@ def _made_messages(
         for variant, rendered in zip(plan.grid.variants, made.variants, strict=True)
         if variant.id in compared and rendered.digest != row[variant.slug]
     ]
-    return [f"made again it has other pixels in {quoted(changed)}"] if changed else []
+    if changed:
+        return [f"made again it has other pixels in {quoted(changed)}"]
+    expected = sample_row(plan, made)
+    expected["decoders"] = {**dict.fromkeys(plan.grid.decoders), **expected["decoders"]}
+    slugs = {variant.slug for variant in plan.grid.variants}
+    differing = [name for name in row if name not in slugs and row[name] != expected.get(name)]
+    return [f"made again it has another {', '.join(differing)}"] if differing else []
 
 
 def _build_notes(plan: Plan) -> list[str]:

@@ -1,35 +1,39 @@
 """``sysnoise verify``: whether a finished set, or a part of it, is what its manifest says.
 
-All problems are collected; the checks end early only if the manifest or the files table, which name
-the rest, cannot be used. Neither Beam nor the codecs that made the set are loaded, unless samples
-are made again.
+All problems are collected. Where the manifest or the files table is damaged, the other files are
+checked against the plan, the receipts and the sums; the checks end early only if these cannot be
+used either. Neither Beam nor the codecs that made the set are loaded, unless samples are made
+again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sysnoise.manifests import layout
 from sysnoise.manifests.errors import PartError
-from sysnoise.manifests.files import FileRow
 from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.part import held_variants
 from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.storage.listing import list_files
-from sysnoise.pipelines.storage.reading import read_if_there
-from sysnoise.pipelines.storage.root import open_root
-from sysnoise.pipelines.verification.all_files import CheckedSet, check_all_files, open_checked_set
-from sysnoise.pipelines.verification.checked_file import MISSING, CheckedFile, FileProblem
-from sysnoise.pipelines.verification.index import (
-    check_files_table,
-    check_manifest,
-    count_messages,
-    stray_problems,
+from sysnoise.pipelines.storage.root import Root, open_root
+from sysnoise.pipelines.verification.all_files import check_all_files
+from sysnoise.pipelines.verification.checked_file import (
+    MISSING,
+    CheckedFile,
+    FileProblem,
+    collected,
 )
+from sysnoise.pipelines.verification.checked_set import CheckedSet, SetIndex, open_checked_set
+from sysnoise.pipelines.verification.facts import SetFacts
+from sysnoise.pipelines.verification.index import count_messages, stray_problems
+from sysnoise.pipelines.verification.manifest_check import plan_differences
+from sysnoise.pipelines.verification.reading import read_whole
 from sysnoise.pipelines.verification.recipe import compare_with_recipe
+from sysnoise.pipelines.verification.recovery import likely_held, read_set_index
 from sysnoise.pipelines.verification.request import (
     CheckedPart,
     Depth,
@@ -91,46 +95,52 @@ def verify(url: str, request: VerificationRequest) -> Verification:
     present = frozenset(list_files(root))
     if layout.MANIFEST not in present:
         return _report(url, [], [FileProblem(layout.MANIFEST, UNFINISHED)])
-    manifest, first = check_manifest(root)
-    if manifest is None:
-        return _report(url, [first], [], REST_UNCHECKED.format(layout.MANIFEST))
-    try:
-        held = held_variants(manifest, read_if_there(root, layout.PART))
-    except PartError as error:
-        return _report(
-            url, [first], [FileProblem(layout.PART, str(error))], REST_UNCHECKED.format(layout.PART)
-        )
-    part = _part(url, manifest, held, request)
+    index, first = read_set_index(root, present)
+    if index is None:
+        return _unusable(url, present, first)
+    held, problems = _held(root, present, index)
+    part = _part(url, index.facts, held, request)
     if request.depth is Depth.PIXELS:
         _refuse_without_images(url, part)
-        _prepare_decoding(manifest)
-    if layout.FILES not in present:
-        missing = FileProblem(layout.FILES, MISSING)
-        return _report(url, [first], [missing], REST_UNCHECKED.format(layout.FILES))
-    rows, second = check_files_table(root, manifest)
-    if rows is None:
-        return _report(url, [first, second], [], REST_UNCHECKED.format(layout.FILES))
-    others: list[FileProblem] = []
+        _prepare_decoding(index.facts)
     notes: list[str] = []
-    if request.recipe is not None:
-        others, notes = compare_with_recipe(manifest, rows, part, request.recipe)
-    target = open_checked_set(root, present, manifest, rows, part, request.depth)
-    results, problems = _check(target, rows)
-    results = [first, second, *results]
+    if request.recipe is not None and index.manifest is not None:
+        differing, notes = compare_with_recipe(index.manifest, index.rows, part, request.recipe)
+        problems += differing
+    target = open_checked_set(root, present, index, part, request.depth)
+    results, found = _check(target)
+    results = [*first, *results]
     if request.regeneration is not None:
         again, more = _make_again(target, results, request.regeneration)
-        others, notes = others + again, notes + more
-    return _report(url, results, problems + others, *notes)
+        found, notes = found + again, notes + more
+    return _report(url, results, problems + found, *notes)
 
 
-def _check(
-    target: CheckedSet, rows: Sequence[FileRow]
-) -> tuple[list[CheckedFile], list[FileProblem]]:
+def _unusable(url: str, present: frozenset[str], results: Sequence[CheckedFile]) -> Verification:
+    """Return the result where nothing says what the files must be."""
+    absent = [FileProblem(layout.FILES, MISSING)] if layout.FILES not in present else []
+    damaged = [result.path for result in results if result.problems]
+    named = " and ".join(damaged + [problem.path for problem in absent])
+    return _report(url, results, absent, REST_UNCHECKED.format(named))
+
+
+def _check(target: CheckedSet) -> tuple[list[CheckedFile], list[FileProblem]]:
     """Check all files of the part, the numbers of the manifest, and files that belong to no set."""
     results, problems = check_all_files(target)
-    counts = count_messages(target.manifest, rows)
-    problems += [FileProblem(layout.MANIFEST, text) for text in counts]
+    index = target.index
+    if index.manifest is not None:
+        messages = collected(_manifest_messages(index.manifest, index))
+        problems += [FileProblem(layout.MANIFEST, text) for text in messages]
+    if layout.FILES not in target.present:
+        problems.append(FileProblem(layout.FILES, MISSING))
     return results, problems + stray_problems(target.present, target.named_files())
+
+
+def _manifest_messages(manifest: Manifest, index: SetIndex) -> Iterator[str]:
+    if index.plan is not None:
+        yield from plan_differences(manifest, index.plan)
+    if index.has_table:
+        yield from count_messages(manifest, index.rows)
 
 
 def _report(
@@ -146,28 +156,54 @@ def _make_again(
     target: CheckedSet, results: Sequence[CheckedFile], regeneration: Regeneration
 ) -> tuple[list[FileProblem], list[str]]:
     damaged = {problem.path for result in results for problem in result.problems}
-    undamaged = {result.path for result in results} - damaged
-    unusable = [path for path in (layout.PLAN, layout.SOURCES) if path not in undamaged]
+    there = {result.path: result.sha256 for result in results}
+    unusable = [
+        path for path in (layout.PLAN, layout.SOURCES) if path in damaged or path not in there
+    ]
     if unusable:
         return [
             FileProblem(path, "no sample can be made again without it") for path in unusable
         ], []
+    stated = {row.path for row in target.index.rows if there.get(row.path) == row.sha256}
     # It is imported here because it loads the codecs.
     from sysnoise.pipelines.verification.regenerate import regenerate
 
-    return regenerate(target, undamaged, regeneration.samples, regeneration.images)
+    return regenerate(target, stated, regeneration.samples, regeneration.images)
+
+
+def _held(
+    root: Root, present: frozenset[str], index: SetIndex
+) -> tuple[tuple[str, ...], list[FileProblem]]:
+    """Return the ids of the variants whose images are there, and what is wrong with that."""
+    facts = index.facts
+    part = None
+    try:
+        part = read_whole(root, layout.PART) if layout.PART in present else None
+        if index.is_stated and index.manifest is not None:
+            held = held_variants(index.manifest, part)
+        elif part is None:
+            held = facts.variants if facts.formats else ()
+        else:
+            held = likely_held(facts, index.rows, present, part)
+    except (PartError, OSError) as error:
+        problem = FileProblem(layout.PART, str(error))
+        return likely_held(facts, index.rows, present, part), [problem]
+    if part is None and layout.PART in index.sums:
+        problem = FileProblem(layout.PART, f"{MISSING}, though {layout.SUMS} names it")
+        return likely_held(facts, index.rows, present, None), [problem]
+    return held, []
 
 
 def _part(
-    url: str, manifest: Manifest, held: Sequence[str], request: VerificationRequest
+    url: str, facts: SetFacts, held: Sequence[str], request: VerificationRequest
 ) -> CheckedPart:
-    ids = [variant["id"] for variant in manifest["variants"]]
+    ids = facts.variants
     for variant in request.variants:
         if variant not in ids:
             raise UsageError(unknown_name("variant", variant, ids))
         if variant not in held:
             raise UsageError(f"{url!r} holds no images of {variant!r}")
-    count = manifest["counts"]["shards"]
+    count = facts.shards
     shards = request.shards.resolve(count) if request.shards else range(count)
     variants = frozenset(request.variants or held)
     is_whole = len(variants) == len(held) and len(shards) == count
@@ -182,9 +218,9 @@ def _refuse_without_images(url: str, part: CheckedPart) -> None:
         )
 
 
-def _prepare_decoding(manifest: Manifest) -> None:
+def _prepare_decoding(facts: SetFacts) -> None:
     """Refuse images whose library is missing, and lift Pillow's size limit: the set has its own."""
-    if manifest["image_format"]["name"] == "jxl" and not is_importable("imagecodecs"):
+    if facts.image_format == "jxl" and not is_importable("imagecodecs"):
         raise UsageError(f"decoding the images needs imagecodecs: {install_line('jxl')}")
     from PIL import Image
 

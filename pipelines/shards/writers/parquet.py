@@ -82,19 +82,14 @@ class ParquetWriter:
         return [file.describe(self._count) for file in self._files]
 
     def _flush(self) -> None:
-        rows = [_row(sample) for sample in self._samples]
-        common = {
-            field.name: pa.array([row[field.name] for row in rows], field.type)
-            for field in self._schema
-            if field.name != "image"
-        }
+        common = metadata_columns(self._samples, self._schema)
         names = pa.array([f"{sample.key}.{self._image_format}" for sample in self._samples])
         for writer, images in zip(self._writers, zip(*self._images, strict=True), strict=True):
             encoded = pa.array(images, pa.binary())
             common["image"] = pa.StructArray.from_arrays([encoded, names], fields=list(IMAGE))
             columns = [common[name] for name in self._schema.names]
             writer.write_table(pa.table(columns, schema=self._schema))
-        self._count += len(rows)
+        self._count += len(self._samples)
         self._samples, self._images = [], []
 
 
@@ -136,6 +131,21 @@ def _feature(data_type: pa.DataType) -> Any:
         return {"feature": _feature(data_type.value_type), "_type": "List"}
     names = {pa.float64(): "float64", pa.string(): "string"}
     return {"dtype": names.get(data_type, str(data_type)), "_type": "Value"}
+
+
+def metadata_columns(samples: Sequence[SampleMetadata], schema: pa.Schema) -> dict[str, pa.Array]:
+    """Return the columns of some samples besides the images, which are the same for all variants.
+
+    Args:
+        samples: the samples.
+        schema: the schema of the files, from :func:`shard_schema`.
+    """
+    rows = [_row(sample) for sample in samples]
+    return {
+        field.name: pa.array([row.get(field.name) for row in rows], field.type)
+        for field in schema
+        if field.name != "image"
+    }
 
 
 def _row(sample: SampleMetadata) -> Mapping[str, Any]:

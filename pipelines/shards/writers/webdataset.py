@@ -38,7 +38,7 @@ class WebDatasetWriter:
             tar_member(f"{sample.key}.{extension}", data)
             for extension, data in metadata_members(sample)
         )
-        header = _header(f"{sample.key}.{self._image_format}", 0)
+        header = member_header(f"{sample.key}.{self._image_format}", 0)
         files_by_image: dict[
             int, list[HashedFile]
         ] = {}  # by id() of the image, which variants share
@@ -46,15 +46,14 @@ class WebDatasetWriter:
             files_by_image.setdefault(id(image), []).append(file)
         for image in {id(image): image for image in images}.values():
             size = len(image)
-            member = b"".join((metadata, _with_size(header, size), image, _padding(size)))
+            member = b"".join((metadata, with_size(header, size), image, padding(size)))
             HashedFile.append_to_all(files_by_image[id(image)], member)
         self._samples += 1
 
     def close(self) -> list[WrittenFile]:
         """Finish and sync all files, and describe them in the order of the variants."""
         for file in self._files:
-            end = file.size + 2 * _BLOCK
-            file.write(bytes(2 * _BLOCK + -end % tarfile.RECORDSIZE))
+            file.write(tar_end(file.size))
             file.close()
         return [file.describe(self._samples) for file in self._files]
 
@@ -81,17 +80,18 @@ def metadata_members(sample: SampleMetadata) -> list[tuple[str, bytes]]:
 
 def tar_member(name: str, data: bytes) -> bytes:
     """Return the USTAR blocks of one member."""
-    return _header(name, len(data)) + data + _padding(len(data))
+    return member_header(name, len(data)) + data + padding(len(data))
 
 
-def _header(name: str, size: int) -> bytes:
+def member_header(name: str, size: int) -> bytes:
+    """Return the header block of a member; ``size`` is the length of its content in bytes."""
     info = tarfile.TarInfo(name)
     info.size = size
     info.mode = _MODE
     return info.tobuf(tarfile.USTAR_FORMAT)
 
 
-def _with_size(header: bytes, size: int) -> bytes:
+def with_size(header: bytes, size: int) -> bytes:
     """Return a header with another size, as ``tarfile`` makes it, several times as fast.
 
     Source: POSIX.1-2017, pax, "ustar Interchange Format": the size at 124, the checksum at 148, all
@@ -106,5 +106,12 @@ def _with_size(header: bytes, size: int) -> bytes:
     return bytes(block)
 
 
-def _padding(size: int) -> bytes:
+def padding(size: int) -> bytes:
+    """Return the zeros between the content of a member and the next block."""
     return bytes(-size % _BLOCK)
+
+
+def tar_end(size: int) -> bytes:
+    """Return the zeros at the end of a tar file whose members take ``size`` bytes."""
+    end = size + 2 * _BLOCK
+    return bytes(2 * _BLOCK + -end % tarfile.RECORDSIZE)

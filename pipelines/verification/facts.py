@@ -1,0 +1,88 @@
+"""What the files of a set are checked against: from its manifest, or from its plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sysnoise.manifests.layout import ShardFormat
+from sysnoise.manifests.manifest import Manifest
+from sysnoise.manifests.plan import Plan, grid_variants
+from sysnoise.manifests.tables import DatasetKind
+
+
+@dataclass(frozen=True)
+class SetFacts:
+    """What decides which files a set has, and what is in them.
+
+    Attributes:
+        kind: kind of the dataset.
+        split: name of the split.
+        sources: number of source images.
+        samples_per_shard: number of source images of every shard except the last.
+        shards: number of shards.
+        decoders: names of the decoders of the grid.
+        variants: ids of the variants, in grid order.
+        baseline: id of the baseline, one of the variants.
+        formats: formats of the shards.
+        image_format: format of the images in them.
+        row_group_rows: number of rows per row group of Parquet shards.
+        fingerprint: fingerprint of the plan.
+    """
+
+    kind: DatasetKind
+    split: str
+    sources: int
+    samples_per_shard: int
+    shards: int
+    decoders: tuple[str, ...]
+    variants: tuple[str, ...]
+    baseline: str
+    formats: tuple[ShardFormat, ...]
+    image_format: str
+    row_group_rows: int
+    fingerprint: str
+
+    @property
+    def files_per_shard(self) -> int:
+        """Number of rows of the files table that a shard has."""
+        return 1 + len(self.variants) * len(self.formats)
+
+    def shard_size(self, shard: int) -> int:
+        """Return the number of source images of a shard."""
+        return min(self.samples_per_shard, self.sources - shard * self.samples_per_shard)
+
+
+def manifest_facts(manifest: Manifest) -> SetFacts:
+    """Return what a manifest says."""
+    return SetFacts(
+        kind=DatasetKind(manifest["dataset"]["kind"]),
+        split=manifest["dataset"]["split"],
+        sources=manifest["counts"]["sources"],
+        samples_per_shard=manifest["plan"]["samples_per_shard"],
+        shards=manifest["counts"]["shards"],
+        decoders=tuple(manifest["grid"]["decoders"]),
+        variants=tuple(variant["id"] for variant in manifest["variants"]),
+        baseline=manifest["grid"]["baseline"],
+        formats=tuple(ShardFormat(value) for value in manifest["formats"]),
+        image_format=manifest["image_format"]["name"],
+        row_group_rows=manifest["plan"]["row_group_rows"],
+        fingerprint=manifest["plan"]["fingerprint"],
+    )
+
+
+def plan_facts(plan: Plan) -> SetFacts:
+    """Return what a plan says."""
+    return SetFacts(
+        kind=plan.kind,
+        split=plan.split,
+        sources=plan.samples,
+        samples_per_shard=plan.samples_per_shard,
+        shards=plan.shards,
+        decoders=tuple(plan.grid_document["decoders"]),
+        variants=grid_variants(plan.grid_document),
+        baseline=plan.grid_document["baseline"],
+        formats=plan.formats,
+        image_format=plan.image_format,
+        row_group_rows=plan.row_group_rows,
+        fingerprint=plan.fingerprint,
+    )
