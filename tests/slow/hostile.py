@@ -50,11 +50,12 @@ class Verdicts:
     """What came of the cases of a fuzzer: how often which command did what."""
 
     counts: Counter[str] = field(default_factory=Counter)
+    last: Outcome = field(default_factory=lambda: Outcome(0, "", ""))
     memory: int = field(default_factory=lambda: peak_memory())
 
     def add(self, name: str, run: Callable[[], Outcome]) -> None:
         """Run a case; an error that the command does not expect escapes from it."""
-        done = run()
+        self.last = done = run()
         assert done.code in (0, 1, 2), done
         assert "Traceback" not in done.error, done.error
         if done.code:
@@ -114,7 +115,7 @@ def copied(base: Path, folder: Path, name: str) -> Path:
     return copy
 
 
-def readers(base: Path, output: Path, folder: Path) -> dict[str, Callable[[], Outcome]]:
+def readers(base: Path, output: Path | str, folder: Path) -> dict[str, Callable[[], Outcome]]:
     """The commands that read a set, by name."""
     predictions = base / "predictions.jsonl"
     return {
@@ -128,7 +129,7 @@ def readers(base: Path, output: Path, folder: Path) -> dict[str, Callable[[], Ou
     }
 
 
-def read_all(output: Path) -> Outcome:
+def read_all(output: Path | str) -> Outcome:
     """Read everything in a set through the interface for Python."""
     try:
         found = open_set(str(output))
