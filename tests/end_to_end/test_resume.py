@@ -310,9 +310,9 @@ def test_overwrite_begins_anew_and_leaves_strangers(
     (output / "notes.txt").write_text("a stranger's")
     of_a_newer_version(tmp_path, options)
     assert generate("imagenet", options, "--overwrite").code == 0
-    for path, text in ("variants/stray", "of no run"), ("notes.txt", "a stranger's"):
-        assert (output / path).read_text() == text
-        (output / path).unlink()
+    for name, text in ("variants/stray", "of no run"), ("notes.txt", "a stranger's"):
+        assert (output / name).read_text() == text
+        (output / name).unlink()
     assert tree(output) == tree(small_set)
 
 
