@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sysnoise.manifests import layout
-from sysnoise.manifests.bounded import DOCUMENT_BYTES
 from sysnoise.manifests.changes import plan_changes
 from sysnoise.manifests.files import FILES_SCHEMA, file_rows
 from sysnoise.manifests.json_documents import DocumentError, read_document
@@ -114,7 +113,7 @@ class _PlanOutline(msgspec.Struct, frozen=True):
 
 def _stored_outline(output: Root) -> _PlanOutline | None:
     """Return the outline of the plan of an output; None where it is no plan, or there is none."""
-    data = read_if_there(output, layout.PLAN, DOCUMENT_BYTES)
+    data = read_if_there(output, layout.PLAN)
     try:
         return None if data is None else read_document(data, _PlanOutline)
     except DocumentError:

@@ -182,9 +182,9 @@ def _ids(manifest: Manifest) -> list[str]:
 def _read_index(source: Root) -> _Index:
     manifest, rows = read_index(source)
     try:
-        held = held_variants(manifest, read_if_there(source, layout.PART, DOCUMENT_BYTES))
+        held = held_variants(manifest, read_if_there(source, layout.PART))
         sums = parse_sums(read_file(source, layout.SUMS))
-        card = read_file(source, layout.CROISSANT, DOCUMENT_BYTES)
+        card = read_file(source, layout.CROISSANT)
     except (PartError, OSError) as error:
         raise InputError(
             f"the set {source.url!r} cannot be copied: {error}; {_CARD_HINT}"

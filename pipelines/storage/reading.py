@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, TypeVar
 
 from sysnoise.manifests.bounded import (
+    DOCUMENT_BYTES,
     TABLE_BYTES,
     TEXT_BYTES,
     FileTooLargeError,
@@ -80,23 +81,26 @@ def open_text(url: str, purpose: str) -> Iterator[io.TextIOWrapper]:
         raise InputError(f"reading the {purpose} {url!r}: {error}") from error
 
 
-def read_file(root: Root, relative: str, most: int = TABLE_BYTES) -> bytes:
+def read_file(root: Root, relative: str, most: int | None = None) -> bytes:
     """Return the content of a file of a set.
 
     Args:
         root: the root of the set.
         relative: path of the file.
         most: length of the longest file that is read, in bytes; where the length is known, that.
+            By default the limit of the kind of file: a JSON document, or a table or list.
 
     Raises:
         FileTooLargeError: the file is longer.
         OSError: it cannot be read.
     """
     path = root.join(relative)
-    return call_with_retries(root, "reading", relative, lambda: read_whole(root.fs, path, most))
+    limit = DOCUMENT_BYTES if relative.endswith(".json") else TABLE_BYTES
+    limit = limit if most is None else most
+    return call_with_retries(root, "reading", relative, lambda: read_whole(root.fs, path, limit))
 
 
-def read_if_there(root: Root, relative: str, most: int = TABLE_BYTES) -> bytes | None:
+def read_if_there(root: Root, relative: str, most: int | None = None) -> bytes | None:
     """Return the content of a file of a set; None where there is none.
 
     Args and errors are those of :func:`read_file`.

@@ -61,11 +61,9 @@ def as_tar(source: Path, folder: Path) -> Path:
 
 def as_parquet(source: Path, folder: Path) -> Path:
     labels = dict(line.split() for line in (source / "val.txt").read_text("utf-8").splitlines())
-    images = [
-        {"bytes": path.read_bytes(), "path": path.name}
-        for path in sorted((source / "images").iterdir())
-    ]
-    numbers = [int(labels[image["path"]]) for image in images]
+    paths = sorted((source / "images").iterdir())
+    images = [{"bytes": path.read_bytes(), "path": path.name} for path in paths]
+    numbers = [int(labels[path.name]) for path in paths]
     pq.write_table(pa.table({"image": images, "label": numbers}), folder / "images.parquet")
     return folder / "images.parquet"
 

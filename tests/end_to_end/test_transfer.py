@@ -251,7 +251,7 @@ def test_a_set_that_does_not_fit_the_disk_is_not_begun(
     def nearly_full(path: object) -> SimpleNamespace:
         return SimpleNamespace(free=1000)
 
-    monkeypatch.setattr(transfer.shutil, "disk_usage", nearly_full)
+    monkeypatch.setattr(shutil, "disk_usage", nearly_full)
     failed = command("fetch", served.url, str(tmp_path / "fetched"))
     assert failed.code == 1
     assert failed.lacks("lacks files of ", " and its disk has 1000 bytes left; make room") == []

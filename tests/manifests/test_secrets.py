@@ -47,3 +47,8 @@ def test_other_texts_stay(text: str) -> None:
 @pytest.mark.parametrize("kind", [SetError, ManifestError])
 def test_errors_of_sets_have_no_secrets(kind: type[SetError]) -> None:
     assert SECRET not in str(kind(f"'http://a:{SECRET}@host/set' is not a finished set"))
+
+
+@pytest.mark.parametrize("text", ["a", ":/", "secret_", "secret ", "http://a?", "@:/"])
+def test_long_texts_take_linear_time(text: str) -> None:
+    assert len(without_secrets(text * 300_000)) > 10  # Quadratic time would be hours.

@@ -84,3 +84,11 @@ def test_elements_are_parsed_when_they_are_asked_for(monkeypatch: pytest.MonkeyP
 def test_numbers_that_are_none_are_refused() -> None:
     with pytest.raises(ValueError, match="NaN is not a JSON number"):
         whole('{"a": [1, NaN]}')
+
+
+def test_a_value_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_stream, "VALUE_CHARACTERS", 1 << 22)
+    text = io.StringIO('{"info": "' + "x" * (1 << 24))
+    with pytest.raises(ValueError, match="a value is longer than 4194304 characters: line 1"):
+        list(json_stream.members(text))
+    assert text.tell() < 1 << 24

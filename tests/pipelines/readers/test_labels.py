@@ -157,3 +157,10 @@ def test_labels_outside_of_the_classes_are_refused(
 def test_warning_where_the_numbering_cannot_be_told() -> None:
     (warning,) = check_labels([("ILSVRC2012_val_00000006.JPEG", 57), ("a.JPEG", 999)], ())
     assert "cannot tell whether the labels are 0-based in wnid order" in warning
+
+
+def test_a_long_line_is_not_shown_whole(tmp_path: Path) -> None:
+    path = written(tmp_path, "x" * 1_000_000)
+    message = refusal(lambda: read_label_file(path))
+    assert "line 1: expected 'filename label', found 'xxx" in message
+    assert len(message) < 20_000

@@ -277,3 +277,13 @@ def test_sweep_removes_unfinished_files_of_owners_only(tmp_path: Path) -> None:
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {*unfinished[2:], *others, "_temporary/00002.x/file"}
     assert not (tmp_path / folders[0]).exists()
+
+
+@pytest.mark.usefixtures("s3")
+@pytest.mark.parametrize("scheme", ["local", "memory", "s3"])
+def test_an_empty_file_is_read(scheme: str, tmp_path: Path) -> None:
+    """Object stores refuse a request for a part of it."""
+    urls = {"local": str(tmp_path / "set"), "memory": f"memory://{tmp_path.name}"}
+    output = open_output(urls.get(scheme, f"s3://{BUCKET}/{tmp_path.name}"))
+    write_file(output, "empty", b"")
+    assert read_file(output, "empty") == b""
