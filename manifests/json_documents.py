@@ -98,14 +98,12 @@ def is_deep(value: Any) -> bool:
     """Whether lists and mappings are nested more than :data:`MAX_DEPTH` deep."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
-        level = [
-            child
-            for each in level
-            if isinstance(each, dict | list)
-            for child in (each.values() if isinstance(each, dict) else each)
-        ]
+        level = [each for each in level if isinstance(each, dict | list)]
         if not level:
             return False
+        level = [
+            child for each in level for child in (each.values() if isinstance(each, dict) else each)
+        ]
     return True
 
 

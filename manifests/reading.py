@@ -50,6 +50,7 @@ from sysnoise.manifests.part import held_variants
 from sysnoise.manifests.records import PairedSample, Sample
 from sysnoise.manifests.stored import StoredSample, decode_stored, stored_images, stored_samples
 from sysnoise.manifests.tables import (
+    SHARD_ROWS,
     DatasetKind,
     SampleStatus,
     check_required,
@@ -244,7 +245,13 @@ class FinishedSet:
         Raises:
             SetError, KeyError: as :meth:`samples`.
         """
-        return self._table(samples_path(shard_name(shard, self.shards)), columns)
+        table = self._table(samples_path(shard_name(shard, self.shards)), columns)
+        if table.num_rows > SHARD_ROWS:
+            raise SetError(
+                f"shard {shard} of {self.url!r} has {table.num_rows} samples, the limit is "
+                f"{SHARD_ROWS}"
+            )
+        return table
 
     def rejects(self, columns: Sequence[str]) -> list[dict[str, Any]]:
         """Return columns of the table of rejects, one row per sample that was left out.

@@ -224,10 +224,13 @@ def _status_struct(decoders: Sequence[str]) -> pa.DataType:
 
 
 FREE_ROWS = 2**17
-"""Number of rows that a Parquet file may have, however short it is."""
+"""Number of rows that a Parquet file may have besides one for each of its bytes.
 
-BYTES_PER_ROW = 2
-"""Bytes of a Parquet file for each further row; in tables of a set, each has a text of its own."""
+In the tables of a set, each row has a text of its own, which takes more than a byte.
+"""
+
+SHARD_ROWS = 2**20
+"""Number of rows of a shard's table of samples, which are Python objects where it is read."""
 
 MAX_VALUES = 2**26
 """Number of values, list elements included, of a column in a row group of a Parquet file."""
@@ -250,10 +253,10 @@ def check_parquet(metadata: pq.FileMetaData, length: int) -> None:
     """
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     rows = max(metadata.num_rows, sum(group.num_rows for group in groups))
-    if rows > FREE_ROWS + length // BYTES_PER_ROW:
+    if rows > FREE_ROWS + length:
         raise pa.ArrowInvalid(
             f"it has {rows} rows in {length} bytes, the limit is {FREE_ROWS}, and one more for "
-            f"each {BYTES_PER_ROW} bytes"
+            "each byte"
         )
     if _has_lists(metadata):
         for group in groups:
@@ -307,6 +310,18 @@ def check_required(table: pa.Table) -> None:
             raise ValueError(f"{table[name].null_count} row(s) have no {name}")
 
 
+_WIDTHS = {
+    "BOOLEAN": 1,
+    "INT32": 4,
+    "INT64": 8,
+    "INT96": 12,
+    "FLOAT": 4,
+    "DOUBLE": 8,
+    "BYTE_ARRAY": 4,
+}
+"""Bytes of a value in memory; of a text, those of its place among the different ones."""
+
+
 def check_texts(opened: Any, columns: Sequence[str] | None) -> None:
     """Refuse a Parquet file whose columns would take more than :data:`MAX_TABLE_BYTES`.
 
@@ -319,8 +334,13 @@ def check_texts(opened: Any, columns: Sequence[str] | None) -> None:
     Raises:
         pyarrow.ArrowException: they would take more, or the file is damaged.
     """
-    schema = pq.ParquetFile(opened).metadata.schema
-    paths = [schema.column(number).path for number in range(len(schema))]
+    metadata = pq.ParquetFile(opened).metadata
+    schema = [metadata.schema.column(number) for number in range(metadata.num_columns)]
+    paths = [each.path for each in schema]
+    read = [each for each in schema if columns is None or each.path.split(".")[0] in columns]
+    fixed = metadata.num_rows * sum(_WIDTHS.get(each.physical_type, each.length) for each in read)
+    if fixed > MAX_TABLE_BYTES:
+        raise pa.ArrowInvalid(f"it takes {fixed} bytes of memory, the limit is {MAX_TABLE_BYTES}")
     check_size(pq.ParquetFile(opened, read_dictionary=paths).read(columns, use_threads=False))
 
 

@@ -67,6 +67,14 @@ def test_many_equal_rows_are_refused() -> None:
         parse_parquet(data)
 
 
+def test_many_rows_of_wide_columns_are_refused() -> None:
+    rows = FREE_ROWS // 2
+    column = pa.nulls(rows, pa.binary(32))
+    data = parquet(pa.table({f"column{number}": column for number in range(200)}))
+    with pytest.raises(pa.ArrowInvalid, match=f"it takes {rows * 200 * 32} bytes of memory"):
+        parse_parquet(data)
+
+
 def test_a_long_text_in_many_rows_is_refused() -> None:
     text = pa.array(["a" * 500_000]).dictionary_encode()
     column = pa.DictionaryArray.from_arrays(pa.array([0] * 2000, pa.int32()), text.dictionary)
