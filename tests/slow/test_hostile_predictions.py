@@ -144,7 +144,5 @@ def test_values_of_configs(text: str, name: str, inner: str, value: object) -> N
         written = yaml.safe_dump(document)
     except ValueError:  # A number of more digits than Python writes.
         return
-    try:
+    with contextlib.suppress(UsageError):
         parse_config(written, "config.yaml").document()
-    except UsageError as error:
-        assert len(str(error)) < 10_000
