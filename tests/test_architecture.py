@@ -155,3 +155,21 @@ def test_online_use_loads_no_beam() -> None:
     loaded = loaded_by("from sysnoise import Grid, apply, load_grid; Grid, apply, load_grid")
     assert "cv2" in loaded
     assert "apache_beam" not in loaded
+
+
+ARROW_ROOMS = ("pipelines/scoring/", "pipelines/evaluation/")
+ARROW_READERS = ("pq.ParquetFile", "pq.read_table", "pq.read_metadata", "pq.read_schema")
+
+
+def test_arrow_reads_predictions_from_its_own_files() -> None:
+    """Its threads may hold a Python file when the interpreter ends, which aborts the process."""
+    opened = [
+        (str(path), ast.unparse(node.args[0]))
+        for path in modules("pipelines")
+        if str(path).startswith(ARROW_ROOMS)
+        for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ARROW_READERS
+    ]
+    assert opened == [("pipelines/scoring/class_rows.py", "opened")]
+    text = (ROOT / "pipelines/scoring/class_rows.py").read_text("utf-8")
+    assert "with _arrow_file(root, name) as opened:\n            parquet = pq.ParquetFile" in text

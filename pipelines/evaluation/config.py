@@ -359,14 +359,12 @@ def _entries(value: Any) -> list[Any]:
     return value
 
 
-def _is_level(value: Any) -> bool:
-    return is_finite_number(value) and abs(value) <= LARGEST_LEVEL
-
-
 def _whole_number(most: int) -> Callable[[Any], int]:
     def read(value: Any) -> int:
-        if type(value) is not int or not 1 <= value <= most:
-            raise ValueError(f"expected a whole number from 1 to {most}, found {_shown(value)}")
+        if type(value) is not int or value < 1:
+            raise ValueError(f"expected a whole number of at least 1, found {_shown(value)}")
+        if value > most:
+            raise ValueError(f"expected at most {most}, found {_shown(value)}")
         return value
 
     return read
@@ -399,11 +397,12 @@ def _size(value: Any) -> tuple[int, int]:
 
 def _three_numbers(value: Any) -> Triple:
     numbers = value if isinstance(value, list) else [value] * 3
-    if len(numbers) != 3 or not all(map(_is_level, numbers)):
+    if len(numbers) != 3 or not all(map(is_finite_number, numbers)):
         raise ValueError(
-            "expected a number, or three in the order of channels, none beyond "
-            f"{LARGEST_LEVEL:.0f}, found {_shown(value)}"
+            f"expected a number, or three in the order of channels, found {_shown(value)}"
         )
+    if max(map(abs, numbers)) > LARGEST_LEVEL:
+        raise ValueError(f"expected at most {LARGEST_LEVEL:.0f}, found {_shown(value)}")
     return float(numbers[0]), float(numbers[1]), float(numbers[2])
 
 

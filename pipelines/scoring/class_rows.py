@@ -120,8 +120,8 @@ def _batch_size(metadata: pq.FileMetaData) -> int:
 
 def _values_of_a_row(group: pq.RowGroupMetaData) -> int:
     columns = map(group.column, range(group.num_columns))
-    most: int = max((column.num_values for column in columns), default=0)
-    return max(1, most // max(1, group.num_rows))
+    most = max((int(column.num_values) for column in columns), default=0)
+    return max(1, most // max(1, int(group.num_rows)))
 
 
 @contextlib.contextmanager

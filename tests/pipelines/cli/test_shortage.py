@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import itertools
 import os
 import resource
 from pathlib import Path
@@ -32,7 +33,7 @@ if "sysnoise.pipelines.workers.worker" not in sys.orig_argv:
 
 def chained(*errors: BaseException) -> BaseException:
     """Return the last error, raised while the one before was handled, and so on."""
-    for before, after in zip(errors, errors[1:], strict=False):
+    for before, after in itertools.pairwise(errors):
         after.__context__ = before
     return errors[-1]
 
