@@ -326,9 +326,7 @@ def _read_parquet(root: Root, files: Sequence[str], classes: Classes, split: str
     return _source_set(root, names, labels, classes, split, file=tables, row=rows)
 
 
-def _read_parquet_labels(
-    root: Root, file: str
-) -> tuple[pa.Schema, list[str | None], list[int | None]]:
+def _read_parquet_labels(root: Root, file: str) -> tuple[pa.Schema, list[str | None], list[Any]]:
     """Return the schema of a Parquet file, and the path and label of each row."""
     path = root.child(file)
     try:

@@ -22,7 +22,7 @@ from tests.end_to_end.commands import Outcome, command
 from tests.end_to_end.damage import reseal
 from tests.shared import SharedFolders
 
-CASES = int(__import__("os").environ.get("FUZZ_CASES", 2000))
+CASES = 2000
 """Examples of each fuzzer."""
 
 MEMORY = 2**30
