@@ -21,8 +21,8 @@ from sysnoise.pipelines.errors import CommandError
 MIB = 2**20
 LIBRARIES_BYTES = 600 * MIB
 """Address space that the libraries need, measured with two cores: with less, some abort."""
-BEAM_BYTES = 3072 * MIB
-"""Address space that Beam's threads and those of its gRPC need besides, measured so, too."""
+BEAM_BYTES = 4096 * MIB
+"""Address space that Beam and gRPC need: with 3,000 MiB, some of their threads do not start."""
 
 _ERRNOS = {
     errno.ENOMEM: "memory",
