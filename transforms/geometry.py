@@ -360,10 +360,10 @@ def largest_output(document: GeometryDocument) -> int | None:
         document: the geometry as :func:`geometry_document` has it, of any rule.
     """
     if document.get("rule") == KeepRatio.rule:
-        sides = [document.get("shorter"), document.get("longer")]
+        first, second = document.get("shorter"), document.get("longer")
     else:
-        sides = [document.get("crop", document.get("size"))] * 2
-    return math.prod(sides) if all(isinstance(side, int) for side in sides) else None
+        first = second = document.get("crop", document.get("size"))
+    return first * second if isinstance(first, int) and isinstance(second, int) else None
 
 
 def type_problems(kind: type[Geometry], parameters: Mapping[str, object]) -> list[GridProblem]:

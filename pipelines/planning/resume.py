@@ -212,6 +212,7 @@ def _own_names(outline: _PlanOutline) -> re.Pattern[str]:
         rf"({layout.RECEIPTS}|{layout.EARLIER})/{name}\.json",
         rf"{layout.ANNOTATIONS}/instances_{split}\.({'|'.join(layout.GROUND_TRUTHS)})\.json",
         rf"({layout.FAILURES}|{layout.STRIKES})/[0-9]{{5,}}\.json",
+        rf"{layout.STAMPS}/[0-9a-f]{{64}}\.parquet",
         re.escape(layout.EARLIER_PLAN),
     )
     return re.compile(rf"({'|'.join(paths)})(\.[0-9a-f]{{32}}\.tmp)?")

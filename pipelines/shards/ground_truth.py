@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 
 from sysnoise.manifests.layout import GROUND_TRUTHS, SOURCES
 from sysnoise.manifests.plan import Plan
+from sysnoise.pipelines.errors import OutputError
 from sysnoise.pipelines.readers.sources import BATCH_ROWS
 from sysnoise.pipelines.storage.reading import open_file
 from sysnoise.pipelines.storage.root import Root
@@ -34,29 +36,51 @@ def ground_truth_parts(
     map_image, map_objects = _MAPS[kind]
     yield _json({**plan.coco, "images": []}).removesuffix("]}")
     yield from _separated(
-        map_image(_renamed(source["image"], f"{source['key']}.{plan.image_format}"), placement)
-        for source, placement in _accepted_sources(root, placements, ["key", "image"])
+        _mapped(
+            functools.partial(_named_image, map_image, f"{key}.{plan.image_format}"),
+            *(key, image, placement),
+        )
+        for key, image, placement in _accepted_sources(root, placements, "image")
     )
     yield '],"annotations":['
     yield from _separated(
-        map_objects(source["annotations"], placement)[
-            1:-1
-        ]  # The brackets of the list are left out.
-        for source, placement in _accepted_sources(root, placements, ["annotations"])
+        _mapped(map_objects, key, objects, placement)[1:-1]  # The list's brackets are left out.
+        for key, objects, placement in _accepted_sources(root, placements, "annotations")
     )
     yield "]}"
 
 
 def _accepted_sources(
-    root: Root, placements: Sequence[Placement | None], columns: Sequence[str]
-) -> Iterator[tuple[dict[str, Any], Placement]]:
-    """Yield columns of the table of sources, and the placement, of all samples except rejects."""
+    root: Root, placements: Sequence[Placement | None], column: str
+) -> Iterator[tuple[str, str, Placement]]:
+    """Yield key, a column and the placement of all samples except rejects."""
     with open_file(root, SOURCES) as opened:
-        batches = pq.ParquetFile(opened).iter_batches(BATCH_ROWS, columns=list(columns))
+        batches = pq.ParquetFile(opened).iter_batches(BATCH_ROWS, columns=["key", column])
         sources = (row for batch in batches for row in batch.to_pylist())
         for source, placement in zip(sources, placements, strict=True):
             if placement is not None:
-                yield source, placement
+                yield source["key"], source[column], placement
+
+
+def _mapped(map_text: MapText, key: str, text: str, placement: Placement) -> str:
+    """Map a text of the table of sources, which may come from anybody.
+
+    Raises:
+        OutputError: it is not what the table holds.
+    """
+    try:
+        return map_text(text, placement)
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise OutputError(
+            f"{SOURCES}: the row of {key!r} is not one of COCO's: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _separated(texts: Iterable[str]) -> Iterator[str]:
@@ -67,8 +91,8 @@ def _separated(texts: Iterable[str]) -> Iterator[str]:
         separator = ","
 
 
-def _renamed(image: str, name: str) -> str:
-    return _json(json.loads(image) | {"file_name": name})
+def _named_image(map_image: MapText, name: str, image: str, placement: Placement) -> str:
+    return map_image(_json(json.loads(image) | {"file_name": name}), placement)
 
 
 def _unchanged(text: str, placement: Placement) -> str:

@@ -49,8 +49,8 @@ from sysnoise.pipelines.shards.sample import (
 )
 from sysnoise.pipelines.shards.strikes import (
     STRIKES_TO_REJECT,
-    Step,
     Strikes,
+    WorkStep,
     read_strikes,
 )
 from sysnoise.pipelines.shards.tally import Tally
@@ -70,7 +70,7 @@ from sysnoise.transforms.difference import Difference
 
 _DIFFERENCE_NAMES = tuple(field.name for field in DIFFERENCE)
 
-OnSample = Callable[[str | None, Step], None]
+OnSample = Callable[[str | None, WorkStep], None]
 """Called with a sample's key before each step of making it, and with None after the last one."""
 
 KeptFilesByFormat = Mapping[ShardFormat, KeptFiles]
@@ -248,7 +248,7 @@ def _made_samples(
     for source, variants in zip(sources.rows, shard.stored_variants(kept_files), strict=False):
         own = strikes.get(source.key, {})
         yield variants, _make(shard.plan, source, sources, own, variants, on_sample)
-    on_sample(None, Step.MAKING)
+    on_sample(None, WorkStep.MAKING)
 
 
 def _add(
@@ -275,16 +275,16 @@ def _make(
 ) -> MadeSample | Reject:
     """Make a sample, unless too many workers died on it; one that kills readers is not read."""
     is_struck = sum(strikes.values()) >= STRIKES_TO_REJECT
-    if is_struck and Step.READING in strikes:
+    if is_struck and WorkStep.READING in strikes:
         return crashed_sample(plan, source, None)
-    on_sample(source.key, Step.READING)
+    on_sample(source.key, WorkStep.READING)
     try:
         data = _read(sources, source)
     except FileTooLargeError as error:
         return too_long_sample(plan, source, error)
     if is_struck:
         return crashed_sample(plan, source, data)
-    on_sample(source.key, Step.MAKING)
+    on_sample(source.key, WorkStep.MAKING)
     made = make_sample(plan, source, data, stored_variants)
     if isinstance(made, MadeSample):
         _refuse_other_source(made.sample, sources.known)

@@ -14,14 +14,14 @@ STRIKES_TO_REJECT = 2
 """Number of strikes after which a sample is rejected."""
 
 
-class Step(Enum):
+class WorkStep(Enum):
     """What a worker is doing with a sample."""
 
     READING = "reading"
     MAKING = "making"
 
 
-Strikes = dict[Step, int]
+Strikes = dict[WorkStep, int]
 """Number of strikes of a sample, by the step in which the workers died."""
 
 
@@ -40,7 +40,7 @@ def read_strikes(output: Root, shard: int) -> dict[str, Strikes]:
         return {}
 
 
-def add_strike(output: Root, shard: int, key: str, step: Step) -> None:
+def add_strike(output: Root, shard: int, key: str, step: WorkStep) -> None:
     """Count one more death of a worker on a sample.
 
     Raises:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 
 from sysnoise.manifests.json_documents import as_document
 from sysnoise.pipelines.errors import RESUME_GENERATING, OutputError
-from sysnoise.pipelines.shards.strikes import STRIKES_TO_REJECT, Step, add_strike
+from sysnoise.pipelines.shards.strikes import STRIKES_TO_REJECT, WorkStep, add_strike
 from sysnoise.pipelines.storage.root import is_process_memory, open_output
 from sysnoise.pipelines.storage.temporary import TemporaryFolder
 from sysnoise.pipelines.workers.job import Failure, FailureKind, ShardJob, run_shard
@@ -89,7 +89,7 @@ class ShardProcess:
                 if "failure" in answer:
                     failure = answer["failure"]
                     return None if failure is None else as_document(failure, Failure)
-                watch.hear(answer["sample"], Step(answer["step"]))
+                watch.hear(answer["sample"], WorkStep(answer["step"]))
         return self._crashed(process, shard, watch)
 
     def stop(self) -> None:

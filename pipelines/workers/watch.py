@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from sysnoise.pipelines.shards.strikes import Step
+from sysnoise.pipelines.shards.strikes import WorkStep
 
 SILENT_SECONDS = 60.0
 """Seconds without an answer of a worker after which a warning says so, once per shard."""
@@ -25,10 +25,10 @@ class Watch:
 
     def __init__(self) -> None:
         self.sample: str | None = None
-        self.step = Step.READING
+        self.step = WorkStep.READING
         self._heard = time.monotonic()
 
-    def hear(self, sample: str | None, step: Step) -> None:
+    def hear(self, sample: str | None, step: WorkStep) -> None:
         """Note an answer of the worker."""
         self.sample, self.step, self._heard = sample, step, time.monotonic()
 

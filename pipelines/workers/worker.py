@@ -17,7 +17,7 @@ import threading
 
 import msgspec
 
-from sysnoise.pipelines.shards.strikes import Step
+from sysnoise.pipelines.shards.strikes import WorkStep
 from sysnoise.pipelines.workers.job import ShardJob, run_shard
 from sysnoise.pipelines.workers.logs import printable_streams, set_up_logging
 
@@ -41,7 +41,7 @@ def _make_shards(job: ShardJob) -> None:
         except BrokenPipeError:
             os._exit(0)  # The command is gone.
 
-    def on_sample(sample: str | None, step: Step) -> None:
+    def on_sample(sample: str | None, step: WorkStep) -> None:
         answer(sample=sample, step=step)
 
     while True:

@@ -66,8 +66,8 @@ def tars(draw: st.DrawFn, data: bytes) -> bytes:
     if change == 0:
         return flipped(draw, data[: place + BLOCK]) + data[place + BLOCK :]
     if change == 1:
-        size, kind = draw(st.sampled_from(SIZES)), draw(st.sampled_from(TYPES))
-        return data[:place] + header(name, size, bytes([kind])) + data[place + BLOCK :]
+        size, type_flag = draw(st.sampled_from(SIZES)), draw(st.sampled_from(TYPES))
+        return data[:place] + header(name, size, bytes([type_flag])) + data[place + BLOCK :]
     if change == 2:
         text = draw(st.sampled_from(RECORDS))
         kind = draw(st.sampled_from([tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME]))

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from sysnoise.pipelines.shards.strikes import Step
+from sysnoise.pipelines.shards.strikes import WorkStep
 from sysnoise.pipelines.workers import watch
 from sysnoise.pipelines.workers.watch import watched
 from tests.end_to_end.disturbed import wait_for
@@ -25,7 +25,7 @@ def test_a_stopped_worker_is_named_once(caplog: pytest.LogCaptureFixture) -> Non
     worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
         with watched(worker.pid, 3) as last:
-            last.hear("cat", Step.MAKING)
+            last.hear("cat", WorkStep.MAKING)
             os.kill(worker.pid, signal.SIGSTOP)
             wait_for(lambda: caplog.records)
             time.sleep(0.5)
@@ -49,6 +49,6 @@ def test_a_worker_that_answers_is_not_named(caplog: pytest.LogCaptureFixture) ->
     with watched(os.getpid(), 3) as last:
         for _ in range(10):
             time.sleep(0.05)
-            last.hear("cat", Step.READING)
+            last.hear("cat", WorkStep.READING)
     time.sleep(0.5)
     assert caplog.records == []
