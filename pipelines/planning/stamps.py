@@ -41,7 +41,7 @@ the file system is the local one, else an entity tag, a checksum or a time. Null
 """
 
 FEW_FILES = 64
-"""Number of remote files that are asked for one by one; more of them are listed."""
+"""Number of remote files that planning asks for one by one; more of them are listed."""
 
 _VERSIONS = (
     "ETag",
@@ -60,6 +60,9 @@ Source: the ``info`` of s3fs, gcsfs, and of fsspec's zip, SFTP, SMB, HTTP and me
 
 Stamp = tuple[int | None, str | None]
 """A row of :data:`STAMPS_SCHEMA`."""
+
+UNKNOWN: Stamp = (None, None)
+"""The stamp of a file that is missing, or of which a file system knows nothing."""
 
 CheckSources = Callable[[int, Sequence[Source]], None]
 """Refuses the sources of a shard, of which some may have been read, where their files changed.
@@ -86,8 +89,7 @@ def take_stamps(source: SourceSet) -> pa.Table:
 def _stamp_files(root: Root, files: Sequence[str]) -> pa.Table:
     if is_local(root):
         return _stamp_local_files(root, files)
-    infos = _infos(root, files)
-    stamps = [_stamp_of(infos.get(file, {})) for file in files]
+    stamps = _listed_stamps(root, files) if len(files) > FEW_FILES else _asked_stamps(root, files)
     columns = [list(values) for values in zip(*stamps, strict=True)]
     return pa.table(columns, schema=STAMPS_SCHEMA)
 
@@ -112,28 +114,28 @@ def _stamp_local_files(root: Root, files: Sequence[str]) -> pa.Table:
     return pa.table(columns, schema=STAMPS_SCHEMA)
 
 
-def _infos(root: Root, files: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-    """Return what a remote file system, or an archive, knows of some files."""
-    if len(files) > FEW_FILES:
-        if is_http(root):  # It would be a request for each.
-            return {}
-        find = functools.partial(root.fs.find, root.path, detail=True)
-        found = call_with_retries(root, "listing", "", find)
-        prefix = root.path.rstrip("/") + "/" if root.path else ""
-        return {path.removeprefix(prefix): info for path, info in found.items()}
-    read = functools.partial(_info, root)
-    return dict(zip(files, read_in_parallel(read, files), strict=True))
+def _listed_stamps(root: Root, files: Sequence[str]) -> list[Stamp]:
+    """Return what a remote file system, or an archive, lists of files; web servers list nothing."""
+    if is_http(root):
+        return [UNKNOWN] * len(files)
+    find = functools.partial(root.fs.find, root.path, detail=True)
+    found = call_with_retries(root, "listing", "", find)
+    prefix = root.path.rstrip("/") + "/" if root.path else ""
+    stamps = {path.removeprefix(prefix): _stamp_of(info) for path, info in found.items()}
+    return [stamps.get(file, UNKNOWN) for file in files]
 
 
-def _info(root: Root, file: str) -> Mapping[str, Any]:
+def _asked_stamps(root: Root, files: Sequence[str]) -> list[Stamp]:
+    """Return what a file system, or an archive, says of each file when it is asked."""
+    return list(read_in_parallel(functools.partial(_asked_stamp, root), files))
+
+
+def _asked_stamp(root: Root, file: str) -> Stamp:
     path = root.join(file)
     try:
-        info: Mapping[str, Any] = call_with_retries(
-            root, "looking for", file, lambda: root.fs.info(path)
-        )
+        return _stamp_of(call_with_retries(root, "looking for", file, lambda: root.fs.info(path)))
     except FileNotFoundError:
-        return {}
-    return info
+        return UNKNOWN
 
 
 def _stamp_of(info: Mapping[str, Any]) -> Stamp:
@@ -174,12 +176,13 @@ def check_sources(
         ChangedSourceError: a file is not as it was when the run was planned.
         OutputError: the stamps cannot be read.
     """
-    rows = [tuple(row.values()) for row in read_shard_rows(output, path, shard)]
-    planned = dict(zip((each.file for each in sources), rows, strict=True))
-    found = _rows(_stamp_files(root, list(planned)))
+    rows: list[Any] = [tuple(row.values()) for row in read_shard_rows(output, path, shard)]
+    stamped = zip((each.file for each in sources), rows, strict=True)
+    planned = {file: stamp for file, stamp in stamped if stamp != UNKNOWN}
+    ask = _local_stamps if is_local(root) else _asked_stamps
     changed = [
         f"{root.child(file)}: planned as {_described(before)}, now {_described(now)}"
-        for (file, before), now in zip(planned.items(), found, strict=True)
+        for (file, before), now in zip(planned.items(), ask(root, list(planned)), strict=True)
         if _differ(before, now)
     ]
     if changed:
@@ -190,15 +193,14 @@ def check_sources(
         )
 
 
-def _rows(stamps: pa.Table) -> list[Stamp]:
-    return list(zip(*(column.to_pylist() for column in stamps.columns), strict=True))
+def _local_stamps(root: Root, files: Sequence[str]) -> list[Stamp]:
+    columns = _stamp_local_files(root, files).columns
+    return list(zip(*(column.to_pylist() for column in columns), strict=True))
 
 
 def _differ(before: Stamp, now: Stamp) -> bool:
-    """Whether two stamps differ in something that both know; a missing file knows nothing."""
-    if now == (None, None):
-        return before != now
-    return any(
+    """Whether a file is missing that was there, or two stamps differ in something that both say."""
+    return now == UNKNOWN or any(
         one is not None and other is not None and one != other
         for one, other in zip(before, now, strict=True)
     )

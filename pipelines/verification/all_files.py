@@ -23,6 +23,7 @@ from sysnoise.manifests.part import part_document
 from sysnoise.manifests.plan import read_plan
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.planning.receipts import RejectedSample, read_receipt
+from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.verification.card import made_card
 from sysnoise.pipelines.verification.checked_file import (
     MISSING,
@@ -36,7 +37,6 @@ from sysnoise.pipelines.verification.checked_set import CheckedSet, Totals, no_t
 from sysnoise.pipelines.verification.hashing import HashingReader
 from sysnoise.pipelines.verification.manifest_check import noise_differences
 from sysnoise.pipelines.verification.parquet_shard import scan_parquet
-from sysnoise.pipelines.verification.reading import read_whole
 from sysnoise.pipelines.verification.receipts import receipt_messages
 from sysnoise.pipelines.verification.request import Depth
 from sysnoise.pipelines.verification.set_tables import (
@@ -193,7 +193,7 @@ def _check_samples(
 ) -> tuple[ShardSamples | None, CheckedFile]:
     """Check a table of samples, whose content counts only if its bytes are those of its row."""
     try:
-        data = read_whole(target.root, row.path)
+        data = read_file(target.root, row.path)
     except Exception as error:  # noqa: BLE001 - file systems raise whatever they like.
         return None, unreadable_file(row.path, error)
     sha256 = hashlib.sha256(data).hexdigest()
@@ -246,7 +246,7 @@ def _check_receipt(
     target: CheckedSet, path: str, shard: int, samples: ShardSamples | None
 ) -> tuple[Sequence[RejectedSample] | None, CheckedFile]:
     try:
-        data = read_whole(target.root, path)
+        data = read_file(target.root, path)
     except Exception as error:  # noqa: BLE001 - file systems raise whatever they like.
         return None, unreadable_file(path, error)
     try:
@@ -288,7 +288,7 @@ def _check_card(target: CheckedSet) -> Iterator[CheckedFile]:
     for path in (*layout.CARD, layout.PART):
         if path in target.present:
             try:
-                data = read_whole(target.root, path)
+                data = read_file(target.root, path)
             except Exception as error:  # noqa: BLE001 - file systems raise whatever they like.
                 yield unreadable_file(path, error)
                 continue
@@ -320,7 +320,7 @@ def _check_sums(
     the file follows from the rest of the set, or if the two differ in few digits only.
     """
     try:
-        data = read_whole(target.root, layout.SUMS)
+        data = read_file(target.root, layout.SUMS)
     except Exception as error:  # noqa: BLE001 - file systems raise whatever they like.
         return unreadable_file(layout.SUMS, error)
     index, said = target.index, parse_sums(data)
@@ -366,7 +366,7 @@ def _right_card(target: CheckedSet) -> set[str]:
     paths = (path for path in (*layout.CARD, layout.PART) if path in target.present)
     held = [variant for variant in target.facts.variants if variant in target.part.held]
     try:
-        there = {path: read_whole(target.root, path) for path in paths}
+        there = {path: read_file(target.root, path) for path in paths}
         this_set = HeldSet(index.manifest, index.plan, files_table(index.rows), held)
         made = dict(made_card(this_set, there))
     except (OSError, ValueError):  # Then it cannot be shown, and the files are named.
@@ -406,7 +406,7 @@ def _reject_problems(
 def _reject_messages(
     target: CheckedSet, rejected: Sequence[str], rejects: Sequence[RejectedSample] | None
 ) -> Iterator[str]:
-    data = read_whole(target.root, layout.REJECTS)
+    data = read_file(target.root, layout.REJECTS)
     shards = target.part.shards
     yield from rejects_messages(data, target.facts, shards, rejected, rejects)
 

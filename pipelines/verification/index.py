@@ -17,7 +17,7 @@ from sysnoise.manifests.plan import MOST_VARIANTS, Plan, grid_variants, read_pla
 from sysnoise.manifests.schema import manifest_problems
 from sysnoise.manifests.tables import DatasetKind, parse_parquet
 from sysnoise.pipelines.errors import InputError, lines_of, quoted
-from sysnoise.pipelines.storage.reading import read_if_there
+from sysnoise.pipelines.storage.reading import read_file, read_if_there
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.pipelines.verification.checked_file import (
     CheckedFile,
@@ -28,7 +28,6 @@ from sysnoise.pipelines.verification.checked_file import (
     unreadable_file,
 )
 from sysnoise.pipelines.verification.facts import SetFacts, manifest_facts
-from sysnoise.pipelines.verification.reading import read_whole
 from sysnoise.pipelines.verification.receipts import shard_paths
 from sysnoise.pipelines.verification.single_file import byte_messages
 from sysnoise.transforms.digests import canonical_sha256
@@ -44,7 +43,7 @@ def check_manifest(root: Root) -> tuple[Manifest | None, CheckedFile]:
         The manifest, None if it cannot be used; and the checked file.
     """
     try:
-        data = read_whole(root, layout.MANIFEST)
+        data = read_file(root, layout.MANIFEST)
     except OSError as error:
         return None, unreadable_file(layout.MANIFEST, error)
     read: list[Manifest] = []
@@ -112,7 +111,7 @@ def check_files_table(
         the checked file.
     """
     try:
-        data = read_whole(root, layout.FILES)
+        data = read_file(root, layout.FILES)
     except OSError as error:
         return None, unreadable_file(layout.FILES, error)
     messages = []

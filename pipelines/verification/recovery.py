@@ -16,6 +16,7 @@ from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.part import Part
 from sysnoise.manifests.plan import Plan, read_plan
 from sysnoise.pipelines.planning.receipts import read_receipt
+from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.pipelines.verification.checked_file import CheckedFile
 from sysnoise.pipelines.verification.checked_set import SetIndex
@@ -25,7 +26,6 @@ from sysnoise.pipelines.verification.index import (
     check_manifest,
     expected_files,
 )
-from sysnoise.pipelines.verification.reading import read_whole
 from sysnoise.pipelines.verification.receipts import shard_paths
 from sysnoise.pipelines.verification.single_file import UNKNOWN_LENGTH
 from sysnoise.pipelines.verification.sums import parse_sums
@@ -36,7 +36,7 @@ def sound_plan(root: Root, present: frozenset[str]) -> Plan | None:
     if layout.PLAN not in present:
         return None
     try:
-        plan = read_plan(read_whole(root, layout.PLAN))
+        plan = read_plan(read_file(root, layout.PLAN))
     except (OSError, DocumentError):
         return None
     facts = plan_facts(plan)
@@ -88,7 +88,7 @@ def _read_sums(root: Root, present: frozenset[str]) -> dict[str, str]:
     if layout.SUMS not in present:
         return {}
     try:
-        return parse_sums(read_whole(root, layout.SUMS))
+        return parse_sums(read_file(root, layout.SUMS))
     except OSError:
         return {}
 
@@ -140,7 +140,7 @@ def _receipt_rows(
     if path not in present:
         return ()
     try:
-        receipt = read_receipt(read_whole(root, path))
+        receipt = read_receipt(read_file(root, path))
     except (OSError, DocumentError):  # Its own check reports it.
         return ()
     is_whole = [row.path for row in receipt.files] == shard_paths(facts, shard)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from sysnoise.manifests.files import FileRow
+from sysnoise.pipelines.storage.reading import open_file
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.pipelines.verification.checked_file import (
     CheckedFile,
@@ -17,7 +18,6 @@ from sysnoise.pipelines.verification.checked_file import (
     unreadable_file,
 )
 from sysnoise.pipelines.verification.hashing import HashingReader
-from sysnoise.pipelines.verification.reading import open_regular
 
 UNKNOWN_LENGTH = -1
 """The length of a file in a row that was not read from a files table."""
@@ -38,7 +38,7 @@ def check_file(
         scan: checks the content; None where only the bytes are checked.
     """
     try:
-        with open_regular(root, row.path) as opened:
+        with open_file(root, row.path) as opened:
             reader = HashingReader(opened)
             messages = collected(scan(reader)) if scan else []
             reader.drain()

@@ -19,6 +19,7 @@ from sysnoise.manifests.part import held_variants
 from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.storage.listing import list_files
+from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.storage.root import Root, open_root
 from sysnoise.pipelines.verification.all_files import check_all_files
 from sysnoise.pipelines.verification.checked_file import (
@@ -31,7 +32,6 @@ from sysnoise.pipelines.verification.checked_set import CheckedSet, SetIndex, op
 from sysnoise.pipelines.verification.facts import SetFacts
 from sysnoise.pipelines.verification.index import count_messages, stray_problems
 from sysnoise.pipelines.verification.manifest_check import plan_differences
-from sysnoise.pipelines.verification.reading import read_whole
 from sysnoise.pipelines.verification.recipe import compare_with_recipe
 from sysnoise.pipelines.verification.recovery import likely_held, read_set_index
 from sysnoise.pipelines.verification.request import (
@@ -178,7 +178,7 @@ def _held(
     facts = index.facts
     part = None
     try:
-        part = read_whole(root, layout.PART) if layout.PART in present else None
+        part = read_file(root, layout.PART) if layout.PART in present else None
         if index.is_stated and index.manifest is not None:
             held = held_variants(index.manifest, part)
         elif part is None:
