@@ -23,11 +23,11 @@ from sysnoise.pipelines.readers.sources import (
     outside_places,
     sample_key,
 )
+from sysnoise.pipelines.storage.reading import open_file
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.pipelines.verification.checked_file import ContentError
 from sysnoise.pipelines.verification.facts import SetFacts
 from sysnoise.pipelines.verification.hashing import HashingReader
-from sysnoise.pipelines.verification.reading import open_regular
 from sysnoise.transforms.geometry import Placement
 
 
@@ -101,14 +101,14 @@ class SourceRows:
 
     def of(self, shard: int) -> pa.Table:
         """Return the rows of a shard."""
-        with open_regular(self.root, layout.SOURCES) as opened:
+        with open_file(self.root, layout.SOURCES) as opened:
             file = pq.ParquetFile(opened, metadata=self.metadata)
             return file.read_row_group(shard, use_threads=False)
 
 
 def source_rows(root: Root) -> SourceRows:
     """Open the table of sources of a set, which has no problems."""
-    with open_regular(root, layout.SOURCES) as opened:
+    with open_file(root, layout.SOURCES) as opened:
         return SourceRows(root, pq.ParquetFile(opened).metadata)
 
 
