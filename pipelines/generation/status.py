@@ -27,7 +27,7 @@ from sysnoise.pipelines.storage.reading import (
     read_if_there,
     read_in_parallel,
 )
-from sysnoise.pipelines.storage.root import Root, exists, open_output
+from sysnoise.pipelines.storage.root import Root, exists, open_growing
 
 PAUSE_SECONDS = 60.0
 PAUSE_MEDIANS = 20
@@ -106,7 +106,7 @@ def describe_status(url: str) -> Status:
         InputError: no output of ``generate``, or a plan or receipt that cannot be read.
         OutputError: no such kind of file system.
     """
-    output = open_output(url)
+    output = open_growing(url)
     plan = _read_plan(output)
     receipts = _read_receipts(plan, output)
     done = sum(receipt.samples for receipt in receipts)

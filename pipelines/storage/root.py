@@ -158,15 +158,24 @@ def open_output(url: str) -> Root:
             f"the output {url!r} is a chain of file systems ('::'), which can only be read; give "
             "another path"
         )
+    root = open_growing(url)
+    if is_http(root):
+        raise OutputError(f"the output {url!r} is on the web, which can only be read; give another")
+    return root
+
+
+def open_growing(url: str) -> Root:
+    """Open a folder that other processes may be writing, of which no listing is kept.
+
+    Raises:
+        OutputError: no such kind of file system, or its library is missing.
+    """
     try:
-        # Other processes write here too, and a kept listing would not show it.
         root = with_retries(
             f"opening {url!r}", lambda: connect_without_retries(url, use_listings_cache=False)
         )
     except OSError as error:
         raise OutputError(f"opening the output {url!r}: {error}") from error
-    if is_http(root):
-        raise OutputError(f"the output {url!r} is on the web, which can only be read; give another")
     return dataclasses.replace(root, path=root.path.rstrip("/"))
 
 

@@ -248,9 +248,9 @@ def _null_messages(samples: ShardSamples) -> Iterator[str]:
     if not _are_among(samples.table["status"], statuses):
         yield f"has another status than {quoted(statuses)}"
     slugs = [variant_slug(variant) for variant in facts.variants]
-    always = ["key", "source_name", "source_sha256"]
-    empty = [name for name in always if samples.table[name].null_count]
-    empty += [name for name in ("geometry", "decoders", *slugs) if accepted[name].null_count]
+    empty = [name for name in ("key", "source_name") if samples.table[name].null_count]
+    needed = ("source_sha256", "geometry", "decoders", *slugs)
+    empty += [name for name in needed if accepted[name].null_count]
     if empty:
         yield f"has accepted samples without {quoted(empty)}"
     full = [

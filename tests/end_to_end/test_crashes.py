@@ -84,10 +84,10 @@ if "sysnoise.pipelines.workers.worker" in sys.orig_argv:
 
     read_file = reading.read_file
 
-    def die_of_one(root, relative):
+    def die_of_one(root, relative, *arguments):
         if relative == "{name}":
             os._exit(3)
-        return read_file(root, relative)
+        return read_file(root, relative, *arguments)
 
     reading.read_file = die_of_one
 """

@@ -201,7 +201,8 @@ def of_another_plan(receipt: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"), [(remove, "missing"), (of_another_plan, f"of another plan ({'0' * 64})")]
+    ("change", "message"),
+    [(remove, "missing"), (of_another_plan, f"it is of another plan ({'0' * 64})")],
 )
 def test_shards_that_are_not_done_are_named(
     change: Callable[[Path], None], message: str, coco: Path, tmp_path: Path

@@ -52,9 +52,9 @@ def of_files(root: str) -> SourceSet:
 
 
 def of_archive(root: str) -> SourceSet:
-    numbers = range(len(NAMES))
-    columns = {"file": [""] * len(NAMES), "row": list(numbers), "label": [0] * len(NAMES)}
-    return SourceSet(DatasetKind.IMAGENET, "val", root, source_table(NAMES, **columns))
+    zeros = [0] * len(NAMES)
+    table = source_table(NAMES, file=[""] * len(NAMES), row=zeros, label=zeros)
+    return SourceSet(DatasetKind.IMAGENET, "val", root, table)
 
 
 def assert_named(check: Callable[[int], None], shard: int, *fragments: str) -> None:
