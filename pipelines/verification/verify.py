@@ -16,6 +16,7 @@ from sysnoise.manifests import layout
 from sysnoise.manifests.errors import PartError
 from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.part import held_variants
+from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.storage.listing import list_files
@@ -129,16 +130,19 @@ def _check(target: CheckedSet) -> tuple[list[CheckedFile], list[FileProblem]]:
     results, problems = check_all_files(target)
     index = target.index
     if index.manifest is not None:
-        messages = collected(_manifest_messages(index.manifest, index))
+        damaged = {problem.path for result in results for problem in result.problems}
+        # A plan whose grid has another name is still one, but shows nothing about the manifest.
+        plan = None if layout.PLAN in damaged else index.plan
+        messages = collected(_manifest_messages(index.manifest, plan, index))
         problems += [FileProblem(layout.MANIFEST, text) for text in messages]
     if layout.FILES not in target.present:
         problems.append(FileProblem(layout.FILES, MISSING))
     return results, problems + stray_problems(target.present, target.named_files())
 
 
-def _manifest_messages(manifest: Manifest, index: SetIndex) -> Iterator[str]:
-    if index.plan is not None:
-        yield from plan_differences(manifest, index.plan)
+def _manifest_messages(manifest: Manifest, plan: Plan | None, index: SetIndex) -> Iterator[str]:
+    if plan is not None:
+        yield from plan_differences(manifest, plan)
     if index.has_table:
         yield from count_messages(manifest, index.rows)
 
