@@ -38,7 +38,8 @@ class TemporaryFolder:
         _remove_stale(parent)
         new = tempfile.mkdtemp(prefix=_NEW_PREFIX, dir=parent)
         self._descriptor = os.open(new, os.O_RDONLY)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):  # Without locks, nobody takes a folder for stale.
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         self.path = os.path.join(parent, f"{_PREFIX}{new.rpartition('.')[2]}")
         os.replace(new, self.path)  # From here on, it counts as stale when its lock is free.
 
