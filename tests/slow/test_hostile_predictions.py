@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sysnoise.pipelines.errors import InputError, UsageError
@@ -20,20 +20,9 @@ from sysnoise.pipelines.scoring.class_rows import read_class_rows
 from sysnoise.pipelines.scoring.result_files import read_results
 from sysnoise.pipelines.storage.root import open_root
 from tests.models import CLASSIFIER_CONFIG, DETECTOR_CONFIG
+from tests.slow.hostile import fuzzed
 
 pytestmark = pytest.mark.slow
-
-EXAMPLES = 2000
-"""Documents of each kind."""
-
-fuzzed = settings(
-    max_examples=EXAMPLES,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=[*HealthCheck],
-)
 
 NUMBERS = st.one_of(
     st.integers(-3, 1001),
