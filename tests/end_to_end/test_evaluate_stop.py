@@ -112,7 +112,8 @@ def test_shapes_that_double_are_not_followed_without_bound(
         nodes.append(helper.make_node("Concat", twice, [f"s{index + 1}"], axis=0))
     nodes.append(helper.make_node("Reshape", ["image", "s40"], ["logits"]))
     done = refused(one_image_set, write(tmp_path / "m.onnx", nodes))
-    assert "takes more memory" in done.error or "bad_alloc" in done.error
+    ends = ("takes more memory", "bad_alloc", "it ended the process that tried it")
+    assert any(each in done.error for each in ends), done.error
 
 
 def external(path: Path, places: Sequence[dict[str, str]]) -> Path:

@@ -144,7 +144,7 @@ def test_a_fetch_that_is_broken_off_goes_on_where_it_was(
     number: signal.Signals, served: Server, small_set: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "fetched"
-    served.seconds = 0.1
+    served.seconds = 0.4
     started = Started("fetch", served.url, str(target))
     wait_for(lambda: len(list(target.glob("variants/**/*.tar"))) > 1)
     started.kill_all(number)
