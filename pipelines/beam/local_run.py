@@ -11,10 +11,9 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
+from sysnoise.pipelines.beam.interrupts import INTERRUPTS
 from sysnoise.pipelines.workers.job import Failure
 from sysnoise.pipelines.workers.process import ShardProcess
-
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 class LocalRun:
@@ -75,7 +74,7 @@ def local_run() -> Iterator[LocalRun]:
         run.stop()
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in _INTERRUPTS}
+    before = {number: signal.signal(number, interrupt) for number in INTERRUPTS}
     _current = run
     try:
         yield run

@@ -128,7 +128,7 @@ class SourceSet:
 
 
 _PLAIN_NAME = re.compile(r"(?:[^\0]*/)?([A-Za-z0-9_-]+)(?:\.[^./]*)?")
-"""A name whose stem is its key: one match takes a fifth of the time of the general way."""
+"""A name whose stem is its key: one match takes a fourth of the time of the general way."""
 
 
 def sample_key(name: str) -> str:

@@ -7,13 +7,13 @@ import os
 import resource
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sysnoise import open_set
@@ -28,6 +28,9 @@ CASES = int(os.environ.get("SYSNOISE_CASES", "2000"))
 
 MEMORY = 2**30
 """Bytes by which the process may grow, all its cases together."""
+
+Damage = Callable[[st.DataObject, Path, Path], object]
+"""Draws a content from a file, and writes it to another."""
 
 GRID = """
 decoders: [pillow, opencv]
@@ -128,6 +131,39 @@ def readers(base: Path, output: Path | str, folder: Path) -> dict[str, Callable[
         "status": lambda: command("status", str(output)),
         "open_set": lambda: read_all(output),
     }
+
+
+def fuzz_sets(base: Path, folder: Path, files: Iterable[tuple[str, str]], damage: Damage) -> None:
+    """Damage one file of a copy of a set, and run a command that reads the set, many times.
+
+    Args:
+        base: the folder of :func:`build_sets`.
+        folder: where the copies are made.
+        files: name of a set, and path of a file in it.
+        damage: draws the new content of the file in a copy from the file as it is.
+    """
+    verdicts, found = Verdicts(), sorted(files)
+
+    @fuzzed
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        name, path = data.draw(st.sampled_from(found))
+        output = copied(base, folder, name)
+        damage(data, base / name / path, output / path)
+        if data.draw(st.booleans()):
+            resign(output)
+        commands = readers(base, output, folder)
+        chosen = data.draw(st.sampled_from(sorted(commands)))
+        verdicts.add(chosen, commands[chosen])
+
+    check()
+
+
+def files_of_sets(base: Path, pattern: str) -> Iterator[tuple[str, str]]:
+    """Yield the name of each set of :func:`build_sets` with the paths of files that match."""
+    for name in ("imagenet-set", "coco-set"):
+        for path in (base / name).rglob(pattern):
+            yield name, path.relative_to(base / name).as_posix()
 
 
 def read_all(output: Path | str) -> Outcome:

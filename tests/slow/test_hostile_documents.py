@@ -14,12 +14,11 @@ from tests.shared import SharedFolders
 from tests.slow.hostile import (
     GRID,
     Verdicts,
-    copied,
+    files_of_sets,
+    fuzz_sets,
     fuzzed,
     hostile_sets,
     json_texts,
-    readers,
-    resign,
     sources,
 )
 
@@ -32,28 +31,14 @@ def base(shared: SharedFolders) -> Path:
 
 
 def test_documents_of_a_set(base: Path, tmp_path: Path) -> None:
-    verdicts = Verdicts()
-    names = ("imagenet-set", "coco-set")
-    documents = {
-        (name, path.relative_to(base / name).as_posix()): json.loads(path.read_text("utf-8"))
-        for name in names
-        for path in sorted((base / name).rglob("*.json"))
-    }
-    documents |= {(name, "part.json"): {"manifest": "0" * 64, "variants": []} for name in names}
+    part = {"manifest": "0" * 64, "variants": []}  # No set of these has one.
 
-    @fuzzed
-    @given(st.data())
-    def check(data: st.DataObject) -> None:
-        name, path = data.draw(st.sampled_from(sorted(documents)))
-        output = copied(base, tmp_path, name)
-        (output / path).write_bytes(data.draw(json_texts(documents[name, path])))
-        if data.draw(st.booleans()):
-            resign(output)
-        commands = readers(base, output, tmp_path)
-        chosen = data.draw(st.sampled_from(sorted(commands)))
-        verdicts.add(chosen, commands[chosen])
+    def damage(data: st.DataObject, original: Path, target: Path) -> None:
+        document = json.loads(original.read_text("utf-8")) if original.exists() else part
+        target.write_bytes(data.draw(json_texts(document)))
 
-    check()
+    parts = [("imagenet-set", "part.json"), ("coco-set", "part.json")]
+    fuzz_sets(base, tmp_path, [*files_of_sets(base, "*.json"), *parts], damage)
 
 
 def test_annotations_of_coco(base: Path, tmp_path: Path) -> None:

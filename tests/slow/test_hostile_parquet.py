@@ -15,12 +15,11 @@ from tests.end_to_end.commands import command
 from tests.shared import SharedFolders
 from tests.slow.hostile import (
     Verdicts,
-    copied,
+    files_of_sets,
     flipped,
+    fuzz_sets,
     fuzzed,
     hostile_sets,
-    readers,
-    resign,
     values,
 )
 
@@ -88,27 +87,12 @@ def files(draw: st.DrawFn, path: Path, target: Path) -> None:
 
 
 def test_tables_and_shards_of_a_set(shared: SharedFolders, tmp_path: Path) -> None:
-    base, verdicts = hostile_sets(shared), Verdicts()
-    names = ("imagenet-set", "coco-set")
-    found = sorted(
-        (name, path.relative_to(base / name).as_posix())
-        for name in names
-        for path in (base / name).rglob("*.parquet")
-    )
+    base = hostile_sets(shared)
 
-    @fuzzed
-    @given(st.data())
-    def check(data: st.DataObject) -> None:
-        name, path = data.draw(st.sampled_from(found))
-        output = copied(base, tmp_path, name)
-        data.draw(files(base / name / path, output / path))
-        if data.draw(st.booleans()):
-            resign(output)
-        commands = readers(base, output, tmp_path)
-        chosen = data.draw(st.sampled_from(sorted(commands)))
-        verdicts.add(chosen, commands[chosen])
+    def damage(data: st.DataObject, original: Path, target: Path) -> None:
+        data.draw(files(original, target))
 
-    check()
+    fuzz_sets(base, tmp_path, files_of_sets(base, "*.parquet"), damage)
 
 
 def test_parquet_sources(tmp_path: Path) -> None:

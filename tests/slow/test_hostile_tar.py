@@ -13,12 +13,11 @@ from tests.end_to_end.commands import command
 from tests.shared import SharedFolders
 from tests.slow.hostile import (
     Verdicts,
-    copied,
+    files_of_sets,
     flipped,
+    fuzz_sets,
     fuzzed,
     hostile_sets,
-    readers,
-    resign,
 )
 
 pytestmark = pytest.mark.slow
@@ -84,26 +83,12 @@ def tars(draw: st.DrawFn, data: bytes) -> bytes:
 
 
 def test_shards_of_a_set(shared: SharedFolders, tmp_path: Path) -> None:
-    base, verdicts = hostile_sets(shared), Verdicts()
-    found = sorted(
-        (name, path.relative_to(base / name).as_posix())
-        for name in ("imagenet-set", "coco-set")
-        for path in (base / name).rglob("*.tar")
-    )
+    base = hostile_sets(shared)
 
-    @fuzzed
-    @given(st.data())
-    def check(data: st.DataObject) -> None:
-        name, path = data.draw(st.sampled_from(found))
-        output = copied(base, tmp_path, name)
-        (output / path).write_bytes(data.draw(tars((base / name / path).read_bytes())))
-        if data.draw(st.booleans()):
-            resign(output)
-        commands = readers(base, output, tmp_path)
-        chosen = data.draw(st.sampled_from(sorted(commands)))
-        verdicts.add(chosen, commands[chosen])
+    def damage(data: st.DataObject, original: Path, target: Path) -> None:
+        target.write_bytes(data.draw(tars(original.read_bytes())))
 
-    check()
+    fuzz_sets(base, tmp_path, files_of_sets(base, "*.tar"), damage)
 
 
 def test_tars_as_sources(shared: SharedFolders, tmp_path: Path) -> None:
