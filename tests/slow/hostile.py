@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from tests.end_to_end.commands import Outcome, command
 from tests.end_to_end.damage import reseal
 from tests.shared import SharedFolders
 
-CASES = int(os.environ.get("SYSNOISE_CASES", "2000"))
-"""Examples of each fuzzer."""
+CASES = int(os.environ.get("SYSNOISE_CASES", "1000"))
+"""Examples of each fuzzer: of each kind of file there are two or more."""
 
 MEMORY = 2**30
 """Bytes by which the process may grow, all its cases together."""
@@ -41,7 +42,7 @@ geometry: letterbox640
 
 fuzzed = settings(
     max_examples=CASES,
-    deadline=None,
+    deadline=timedelta(seconds=60),
     derandomize=True,
     database=None,
     phases=[Phase.generate],
@@ -49,23 +50,51 @@ fuzzed = settings(
 )
 
 
-@dataclass
 class Verdicts:
-    """What came of the cases of a fuzzer: how often which command did what."""
+    """What came of the cases of a fuzzer: how often which command did what.
 
-    counts: Counter[str] = field(default_factory=Counter)
-    last: Outcome = field(default_factory=lambda: Outcome(0, "", ""))
-    memory: int = field(default_factory=lambda: peak_memory())
+    Attributes:
+        work: the only folder that commands may change, two levels below the given one.
+        counts: number of cases by command and exit code.
+        last: what the last command did.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.work = folder / "surroundings" / "work"
+        self.work.mkdir(parents=True)
+        for parent in self.work.parents[:2]:
+            (parent / "file").write_text("stays", "utf-8")
+        self.counts: Counter[str] = Counter()
+        self.last = Outcome(0, "", "")
+        self._memory = peak_memory()
+        self._around = self._surroundings()
 
     def add(self, name: str, run: Callable[[], Outcome]) -> None:
         """Run a case; an error that the command does not expect escapes from it."""
-        self.last = done = run()
+        with contextlib.chdir(self.work.parent):
+            self.last = done = run()
         assert done.code in (0, 1, 2), done
         assert "Traceback" not in done.error, done.error
         if done.code:
             assert done.error.strip() or done.out.strip()
         self.counts[f"{name} {done.code}"] += 1
-        assert peak_memory() - self.memory < MEMORY, name
+        assert peak_memory() - self._memory < MEMORY, name
+        assert self._surroundings() == self._around, name
+
+    def _surroundings(self) -> dict[str, int | None]:
+        """What lies around the work, also in the folder where the commands run."""
+        found: dict[str, int | None] = {}
+        folders = [self.work.parents[1]]
+        for folder in folders:
+            for entry in os.scandir(folder):
+                if entry.path == str(self.work):
+                    continue
+                is_folder = entry.is_dir(follow_symlinks=False)
+                stat = entry.stat(follow_symlinks=False)
+                found[entry.path] = None if is_folder else stat.st_mtime_ns
+                if is_folder:
+                    folders.append(Path(entry.path))
+        return found
 
 
 def peak_memory() -> int:
@@ -142,17 +171,17 @@ def fuzz_sets(base: Path, folder: Path, files: Iterable[tuple[str, str]], damage
         files: name of a set, and path of a file in it.
         damage: draws the new content of the file in a copy from the file as it is.
     """
-    verdicts, found = Verdicts(), sorted(files)
+    verdicts, found = Verdicts(folder), sorted(files)
 
     @fuzzed
     @given(st.data())
     def check(data: st.DataObject) -> None:
         name, path = data.draw(st.sampled_from(found))
-        output = copied(base, folder, name)
+        output = copied(base, verdicts.work, name)
         damage(data, base / name / path, output / path)
         if data.draw(st.booleans()):
             resign(output)
-        commands = readers(base, output, folder)
+        commands = readers(base, output, verdicts.work)
         chosen = data.draw(st.sampled_from(sorted(commands)))
         verdicts.add(chosen, commands[chosen])
 

@@ -42,22 +42,22 @@ def test_documents_of_a_set(base: Path, tmp_path: Path) -> None:
 
 
 def test_annotations_of_coco(base: Path, tmp_path: Path) -> None:
-    verdicts = Verdicts()
+    verdicts = Verdicts(tmp_path)
     document = json.loads((base / "coco" / "instances_demo.json").read_text("utf-8"))
     document["annotations"] = document["annotations"][:12]
-    (tmp_path / "grid.yaml").write_text(GRID, "utf-8")
+    (verdicts.work / "grid.yaml").write_text(GRID, "utf-8")
 
     @fuzzed
     @given(json_texts(document))
     def check(text: bytes) -> None:
-        (tmp_path / "instances_demo.json").write_bytes(text)
+        (verdicts.work / "instances_demo.json").write_bytes(text)
         images, _ = sources(base)["coco"][1:]
         verdicts.add(
             "generate --dry-run",
             lambda: command(
-                *("generate", "coco", images, f"--grid={tmp_path / 'grid.yaml'}", "--limit=1"),
-                f"--annotations={tmp_path / 'instances_demo.json'}",
-                *(f"--output={tmp_path / 'out'}", "--dry-run", "--workers=1"),
+                *("generate", "coco", images, f"--grid={verdicts.work / 'grid.yaml'}", "--limit=1"),
+                f"--annotations={verdicts.work / 'instances_demo.json'}",
+                *(f"--output={verdicts.work / 'out'}", "--dry-run", "--workers=1"),
             ),
         )
 

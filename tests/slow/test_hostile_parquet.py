@@ -96,8 +96,8 @@ def test_tables_and_shards_of_a_set(shared: SharedFolders, tmp_path: Path) -> No
 
 
 def test_parquet_sources(tmp_path: Path) -> None:
-    verdicts = Verdicts()
-    original, target = tmp_path / "original.parquet", tmp_path / "source" / "val.parquet"
+    verdicts = Verdicts(tmp_path)
+    original, target = verdicts.work / "original.parquet", verdicts.work / "source" / "val.parquet"
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     rows = [{"bytes": b"1", "path": f"{number}.jpg"} for number in range(4)]
     pq.write_table(pa.table({"image": pa.array(rows, image), "label": [0, 1, 2, 3]}), original)
@@ -111,7 +111,7 @@ def test_parquet_sources(tmp_path: Path) -> None:
             "generate --dry-run",
             lambda: command(
                 *("generate", "imagenet", f"--images={target.parent}", "--dry-run", "--workers=1"),
-                *("--grid=imagenet-one-factor", f"--output={tmp_path / 'out'}", "--limit=1"),
+                *("--grid=imagenet-one-factor", f"--output={verdicts.work / 'out'}", "--limit=1"),
             ),
         )
 

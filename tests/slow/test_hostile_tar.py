@@ -92,9 +92,9 @@ def test_shards_of_a_set(shared: SharedFolders, tmp_path: Path) -> None:
 
 
 def test_tars_as_sources(shared: SharedFolders, tmp_path: Path) -> None:
-    base, verdicts = hostile_sets(shared), Verdicts()
+    base, verdicts = hostile_sets(shared), Verdicts(tmp_path)
     shard = next((base / "imagenet-set").rglob("*.tar"))
-    target = tmp_path / "source" / "val.tar"
+    target = verdicts.work / "source" / "val.tar"
     target.parent.mkdir()
 
     @fuzzed
@@ -105,7 +105,7 @@ def test_tars_as_sources(shared: SharedFolders, tmp_path: Path) -> None:
             "generate --dry-run",
             lambda: command(
                 *("generate", "imagenet", f"--images={target.parent}", "--dry-run", "--workers=1"),
-                *("--grid=imagenet-one-factor", f"--output={tmp_path / 'out'}", "--limit=1"),
+                *("--grid=imagenet-one-factor", f"--output={verdicts.work / 'out'}", "--limit=1"),
             ),
         )
 

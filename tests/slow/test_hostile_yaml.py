@@ -71,14 +71,14 @@ def yaml_texts(draw: st.DrawFn, document: Any) -> bytes:
 
 
 def test_grids(shared: SharedFolders, tmp_path: Path) -> None:
-    base, verdicts = hostile_sets(shared), Verdicts()
+    base, verdicts = hostile_sets(shared), Verdicts(tmp_path)
 
     @fuzzed
     @given(yaml_texts(GRID))
     def check(text: bytes) -> None:
-        (tmp_path / "grid.yaml").write_bytes(text)
-        options = (f"--grid={tmp_path / 'grid.yaml'}", "--dry-run", "--workers=1", "--limit=1")
-        output = f"--output={tmp_path / 'out'}"
+        (verdicts.work / "grid.yaml").write_bytes(text)
+        options = (f"--grid={verdicts.work / 'grid.yaml'}", "--dry-run", "--workers=1", "--limit=1")
+        output = f"--output={verdicts.work / 'out'}"
         verdicts.add(
             "generate --dry-run",
             lambda: command("generate", *sources(base)["imagenet"], *options, output),
@@ -88,17 +88,17 @@ def test_grids(shared: SharedFolders, tmp_path: Path) -> None:
 
 
 def test_configs_of_evaluations(shared: SharedFolders, tmp_path: Path) -> None:
-    base, verdicts = hostile_sets(shared), Verdicts()
+    base, verdicts = hostile_sets(shared), Verdicts(tmp_path)
 
     @fuzzed
     @given(yaml_texts(CONFIG))
     def check(text: bytes) -> None:
-        (tmp_path / "model.yaml").write_bytes(text)
+        (verdicts.work / "model.yaml").write_bytes(text)
         verdicts.add(
             "evaluate",
             lambda: command(
-                *("evaluate", str(base / "imagenet-set"), str(tmp_path / "model.yaml")),
-                *("-o", str(tmp_path / "predictions")),
+                *("evaluate", str(base / "imagenet-set"), str(verdicts.work / "model.yaml")),
+                *("-o", str(verdicts.work / "predictions")),
             ),
         )
 
