@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, TypeVar
 
+from sysnoise.manifests import first_bytes
 from sysnoise.manifests.bounded import (
     DOCUMENT_BYTES,
     TABLE_BYTES,
@@ -62,23 +63,43 @@ def read_text(url: str, purpose: str, most: int = TEXT_BYTES) -> str:
 
 @contextlib.contextmanager
 def open_text(url: str, purpose: str) -> Iterator[io.TextIOWrapper]:
-    """Open a file of UTF-8 text, without changing its line ends.
+    """Open a file of text, without changing its line ends.
+
+    Its encoding is that of its byte order mark, or else UTF-8.
 
     Args:
         url: path or fsspec URL.
         purpose: what the file is, for the message.
 
     Raises:
-        InputError: it cannot be opened, or the body raises an OSError or ValueError.
+        InputError: it cannot be opened, is not a text, or the body raises an OSError or ValueError.
     """
     try:
         root = with_retries(f"opening {url!r}", lambda: connect_without_retries(url))
-        with io.TextIOWrapper(open_file(root, ""), encoding="utf-8-sig", newline="") as opened:
-            yield opened
+        with open_file(root, "") as binary:
+            encoding = _text_encoding(binary.peek(first_bytes.LENGTH)[: first_bytes.LENGTH])
+            with io.TextIOWrapper(binary, encoding=encoding, newline="") as opened:
+                yield opened
     except FileNotFoundError as error:
         raise InputError(f"the {purpose} {url!r} does not exist") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"the {purpose} {url!r} is not in {error.encoding.upper()}: {error.reason} of byte "
+            f"0x{error.object[error.start]:02x}; it may be in Latin-1 or a Windows code page; save "
+            "it as UTF-8"
+        ) from error
     except (OSError, ValueError) as error:
         raise InputError(f"reading the {purpose} {url!r}: {error}") from error
+
+
+def _text_encoding(start: bytes) -> str:
+    for mark, encoding in first_bytes.BYTE_ORDER_MARKS.items():
+        if start.startswith(mark):
+            return encoding
+    found = start and first_bytes.what_begins(start)
+    if found:
+        raise ValueError(f"expected text, found {found}")
+    return "utf-8"
 
 
 def read_file(root: Root, relative: str, most: int | None = None) -> bytes:
