@@ -27,7 +27,7 @@ setup(
     package_dir={f"sysnoise.{package}": package.replace(".", "/") for package in PACKAGES},
     package_data={
         "sysnoise": ["py.typed"],
-        "sysnoise.manifests": ["*.json"],
+        "sysnoise.manifests": ["*.json", "imagenet_classes.*"],
         "sysnoise.manifests.grids": ["*.yaml"],
         "sysnoise.pipelines.report": ["page.*", "templates/*"],
     },

@@ -10,7 +10,7 @@ from typing import Any
 
 from sysnoise.manifests.changes import methods_of
 from sysnoise.manifests.held import HeldSet
-from sysnoise.manifests.layout import MAX_BYTES, MAX_PIXELS, ShardFormat, hub_split
+from sysnoise.manifests.layout import IMAGE_COLUMN, MAX_BYTES, MAX_PIXELS, ShardFormat, hub_split
 from sysnoise.manifests.manifest import Manifest, MostLike
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.publication import Dataset, Publication, bibtex, dataset_of, license_url
@@ -65,6 +65,7 @@ def generate_command(plan: Plan) -> str:
         "samples-per-shard": plan.samples_per_shard,
         **({} if plan.max_pixels == MAX_PIXELS else {"max-pixels": plan.max_pixels}),
         **({} if plan.max_bytes == MAX_BYTES else {"max-bytes": plan.max_bytes}),
+        **({} if plan.image_column == IMAGE_COLUMN else {"image-column": plan.image_column}),
         "output": "NEW",
     }
     switches = {

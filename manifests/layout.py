@@ -42,6 +42,12 @@ SPLIT = r"[A-Za-z0-9_][A-Za-z0-9_.+ -]*"
 MAX_PIXELS = 89_478_485
 """Default limit of source images: where Pillow begins to warn of a decompression bomb."""
 
+IMAGE_COLUMN = "image"
+"""The column of images in source files that are Parquet, where the user names no other."""
+
+LABEL_COLUMN = "label"
+"""The column of their labels, likewise."""
+
 MAX_BYTES = 256 << 20
 """Default limit of the file of a source image, in bytes: as much as the largest image that
 :data:`MAX_PIXELS` allows has in raw pixels, since no useful encoding is longer."""

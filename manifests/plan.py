@@ -21,7 +21,7 @@ from sysnoise.manifests.json_documents import (
     json_bytes,
     parse_json,
 )
-from sysnoise.manifests.layout import IMAGE_FORMATS, SPLIT, ShardFormat, shard_name
+from sysnoise.manifests.layout import IMAGE_COLUMN, IMAGE_FORMATS, SPLIT, ShardFormat, shard_name
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from sysnoise.transforms.digests import canonical_sha256
 from sysnoise.transforms.geometry import GridDocument
@@ -73,7 +73,14 @@ class Identities(msgspec.Struct, frozen=True):
     encoder: MethodIdentity
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_fields=True):
+class Plan(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    dict=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
     """Everything that decides the bytes of a set, except the images themselves.
 
     Attributes:
@@ -98,6 +105,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_
             rejected before they are decoded.
         max_bytes: limit of the length of an image's file; longer files are rejected before more of
             them is read.
+        image_column: the column of images in source files that are Parquet; left out of the file
+            where it is ``image``.
         fingerprint: sha256, in hexadecimal, of everything but itself and the grid's name.
     """
 
@@ -119,6 +128,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_
     duplicates: Duplicates
     max_pixels: Positive
     max_bytes: Positive
+    image_column: str = IMAGE_COLUMN
     fingerprint: Sha256
 
     @functools.cached_property

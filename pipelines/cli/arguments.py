@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import Any
 
-from sysnoise.manifests.layout import ShardFormat, is_split
+from sysnoise.manifests.layout import IMAGE_COLUMN, LABEL_COLUMN, ShardFormat, is_split
 
 FORMATS = {
     "webdataset": (ShardFormat.WEBDATASET,),
@@ -60,10 +60,26 @@ def add_labels(parser: Any) -> None:
     parser.add_argument(
         "--label-file",
         metavar="PATH",
-        help="lines of 'filename label', 0-based in wnid order; or Kaggle's LOC_val_solution.csv",
+        help="lines of 'filename label', 0-based in wnid order, or of 'filename wnid'; CSV; "
+        "Kaggle's LOC_val_solution.csv; the devkit's ILSVRC2012_validation_ground_truth.txt",
     )
     parser.add_argument(
-        "--classes", metavar="PATH", help="one line per class, in label order: 'wnid name'"
+        "--classes",
+        metavar="PATH",
+        help="the classes in label order, where they are not ImageNet's 1,000: lines of "
+        "'wnid name', or JSON",
+    )
+    parser.add_argument(
+        "--image-column",
+        metavar="NAME",
+        default=IMAGE_COLUMN,
+        help="the column of images in Parquet files (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--label-column",
+        metavar="NAME",
+        default=LABEL_COLUMN,
+        help="the column of their labels (default: %(default)s)",
     )
 
 

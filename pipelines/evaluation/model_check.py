@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import onnx
 from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, shape_inference
 
+from sysnoise.manifests.imagenet_classes import CLASS_COUNT
 from sysnoise.pipelines.errors import UsageError, quoted
 from sysnoise.pipelines.evaluation.config import Background, Classifier, ModelConfig
 from sysnoise.pipelines.evaluation.trial import tried
-from sysnoise.pipelines.readers.labels import CLASS_COUNT
 from sysnoise.transforms.methods import unknown_name
 from sysnoise.transforms.model.boxes import BoxesHead, Detector, YoloHead
 from sysnoise.transforms.model.input import InputSpec

@@ -108,7 +108,7 @@ def _made(
     prepare_libraries()
     root = open_root(set_url)
     plan = load_plan(root)
-    read = source_reader(images_url, plan.max_bytes)
+    read = source_reader(images_url, plan.max_bytes, plan.image_column)
     sources = {source.key: source for source in read_sources(root, shard)}
     ids = [variant.id for variant in plan.grid.variants]
     wanted = {ids.index(variant) for variant in variants}

@@ -130,7 +130,7 @@ def estimate(
     output = open_output(output_url)
     plan = make_plan(source, grid, options)
     prepare_libraries()
-    read = source_reader(source.root, plan.max_bytes)
+    read = source_reader(source.root, plan.max_bytes, plan.image_column)
     trial = _run_trial(plan, spread_rows(source), read)
     empty = _run_trial(plan, [], read)
     processes = _processes(plan, engine)

@@ -100,6 +100,7 @@ def make_plan(source: SourceSet, grid: Grid, options: PlanOptions) -> Plan:
         duplicates=options.duplicates,
         max_pixels=options.max_pixels,
         max_bytes=options.max_bytes,
+        image_column=source.image_column,
         fingerprint=PLACEHOLDER_FINGERPRINT,
     )
     return msgspec.structs.replace(plan, fingerprint=plan_fingerprint(plan.document()))

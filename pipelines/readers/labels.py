@@ -1,115 +1,298 @@
-"""ImageNet's label files and class lists, and the check of their numbering."""
+"""ImageNet's label files, matched with images, and the check of the labels' numbering."""
 
 from __future__ import annotations
 
 import csv
-import io
+import functools
+import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from sysnoise.manifests.imagenet_classes import CLASS_COUNT, devkit_wnids
 from sysnoise.manifests.plan import ClassInfo
 from sysnoise.pipelines.errors import InputError, lines_of
+from sysnoise.pipelines.readers.classes import NUMBER, WNID
+from sysnoise.pipelines.storage.listing import IMAGE_EXTENSIONS
 from sysnoise.pipelines.storage.reading import read_text
 
-WNID = re.compile(r"n\d{8}")
-"""A WordNet id, by which ImageNet names its classes."""
-
-CLASS_COUNT = 1000
-
 KNOWN_LABELS = {
-    "ILSVRC2012_val_00000001": 65,
-    "ILSVRC2012_val_00000002": 970,
-    "ILSVRC2012_val_00000003": 230,
-    "ILSVRC2012_val_00000004": 809,
-    "ILSVRC2012_val_00000005": 516,
+    "ILSVRC2012_val_00000001": (65, "n01751748"),
+    "ILSVRC2012_val_00000002": (970, "n09193705"),
+    "ILSVRC2012_val_00000003": (230, "n02105855"),
+    "ILSVRC2012_val_00000004": (809, "n04263257"),
+    "ILSVRC2012_val_00000005": (516, "n03125729"),
 }
-"""Labels of the first five validation images, 0-based in wnid order."""
+"""Labels of the first five validation images, 0-based in wnid order, and their wnids."""
 
 NOT_WNID_ORDER = (
     "labels must be 0-based in wnid order (0 to 999, as torchvision, timm and Hugging Face use); "
-    "the devkit's ILSVRC2012_ID counts 1 to 1000 in another order. Map the ids through the "
-    "devkit's meta.mat, or use a val.txt in wnid order"
+    "the devkit's ILSVRC2012_ID counts 1 to 1000 in another order. Give the devkit's own "
+    "ILSVRC2012_validation_ground_truth.txt, whose numbers are mapped, map them through its "
+    "meta.mat, or use a val.txt in wnid order"
 )
 
+GROUND_TRUTH = "ground_truth"
+"""What the names of the devkit's lists of labels end with, before the extension."""
 
-def read_label_file(url: str) -> dict[str, int]:
-    """Read lines of ``filename label`` into labels by file name.
+NAME_COLUMNS = {"filename", "file_name", "file", "image", "imageid", "image_id", "path", "name"}
+LABEL_COLUMNS = {"label", "class", "classid", "class_id", "target", "wnid", "synset", "category"}
+PREDICTION_COLUMN = "predictionstring"
+"""Titles of the columns of CSV files, in lower case; Kaggle's last one starts with the wnid."""
+
+
+@dataclass(frozen=True)
+class LabelLines:
+    """The lines of a label file.
+
+    Attributes:
+        classes: the class of each line: a number, wnid or name.
+        names: the image of each line; None where the lines follow the numbers of the images.
+    """
+
+    classes: list[str]
+    names: list[str] | None
+
+
+def label_images(names: Sequence[str], url: str, place: str) -> list[str]:
+    """Return the class of each image, as a label file says it.
+
+    Args:
+        names: paths of the images.
+        url: path or fsspec URL of the label file: see :func:`read_label_file`.
+        place: where the images are, for messages.
+
+    Raises:
+        InputError: the file cannot be read or is malformed, or images and labels do not match.
+    """
+    lines = read_label_file(url)
+    if lines.names is None:
+        return _label_by_number(names, lines.classes, url, place)
+    return _label_by_name(names, lines.names, lines.classes, f"{place} and {url!r}")
+
+
+def read_label_file(url: str) -> LabelLines:
+    """Read a label file.
+
+    It has lines of ``filename class`` with spaces, tabs or commas between the columns, with or
+    without a header that names the columns; or, as the devkit's
+    ``ILSVRC2012_validation_ground_truth.txt``, one class for each number of an image. A class is a
+    number or a wnid.
 
     Raises:
         InputError: the file cannot be read or is empty, a line is malformed, or a name has two
-            labels.
+            classes.
     """
-    labels: dict[str, int] = {}
-    problems: list[str] = []
-    for number, line in enumerate(read_text(url, "label file").splitlines(), start=1):
-        if not line.strip():
-            continue
-        parts = line.strip().rsplit(None, 1)
-        if len(parts) != 2 or not re.fullmatch(r"-?\d{1,18}", parts[1]):
-            problems.append(f"line {number}: expected 'filename label', found {line!r}")
-        elif labels.setdefault(parts[0], int(parts[1])) != int(parts[1]):
-            problems.append(f"line {number}: {parts[0]!r} has another label on an earlier line")
-    if problems:
-        raise InputError(f"the label file {url!r} is malformed:\n{lines_of(problems)}")
-    if not labels:
+    rows = _read_rows(url)
+    if not rows:
         raise InputError(f"the label file {url!r} is empty")
-    return labels
+    if all(len(row) == 1 for _, row in rows):
+        classes = [row[0] for _, row in rows]
+        _refuse_other_lines(url, rows, "'filename label' or a class alone")
+        return LabelLines(_mapped_classes(classes, url), None)
+    _refuse_other_lines(url, rows, "'filename label'")
+    first: dict[str, str] = {}
+    problems = [
+        f"line {number}: {row[0]!r} has another label on an earlier line"
+        for number, row in rows
+        if first.setdefault(row[0], row[1]) != row[1]
+    ]
+    _refuse(url, problems)
+    return LabelLines(list(first.values()), list(first))
 
 
-def read_kaggle_solution(url: str, classes: Sequence[ClassInfo]) -> dict[str, int]:
-    """Read Kaggle's ``LOC_val_solution.csv`` into labels by image id (file stem).
+def _refuse_other_lines(url: str, rows: Sequence[tuple[int, list[str]]], expected: str) -> None:
+    columns = 1 if all(len(row) == 1 for _, row in rows) else 2
+    _refuse(
+        url,
+        [
+            f"line {number}: expected {expected}, found {' '.join(row)!r}"
+            for number, row in rows
+            if len(row) < columns or not row[0] or not _is_class(row[columns - 1])
+        ],
+    )
 
-    Args:
-        url: path or fsspec URL of the file. It has the columns ``ImageId`` and
-            ``PredictionString``; the latter starts with the wnid of the image.
-        classes: the classes of ``LOC_synset_mapping.txt``, in wnid order.
 
-    Raises:
-        InputError: the file cannot be read, is malformed, or has a wnid that is not in the classes.
-    """
-    index = {info.wnid: label for label, info in enumerate(classes)}
-    labels: dict[str, int] = {}
-    problems: list[str] = []
-    for number, row in enumerate(_csv_rows(url), start=2):
-        wnid = next(iter((row.get("PredictionString") or "").split()), "")
-        if not row.get("ImageId") or wnid not in index:
-            problems.append(f"line {number}: expected ImageId and a known wnid, found {wnid!r}")
-        elif labels.setdefault(row["ImageId"], index[wnid]) != index[wnid]:
-            problems.append(
-                f"line {number}: {row['ImageId']!r} has another wnid on an earlier line"
-            )
+def _is_class(text: str) -> bool:
+    return bool(NUMBER.fullmatch(text) or WNID.fullmatch(text))
+
+
+def _refuse(url: str, problems: Sequence[str]) -> None:
     if problems:
         raise InputError(f"the label file {url!r} is malformed:\n{lines_of(problems)}")
-    return labels
 
 
-def _csv_rows(url: str) -> Iterator[dict[str, Any]]:
+def _read_rows(url: str) -> list[tuple[int, list[str]]]:
+    """Return number and columns of each line that is not blank: name and class, or class alone."""
+    text = read_text(url, "label file")
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
+    lines = [(number, line) for number, line in lines if line]
+    delimiter = _delimiter(url, lines[0][1]) if lines else None
+    if delimiter is None:
+        return [(number, line.rsplit(None, 1)) for number, line in lines]
     try:
-        yield from csv.DictReader(io.StringIO(read_text(url, "label file")))
+        table = csv.reader((line for _, line in lines), delimiter=delimiter)
+        rows = [
+            (number, [column.strip() for column in row])
+            for (number, _), row in zip(lines, table, strict=False)
+        ]
     except csv.Error as error:
         raise InputError(f"the label file {url!r} is not CSV: {error}") from error
+    return _chosen_columns(url, rows)
 
 
-def read_classes(url: str) -> tuple[ClassInfo, ...]:
-    """Read a class list: one line per class, in label order, ``wnid name``, or either alone.
+def _delimiter(url: str, line: str) -> str | None:
+    """Return the delimiter of the columns; None for white space."""
+    if url.partition("::")[0].lower().endswith(".csv"):
+        return ","
+    if "\t" in line:
+        return "\t"
+    return "," if "," in line and len(line.split()) == 1 else None
+
+
+def _chosen_columns(url: str, rows: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """Return the columns of names and classes: those that a header names, or the first two."""
+    titles = [column.lower() for column in rows[0][1]]
+    if any(_is_class(column) for column in rows[0][1]):
+        return [(number, row[:2]) for number, row in rows]
+    names = [i for i, title in enumerate(titles) if title in NAME_COLUMNS]
+    labels = [i for i, title in enumerate(titles) if title in {*LABEL_COLUMNS, PREDICTION_COLUMN}]
+    if not names or not labels:
+        raise InputError(
+            f"the label file {url!r}: expected a header with one of "
+            f"{', '.join(sorted(NAME_COLUMNS))} and one of {', '.join(sorted(LABEL_COLUMNS))}, "
+            f"found {', '.join(map(repr, titles))}"
+        )
+    is_first = titles[labels[0]] == PREDICTION_COLUMN
+    return [
+        (number, [_column(row, names[0]), _first_word(_column(row, labels[0]), is_first)])
+        for number, row in rows[1:]
+    ]
+
+
+def _column(row: Sequence[str], place: int) -> str:
+    return row[place] if place < len(row) else ""
+
+
+def _first_word(text: str, is_first: bool) -> str:
+    return next(iter(text.split()), "") if is_first else text
+
+
+def _mapped_classes(classes: list[str], url: str) -> list[str]:
+    """Map the devkit's numbers to wnids; leave labels in wnid order and wnids as they are.
 
     Raises:
-        InputError: the file cannot be read or is empty, or its wnids are not in ascending order.
+        InputError: numbers that may be either.
     """
-    classes = []
-    for line in read_text(url, "class list").splitlines():
-        first, _, rest = line.strip().partition(" ")
-        if WNID.fullmatch(first):
-            classes.append(ClassInfo(first, rest.strip() or None))
-        elif line.strip():
-            classes.append(ClassInfo(None, line.strip()))
-    if not classes:
-        raise InputError(f"the class list {url!r} is empty")
-    wnids = [info.wnid for info in classes if info.wnid]
-    if wnids != sorted(set(wnids)):
-        raise InputError(f"the class list {url!r} is not in ascending wnid order; {NOT_WNID_ORDER}")
-    return tuple(classes)
+    numbers = [int(each) for each in classes if NUMBER.fullmatch(each)]
+    stem, _ = posixpath.splitext(posixpath.basename(url.partition("::")[0]))
+    if not numbers or min(numbers) <= 0:
+        return classes
+    if not stem.endswith(GROUND_TRUTH) and max(numbers) != CLASS_COUNT:
+        raise InputError(
+            f"the label file {url!r} has numbers without names, from {min(numbers)} to "
+            f"{max(numbers)}: the devkit's list of 1 to 1000 is called *_{GROUND_TRUTH}.txt; in "
+            "wnid order, write 'filename label'"
+        )
+    wnids = devkit_wnids()
+    _refuse(
+        url,
+        [
+            f"line {line}: expected the devkit's numbers 1 to {CLASS_COUNT}, found {each!r}"
+            for line, each in enumerate(classes, start=1)
+            if not NUMBER.fullmatch(each) or not 1 <= int(each) <= CLASS_COUNT
+        ],
+    )
+    return [wnids[int(each) - 1] for each in classes]
+
+
+def _label_by_number(
+    names: Sequence[str], classes: Sequence[str], url: str, place: str
+) -> list[str]:
+    """Return the class of each image by the number in its name, from 1 on."""
+    found = [re.search(r"(\d+)(?:_n\d{8})?$", _stem(name)) for name in names]
+    numbers = [int(match[1]) if match else 0 for match in found]
+    if sorted(numbers) != list(range(1, len(classes) + 1)):
+        odd = [
+            n for n, number in zip(names, numbers, strict=True) if not 0 < number <= len(classes)
+        ]
+        raise InputError(
+            f"{place} and {url!r} do not match: line 1 is for the image whose name ends in 1, and "
+            f"so on; {len(classes)} line(s), {len(names)} image(s)"
+            + (f", of which these have no line:\n{lines_of(odd)}" if odd else "")
+        )
+    return [classes[number - 1] for number in numbers]
+
+
+def _stem(path: str) -> str:
+    return posixpath.splitext(posixpath.basename(path))[0]
+
+
+def _label_by_name(
+    names: Sequence[str], labeled: Sequence[str], classes: Sequence[str], places: str
+) -> list[str]:
+    """Return the class of each image; every image must have one, and every label an image."""
+    found: dict[str, str] = {}
+    missing, several, twice = [], [], []
+    candidates = _Names(names)
+    for label_name, value in zip(labeled, classes, strict=True):
+        matches = candidates.matching(label_name)
+        if not matches:
+            missing.append(label_name)
+        elif len(matches) > 1:
+            several.append(f"{label_name}: {' and '.join(matches[:3])}")
+        elif found.setdefault(matches[0], value) != value:
+            twice.append(f"{matches[0]}: {found[matches[0]]} and {value}")
+    unlabeled = [name for name in names if name not in found] if not several else []
+    problems = [
+        f"{len(listed)} {what}:\n{lines_of(listed)}"
+        for listed, what in (
+            (unlabeled, "image(s) without a label"),
+            (sorted(missing), "label(s) without an image"),
+            (several, "label(s) that name more than one image"),
+            (twice, "image(s) with two labels"),
+        )
+        if listed
+    ]
+    if problems:
+        raise InputError(f"{places} do not match; " + "\n".join(problems))
+    return [found[name] for name in names]
+
+
+class _Names:
+    """Paths of images, which label files name with more or fewer folders, or without extension."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._all = set(names)
+        self._by_base = defaultdict[str, list[str]](list)
+        for name in names:
+            base = posixpath.basename(name)
+            self._by_base[base].append(name)
+
+    def matching(self, wanted: str) -> list[str]:
+        """Return the images whose path ends like the wanted one, as far as both have folders."""
+        path = posixpath.normpath(wanted.replace("\\", "/")).lstrip("/")
+        if path in self._all:
+            return [path]
+        has_extension = path.lower().endswith(IMAGE_EXTENSIONS)
+        folders = path.split("/")[:-1]
+        base = posixpath.basename(path)
+        found = self._by_base[base] if has_extension else self._stems[base]
+        return [name for name in found if _agree(name.split("/")[:-1], folders)]
+
+    @functools.cached_property
+    def _stems(self) -> dict[str, list[str]]:
+        stems = defaultdict[str, list[str]](list)
+        for name in self._all:
+            stems[_stem(name)].append(name)
+        return stems
+
+
+def _agree(some: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether the last folders are the same, as many as both have."""
+    count = min(len(some), len(others))
+    return count == 0 or list(some[-count:]) == list(others[-count:])
 
 
 def check_labels(
@@ -132,9 +315,10 @@ def check_labels(
     for name, label in names_and_labels:
         match = re.search(r"ILSVRC2012_val_0000000[1-5]", name)
         if match:
-            known += 1
-            if label != KNOWN_LABELS[match[0]]:
-                wrong.append(f"{name}: expected {KNOWN_LABELS[match[0]]}, found {label}")
+            expected = _known_label(match[0], classes)
+            known += expected is not None
+            if expected not in (None, label):
+                wrong.append(f"{name}: expected {expected}, found {label}")
         if label == CLASS_COUNT == count:
             devkit.append(f"{name}: {label}")
         elif not 0 <= label < count:
@@ -154,3 +338,15 @@ def check_labels(
         "cannot tell whether the labels are 0-based in wnid order, since none of "
         "ILSVRC2012_val_00000001 to 5 is among the images; check that label 0 is n01440764, tench",
     )
+
+
+def _known_label(image: str, classes: Sequence[ClassInfo]) -> int | str | None:
+    """Return the label of a validation image; None where the class list does not tell it.
+
+    It is a text where the class list lacks the image's class.
+    """
+    label, wnid = KNOWN_LABELS[image]
+    if classes and classes[0].wnid is not None:
+        places = [place for place, info in enumerate(classes) if info.wnid == wnid]
+        return places[0] if places else f"{wnid}, which the class list lacks"
+    return label if len(classes) in (0, CLASS_COUNT) else None

@@ -13,6 +13,7 @@ import json
 import posixpath
 import re
 import urllib.parse
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, cast
@@ -21,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sysnoise.manifests.json_documents import JsonObject
+from sysnoise.manifests.layout import IMAGE_COLUMN
 from sysnoise.manifests.plan import ClassInfo
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import InputError, lines_of
@@ -106,6 +108,7 @@ class SourceSet:
         classes: ImageNet's classes, by label; empty where the source does not know them.
         coco: ``info``, ``licenses`` and ``categories`` of the COCO file.
         warnings: what the user should know about the source.
+        image_column: the column of images in Parquet files.
     """
 
     kind: DatasetKind
@@ -115,6 +118,7 @@ class SourceSet:
     classes: tuple[ClassInfo, ...] = ()
     coco: JsonObject = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    image_column: str = IMAGE_COLUMN
 
     def limited(self, samples: int | None) -> SourceSet:
         """Return the set with only its first samples, in key order."""
@@ -134,11 +138,69 @@ _PLAIN_NAME = re.compile(r"(?:[^\0]*/)?([A-Za-z0-9_-]+)(?:\.[^./]*)?")
 def sample_key(name: str) -> str:
     """Return the key of a source name: its stem, each byte outside ``[A-Za-z0-9_-]`` as ``_XX``."""
     plain = _PLAIN_NAME.fullmatch(name)
-    if plain:
+    if plain and len(plain[1]) <= LONGEST_KEY:
         return plain[1]
     stem, _ = posixpath.splitext(posixpath.basename(name))
-    data = stem.encode("utf-8")
-    return re.sub(rb"[^A-Za-z0-9_-]", lambda match: b"_%02X" % match[0][0], data).decode("ascii")
+    return _escaped(stem)
+
+
+def _escaped(text: str) -> str:
+    """Return a text that is a key: each byte outside ``[A-Za-z0-9_-]`` as ``_XX``, not too long."""
+    data = text.encode("utf-8")
+    key = re.sub(rb"[^A-Za-z0-9_-]", lambda match: b"_%02X" % match[0][0], data).decode("ascii")
+    return key if len(key) <= LONGEST_KEY else f"{key[: LONGEST_KEY - 17]}-{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def _key_with_folder(name: str, _: str) -> str:
+    """Return the key of the last folder and the stem, which does not depend on the root."""
+    return _escaped("/".join(posixpath.splitext(name)[0].split("/")[-2:]))
+
+
+def _place_in(name: str, file: str) -> str:
+    return name if file in ("", name) else f"{file}/{name}"
+
+
+def _key_of_place(name: str, file: str) -> str:
+    return _escaped(_place_in(name, file))
+
+
+def _key_with_digest(name: str, file: str) -> str:
+    return f"{sample_key(name)[: LONGEST_KEY - 17]}-{_digest(_place_in(name, file))}"
+
+
+_LONGER_KEYS = (_key_with_folder, _key_of_place, _key_with_digest)
+"""Keys that tell images apart whose shorter keys are the same, in the order in which they serve."""
+
+
+def source_keys(names: Sequence[str], files: Sequence[str]) -> list[str]:
+    """Return the key of each image: that of its name or, where names clash, a longer one.
+
+    Names that clash get their folder in front, then their whole path below the root, then a digest
+    of it; the others keep theirs.
+
+    Args:
+        names: what the source calls each image.
+        files: the file that holds each image, below the root.
+    """
+    keys = [sample_key(name) for name in names]
+    for longer in _LONGER_KEYS:
+        if len(set(keys)) == len(keys):
+            break
+        counts = Counter(keys)
+        keys = [
+            longer(name, file) if counts[key] > 1 else key
+            for key, name, file in zip(keys, names, files, strict=True)
+        ]
+    return keys
+
+
+def is_key_of(key: str, name: str, file: str) -> bool:
+    """Whether a key is one that :func:`source_keys` may give an image."""
+    return key == sample_key(name) or any(key == longer(name, file) for longer in _LONGER_KEYS)
 
 
 def source_table(names: Sequence[str], **columns: Sequence[Any]) -> pa.Table:
@@ -150,15 +212,15 @@ def source_table(names: Sequence[str], **columns: Sequence[Any]) -> pa.Table:
             given, the others are null.
 
     Raises:
-        InputError: a name is not UTF-8, two images have the same key, or a key is empty or too
-            long.
+        InputError: a name is not UTF-8, an archive has a name twice, or a name is empty.
     """
     undecodable = [ascii(name) for name in names if not _is_utf8(name)]
     if undecodable:
         raise InputError(
             f"{len(undecodable)} file name(s) are not UTF-8; rename them:\n{lines_of(undecodable)}"
         )
-    arrays = {"key": [sample_key(name) for name in names], "name": names, "file": names, **columns}
+    arrays = {"name": names, "file": names, **columns}
+    arrays["key"] = source_keys(names, arrays["file"])
     table = pa.table(
         [
             pa.array(arrays[column.name], column.type)
@@ -188,20 +250,14 @@ def _refuse_bad_keys(table: pa.Table) -> None:
     if same:
         pairs = [f"{keys[i]}: {_place(table, i)} and {_place(table, i + 1)}" for i in same]
         raise InputError(
-            f"{len(pairs)} key(s) belong to more than one image; rename the files so that their "
-            f"stems differ:\n{lines_of(pairs)}"
+            f"{len(pairs)} name(s) belong to more than one image of an archive; write it again "
+            f"with each image once:\n{lines_of(pairs)}"
         )
     empty = pc.indices_nonzero(pc.equal(keys, "")).to_pylist()
     if empty:
         raise InputError(
             f"{len(empty)} image(s) have no file name:\n"
             f"{lines_of([_place(table, i) for i in empty])}"
-        )
-    long = pc.indices_nonzero(pc.greater(pc.binary_length(keys), LONGEST_KEY)).to_pylist()
-    if long:
-        raise InputError(
-            f"{len(long)} key(s) are longer than {LONGEST_KEY} characters; shorten the file "
-            f"names:\n{lines_of([_place(table, i) for i in long])}"
         )
 
 

@@ -52,7 +52,7 @@ def regenerate(
     """
     prepare_libraries()
     plan = load_plan(target.root)
-    read = source_reader(source_url(images, plan.split), plan.max_bytes)
+    read = source_reader(source_url(images, plan.split), plan.max_bytes, plan.image_column)
     reasons = _reasons(target) if layout.REJECTS in stated else {}
     shards = [each for each in target.part.shards if samples_path(plan.shard_name(each)) in stated]
     problems = [

@@ -20,8 +20,8 @@ from sysnoise.pipelines.readers.sources import (
     BATCH_ROWS,
     SOURCES_SCHEMA,
     batches_fingerprint,
+    is_key_of,
     outside_places,
-    sample_key,
 )
 from sysnoise.pipelines.storage.reading import open_file
 from sysnoise.pipelines.storage.root import Root
@@ -75,9 +75,12 @@ def _place_messages(opened: pq.ParquetFile) -> Iterator[str]:
 
 def _key_messages(opened: pq.ParquetFile) -> Iterator[str]:
     last = ""
-    for batch in opened.iter_batches(BATCH_ROWS, columns=["key", "name"], use_threads=False):
-        keys, names = (batch[name].to_pylist() for name in ("key", "name"))
-        other = [key for key, name in zip(keys, names, strict=True) if key != sample_key(name)]
+    for batch in opened.iter_batches(
+        BATCH_ROWS, columns=["key", "name", "file"], use_threads=False
+    ):
+        keys, names, files = (batch[name].to_pylist() for name in ("key", "name", "file"))
+        rows = zip(keys, names, files, strict=True)
+        other = [key for key, name, file in rows if not is_key_of(key, name, file)]
         if other:
             yield f"has other keys than its names give: {quoted(other)}"
             return

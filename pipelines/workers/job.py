@@ -131,7 +131,7 @@ def _open_job(job: ShardJob) -> tuple[Plan, ReadSource]:
         )
     earlier_files = len(plan.grid.variants) if exists(output, EARLIER_PLAN) else 0
     check_open_files(len(plan.grid.variants) * len(plan.formats) + earlier_files)
-    return plan, source_reader(job.source_root, plan.max_bytes)
+    return plan, source_reader(job.source_root, plan.max_bytes, plan.image_column)
 
 
 def prepare_libraries() -> None:

@@ -13,13 +13,17 @@ from typing import Any
 import datasets
 import fsspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import webdataset
 
+from sysnoise.manifests.imagenet_classes import imagenet_classes
 from sysnoise.pipelines.cli.photographs import jpeg_bytes
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.readers.access import source_reader
 from sysnoise.pipelines.readers.imagenet import read_imagenet
+from sysnoise.pipelines.readers.parquet import DEFAULT_COLUMNS, Columns
 from sysnoise.pipelines.readers.sources import Source, SourceSet
 from sysnoise.transforms.pixels import Pixels
 
@@ -61,18 +65,23 @@ class Photo:
 
 @dataclass(frozen=True)
 class Layout:
-    """The reader's arguments, as paths below a folder, and what it must find there."""
+    """The reader's arguments, as paths below a folder, and what it must find there.
+
+    The notes are parts of what the reader says of the source, in their order.
+    """
 
     rows: list[Row]
     images: str
     label_file: str | None = None
     class_list: str | None = None
     split: str = "val"
+    columns: Columns = DEFAULT_COLUMNS
+    notes: tuple[str, ...] = ()
 
     def read(self, base: str) -> SourceSet:
         """Read the layout below ``base``, a path or URL."""
         labels, classes = (path and f"{base}/{path}" for path in (self.label_file, self.class_list))
-        return read_imagenet(f"{base}/{self.images}", labels, classes, self.split)
+        return read_imagenet(f"{base}/{self.images}", labels, classes, self.split, self.columns)
 
 
 Build = Callable[[Path, Sequence[Photo]], Layout]
@@ -90,7 +99,7 @@ def published(photos: Mapping[str, Pixels]) -> list[Photo]:
 
 def rows_of(found: SourceSet) -> list[Row]:
     """What a reader found, with the bytes of every image."""
-    read = source_reader(found.root)
+    read = source_reader(found.root, image_column=found.image_column)
     return [
         (
             source.key,
@@ -125,11 +134,17 @@ def write(folder: Path, files: Mapping[str, bytes | str]) -> None:
 
 
 def write_tar(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
-    with tarfile.open(path, "w") as tar:
+    path.write_bytes(tar_bytes(members))
+
+
+def tar_bytes(members: Iterable[tuple[str, bytes]]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, data in members:
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
 
 
 def write_zip(path: Path, folder: Path, prefix: str = "") -> None:
@@ -279,6 +294,178 @@ def webdataset_file(folder: Path, photos: Sequence[Photo]) -> Layout:
     return replace(layout, images="shards/val-000001.tar", rows=layout.rows[:3])
 
 
+SPLITS = ("train", "val")
+IN_THE_THOUSAND = "of ImageNet's 1,000 classes; the labels are places in the 1,000"
+
+
+def shipped(photo: Photo, key: str = "") -> Row:
+    """What a reader must find where it takes the classes that ship with the project."""
+    name = imagenet_classes()[photo.label].name
+    return (key or photo.stem, photo.label, photo.wnid, name, photo.data)
+
+
+def torchvision_root(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """The root after torchvision's ImageNet has unpacked its archives, which people keep there."""
+    write(folder, {f"root/val/{photo.wnid}/{photo.file}": photo.data for photo in photos})
+    write(folder, {f"root/train/{p.wnid}/{p.wnid}_{n}.JPEG": p.data for n, p in enumerate(photos)})
+    write(folder, {"root/meta.bin": b"1", "root/ILSVRC2012_devkit_t12.tar.gz": b"1"})
+    write_tar(folder / "root" / "ILSVRC2012_img_val.tar", ((p.file, p.data) for p in photos))
+    return Layout(
+        [shipped(photo) for photo in photos], "root", notes=("3 file(s)", IN_THE_THOUSAND)
+    )
+
+
+def torchvision_train(folder: Path, photos: Sequence[Photo]) -> Layout:
+    layout = torchvision_root(folder, photos)
+    rows = [shipped(photo, f"{photo.wnid}_{number}") for number, photo in enumerate(photos)]
+    return replace(layout, rows=sorted(rows), split="train")
+
+
+def one_folder_down(folder: Path, photos: Sequence[Photo]) -> Layout:
+    torchvision_root(folder / "data", photos)
+    rows = [shipped(photo) for photo in photos]
+    return Layout(rows, "data", notes=("3 file(s)", IN_THE_THOUSAND))
+
+
+def folders_with_names(folder: Path, photos: Sequence[Photo]) -> Layout:
+    names = (f"{p.wnid}_{p.class_name.split(',')[0]}/{p.file}" for p in photos)
+    write(folder, {f"val/{name}": p.data for name, p in zip(names, photos, strict=True)})
+    return Layout([shipped(photo) for photo in photos], "val", notes=(IN_THE_THOUSAND,))
+
+
+def numbered_folders(folder: Path, photos: Sequence[Photo]) -> Layout:
+    write(folder, {f"val/{photo.label}/{photo.file}": photo.data for photo in photos})
+    return Layout([photo.row() for photo in photos], "val")
+
+
+def folders_named_by_class(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """A list of classes of one's own, one of which is called like a split."""
+    names = ["Shetland sheepdog", "alp", "cradle", "sea snake", "train"]
+    of = [names.index("sea snake"), 1, 0, names.index("train"), 2]
+    files = {f"val/{names[label]}/{p.file}": p.data for label, p in zip(of, photos, strict=True)}
+    write(folder, {**files, "classes.txt": lines(names)})
+    rows = [
+        (p.stem, label, None, names[label], p.data) for label, p in zip(of, photos, strict=True)
+    ]
+    note = "places in the class list of 5 classes"
+    return Layout(rows, "val", class_list="classes.txt", notes=(note,))
+
+
+def tiny_imagenet(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """Tiny ImageNet's training images lie in a folder of the class folder, its boxes beside it."""
+    for photo in photos:
+        write(folder, {f"tiny/train/{photo.wnid}/images/{photo.file}": photo.data})
+        write(folder, {f"tiny/train/{photo.wnid}/{photo.wnid}_boxes.txt": "1"})
+    write(folder, {"tiny/test/images/test_0.JPEG": b"1", "tiny/wnids.txt": "n01751748"})
+    rows = [shipped(photo) for photo in photos]
+    return Layout(rows, "tiny", split="train", notes=("6 file(s)", IN_THE_THOUSAND))
+
+
+def same_names(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """ImageNet-Sketch counts the images of every class from 0."""
+    write(folder, {f"sketch/{p.wnid}/sketch_{n // 4}.JPEG": p.data for n, p in enumerate(photos)})
+    keys = [f"{photo.wnid}_2Fsketch_0" for photo in photos[:4]] + ["sketch_1"]
+    rows = [shipped(photo, key) for photo, key in zip(photos, keys, strict=True)]
+    return Layout(sorted(rows), "sketch", notes=(IN_THE_THOUSAND,))
+
+
+def wnids_in_names(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """As in ``val_images.tar.gz`` of Hugging Face's ``ILSVRC/imagenet-1k``."""
+    write(folder, {f"val/{p.stem}_{p.wnid}.JPEG": p.data for p in photos})
+    rows = [shipped(photo, f"{photo.stem}_{photo.wnid}") for photo in photos]
+    return Layout(rows, "val", notes=(IN_THE_THOUSAND,))
+
+
+def wnid_labels(folder: Path, photos: Sequence[Photo]) -> Layout:
+    layout = flat(folder, photos)
+    write(folder, {"val.txt": lines(f"./val/{photo.stem}.JPEG {photo.wnid}" for photo in photos)})
+    return replace(layout, rows=[shipped(p) for p in photos], notes=(IN_THE_THOUSAND,))
+
+
+def devkit(folder: Path, photos: Sequence[Photo]) -> Layout:
+    layout = flat(folder, photos)
+    truth = "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt"
+    write(folder, {truth: lines(map(str, DEVKIT_LABELS))})
+    rows = [shipped(photo) for photo in photos]
+    return replace(layout, rows=rows, label_file=truth, notes=(IN_THE_THOUSAND,))
+
+
+def tar_of_tars(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """``ILSVRC2012_img_train.tar`` has a tar file for each class."""
+    inner = [(f"{p.wnid}.tar", tar_bytes([(f"{p.wnid}_10.JPEG", p.data)])) for p in photos]
+    write_tar(folder / "ILSVRC2012_img_train.tar", inner)
+    rows = sorted(shipped(photo, f"{photo.wnid}_10") for photo in photos)
+    tar = "ILSVRC2012_img_train.tar"
+    return Layout(rows, tar, split="train", notes=(IN_THE_THOUSAND,))
+
+
+def labeled_tar_of_tars(folder: Path, photos: Sequence[Photo]) -> Layout:
+    layout = tar_of_tars(folder, photos)
+    write(folder, {"train.txt": lines(f"{p.wnid}/{p.wnid}_10.JPEG {p.label}" for p in photos)})
+    rows = sorted(photo.row(key=f"{photo.wnid}_10") for photo in photos)
+    return replace(layout, rows=rows, label_file="train.txt", notes=("cannot tell",))
+
+
+def class_tars(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """What is left of the published training set when its tar file was unpacked once."""
+    files = {f"train/{p.wnid}.tar": tar_bytes([(f"{p.wnid}_10.JPEG", p.data)]) for p in photos}
+    write(folder, files)
+    return replace(tar_of_tars(folder, photos), images="train")
+
+
+def folders_in_a_tar(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """A folder of both splits, packed into one tar file."""
+    members = [(f"imagenet/{split}/{p.wnid}/{p.file}", p.data) for p in photos for split in SPLITS]
+    write_tar(folder / "imagenet.tar", members)
+    return Layout([shipped(p) for p in photos], "imagenet.tar", notes=(IN_THE_THOUSAND,))
+
+
+def tar_one_folder_down(folder: Path, photos: Sequence[Photo]) -> Layout:
+    layout = published_tar(folder, photos)
+    (folder / "data" / "archives").mkdir(parents=True)
+    (folder / layout.images).rename(folder / "data" / "archives" / layout.images)
+    return replace(layout, images="data")
+
+
+def stray_parquet(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """A file of somebody's results beside the class folders does not decide the layout."""
+    layout = class_folders(folder, photos)
+    write(folder, {"val/results.parquet": b"PAR1"})
+    return replace(layout, notes=("1 file(s)",))
+
+
+def restarting_keys(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """Keys that count from 0 in every tar file of a WebDataset."""
+    for shard, photo in enumerate(photos):
+        members = (("0.jpg", photo.data), ("0.cls", str(photo.label).encode()))
+        write_tar(folder / f"{shard}.tar", members)
+    rows = [photo.row(key=f"{n}_2Etar_2F0_2Ejpg") for n, photo in enumerate(photos)]
+    return Layout(rows, "", notes=("cannot tell",))
+
+
+def table_of(folder: Path, **columns: pa.Array) -> None:
+    pq.write_table(pa.table(columns), folder / "mirror.parquet", row_group_size=2)
+
+
+def plain_bytes(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """A mirror with other names of the columns, large types, and wnids as a dictionary."""
+    wnids = pa.array([photo.wnid for photo in photos]).dictionary_encode()
+    images = pa.array([photo.data for photo in photos], pa.large_binary())
+    table_of(folder, jpg=images, synset=wnids)
+    rows = [shipped(photo, f"mirror-{row:06d}") for row, photo in enumerate(photos)]
+    columns = Columns("jpg", "synset")
+    return Layout(rows, "mirror.parquet", columns=columns, notes=(IN_THE_THOUSAND,))
+
+
+def one_path(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """Every row has the same path, and a field that is not looked at."""
+    images = [{"bytes": photo.data, "path": "image.jpg", "width": 1} for photo in photos]
+    labels = pa.array([photo.label for photo in photos], pa.uint16())
+    table_of(folder, image=pa.array(images), label=labels, other=labels)
+    rows = [photo.row(key=f"mirror-{row:06d}") for row, photo in enumerate(photos)]
+    return Layout(rows, "mirror.parquet", notes=("cannot tell",))
+
+
 LAYOUTS: tuple[Build, ...] = (
     flat,
     paths_in_labels,
@@ -293,4 +480,24 @@ LAYOUTS: tuple[Build, ...] = (
     hugging_face_file,
     webdataset_tars,
     webdataset_file,
+    torchvision_root,
+    torchvision_train,
+    one_folder_down,
+    folders_with_names,
+    numbered_folders,
+    folders_named_by_class,
+    tiny_imagenet,
+    same_names,
+    wnids_in_names,
+    wnid_labels,
+    devkit,
+    tar_of_tars,
+    labeled_tar_of_tars,
+    class_tars,
+    folders_in_a_tar,
+    tar_one_folder_down,
+    stray_parquet,
+    restarting_keys,
+    plain_bytes,
+    one_path,
 )

@@ -42,7 +42,9 @@ def test_published_layouts_read_back(
     found = layout.read(place(tmp_path))
     assert rows_of(found) == layout.rows
     assert found.split == layout.split
-    assert found.warnings == ()
+    assert len(found.warnings) == len(layout.notes)
+    for warning, note in zip(found.warnings, layout.notes, strict=True):
+        assert note in warning
 
 
 def test_folders_behind_symbolic_links_are_read(photos: dict[str, Pixels], tmp_path: Path) -> None:
