@@ -50,6 +50,8 @@ NOT_RUN = {
     "sbatch": "needs Slurm",
 }
 RUN = [page for page in PAGES if page not in (ADDING, CLUSTERS) and blocks(page)]
+LONG = ("docs/evaluating.md", "docs/runs.md", "docs/tutorial.md")
+"""Pages whose commands take half a minute."""
 
 
 def test_every_block_has_a_language() -> None:
@@ -95,7 +97,10 @@ def laid_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: Server) -> Pat
     return tmp_path
 
 
-@pytest.mark.parametrize("page", RUN)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow) if page in LONG else page for page in RUN],
+)
 def test_page_runs(page: str, laid_out: Path) -> None:
     called = commands(page)
     names: dict[str, Any] = {"jpeg_bytes": min((laid_out / "val").iterdir()).read_bytes()}

@@ -97,7 +97,13 @@ def disturbed(options: Options, output: Path, change: Callable[[], None]) -> End
 
 @pytest.mark.parametrize(
     ("pack", "change"),
-    [(folder, replace), (folder, rewrite), (tar, replace), (zipped, replace), (parquet, rewrite)],
+    [
+        (folder, replace),
+        pytest.param(folder, rewrite, marks=pytest.mark.slow),
+        (tar, replace),
+        pytest.param(zipped, replace, marks=pytest.mark.slow),
+        pytest.param(parquet, rewrite, marks=pytest.mark.slow),
+    ],
 )
 def test_sources_that_change_meanwhile_stop_the_run(
     pack: Pack, change: Callable[[Path, Path], None], files: dict[str, bytes], tmp_path: Path

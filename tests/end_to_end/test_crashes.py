@@ -43,7 +43,7 @@ def options(imagenet_source: Path, tmp_path: Path) -> Options:
 @pytest.mark.parametrize(
     ("deed", "death"),
     [
-        ("os._exit(3)", "ended with exit code 3"),
+        pytest.param("os._exit(3)", "ended with exit code 3", marks=pytest.mark.slow),
         ("ctypes.string_at(0)", "was killed by signal 11 (Segmentation fault)"),
     ],
 )
@@ -94,6 +94,7 @@ if "sysnoise.pipelines.workers.worker" in sys.orig_argv:
 """
 
 
+@pytest.mark.slow
 def test_a_sample_whose_reading_kills_workers_is_rejected(
     options: Options, imagenet_source: Path, tmp_path: Path
 ) -> None:
@@ -165,7 +166,9 @@ def interrupt(options: Options, output: Path, number: signal.Signals, done: int)
     return ended
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_ends_with_one_line_and_goes_on(
     number: signal.Signals, options: Options, small_set: Path, tmp_path: Path
 ) -> None:

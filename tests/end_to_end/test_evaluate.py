@@ -241,7 +241,7 @@ def _clipped(box: Sequence[int], width: int, height: int) -> list[float]:
     return [x1, y1, x2 - x1, y2 - y1]
 
 
-@pytest.mark.parametrize("kind", ["imagenet", "coco"])
+@pytest.mark.parametrize("kind", ["imagenet", pytest.param("coco", marks=pytest.mark.slow)])
 def test_online_predictions_are_the_stored_ones(
     kind: str,
     product_set: Path,
@@ -275,7 +275,9 @@ def test_workers_and_engines_change_nothing(product_set: Path, work: Path, tmp_p
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT]
+)
 def test_a_killed_run_goes_on(
     number: signal.Signals, product_set: Path, work: Path, tmp_path: Path
 ) -> None:

@@ -72,7 +72,7 @@ def document(predictions: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["imagenet", "coco"])
+@pytest.mark.parametrize("kind", ["imagenet", pytest.param("coco", marks=pytest.mark.slow)])
 def test_predictions_are_those_of_a_set_with_shards(
     kind: str, datasets: dict[str, Options], work: Path, tmp_path: Path
 ) -> None:
@@ -95,7 +95,7 @@ def test_predictions_are_those_of_a_set_with_shards(
     assert tree(tmp_path / "set") == tree(tmp_path / "none")
 
 
-@pytest.mark.parametrize("moment", ["set", "predictions"])
+@pytest.mark.parametrize("moment", [pytest.param("set", marks=pytest.mark.slow), "predictions"])
 def test_a_killed_run_goes_on(
     moment: str, datasets: dict[str, Options], work: Path, tmp_path: Path
 ) -> None:

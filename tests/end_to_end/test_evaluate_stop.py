@@ -73,7 +73,9 @@ def options(found: Path, model: Path, out: Path) -> tuple[str, ...]:
     return ("evaluate", str(found), f"--model={model}", config, f"--predictions={out}")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_a_model_that_does_not(
     number: signal.Signals, one_image_set: Path, tmp_path: Path
 ) -> None:

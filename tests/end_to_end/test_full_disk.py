@@ -43,7 +43,15 @@ def test_a_shard_that_does_not_fit(options: Options, small_set: Path, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "path", ["sources.parquet", "rejects.parquet", "files.parquet", "croissant.json"]
+    "path",
+    [
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in ("sources.parquet", "rejects.parquet")
+        ),
+        "files.parquet",
+        pytest.param("croissant.json", marks=pytest.mark.slow),
+    ],
 )
 def test_a_small_file_that_does_not_fit(
     path: str, options: Options, small_set: Path, tmp_path: Path

@@ -68,6 +68,7 @@ def test_imagenet_full_is_complete_and_paired(full_set: Path) -> None:
     assert_paired_and_digested(full_set, load_grid("imagenet-full"))
 
 
+@pytest.mark.slow
 def test_coco_full_is_complete_and_paired(tmp_path: Path) -> None:
     write_coco(tmp_path / "source", crops=2, seed=1)
     output = tmp_path / "set"

@@ -72,8 +72,14 @@ def generate(images: Path, tmp_path: Path) -> Generate:
     return run
 
 
-@pytest.mark.parametrize("grid", ["large", "exif"])
-@pytest.mark.parametrize("options", [("--format=both",), ("--format=parquet", "--skip-duplicates")])
+@pytest.mark.parametrize("grid", ["large", pytest.param("exif", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(("--format=both",), marks=pytest.mark.slow),
+        ("--format=parquet", "--skip-duplicates"),
+    ],
+)
 def test_grown_set_equals_one_made_whole(
     grid: str, options: tuple[str, ...], generate: Generate, tmp_path: Path
 ) -> None:
@@ -87,6 +93,7 @@ def test_grown_set_equals_one_made_whole(
     assert manifest(tmp_path / "grown")["counts"]["rejects"] == 1
 
 
+@pytest.mark.slow
 def test_row_groups_that_shrink_are_written_anew(generate: Generate, tmp_path: Path) -> None:
     assert generate("whole", "large-upscaled", "--format=parquet")[0] == 0
     assert generate("grown", "small-upscaled", "--format=parquet")[0] == 0
@@ -106,6 +113,7 @@ def test_damaged_files_are_not_taken_over(generate: Generate, tmp_path: Path) ->
     assert tree(tmp_path / "grown") == tree(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_files_that_cannot_change_are_left_alone(generate: Generate, tmp_path: Path) -> None:
     generate("set", "small")
     variants = tmp_path / "set" / "variants"
@@ -116,6 +124,7 @@ def test_files_that_cannot_change_are_left_alone(generate: Generate, tmp_path: P
     assert len(moved) == 4
 
 
+@pytest.mark.slow
 def test_growth_that_is_broken_off_goes_on(generate: Generate, tmp_path: Path) -> None:
     """Two shards are grown, the first is not: state that a killed run leaves."""
     generate("whole", "large")

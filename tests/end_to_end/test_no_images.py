@@ -279,6 +279,7 @@ def test_a_set_is_made_again(
     assert tree(copy) == tree(bare)
 
 
+@pytest.mark.slow
 def test_a_mended_reject_becomes_a_sample(
     copy: Path, sources: dict[str, Options], imagenet_source: Path, tmp_path: Path
 ) -> None:
@@ -288,6 +289,7 @@ def test_a_mended_reject_becomes_a_sample(
     assert tree(copy) == tree(made("imagenet", options, tmp_path / "whole"))
 
 
+@pytest.mark.slow
 def test_a_grown_set_equals_one_made_whole(
     bare: Path, sources: dict[str, Options], tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def s3_tree(server: Server, prefix: str) -> dict[str, str]:
     return {path: hashlib.sha256(objects[path]).hexdigest() for path in sorted(objects)}
 
 
+@pytest.mark.slow
 def test_a_set_on_s3_equals_the_local_one(
     coco_source: Path, coco_set: Path, s3: Server, sysnoise: Command
 ) -> None:

@@ -172,6 +172,7 @@ def test_letterboxed_images_and_odd_objects_agree_with_pycocotools(
     assert any(f"which do not count: {without}" in note for note in row["notes"]) == bool(without)
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_copied_images(coco_set: Path, tmp_path: Path) -> None:
     """Each resample is a dataset of its own, in which images occur as often as they are drawn."""
     boxes = {setting: found(coco_set, seed) for seed, setting in enumerate((BASELINE, NEAREST))}

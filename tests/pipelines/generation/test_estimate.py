@@ -73,6 +73,7 @@ def test_size_of_a_coco_run(coco_set: Path, coco_source: Path) -> None:
     assert_is_like(found, coco_set)
 
 
+@pytest.mark.slow
 def test_size_from_a_part_of_the_samples(tmp_path: Path) -> None:
     write_imagenet(tmp_path / "source", crops=3 * TRIAL_SAMPLES, seed=5)
     output = tmp_path / "set"
