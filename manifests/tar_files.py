@@ -17,6 +17,11 @@ MAX_EXTENDED_HEADER = 8192
 The time that ``tarfile`` may take for such a header grows with the square of its length.
 """
 
+END_BYTES = 2 * tarfile.BLOCKSIZE
+"""Number of zeros that end a tar file, at least."""
+
+_READ_BYTES = 2**20
+
 _EXTENDED = {
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -45,7 +50,9 @@ def read_tar(opened: BinaryIO) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInf
     """Yield the members of an uncompressed tar file, each with the opened tar file.
 
     A member begins behind the one before it, ends within the file and is not sparse, so that
-    reading it takes no more memory than the file has bytes.
+    reading it takes no more memory than the file has bytes. After the last one there must be the
+    blocks of zeros that end a tar file (POSIX pax, "ustar Interchange Format"), and nothing else:
+    ``tarfile`` ends at a damaged header too, as if there were no more members.
 
     Args:
         opened: the file, at its start, which can be searched.
@@ -65,8 +72,29 @@ def read_tar(opened: BinaryIO) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInf
                     raise tarfile.ReadError(f"the member after {member.name!r} is before it")
                 reached = tar.offset
                 yield tar, member
+            _check_end(opened, tar.offset)
     except (ValueError, LookupError, ArithmeticError, RecursionError, MemoryError) as error:
         raise tarfile.ReadError(f"a header is damaged: {error!r}") from error
+
+
+def _check_end(opened: BinaryIO, place: int) -> None:
+    """Refuse a tar file that does not end where its members do."""
+    opened.seek(place)
+    blocks = opened.read(END_BYTES)
+    if blocks[: tarfile.BLOCKSIZE].strip(b"\x00"):
+        raise tarfile.ReadError(f"the header at byte {place} is damaged")
+    if len(blocks) < END_BYTES and not blocks.strip(b"\x00"):
+        raise tarfile.ReadError(
+            f"unexpected end of data at byte {place + len(blocks)}, where the two blocks of zeros "
+            "that end a tar file are missing: it was cut off, or never finished"
+        )
+    while blocks:
+        if blocks.strip(b"\x00"):
+            raise tarfile.ReadError(
+                f"it goes on after its end at byte {place}: it is damaged there, or several tar "
+                "files in one; extract it with 'tar --ignore-zeros' and pack it again"
+            )
+        blocks = opened.read(_READ_BYTES)
 
 
 def _check_member(member: tarfile.TarInfo, end: int) -> None:

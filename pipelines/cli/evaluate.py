@@ -199,7 +199,8 @@ def _make_set(arguments: argparse.Namespace, engine: Engine, config: ModelConfig
     grid = load_grid(arguments.grid)
     read = read_coco_sources if arguments.annotations else read_imagenet_sources
     source = read_limited(arguments, read)
-    fitting_model(arguments.model, config, source.kind, source.labels())
+    listed = len(source.classes)
+    fitting_model(arguments.model, config, source.kind, source.labels(), listed)
     options = PlanOptions(FORMATS["none"], samples_per_shard=arguments.samples_per_shard)
     manifest = generate(source, grid, arguments.set, options, Scope(), engine)
     if manifest is not None:

@@ -154,14 +154,14 @@ def _add_existing(parser: argparse.ArgumentParser) -> None:
 def read_imagenet_sources(arguments: argparse.Namespace) -> SourceSet:
     """Find the images of ImageNet that the arguments name."""
     from sysnoise.pipelines.readers.imagenet import read_imagenet
-    from sysnoise.pipelines.readers.parquet import Columns
+    from sysnoise.pipelines.readers.parquet import ColumnNames
 
     return read_imagenet(
         arguments.images,
         arguments.label_file,
         arguments.classes,
         arguments.split or IMAGENET_SPLIT,
-        Columns(arguments.image_column, arguments.label_column),
+        ColumnNames(arguments.image_column, arguments.label_column),
     )
 
 

@@ -43,13 +43,16 @@ class TensorInfo:
         return f"{self.name} {self.type} {_written(self.shape)}"
 
 
-def check_model(config: ModelConfig, model: ModelProto, labels: Collection[int]) -> None:
+def check_model(
+    config: ModelConfig, model: ModelProto, labels: Collection[int], listed: int = 0
+) -> None:
     """Refuse a model that is not what its config says.
 
     Args:
         config: the config of the model.
         model: the model with its graph; its weights may be in other files.
         labels: the labels that occur in the set: classes, 0-based, or ids of categories.
+        listed: number of classes that the set's labels are places among; 0 where it is unknown.
 
     Raises:
         UsageError: the model and the config differ; the message has all problems, and the model's
@@ -60,7 +63,7 @@ def check_model(config: ModelConfig, model: ModelProto, labels: Collection[int])
     outputs = _outputs(model, config.input)
     problems = [*_input_problems(config.input, inputs)]
     if isinstance(config.task, Classifier):
-        problems += _classifier_problems(config.task, outputs, labels)
+        problems += _classifier_problems(config.task, outputs, labels, listed)
     else:
         problems += _detector_problems(config.task, config.input, outputs, labels)
     if problems:
@@ -157,7 +160,10 @@ def _input_problems(spec: InputSpec, inputs: Sequence[TensorInfo]) -> Iterator[D
 
 
 def _classifier_problems(
-    classifier: Classifier, outputs: Mapping[str, TensorInfo], labels: Collection[int]
+    classifier: Classifier,
+    outputs: Mapping[str, TensorInfo],
+    labels: Collection[int],
+    listed: int,
 ) -> Iterator[DocumentProblem]:
     path: DocumentPath = ("output",)
     found = outputs.get(classifier.output)
@@ -181,6 +187,12 @@ def _classifier_problems(
             ("background",),
             f"{classes} classes without the first; ImageNet has {CLASS_COUNT}: leave 'background' "
             "out",
+        )
+    elif listed and listed != classes:
+        yield (
+            path,
+            f"{classes} classes, but the set's labels are places in a class list of {listed}; for "
+            "a model of ImageNet's 1,000, generate the set without --classes",
         )
 
 

@@ -132,7 +132,8 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
     tables = opened_set(absolute_url(request.set_url))
     found = tables.found
     request = with_absolute_urls(found, request)
-    plain = fitting_model(request.model, request.config, tables.kind, _labels(tables))
+    listed = len(found.manifest["dataset"].get("classes") or ())
+    plain = fitting_model(request.model, request.config, tables.kind, _labels(tables), listed)
     refuse_other_sizes(tables, request.config.input)
     variants = wanted_variants(found, request)
     noises = wanted_noises(found, request.noises)
@@ -166,7 +167,7 @@ def _doubts(table: Table) -> list[str]:
 
 
 def fitting_model(
-    url: str, config: ModelConfig, kind: DatasetKind, labels: Collection[int]
+    url: str, config: ModelConfig, kind: DatasetKind, labels: Collection[int], listed: int
 ) -> onnx.ModelProto:
     """Read a model, and refuse one that does not fit its config or the dataset.
 
@@ -175,6 +176,7 @@ def fitting_model(
         config: config of the model.
         kind: kind of the dataset.
         labels: labels that occur in the dataset: classes, 0-based, or ids of categories.
+        listed: number of classes that the labels are places among; 0 where it is unknown.
 
     Raises:
         UsageError: a detector on ImageNet, a classifier on COCO, or a config that contradicts the
@@ -183,7 +185,7 @@ def fitting_model(
     """
     refuse_other_task(kind, config)
     model = read_model(url)
-    check_model(config, model, labels)
+    check_model(config, model, labels, listed)
     return model
 
 

@@ -23,7 +23,7 @@ from sysnoise.pipelines.readers.classes import (
 )
 from sysnoise.pipelines.readers.found import FoundImages
 from sysnoise.pipelines.readers.labels import check_labels, label_images
-from sysnoise.pipelines.readers.parquet import DEFAULT_COLUMNS, Columns, read_parquet
+from sysnoise.pipelines.readers.parquet import DEFAULT_COLUMN_NAMES, ColumnNames, read_parquet
 from sysnoise.pipelines.readers.sources import SourceSet, source_table
 from sysnoise.pipelines.readers.splits import (
     files_of_split,
@@ -63,7 +63,7 @@ class Wanted:
     split: str
     label_file: str | None
     classes: Classes
-    columns: Columns
+    columns: ColumnNames
 
 
 def read_imagenet(
@@ -71,7 +71,7 @@ def read_imagenet(
     label_file: str | None,
     class_list: str | None,
     split: str,
-    columns: Columns = DEFAULT_COLUMNS,
+    columns: ColumnNames = DEFAULT_COLUMN_NAMES,
 ) -> SourceSet:
     """Find the images and labels of an ImageNet split; no image is read.
 

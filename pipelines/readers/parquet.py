@@ -26,14 +26,14 @@ from sysnoise.pipelines.storage.root import Root
 
 
 @dataclass(frozen=True)
-class Columns:
+class ColumnNames:
     """Names of the columns of Parquet files: the images, and their labels."""
 
     image: str = IMAGE_COLUMN
     label: str = LABEL_COLUMN
 
 
-DEFAULT_COLUMNS = Columns()
+DEFAULT_COLUMN_NAMES = ColumnNames()
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class _Table:
     schema: pa.Schema
 
 
-def read_parquet(root: Root, files: Sequence[str], columns: Columns) -> tuple[FoundImages, Classes]:
+def read_parquet(
+    root: Root, files: Sequence[str], columns: ColumnNames
+) -> tuple[FoundImages, Classes]:
     """Find the images of Parquet files; no image is read.
 
     An image is named by its path where no other image has the same, otherwise by its row.
@@ -88,7 +90,7 @@ def read_parquet(root: Root, files: Sequence[str], columns: Columns) -> tuple[Fo
 
 
 def _refuse_unlabeled(
-    root: Root, files: Sequence[str], tables: Sequence[_Table], columns: Columns
+    root: Root, files: Sequence[str], tables: Sequence[_Table], columns: ColumnNames
 ) -> None:
     unlabeled = [
         f"{root.join(file)}: row {row}: {label!r}"
@@ -103,7 +105,7 @@ def _refuse_unlabeled(
         )
 
 
-def _read_table(root: Root, file: str, columns: Columns) -> _Table:
+def _read_table(root: Root, file: str, columns: ColumnNames) -> _Table:
     """Read what a Parquet file says of its images, but not their bytes."""
     path = root.child(file)
     try:
@@ -132,7 +134,7 @@ def _read_table(root: Root, file: str, columns: Columns) -> _Table:
         raise InputError(f"reading the Parquet file {path!r}: {error}") from error
 
 
-def _refuse_columns(path: str, schema: pa.Schema, columns: Columns) -> None:
+def _refuse_columns(path: str, schema: pa.Schema, columns: ColumnNames) -> None:
     """Refuse a file whose columns are not there once each, or are of other types."""
     kinds = {
         name: schema.field(place).type
@@ -206,7 +208,7 @@ class _Description(msgspec.Struct):
     info: _Info | None = None
 
 
-def _described_classes(metadata: Mapping[bytes, bytes], columns: Columns, path: str) -> Classes:
+def _described_classes(metadata: Mapping[bytes, bytes], columns: ColumnNames, path: str) -> Classes:
     try:
         described = read_document(metadata.get(b"huggingface", b"{}"), _Description)
         features = (described.info and described.info.features) or {}

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import fsspec
 from fsspec.implementations.local import make_path_posix
+from fsspec.implementations.zip import ZipFileSystem
 
 from sysnoise.manifests.bounded import is_local_fs, is_web_fs, open_url
 from sysnoise.manifests.web import NO_RANGES
@@ -57,7 +58,7 @@ def open_root(url: str) -> Root:
     A ``.zip`` file is opened as the folder of its members.
 
     Raises:
-        InputError: it does not exist.
+        InputError: it does not exist, or is a zip file with something before its first member.
     """
     if url.endswith(".zip") and not url.startswith("zip://"):
         url = f"zip://::{url}"
@@ -68,7 +69,22 @@ def open_root(url: str) -> Root:
         raise InputError(f"opening {url!r}: {explained(error)}") from error
     if not found:
         raise InputError(f"{url!r} does not exist")
+    if isinstance(root.fs, ZipFileSystem):
+        _refuse_joined(root)
     return root
+
+
+def _refuse_joined(root: Root) -> None:
+    """Refuse a zip file with something before its first member, such as another zip file.
+
+    Only the list at the end of the file is read, so that the other one's members would be missing.
+    """
+    first = min((each.header_offset for each in root.fs.zip.infolist()), default=0)
+    if first:
+        raise InputError(
+            f"{root.url!r} has {first} bytes before its first member: it is two archives in one, "
+            "or damaged; unpack it and pack it again"
+        )
 
 
 def connect(url: str) -> Root:

@@ -50,6 +50,23 @@ HOSTILE = {
         records(b"9" * (MAX_EXTENDED_HEADER + 1)) + member("a") + END,
         f"an extended header has {MAX_EXTENDED_HEADER + 1} bytes",
     ),
+    "no end": (member("a", b"1"), "at byte 1024, where the two blocks of zeros"),
+    "half an end": (member("a", b"1") + bytes(512), "at byte 1536, where the two blocks of zeros"),
+    "cut in a header": (
+        member("a", b"1") + member("b")[:300],
+        "the header at byte 1024 is damaged",
+    ),
+    "cut in an empty header": (member("a", b"1") + bytes(100), "at byte 1124, where the two"),
+    "damaged header": (
+        member("a", b"1") + b"x" * 512 + member("c", b"3") + END,
+        "the header at byte 1024 is damaged",
+    ),
+    "zeros in the place of a header": (
+        member("a", b"1") + bytes(512) + member("c", b"3") + END,
+        "it goes on after its end at byte 1024",
+    ),
+    "two in one": ((member("a", b"1") + END) * 2, "several tar files in one"),
+    "something far behind": (member("a") + bytes(2**21) + b"1", "it goes on after its end"),
     "nested headers": (LONG_NAME * 2000 + member("a") + END, "a header is damaged"),
 }
 
@@ -58,6 +75,12 @@ HOSTILE = {
 def test_hostile_tar_is_refused(data: bytes, message: str) -> None:
     with pytest.raises(tarfile.TarError, match=message):
         names(data)
+
+
+@pytest.mark.parametrize("padding", [0, 512, 10240 - 1024, 3 * 2**20])
+def test_a_tar_file_may_end_in_more_zeros(padding: int) -> None:
+    assert names(member("a", b"1") + member("b") + END + bytes(padding)) == ["a", "b"]
+    assert names(END + bytes(padding)) == []
 
 
 def test_ordinary_members_are_read() -> None:

@@ -182,6 +182,16 @@ def test_number_of_classes(
         assert found.startswith(problem)
 
 
+def test_labels_of_another_class_list_are_refused() -> None:
+    """The labels of a list of five classes are no labels of ImageNet's 1,000."""
+    config = ModelConfig(SPEC, Classifier("logits", Background.NONE))
+    check_model(config, classifier(5), [4], 5)
+    with pytest.raises(
+        UsageError, match="1000 classes, but the set's labels are places in a class"
+    ):
+        check_model(config, classifier(1000), [4], 5)
+
+
 def test_outputs_that_are_no_classes() -> None:
     image = {"image": (FLOAT, ("N", 3, 32, 64))}
     model = declared(image, {"logits": (LONG, ("N", 10, 1, 1))})

@@ -23,7 +23,7 @@ from sysnoise.pipelines.cli.photographs import jpeg_bytes
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.readers.access import source_reader
 from sysnoise.pipelines.readers.imagenet import read_imagenet
-from sysnoise.pipelines.readers.parquet import DEFAULT_COLUMNS, Columns
+from sysnoise.pipelines.readers.parquet import DEFAULT_COLUMN_NAMES, ColumnNames
 from sysnoise.pipelines.readers.sources import Source, SourceSet
 from sysnoise.transforms.pixels import Pixels
 
@@ -75,7 +75,7 @@ class Layout:
     label_file: str | None = None
     class_list: str | None = None
     split: str = "val"
-    columns: Columns = DEFAULT_COLUMNS
+    columns: ColumnNames = DEFAULT_COLUMN_NAMES
     notes: tuple[str, ...] = ()
 
     def read(self, base: str) -> SourceSet:
@@ -344,7 +344,7 @@ def folders_named_by_class(folder: Path, photos: Sequence[Photo]) -> Layout:
     of = [names.index("sea snake"), 1, 0, names.index("train"), 2]
     files = {f"val/{names[label]}/{p.file}": p.data for label, p in zip(of, photos, strict=True)}
     write(folder, {**files, "classes.txt": lines(names)})
-    rows = [
+    rows: list[Row] = [
         (p.stem, label, None, names[label], p.data) for label, p in zip(of, photos, strict=True)
     ]
     note = "places in the class list of 5 classes"
@@ -453,7 +453,7 @@ def plain_bytes(folder: Path, photos: Sequence[Photo]) -> Layout:
     images = pa.array([photo.data for photo in photos], pa.large_binary())
     table_of(folder, jpg=images, synset=wnids)
     rows = [shipped(photo, f"mirror-{row:06d}") for row, photo in enumerate(photos)]
-    columns = Columns("jpg", "synset")
+    columns = ColumnNames("jpg", "synset")
     return Layout(rows, "mirror.parquet", columns=columns, notes=(IN_THE_THOUSAND,))
 
 

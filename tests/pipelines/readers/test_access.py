@@ -21,7 +21,10 @@ from tests.pipelines.readers.layouts import (
     in_memory,
     published,
     published_tar,
+    tar_bytes,
+    tar_of_tars,
     webdataset_file,
+    write_tar,
 )
 
 
@@ -41,13 +44,35 @@ def test_tar_members_are_its_regular_files(tar_format: int, tmp_path: Path) -> N
             tar.addfile(member, io.BytesIO(name.encode()))
     data = (tmp_path / "x.tar").read_bytes()
     found = {}
-    for member, read in tar_members(open_root(str(tmp_path)), "x.tar"):
-        found[member.name] = read()
-        assert data[member.offset_data : member.offset_data + member.size] == found[member.name]
+    for each in tar_members(open_root(str(tmp_path)), "x.tar"):
+        found[each.name] = each.read()
+        assert data[each.offset : each.offset + each.size] == found[each.name]
     assert found == {name: name.encode() for name in names}
 
 
-@pytest.mark.parametrize("build", [published_tar, webdataset_file])
+def test_a_tar_of_tars_is_read_to_a_depth(tmp_path: Path) -> None:
+    data = tar_bytes([("n01440764/x.JPEG", b"1"), ("y.JPEG", b"2")])
+    for depth, expected in ((1, "n01440764/"), (2, "1/n01440764/")):
+        data = tar_bytes([(f"{'n01440764' if depth == 1 else 1}.tar", data)])
+        (tmp_path / "x.tar").write_bytes(data)
+        found = {each.name: each for each in tar_members(open_root(str(tmp_path)), "x.tar")}
+        assert list(found) == [f"{expected}x.JPEG", f"{expected}y.JPEG"]
+        for member in found.values():
+            assert data[member.offset : member.offset + member.size] in (b"1", b"2")
+    (tmp_path / "x.tar").write_bytes(tar_bytes([("2.tar", data)]))
+    with pytest.raises(InputError, match=r"in the member '2.tar'.*'n01440764.tar' is a tar"):
+        list(tar_members(open_root(str(tmp_path)), "x.tar"))
+
+
+@pytest.mark.parametrize("cut", [512, 600, 1024, 2048])
+def test_a_damaged_tar_in_a_tar_is_refused(cut: int, tmp_path: Path) -> None:
+    data = tar_bytes([("x.JPEG", b"1"), ("y.JPEG", b"2")])
+    write_tar(tmp_path / "x.tar", [("n01440764.tar", data[:cut]), ("n01443537.tar", data)])
+    with pytest.raises(InputError, match=r"x.tar.*in the member 'n01440764.tar'"):
+        list(tar_members(open_root(str(tmp_path)), "x.tar"))
+
+
+@pytest.mark.parametrize("build", [published_tar, tar_of_tars, webdataset_file])
 def test_members_of_tars_are_found_by_offset(
     build: Build, photos: dict[str, Pixels], tmp_path: Path
 ) -> None:

@@ -145,10 +145,6 @@ REFUSED: dict[str, tuple[Callable[[Document], object], list[str]]] = {
         ["contradicts itself", "image 99, which is not listed"],
     ),
     "image id twice": (change("images", 1, id=1), ["1 image id(s) are listed twice"]),
-    "key twice": (
-        change("images", 1, file_name="train2017/000000000001.jpg"),
-        ["000000000001: 000000000001.jpg and train2017/000000000001.jpg"],
-    ),
 }
 
 

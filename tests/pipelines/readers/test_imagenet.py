@@ -27,6 +27,8 @@ from tests.pipelines.readers.layouts import (
     published_tar,
     refusal,
     rows_of,
+    tiny_imagenet,
+    torchvision_root,
     write,
     write_tar,
     zipped,
@@ -127,10 +129,33 @@ def short_class_list(folder: Path, photos: Sequence[Photo]) -> Layout:
     return layout
 
 
-def wnids_without_classes(folder: Path, photos: Sequence[Photo]) -> Layout:
-    kaggle_val(folder, photos)
-    csv = "kaggle/LOC_val_solution.csv"
-    return Layout([], "kaggle/ILSVRC/Data/CLS-LOC/val", csv)
+def other_wnids(folder: Path, photos: Sequence[Photo]) -> Layout:
+    return class_folders(folder, [*photos[:4], replace(photos[4], wnid="n99999999")])
+
+
+def unended(build: Build) -> Build:
+    """A layout whose tar file was cut off after its last member."""
+
+    def build_and_cut(folder: Path, photos: Sequence[Photo]) -> Layout:
+        layout = build(folder, photos)
+        path = folder / layout.images
+        data = path.read_bytes().rstrip(b"\x00")
+        path.write_bytes(data + bytes(-len(data) % 512))
+        return layout
+
+    return build_and_cut
+
+
+def doubled(build: Build) -> Build:
+    """A layout whose archive was appended to itself."""
+
+    def build_and_double(folder: Path, photos: Sequence[Photo]) -> Layout:
+        layout = build(folder, photos)
+        path = folder / layout.images
+        path.write_bytes(path.read_bytes() * 2)
+        return layout
+
+    return build_and_double
 
 
 def devkit_labels(folder: Path, photos: Sequence[Photo]) -> Layout:
@@ -140,12 +165,6 @@ def devkit_labels(folder: Path, photos: Sequence[Photo]) -> Layout:
     return layout
 
 
-def one_name_in_two_folders(folder: Path, photos: Sequence[Photo]) -> Layout:
-    write(folder, {"val/a/x.JPEG": photos[0].data, "val/b/x.JPEG": photos[1].data})
-    write(folder, {"val.txt": "a/x.JPEG 1\nb/x.JPEG 2\n"})
-    return Layout([], "val", "val.txt")
-
-
 def empty_folder(folder: Path, _: Sequence[Photo]) -> Layout:
     write(folder, {"val.txt": "a.JPEG 1\n"})
     (folder / "nothing").mkdir()
@@ -153,6 +172,7 @@ def empty_folder(folder: Path, _: Sequence[Photo]) -> Layout:
 
 
 IMAGE = {"bytes": b"", "path": "a.jpg"}
+IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 SAMPLE = [("a.jpg", b"1"), ("a.cls", b"1")]
 
 REFUSED: dict[str, tuple[Build, list[str]]] = {
@@ -160,16 +180,23 @@ REFUSED: dict[str, tuple[Build, list[str]]] = {
         renamed_image,
         ["1 image(s) without a label", "other.JPEG", "1 label(s) without an image", "_00000002."],
     ),
-    "subset of classes": (
-        changed(class_folders, class_list=None),
-        ["'{folder}/val' has 5 class folders, not 1,000", "--classes"],
+    "class not in list": (short_class_list, ["that the class list does not hold", "n01751748"]),
+    "class that is none of ImageNet's": (
+        changed(other_wnids, class_list=None),
+        ["'{folder}/val': 1 class(es) that are none of ImageNet's 1,000", "n99999999", "--classes"],
     ),
-    "class not in list": (short_class_list, ["class folders that the class list", "n01751748"]),
+    "another split": (
+        changed(torchvision_root, split="test"),
+        ["'{folder}/root'", "no images of the split 'test'", "the folders are 'train', 'val'"],
+    ),
+    "train alone": (
+        changed(tiny_imagenet, split="val"),
+        ["no images of the split 'val' (--split)", "'test', 'train'"],
+    ),
     "no labels": (
         changed(flat, label_file=None),
         ["'{folder}/images'", "without class folders", "--label-file"],
     ),
-    "wnids without classes": (wnids_without_classes, ["LOC_val_solution.csv", "--classes"]),
     "no such folder": (changed(flat, images="none"), ["'{folder}/none' does not exist"]),
     "no such label file": (changed(flat, label_file="none.txt"), ["label file", "none.txt"]),
     "no such class list": (changed(flat, class_list="none.txt"), ["class list", "none.txt"]),
@@ -182,16 +209,26 @@ REFUSED: dict[str, tuple[Build, list[str]]] = {
     ),
     "empty tar": (tars({"0.tar": []}), ["'{folder}/tars'", "no images"]),
     "empty file": (one_file("val.tar", b""), ["{folder}/val.tar", "empty file"]),
+    "tar without its end": (
+        unended(published_tar),
+        ["{folder}/ILSVRC", "two blocks of zeros"],
+    ),
+    "two tars in one": (doubled(published_tar), ["{folder}/ILSVRC", "several tar files in one"]),
+    "two zips in one": (doubled(zipped), ["{folder}/val.zip", "two archives in one"]),
     "half a tar": (cut(published_tar), ["{folder}/ILSVRC2012_img_val.tar", "unexpected end"]),
     "half a zip": (cut(zipped), ["{folder}/val.zip"]),
     "not Parquet": (one_file("val.parquet", b"PAR?"), ["{folder}/val.parquet"]),
     "no label column": (
         parquet(image=[IMAGE]),
-        ["{folder}/val.parquet", "image{{bytes,path}} and label", "found image"],
+        ["{folder}/val.parquet", "columns image (bytes, or a struct", "found image: struct"],
     ),
-    "image column without path": (
-        parquet(image=[b"1"], label=[1]),
-        ["{folder}/val.parquet", "image{{bytes,path}} and label"],
+    "other columns": (
+        parquet(img=[b"1"], fine_label=[1]),
+        ["found img: binary, fine_label: int64", "--image-column and --label-column"],
+    ),
+    "paths without bytes": (
+        parquet(image=pa.array([{"path": "a.jpg"}] * 3, IMAGE_TYPE), label=[1, 2, 3]),
+        ["{folder}/val.parquet' has no bytes of images in 'image.bytes', but paths at most"],
     ),
     "test split": (
         parquet(image=[IMAGE], label=[-1]),
@@ -201,7 +238,11 @@ REFUSED: dict[str, tuple[Build, list[str]]] = {
         parquet(image=[IMAGE, IMAGE], label=[1, None]),
         ["{folder}/val.parquet", "without a label"],
     ),
-    "no cls": (tars({"0.tar": SAMPLE[:1]}), ["1 sample(s) lack", "{folder}/tars/0.tar: a"]),
+    "no cls": (tars({"0.tar": SAMPLE[:1]}), ["'{folder}/tars'", "--label-file"]),
+    "one without cls": (
+        tars({"0.tar": [*SAMPLE, ("b.jpg", b"2")]}),
+        ["1 sample(s) lack", "{folder}/tars/0.tar: b"],
+    ),
     "no image": (tars({"0.tar": SAMPLE[1:]}), ["1 sample(s) lack", "{folder}/tars/0.tar: a"]),
     "cls not a number": (
         tars({"0.tar": [SAMPLE[0], ("a.cls", b"cat")]}),
@@ -211,9 +252,7 @@ REFUSED: dict[str, tuple[Build, list[str]]] = {
         devkit_labels,
         ["0-based in wnid order", "ILSVRC2012_val_00000001.JPEG: expected 65, found 490"],
     ),
-    "key in two folders": (one_name_in_two_folders, ["x: a/x.JPEG and b/x.JPEG", "rename"]),
     "key twice in a tar": (tars({"0.tar": [*SAMPLE, *SAMPLE]}), ["0.tar", "a.jpg"]),
-    "key in two tars": (tars({"0.tar": SAMPLE, "1.tar": SAMPLE}), ["0.tar", "1.tar", "a.jpg"]),
     "label outside the classes": (
         parquet(image=[IMAGE], label=[1001]),
         ["a.jpg: 1001", "0 to 999"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pyarrow as pa
@@ -10,8 +11,10 @@ import pytest
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.readers.sources import (
     SourceSet,
+    is_key_of,
     sample_key,
     source_fingerprint,
+    source_keys,
     source_table,
 )
 from tests.pipelines.readers.layouts import refusal
@@ -53,26 +56,47 @@ def test_table_is_in_bytewise_order_of_the_keys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "pair"),
+    ("places", "keys"),
     [
-        (["c.JPEG", "b/a.JPEG", "a/a.JPEG"], "a: a/a.JPEG and b/a.JPEG"),
-        (["a.png", "a.JPEG"], "a: a.JPEG and a.png"),
-        (["a_20b.JPEG", "a b.JPEG"], "a_20b: a b.JPEG and a_20b.JPEG"),
+        (["c.JPEG", "b/a.JPEG", "a/a.JPEG"], ["c", "b_2Fa", "a_2Fa"]),
+        (["x/b/a.JPEG", "x/a/a.JPEG", "c.JPEG"], ["b_2Fa", "a_2Fa", "c"]),
+        (["x/b/a.JPEG", "y/b/a.JPEG"], ["x_2Fb_2Fa_2EJPEG", "y_2Fb_2Fa_2EJPEG"]),
+        (["a.png", "a.JPEG"], ["a_2Epng", "a_2EJPEG"]),
+        (["a.JPEG", "b/a.JPEG"], ["a", "b_2Fa"]),
+        ([("0.tar", "a.jpg"), ("1.tar", "a.jpg")], ["0_2Etar_2Fa_2Ejpg", "1_2Etar_2Fa_2Ejpg"]),
     ],
 )
-def test_one_key_twice_is_refused_with_both_paths(names: list[str], pair: str) -> None:
-    message = refusal(lambda: source_table(names))
-    assert "1 key(s) belong to more than one image" in message
-    assert "rename" in message
-    assert pair in message
+def test_names_that_clash_get_keys_with_their_folders(places: list[Any], keys: list[str]) -> None:
+    pairs = [place if isinstance(place, tuple) else (place, place) for place in places]
+    table = source_table([name for _, name in pairs], file=[file for file, _ in pairs])
+    found = {(row["file"], row["name"]): row["key"] for row in table.to_pylist()}
+    assert found == dict(zip(pairs, keys, strict=True))
+    assert all(is_key_of(key, name, file) for (file, name), key in found.items())
+
+
+def test_escaped_names_that_clash_get_keys_with_a_digest() -> None:
+    names = ["a_20b.JPEG", "a b.JPEG"]
+    keys = source_keys(names, names)
+    digests = [hashlib.sha256(name.encode()).hexdigest()[:16] for name in names]
+    assert keys == [f"a_20b-{digest}" for digest in digests]
+    assert all(is_key_of(key, name, name) for key, name in zip(keys, names, strict=True))
+
+
+def test_one_name_twice_in_an_archive_is_refused() -> None:
+    message = refusal(lambda: source_table(["a.jpg", "a.jpg"], file=["x.tar", "x.tar"], row=[0, 1]))
+    assert "1 name(s) belong to more than one image of an archive" in message
+    assert "x.tar: a.jpg and x.tar: a.jpg" in message
 
 
 def test_key_is_at_most_90_bytes() -> None:
     fits = [f"{'a' * 90}.JPEG", f"{'é' * 15}.JPEG"]
     assert [len(key) for key in source_table(fits)["key"].to_pylist()] == [90, 90]
-    message = refusal(lambda: source_table([*fits, f"folder/{'a' * 91}.JPEG"]))
-    assert "1 key(s) are longer than 90 characters; shorten" in message
-    assert f"folder/{'a' * 91}.JPEG" in message
+    long = [f"folder/{'a' * 91}.JPEG", f"folder/{'a' * 92}.JPEG", f"{'é' * 99}/{'a' * 91}.JPEG"]
+    keys = source_keys(long, long)
+    assert len(set(keys)) == 3
+    assert all(len(key) == 90 for key in keys)
+    assert keys[1] == f"{'a' * 73}-{hashlib.sha256(b'a' * 92).hexdigest()[:16]}"
+    assert all(is_key_of(key, name, name) for key, name in zip(keys, long, strict=True))
 
 
 def test_names_that_are_not_utf8_are_refused_by_name() -> None:
