@@ -346,7 +346,9 @@ def _known_label(image: str, classes: Sequence[ClassInfo]) -> int | str | None:
     It is a text where the class list lacks the image's class.
     """
     label, wnid = KNOWN_LABELS[image]
-    if classes and classes[0].wnid is not None:
-        places = [place for place, info in enumerate(classes) if info.wnid == wnid]
-        return places[0] if places else f"{wnid}, which the class list lacks"
-    return label if len(classes) in (0, CLASS_COUNT) else None
+    places = [place for place, info in enumerate(classes) if info.wnid == wnid]
+    if places:
+        return places[0]
+    if len(classes) in (0, CLASS_COUNT):
+        return label
+    return f"{wnid}, which the class list lacks" if classes[0].wnid is not None else None

@@ -187,7 +187,7 @@ def test_labels_of_another_class_list_are_refused() -> None:
     config = ModelConfig(SPEC, Classifier("logits", Background.NONE))
     check_model(config, classifier(5), [4], 5)
     with pytest.raises(
-        UsageError, match="1000 classes, but the set's labels are places in a class"
+        UsageError, match="1000 classes, but the set's labels are places in a"
     ):
         check_model(config, classifier(1000), [4], 5)
 
