@@ -28,6 +28,7 @@ from sysnoise.manifests.errors import PartError
 from sysnoise.manifests.files import FileRow, needed_files
 from sysnoise.manifests.held import HeldSet
 from sysnoise.manifests.json_documents import DocumentError, json_bytes
+from sysnoise.manifests.junk import is_junk
 from sysnoise.manifests.layout import receipt_path, shard_name
 from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.part import held_variants, part_document
@@ -237,7 +238,8 @@ def _variants_before(target: Root, manifest: Manifest, chosen: Sequence[str]) ->
         UsageError: the target holds images, and no variants are chosen.
     """
     try:
-        names = {name for name in list_folder(target, "") if not name.startswith(".")}
+        found = list_folder(target, "")
+        names = {name for name in found if not (name.startswith(".") or is_junk(name))}
         stored = _read_json_object(target, layout.MANIFEST)
         plan = _read_json_object(target, layout.PLAN)
         part = read_if_there(target, layout.PART)

@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sysnoise.manifests.bounded import FileTooLargeError
+from sysnoise.manifests.junk import is_junk
 from sysnoise.manifests.layout import MAX_BYTES
 from sysnoise.manifests.tar_files import read_tar
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.readers.sources import Source
+from sysnoise.pipelines.storage.listing import warn_of_junk
 from sysnoise.pipelines.storage.reading import open_file, read_file, read_range
 from sysnoise.pipelines.storage.root import Root, open_root
 
@@ -22,16 +24,24 @@ from sysnoise.pipelines.storage.root import Root, open_root
 def tar_members(root: Root, relative: str) -> Iterator[tuple[tarfile.TarInfo, Callable[[], bytes]]]:
     """Yield the regular members of a tar file, each with a function that reads it.
 
+    Junk is left out, and counted in a warning at the end.
+
     Raises:
         InputError: the file is not a tar file, or is damaged.
     """
+    junk: list[str] = []
     try:
         with open_file(root, relative) as opened:
             for tar, member in read_tar(opened):
-                if member.isfile():
+                if not member.isfile():
+                    continue
+                if is_junk(member.name):
+                    junk.append(member.name)
+                else:
                     yield member, functools.partial(_read_member, tar, member)
     except (tarfile.TarError, OSError) as error:
         raise InputError(f"reading the tar file {root.child(relative)!r}: {error}") from error
+    warn_of_junk(root.child(relative), junk)
 
 
 def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

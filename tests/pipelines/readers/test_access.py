@@ -22,6 +22,7 @@ from tests.pipelines.readers.layouts import (
     published,
     published_tar,
     webdataset_file,
+    write_tar,
 )
 
 
@@ -45,6 +46,18 @@ def test_tar_members_are_its_regular_files(tar_format: int, tmp_path: Path) -> N
         found[member.name] = read()
         assert data[member.offset_data : member.offset_data + member.size] == found[member.name]
     assert found == {name: name.encode() for name in names}
+
+
+def test_junk_in_tars_is_left_out_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ["./._a.JPEG", "./a.JPEG", "__MACOSX/val/b.JPEG", "val/.DS_Store", "val/b.JPEG"]
+    write_tar(tmp_path / "x.tar", [(name, b"1") for name in names])
+    found = [member.name for member, _ in tar_members(open_root(str(tmp_path)), "x.tar")]
+    assert found == ["./a.JPEG", "val/b.JPEG"]
+    (record,) = caplog.records
+    assert "3 file(s) or folder(s)" in record.getMessage()
+    assert "x.tar" in record.getMessage()
 
 
 @pytest.mark.parametrize("build", [published_tar, webdataset_file])
