@@ -198,7 +198,7 @@ def _make_set(arguments: argparse.Namespace, engine: Engine, config: ModelConfig
         raise UsageError(f"{arguments.set!r} is a finished set already: leave out --grid")
     grid = load_grid(arguments.grid)
     read = read_coco_sources if arguments.annotations else read_imagenet_sources
-    source = read_limited(arguments, read)
+    source = read_limited(arguments, read, arguments.set)
     fitting_model(arguments.model, config, source.kind, source.labels())
     options = PlanOptions(FORMATS["none"], samples_per_shard=arguments.samples_per_shard)
     manifest = generate(source, grid, arguments.set, options, Scope(), engine)

@@ -166,8 +166,15 @@ def read_coco_sources(arguments: argparse.Namespace) -> SourceSet:
     return read_coco(arguments.images, arguments.annotations, arguments.split)
 
 
-def read_limited(arguments: argparse.Namespace, read: ReadSources) -> SourceSet:
-    """Find as many images as the arguments allow, and print what the user should know of them."""
+def read_limited(arguments: argparse.Namespace, read: ReadSources, output: str) -> SourceSet:
+    """Find as many images as the arguments allow, and print what the user should know of them.
+
+    Raises:
+        UsageError: the output lies among the images, or they in it, or the split has no fit name.
+    """
+    from sysnoise.pipelines.storage.commit import refuse_mixture
+
+    refuse_mixture(arguments.images, output)
     source = read(arguments).limited(arguments.limit)
     if not is_split(source.split):
         raise UsageError(
@@ -189,7 +196,7 @@ def _generate(arguments: argparse.Namespace, read: ReadSources) -> None:
     from sysnoise.pipelines.planning.resume import Existing
 
     engine = beam_engine(arguments.beam_arguments, arguments.workers, generate_options())
-    source = read_limited(arguments, read)
+    source = read_limited(arguments, read, arguments.output)
     options = _plan_options(arguments)
     if arguments.dry_run:
         _print_estimate(estimate(source, grid, arguments.output, options, engine))
