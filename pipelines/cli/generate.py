@@ -18,6 +18,7 @@ from sysnoise.pipelines.cli.arguments import (
     add_command,
     add_extent,
     add_labels,
+    add_max_rejects,
     positive,
     split_name,
 )
@@ -28,6 +29,7 @@ from sysnoise.pipelines.planning.ranges import parse_range
 if TYPE_CHECKING:
     from sysnoise.pipelines.generation.estimate import Estimate
     from sysnoise.pipelines.planning.plan import PlanOptions
+    from sysnoise.pipelines.planning.rejects import RejectLimit
     from sysnoise.pipelines.readers.sources import SourceSet
 
 ReadSources = Callable[[argparse.Namespace], "SourceSet"]
@@ -118,6 +120,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         default=MAX_BYTES,
         help="reject images whose files are longer (default: %(default)s)",
     )
+    add_max_rejects(parser)
     parser.add_argument(
         "--shard-range",
         type=parse_range,
@@ -199,9 +202,11 @@ def _generate(arguments: argparse.Namespace, read: ReadSources) -> None:
     source = read_limited(arguments, read, arguments.output)
     options = _plan_options(arguments)
     if arguments.dry_run:
-        _print_estimate(estimate(source, grid, arguments.output, options, engine))
+        found = estimate(source, grid, arguments.output, options, engine)
+        _print_estimate(found, arguments.max_rejects)
         return
-    scope = Scope(Existing(arguments.existing or Existing.RESUME.value), arguments.shard_range)
+    existing = Existing(arguments.existing or Existing.RESUME.value)
+    scope = Scope(existing, arguments.shard_range, arguments.max_rejects)
     manifest = generate(source, grid, arguments.output, options, scope, engine)
     if manifest is None:
         output = without_secrets(arguments.output)
@@ -267,10 +272,17 @@ def _plan_options(arguments: argparse.Namespace) -> PlanOptions:
     )
 
 
-def _print_estimate(found: Estimate) -> None:
+def _print_estimate(found: Estimate, max_rejects: RejectLimit) -> None:
     from sysnoise.pipelines.generation.estimate import format_estimate
+    from sysnoise.pipelines.planning.rejects import most_rejects
 
     print(format_estimate(found))
+    tried, rejected = found.trial.samples, len(found.trial.rejects)
+    if rejected > most_rejects(max_rejects, tried):
+        warn(
+            f"{rejected} of the {tried} sample(s) that were tried are rejected; a run fails where "
+            "more are than --max-rejects allows"
+        )
     if not found.fits:
         warn(
             f"the estimated {found.total_bytes / 1e6:.1f} MB do not fit into the free space of "

@@ -246,7 +246,7 @@ def format_estimate(found: Estimate) -> str:
         f"{tqdm.format_interval(found.cpu_seconds)} in all",
         "time": _time_text(found),
         "tried": f"{trial.samples} sample(s) in {trial.seconds:.1f} s, "
-        f"{len(trial.rejects)} rejected",
+        f"{len(trial.rejects)} rejected{_reasons_text(trial.rejects)}",
         "free": "unknown" if free is None else _size_text(free),
     }
     rejects = [f"{each.key}: {each.reason}: {each.message}" for each in trial.rejects]
@@ -257,6 +257,11 @@ def format_estimate(found: Estimate) -> str:
             *(["rejected in the trial:", lines_of(rejects)] if rejects else []),
         ]
     )
+
+
+def _reasons_text(rejects: Sequence[RejectedSample]) -> str:
+    reasons = Counter(reject.reason for reject in rejects).most_common()
+    return f" ({', '.join(f'{reason} {count}' for reason, count in reasons)})" if reasons else ""
 
 
 def _images_text(plan: Plan) -> str:

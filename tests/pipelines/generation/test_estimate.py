@@ -134,7 +134,7 @@ def test_rejects_of_the_trial_are_told(imagenet_source: Path, tmp_path: Path) ->
     found = estimated(imagenet(tmp_path / "source"), "coco-published", PlanOptions())
     text = format_estimate(found)
     assert "19 sample(s) in " in text
-    assert ", 1 rejected\n" in text
+    assert ", 1 rejected (decode-failed 1)\n" in text
     assert "rejected in the trial:\n  broken: decode-failed: " in text
 
 
