@@ -86,7 +86,10 @@ def add_evaluate(commands: Any) -> None:
         help="images of the baseline that int8 is calibrated on (default: %(default)s)",
     )
     parser.add_argument(
-        "--workers", type=positive, metavar="N", help="local threads (default: all cores)"
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="local threads (default: one for each core that the command may use)",
     )
     _add_online(parser)
     add_counting(parser)

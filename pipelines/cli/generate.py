@@ -129,7 +129,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     _add_existing(parser)
     parser.add_argument(
-        "--workers", type=positive, metavar="N", help="local processes (default: all cores)"
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="local processes (default: one for each core that the command may use)",
     )
     parser.add_argument(
         "--dry-run",
