@@ -19,12 +19,14 @@ BYTE_ORDER_MARKS = {
 The marks of UTF-32 stand before those of UTF-16, with which they begin.
 """
 
+PARQUET = "a Parquet file"
+
 _MAGIC = {
     b"version https://git-lfs.github.com/": "a Git LFS pointer; run 'git lfs pull' to get the file",
     b"\x1f\x8b": "a gzip file",
     b"PK\x03\x04": "a zip archive",
     b"PK\x05\x06": "an empty zip archive",
-    b"PAR1": "a Parquet file",
+    b"PAR1": PARQUET,
     b"ARROW1": "an Arrow file",
     b"BZh": "a bzip2 file",
     b"\xfd7zXZ\x00": "an xz file",

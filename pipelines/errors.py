@@ -51,6 +51,10 @@ class ChangedSourceError(ShardError):
     """Source files that are not what they were when the set was planned, or begun."""
 
 
+class RejectsError(CommandError):
+    """More samples are rejected than the user allows."""
+
+
 class DamageError(CommandError):
     """A set that is not what its manifest says; the message is the summary."""
 

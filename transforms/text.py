@@ -15,6 +15,26 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() or each == "\n" else _escape(each) for each in text)
 
 
+def encodable(text: str, encoding: str | None) -> str:
+    """Return a text whose characters that an encoding lacks are escaped as JSON does it.
+
+    Args:
+        text: the text.
+        encoding: name of the encoding; None for one that lacks none.
+    """
+    if encoding is None or _has(encoding, text):
+        return text
+    return "".join(each if _has(encoding, each) else _escape(each) for each in text)
+
+
+def _has(encoding: str, text: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def one_line(text: str) -> str:
     r"""Return a text on one line, as :func:`printable`, its line ends as ``\n``."""
     return printable(text).replace("\n", r"\n")

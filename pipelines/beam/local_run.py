@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from sysnoise.pipelines.beam.interrupts import INTERRUPTS
 from sysnoise.pipelines.workers.job import Failure
 from sysnoise.pipelines.workers.process import ShardProcess
+
+MayGoOn = Callable[[int], bool]
+"""Takes the number of a shard that was made; returns whether the run goes on."""
 
 
 class LocalRun:
@@ -24,9 +27,10 @@ class LocalRun:
         is_stopped: whether the run makes no further shards.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, may_go_on: MayGoOn) -> None:
         self.failures: list[Failure] = []
         self.is_stopped = False
+        self._may_go_on = may_go_on
         self._workers: list[ShardProcess] = []
 
     def add(self, worker: ShardProcess) -> None:
@@ -37,6 +41,11 @@ class LocalRun:
         """Record a failure; one that other shards would share stops the run."""
         self.failures.append(failure)
         if failure.kind.stops_run:
+            self.stop()
+
+    def made(self, shard: int) -> None:
+        """Stop the run if it does not go on after this shard."""
+        if not self.is_stopped and not self._may_go_on(shard):
             self.stop()
 
     def stop(self) -> None:
@@ -61,14 +70,14 @@ def current_run() -> LocalRun | None:
 
 
 @contextlib.contextmanager
-def local_run() -> Iterator[LocalRun]:
+def local_run(may_go_on: MayGoOn) -> Iterator[LocalRun]:
     """Make a new run the current one while the body runs; Ctrl-C and SIGTERM stop it.
 
     Both raise KeyboardInterrupt. The body must not wait for long at a time: a signal that arrives
     just before a wait begins is handled only after the wait.
     """
     global _current
-    run = LocalRun()
+    run = LocalRun(may_go_on)
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         run.stop()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import create_runner
 
 from sysnoise.pipelines.errors import UsageError
+from sysnoise.pipelines.workers.cores import available_cores
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def beam_engine(
 
     Args:
         arguments: the arguments as typed.
-        workers: number of local workers; by default the number of cores.
+        workers: number of local workers; by default one for each core that it may use.
         own_options: the options of the command, which a message may suggest.
 
     Raises:
@@ -71,7 +71,7 @@ def beam_engine(
 def _local_options(arguments: Sequence[str], workers: int | None) -> PipelineOptions:
     if "--direct_running_mode" in {argument.split("=")[0] for argument in arguments}:
         raise UsageError("--direct_running_mode goes with --runner; local workers are processes")
-    count = workers or os.cpu_count() or 1
+    count = workers or available_cores()
     local = ["--direct_running_mode=multi_threading", f"--direct_num_workers={count}"]
     return PipelineOptions([*local, *arguments])
 

@@ -10,7 +10,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from sysnoise.pipelines.beam.local_run import local_run
+from sysnoise.pipelines.beam.local_run import MayGoOn, local_run
 from sysnoise.pipelines.beam.options import Engine
 from sysnoise.pipelines.beam.progress import Work
 from sysnoise.pipelines.errors import ShardError, lines_of
@@ -23,7 +23,13 @@ Build = Callable[[beam.Pipeline], object]
 """Adds the steps of a pipeline."""
 
 
-def run_pipeline(engine: Engine, build: Build, elements: int, resume_hint: str) -> list[Failure]:
+def run_pipeline(
+    engine: Engine,
+    build: Build,
+    elements: int,
+    resume_hint: str,
+    may_go_on: MayGoOn = lambda shard: True,
+) -> list[Failure]:
     """Run a pipeline, wait for its end, and return the failures of the local runner.
 
     Args:
@@ -31,6 +37,7 @@ def run_pipeline(engine: Engine, build: Build, elements: int, resume_hint: str) 
         build: adds its steps.
         elements: number of elements that it starts from.
         resume_hint: what a user can do after a failure.
+        may_go_on: whether the local runner goes on after a shard.
 
     Raises:
         ShardError: a runner that the user chose failed.
@@ -42,7 +49,7 @@ def run_pipeline(engine: Engine, build: Build, elements: int, resume_hint: str) 
     direct = options.view_as(DirectOptions)  # A worker without an element would start and stop.
     direct.direct_num_workers = min(direct.direct_num_workers, elements)
     # Beam works in a thread: an interrupt would leave its own threads in an inconsistent state.
-    with local_run() as run, concurrent.futures.ThreadPoolExecutor(1) as beam_thread:
+    with local_run(may_go_on) as run, concurrent.futures.ThreadPoolExecutor(1) as beam_thread:
         done = beam_thread.submit(_run, build, engine.local_runner, options)
         while not concurrent.futures.wait([done], INTERRUPT_SECONDS).done:
             pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from fractions import Fraction
 from typing import Any
 
 from sysnoise.manifests.layout import IMAGE_COLUMN, LABEL_COLUMN, ShardFormat, is_split
@@ -94,6 +95,17 @@ def add_extent(parser: Any) -> None:
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N samples")
 
 
+def add_max_rejects(parser: Any) -> None:
+    """Add how many samples may be rejected."""
+    parser.add_argument(
+        "--max-rejects",
+        type=reject_limit,
+        metavar="N|N%",
+        help="fail where more samples are rejected, a number or a share of all; finished shards "
+        "are kept (default: 1%%, or 10 where that is more, but no more than half)",
+    )
+
+
 def add_required_predictions(parser: Any) -> None:
     """Add where predictions are, of which one model's must be given."""
     _add_predictions(parser, required=True)
@@ -110,8 +122,8 @@ def _add_predictions(parser: Any, **options: Any) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="ImageNet: .parquet or .jsonl, or a folder of them; COCO: a folder of results with "
-        "one .json file per setting; may be repeated for another model",
+        help="ImageNet: .parquet, .jsonl or .ndjson, or a folder of them; COCO: a folder of "
+        "results with one .json file per setting; may be repeated for another model",
         **options,
     )
     parser.add_argument(
@@ -169,6 +181,23 @@ def split_name(text: str) -> str:
     if not is_split(text):
         raise argparse.ArgumentTypeError(f"expected a name of {SPLIT_CHARACTERS}, found {text!r}")
     return text
+
+
+def reject_limit(text: str) -> int | Fraction:
+    """Return a number of samples, or a share from ``0%`` to ``100%``.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is neither.
+    """
+    if re.fullmatch("[0-9]{1,10}", text):
+        return int(text)
+    if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,10})?%", text):
+        share = Fraction(text[:-1]) / 100
+        if share <= 1:
+            return share
+    raise argparse.ArgumentTypeError(
+        f"expected a number of samples, such as 10, or a share, such as 1%, found {text[:SHOWN]!r}"
+    )
 
 
 def positive(text: str) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sysnoise.manifests.junk import is_junk
 from sysnoise.pipelines.cli.arguments import add_command
 from sysnoise.pipelines.errors import OutputError, ShardError
 
@@ -54,7 +55,7 @@ def run_demo(output: str) -> None:
     from sysnoise.pipelines.cli.photographs import write_coco, write_imagenet
 
     root = Path(output)
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if root.exists() and not (root.is_dir() and all(is_junk(each.name) for each in root.iterdir())):
         raise OutputError(f"the output {output!r} is not an empty folder; give another path")
     write_imagenet(root / "source" / "imagenet")
     write_coco(root / "source" / "coco")

@@ -86,7 +86,10 @@ def add_evaluate(commands: Any) -> None:
         help="images of the baseline that int8 is calibrated on (default: %(default)s)",
     )
     parser.add_argument(
-        "--workers", type=positive, metavar="N", help="local threads (default: all cores)"
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="local threads (default: one for each core that the command may use)",
     )
     _add_online(parser)
     add_counting(parser)
@@ -198,7 +201,7 @@ def _make_set(arguments: argparse.Namespace, engine: Engine, config: ModelConfig
         raise UsageError(f"{arguments.set!r} is a finished set already: leave out --grid")
     grid = load_grid(arguments.grid)
     read = read_coco_sources if arguments.annotations else read_imagenet_sources
-    source = read_limited(arguments, read)
+    source = read_limited(arguments, read, arguments.set)
     listed = len(source.classes)
     fitting_model(arguments.model, config, source.kind, source.labels(), listed)
     options = PlanOptions(FORMATS["none"], samples_per_shard=arguments.samples_per_shard)

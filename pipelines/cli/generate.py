@@ -18,6 +18,7 @@ from sysnoise.pipelines.cli.arguments import (
     add_command,
     add_extent,
     add_labels,
+    add_max_rejects,
     positive,
     split_name,
 )
@@ -28,6 +29,7 @@ from sysnoise.pipelines.planning.ranges import parse_range
 if TYPE_CHECKING:
     from sysnoise.pipelines.generation.estimate import Estimate
     from sysnoise.pipelines.planning.plan import PlanOptions
+    from sysnoise.pipelines.planning.rejects import RejectLimit
     from sysnoise.pipelines.readers.sources import SourceSet
 
 ReadSources = Callable[[argparse.Namespace], "SourceSet"]
@@ -118,6 +120,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         default=MAX_BYTES,
         help="reject images whose files are longer (default: %(default)s)",
     )
+    add_max_rejects(parser)
     parser.add_argument(
         "--shard-range",
         type=parse_range,
@@ -126,7 +129,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     _add_existing(parser)
     parser.add_argument(
-        "--workers", type=positive, metavar="N", help="local processes (default: all cores)"
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="local processes (default: one for each core that the command may use)",
     )
     parser.add_argument(
         "--dry-run",
@@ -172,8 +178,15 @@ def read_coco_sources(arguments: argparse.Namespace) -> SourceSet:
     return read_coco(arguments.images, arguments.annotations, arguments.split)
 
 
-def read_limited(arguments: argparse.Namespace, read: ReadSources) -> SourceSet:
-    """Find as many images as the arguments allow, and print what the user should know of them."""
+def read_limited(arguments: argparse.Namespace, read: ReadSources, output: str) -> SourceSet:
+    """Find as many images as the arguments allow, and print what the user should know of them.
+
+    Raises:
+        UsageError: the output lies among the images, or they in it, or the split has no fit name.
+    """
+    from sysnoise.pipelines.storage.commit import refuse_mixture
+
+    refuse_mixture(arguments.images, output)
     source = read(arguments).limited(arguments.limit)
     if not is_split(source.split):
         raise UsageError(
@@ -195,12 +208,14 @@ def _generate(arguments: argparse.Namespace, read: ReadSources) -> None:
     from sysnoise.pipelines.planning.resume import Existing
 
     engine = beam_engine(arguments.beam_arguments, arguments.workers, generate_options())
-    source = read_limited(arguments, read)
+    source = read_limited(arguments, read, arguments.output)
     options = _plan_options(arguments)
     if arguments.dry_run:
-        _print_estimate(estimate(source, grid, arguments.output, options, engine))
+        found = estimate(source, grid, arguments.output, options, engine)
+        _print_estimate(found, arguments.max_rejects)
         return
-    scope = Scope(Existing(arguments.existing or Existing.RESUME.value), arguments.shard_range)
+    existing = Existing(arguments.existing or Existing.RESUME.value)
+    scope = Scope(existing, arguments.shard_range, arguments.max_rejects)
     manifest = generate(source, grid, arguments.output, options, scope, engine)
     if manifest is None:
         output = without_secrets(arguments.output)
@@ -266,10 +281,17 @@ def _plan_options(arguments: argparse.Namespace) -> PlanOptions:
     )
 
 
-def _print_estimate(found: Estimate) -> None:
+def _print_estimate(found: Estimate, max_rejects: RejectLimit) -> None:
     from sysnoise.pipelines.generation.estimate import format_estimate
+    from sysnoise.pipelines.planning.rejects import most_rejects
 
     print(format_estimate(found))
+    tried, rejected = found.trial.samples, len(found.trial.rejects)
+    if rejected > most_rejects(max_rejects, tried):
+        warn(
+            f"{rejected} of the {tried} sample(s) that were tried are rejected; a run fails where "
+            "more are than --max-rejects allows"
+        )
     if not found.fits:
         warn(
             f"the estimated {found.total_bytes / 1e6:.1f} MB do not fit into the free space of "

@@ -29,8 +29,11 @@ from sysnoise.pipelines.cli.shortage import (
 )
 from sysnoise.pipelines.errors import CommandError, UnwritableError, UsageError
 from sysnoise.pipelines.storage.temporary import temporary_files
-from sysnoise.pipelines.workers.logs import printable_streams, set_up_logging
+from sysnoise.pipelines.workers.logs import ClosedPipeError, printable_streams, set_up_logging
 from sysnoise.transforms.errors import GridError, TransformError
+
+CLOSED_PIPE = 141
+"""The exit code with which shells report a program that SIGPIPE ended: 128 and its number."""
 
 COMMANDS = (
     generate.add_generate,
@@ -60,7 +63,7 @@ def command_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sysnoise",
         description="Generate ImageNet and COCO in every decoder x resize x color combination.",
-        epilog="Exit codes: 0 done, 1 failed, 2 bad usage.",
+        epilog="Exit codes: 0 done, 1 failed, 2 bad usage, 141 nobody read what was printed.",
         allow_abbrev=False,
     )
     version = importlib.metadata.version("sysnoise")
@@ -72,13 +75,25 @@ def command_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0 done, 1 failed, 2 bad usage.
+    """Run the command and return its exit code: 0 done, 1 failed, 2 bad usage, 141 not read.
 
     A user can fix what raises one of the caught errors; any other error is a defect of the command
     and keeps its traceback. What is printed is printable, whoever chose the names in it.
     """
     with printable_streams():
+        try:
+            return _run_and_flush(argv)
+        except ClosedPipeError:
+            return CLOSED_PIPE
+        except UnwritableError as error:  # What was printed could not be handed on.
+            return _fail(str(error), 1)
+
+
+def _run_and_flush(argv: Sequence[str] | None) -> int:
+    try:
         return _run(argv)
+    finally:
+        sys.stdout.flush()
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -91,6 +106,8 @@ def _run(argv: Sequence[str] | None) -> int:
         prepare_for_limit(arguments.takes_beam_arguments)
         with temporary_files(), ended_for_want_in_threads(arguments.resume_hint):
             arguments.run(arguments)
+    except ClosedPipeError:
+        raise
     except (UsageError, GridError) as error:
         return _fail(str(error), 2)
     except UnwritableError as error:

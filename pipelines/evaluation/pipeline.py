@@ -69,7 +69,7 @@ from sysnoise.pipelines.scoring.files import setting_parser
 from sysnoise.pipelines.scoring.records import Coverage, Intervals
 from sysnoise.pipelines.scoring.totals import identical_variants
 from sysnoise.pipelines.storage.commit import sweep
-from sysnoise.pipelines.storage.listing import list_files
+from sysnoise.pipelines.storage.listing import list_all_files
 from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.root import Root, absolute_url, open_output
 from sysnoise.transforms.errors import ModelNoiseError
@@ -296,7 +296,7 @@ def _changes_predictions(run: _Run, setting: Setting) -> bool:
 def _predict(run: _Run, settings: Sequence[Setting]) -> None:
     """Make the predictions that are missing of some settings, one model after the other."""
     output, config = run.models.output, run.request.config
-    present = set(list_files(output))
+    present = set(list_all_files(output))
     missing = [each for each in settings if final_path(each.slug, config) not in present]
     by_model: dict[tuple[str, ...], list[Setting]] = {}
     for setting in missing:
@@ -360,7 +360,7 @@ def _work(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> Work:
         for target in each.targets
     }
     noun = f"{'+'.join(noises) or 'plain model'}: part"
-    return Work(images, lambda: list_files(output), noun, pause_between_looks(output))
+    return Work(images, lambda: list_all_files(output), noun, pause_between_looks(output))
 
 
 def _score(run: _Run, intervals: Intervals) -> Table:

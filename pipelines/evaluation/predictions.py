@@ -22,7 +22,7 @@ from sysnoise.pipelines.evaluation.config import Background, Classifier, ModelCo
 from sysnoise.pipelines.evaluation.records import ImageKey
 from sysnoise.pipelines.scoring.statistics import top_classes
 from sysnoise.pipelines.storage.commit import new_file, remove_folder, write_file
-from sysnoise.pipelines.storage.listing import list_files
+from sysnoise.pipelines.storage.listing import list_all_files
 from sysnoise.pipelines.storage.reading import read_file, read_in_parallel
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.transforms.model.boxes import BoxOffset, Detections, Detector, detect
@@ -190,7 +190,7 @@ def remove_parts(output: Root, config: ModelConfig) -> None:
     Raises:
         OutputError: they cannot be removed.
     """
-    present = set(list_files(output))
+    present = set(list_all_files(output))
     slugs = {path.split("/")[1] for path in present if path.startswith(f"{PARTS}/")}
     joined = {slug for slug in slugs if final_path(slug, config) in present}
     if joined == slugs:

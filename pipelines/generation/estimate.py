@@ -9,7 +9,6 @@ successive rows, the trial once per image.
 from __future__ import annotations
 
 import math
-import os
 import random
 import shutil
 import tempfile
@@ -35,6 +34,7 @@ from sysnoise.pipelines.readers.sources import Source, SourceSet
 from sysnoise.pipelines.shards.shard import ShardSources, write_shard
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.storage.root import Root, is_local, open_output
+from sysnoise.pipelines.workers.cores import available_cores
 from sysnoise.pipelines.workers.job import prepare_libraries
 from sysnoise.transforms.grid import Grid
 
@@ -214,7 +214,7 @@ def extrapolated(plan: Plan, trial: float, empty: float, samples: int, processes
 def _processes(plan: Plan, engine: Engine) -> int | None:
     if engine.local_workers is None:
         return None
-    cores = os.cpu_count() or 1
+    cores = available_cores()
     return min(engine.local_workers or cores, cores, plan.shards)
 
 
@@ -246,7 +246,7 @@ def format_estimate(found: Estimate) -> str:
         f"{tqdm.format_interval(found.cpu_seconds)} in all",
         "time": _time_text(found),
         "tried": f"{trial.samples} sample(s) in {trial.seconds:.1f} s, "
-        f"{len(trial.rejects)} rejected",
+        f"{len(trial.rejects)} rejected{_reasons_text(trial.rejects)}",
         "free": "unknown" if free is None else _size_text(free),
     }
     rejects = [f"{each.key}: {each.reason}: {each.message}" for each in trial.rejects]
@@ -257,6 +257,11 @@ def format_estimate(found: Estimate) -> str:
             *(["rejected in the trial:", lines_of(rejects)] if rejects else []),
         ]
     )
+
+
+def _reasons_text(rejects: Sequence[RejectedSample]) -> str:
+    reasons = Counter(reject.reason for reject in rejects).most_common()
+    return f" ({', '.join(f'{reason} {count}' for reason, count in reasons)})" if reasons else ""
 
 
 def _images_text(plan: Plan) -> str:

@@ -34,6 +34,7 @@ from sysnoise.pipelines.generation.manifest import Contents, build_manifest
 from sysnoise.pipelines.planning.plan import load_plan
 from sysnoise.pipelines.planning.receipt_check import missing_files, receipt_problems
 from sysnoise.pipelines.planning.receipts import Receipt, read_receipt
+from sysnoise.pipelines.planning.rejects import RejectCount, RejectLimit
 from sysnoise.pipelines.planning.resume import (
     Existing,
     finished_manifest,
@@ -96,7 +97,7 @@ class SampleTotals:
     placements: Sequence[Placement | None]
 
 
-def finish(plan: Plan, output: Root) -> Manifest:
+def finish(plan: Plan, output: Root, max_rejects: RejectLimit = None) -> Manifest:
     """Write everything that a finished set has besides its shards, card and manifest last.
 
     Receipts and tables of samples are read one at a time, each once, and checked against the plan
@@ -105,6 +106,7 @@ def finish(plan: Plan, output: Root) -> Manifest:
     Args:
         plan: the plan of the run.
         output: where the receipts of all shards are.
+        max_rejects: most samples that may be rejected.
 
     Returns:
         The manifest.
@@ -112,10 +114,11 @@ def finish(plan: Plan, output: Root) -> Manifest:
     Raises:
         OutputError: the table of sources is not that of the plan.
         ShardError: a shard lacks its receipt, a file that this names, or has another shard's.
+        RejectsError: more samples are rejected than may be; nothing was written.
         ManifestError: the manifest would not follow its schema.
     """
     keys = _checked_source_keys(plan, output)
-    receipts = _add_up_receipts(plan, output)
+    receipts = _add_up_receipts(plan, output, max_rejects)
     samples = _read_samples(plan, output, keys, receipts)
     set_files = _write_set_files(plan, output, samples, receipts)
     files = pa.concat_tables([receipts.files, set_files]).sort_by("path")
@@ -140,10 +143,15 @@ def finish(plan: Plan, output: Root) -> Manifest:
     return manifest
 
 
-def finish_set(output_url: str) -> Manifest:
+def finish_set(output_url: str, max_rejects: RejectLimit) -> Manifest:
     """Finish a set whose shards were made in parts, and return its manifest.
 
+    Args:
+        output_url: the output, path or fsspec URL.
+        max_rejects: most samples that may be rejected.
+
     Raises:
+        RejectsError: more samples are rejected than may be.
         OutputError: the output is not one of ``sysnoise generate``, or a run is working on it.
         ShardError: a shard lacks its receipt or a file that the receipt names.
     """
@@ -162,21 +170,24 @@ def finish_set(output_url: str) -> Manifest:
                 "files that it names; make them with 'sysnoise generate' like the others, with "
                 f"--shard-range:\n{lines_of([f'{shard}:{shard + 1}' for shard in pending])}"
             )
-        return finished_manifest(plan, output) or finish(plan, output)
+        return finished_manifest(plan, output) or finish(plan, output, max_rejects)
 
 
-def _add_up_receipts(plan: Plan, output: Root) -> ReceiptTotals:
+def _add_up_receipts(plan: Plan, output: Root, max_rejects: RejectLimit) -> ReceiptTotals:
     schema = rejects_schema(plan.grid.decoders)
     tally, sums, tables = Tally(plan.grid), {}, []
+    count = RejectCount(plan, max_rejects)
     files, rejects = [FILES_SCHEMA.empty_table()], [schema.empty_table()]
     for path, data, receipt in _receipts(plan, output):
         tally.add_receipt(receipt)
+        count.add(receipt)
         sums[path] = hashlib.sha256(data).hexdigest()
         files.append(files_table(receipt.files))
         tables.append(receipt.files[-1])
         if receipt.rejects:
             rows = msgspec.to_builtins(list(receipt.rejects))
             rejects.append(pa.Table.from_pylist(rows, schema))
+    count.refuse(output.url)
     return ReceiptTotals(tally, _joined(files), _joined(rejects), sums, tables)
 
 

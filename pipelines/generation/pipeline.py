@@ -10,9 +10,10 @@ reports errors or metrics.
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import apache_beam as beam
@@ -36,6 +37,8 @@ from sysnoise.pipelines.errors import (
 from sysnoise.pipelines.generation.finish import finish
 from sysnoise.pipelines.planning.plan import PlanOptions, make_plan
 from sysnoise.pipelines.planning.ranges import Range
+from sysnoise.pipelines.planning.receipts import Receipt, read_receipt_if_whole
+from sysnoise.pipelines.planning.rejects import RejectCount, RejectLimit
 from sysnoise.pipelines.planning.resume import (
     Existing,
     finished_manifest,
@@ -49,7 +52,7 @@ from sysnoise.pipelines.readers.sources import SourceSet
 from sysnoise.pipelines.storage.commit import write_file
 from sysnoise.pipelines.storage.listing import list_folder
 from sysnoise.pipelines.storage.locks import lock_shards
-from sysnoise.pipelines.storage.reading import read_file
+from sysnoise.pipelines.storage.reading import read_file, read_if_there, read_in_parallel
 from sysnoise.pipelines.storage.root import Root, absolute_url, exists, open_output
 from sysnoise.pipelines.workers.job import Failure, FailureKind, ShardJob, check_open_files
 from sysnoise.pipelines.workers.pool import acquire_process, release_process
@@ -66,10 +69,12 @@ class Scope:
         existing: what becomes of a set that the output already holds.
         shards: the shards of this run, after which another process finishes the set; by default
             all shards.
+        max_rejects: most samples of the set that may be rejected.
     """
 
     existing: Existing = Existing.RESUME
     shards: Range | None = None
+    max_rejects: RejectLimit = None
 
 
 class GenerateShard(beam.DoFn):
@@ -93,6 +98,8 @@ class GenerateShard(beam.DoFn):
         failure = self._worker.make(shard)
         if failure is not None and self._run is not None:
             self._run.fail(failure)
+        elif self._run is not None:
+            self._run.made(shard)
         elif failure is not None:
             _write_failure(self._job, failure)
         yield shard, None if failure is None else failure.message
@@ -145,6 +152,7 @@ def generate(
         OutputError: the output holds something else, another run is working on it, or it cannot be
             written.
         ShardError: shards could not be made; the others are committed.
+        RejectsError: more samples are rejected than the scope allows; shards are committed.
     """
     check_request(source, grid, options, scope.existing)
     output = open_output(output_url)
@@ -158,12 +166,35 @@ def generate(
             compare_finished(plan, source, stamps, output, set(shards) - set(pending))
             urls = absolute_url(source.root), absolute_url(output_url)
             job = ShardJob(*urls, plan.fingerprint, keep_stamps(stamps, plan, output))
-            _make_shards(engine, job, plan, output, shards, pending)
+            rejects = _count_rejects(plan, output, set(shards) - set(pending), scope)
+            _make_shards(engine, job, plan, output, shards, pending, rejects)
         if scope.shards is not None:
             refuse_concurrent_plan(plan, source.table, output)
         if len(shards) < plan.shards:
             return None
-        return finished_manifest(plan, output) or finish(plan, output)
+        return finished_manifest(plan, output) or finish(plan, output, scope.max_rejects)
+
+
+def _count_rejects(
+    plan: Plan, output: Root, finished: Collection[int], scope: Scope
+) -> RejectCount:
+    """Return the count of rejects of finished shards.
+
+    Raises:
+        RejectsError: they alone are more than the scope allows.
+    """
+    rejects = RejectCount(plan, scope.max_rejects)
+    read = functools.partial(_read_receipt, plan, output)
+    for receipt in filter(None, read_in_parallel(read, sorted(finished))):
+        rejects.add(receipt)
+    rejects.refuse(output.url)
+    return rejects
+
+
+def _read_receipt(plan: Plan, output: Root, shard: int) -> Receipt | None:
+    """Return the receipt of a shard; None where it was not made, or has gone again."""
+    data = read_if_there(output, layout.receipt_path(plan.shard_name(shard)))
+    return None if data is None else read_receipt_if_whole(data)
 
 
 def _make_shards(
@@ -173,22 +204,33 @@ def _make_shards(
     output: Root,
     shards: range,
     pending: Sequence[int],
+    rejects: RejectCount,
 ) -> None:
-    """Make the pending ones of some shards, and remove unfinished files of dead workers."""
+    """Make the pending ones of some shards, and remove unfinished files of dead workers.
+
+    Beam's local runner stops as soon as more samples are rejected than may be.
+    """
 
     def build(pipeline: beam.Pipeline) -> object:
         numbers = pipeline | "Shards" >> beam.Create(pending)  # shard number
         return numbers | "GenerateShard" >> beam.ParDo(GenerateShard(job))  # with error or None
 
+    def may_go_on(shard: int) -> bool:
+        receipt = _read_receipt(plan, output, shard)
+        if receipt is not None:
+            rejects.add(receipt)
+        return not rejects.is_over
+
     work = _work(plan, output, shards)
     try:
         with show_progress(work):
-            failures = run_pipeline(engine, build, len(pending), RESUME_GENERATING)
+            failures = run_pipeline(engine, build, len(pending), RESUME_GENERATING, may_go_on)
     finally:
         if engine.local_runner is not None:  # Workers of another runner may still be at work.
             sweep_shards(plan, output, shards)
     if engine.local_runner is None:
         failures = _read_failures(job, pending)
+    rejects.refuse(output.url)
     refuse_unfinished(failures, work, RESUME_GENERATING)
 
 

@@ -16,6 +16,7 @@ from sysnoise.manifests import layout
 from sysnoise.manifests.changes import plan_changes
 from sysnoise.manifests.files import FILES_SCHEMA, file_rows
 from sysnoise.manifests.json_documents import DocumentError, read_document
+from sysnoise.manifests.junk import is_junk
 from sysnoise.manifests.manifest import Manifest, read_manifest
 from sysnoise.manifests.plan import Plan, Positive, Sha256
 from sysnoise.manifests.tables import parse_parquet
@@ -77,7 +78,7 @@ def refuse_foreign_output(output: Root) -> None:
     """Refuse an output that is a file, or a folder of other things than a set, which has a plan.
 
     A folder that holds only what a run leaves that is killed before it writes its plan is accepted,
-    and so is one that holds other files beside a set; these stay.
+    and so is one that holds other files beside a set; these stay. Junk is as good as nothing.
 
     Raises:
         OutputError: the output is not empty and holds no set, or cannot be listed.
@@ -86,9 +87,10 @@ def refuse_foreign_output(output: Root) -> None:
         if not exists(output):
             return
         is_folder = not is_file(output)
-        names = set(list_folder(output, "")) if is_folder else set()
+        found = list_folder(output, "") if is_folder else []
     except OSError as error:
         raise OutputError(f"listing the output {output.url!r}: {error}") from error
+    names = {name for name in found if not is_junk(name)}
     begun = {layout.SOURCES, layout.TEMPORARY}
     if is_folder and layout.PLAN in names and _stored_outline(output) is None:
         raise OutputError(

@@ -28,6 +28,7 @@ from sysnoise.manifests.errors import PartError
 from sysnoise.manifests.files import FileRow, needed_files
 from sysnoise.manifests.held import HeldSet
 from sysnoise.manifests.json_documents import DocumentError, json_bytes
+from sysnoise.manifests.junk import is_junk
 from sysnoise.manifests.layout import receipt_path, shard_name
 from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.part import held_variants, part_document
@@ -55,7 +56,7 @@ from sysnoise.pipelines.storage.downloads import download
 from sysnoise.pipelines.storage.listing import file_sizes, list_folder
 from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import read_file, read_if_there, read_in_parallel
-from sysnoise.pipelines.storage.root import Root, connect, is_local, open_output
+from sysnoise.pipelines.storage.root import Root, connect, is_local, lies_inside, open_output
 from sysnoise.pipelines.verification.checked_file import MISSING, FileProblem
 from sysnoise.pipelines.verification.index import read_index, read_set_plan
 from sysnoise.pipelines.verification.sums import parse_sums
@@ -224,8 +225,7 @@ def _chosen_variants(
 
 def _refuse_overlap(source: Root, target: Root) -> None:
     """Refuse a target that is the set or lies in it."""
-    inside = f"{target.path}/".startswith(f"{source.path.rstrip('/')}/")
-    if inside and type(source.fs) is type(target.fs):
+    if lies_inside(target, source):
         raise UsageError(f"the target {target.url!r} is the set itself or lies in it; give another")
 
 
@@ -237,7 +237,8 @@ def _variants_before(target: Root, manifest: Manifest, chosen: Sequence[str]) ->
         UsageError: the target holds images, and no variants are chosen.
     """
     try:
-        names = {name for name in list_folder(target, "") if not name.startswith(".")}
+        found = list_folder(target, "")
+        names = {name for name in found if not (name.startswith(".") or is_junk(name))}
         stored = _read_json_object(target, layout.MANIFEST)
         plan = _read_json_object(target, layout.PLAN)
         part = read_if_there(target, layout.PART)

@@ -14,10 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sysnoise.manifests.bounded import FileTooLargeError
+from sysnoise.manifests.junk import is_junk
 from sysnoise.manifests.layout import IMAGE_COLUMN, MAX_BYTES
 from sysnoise.manifests.tar_files import read_tar
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.readers.sources import Source
+from sysnoise.pipelines.storage.listing import warn_of_junk
 from sysnoise.pipelines.storage.reading import open_file, read_file, read_range
 from sysnoise.pipelines.storage.root import Root, open_root
 
@@ -50,31 +52,42 @@ def tar_members(root: Root, relative: str, prefix: str = "") -> Iterator[TarMemb
         relative: path of the tar file below it.
         prefix: what the names of the members are preceded by.
 
+    Junk is left out, and counted in a warning at the end.
+
     Raises:
         InputError: the file is not a tar file, or is damaged.
     """
+    junk: list[str] = []
     try:
         with open_file(root, relative) as opened:
-            yield from _members(opened, 0, prefix, 0)
+            yield from _members(opened, 0, prefix, 0, junk)
     except (tarfile.TarError, OSError) as error:
         raise InputError(f"reading the tar file {root.child(relative)!r}: {error}") from error
+    warn_of_junk(root.child(relative), junk)
 
 
-def _members(opened: BinaryIO, start: int, prefix: str, depth: int) -> Iterator[TarMember]:
-    """Yield the members of a tar file that begins at an offset of the outermost one."""
+def _members(
+    opened: BinaryIO, start: int, prefix: str, depth: int, junk: list[str]
+) -> Iterator[TarMember]:
+    """Yield the members of a tar file that begins at an offset of the outermost one.
+
+    The names of those that are left out are added to ``junk``.
+    """
     folder = posixpath.basename(prefix[:-1]) + "/"
     for tar, member in read_tar(opened):
         if not member.isfile():
             continue
         offset = start + member.offset_data
-        if member.name.endswith(".tar"):
+        if is_junk(member.name):
+            junk.append(prefix + member.name)
+        elif member.name.endswith(".tar"):
             if depth == MAX_TAR_DEPTH:
                 raise tarfile.ReadError(
                     f"the member {member.name!r} is a tar file in {depth} others"
                 )
             inner = cast("BinaryIO", tar.extractfile(member))  # A regular file can be opened.
             try:
-                yield from _members(inner, offset, f"{prefix}{member.name[:-4]}/", depth + 1)
+                yield from _members(inner, offset, f"{prefix}{member.name[:-4]}/", depth + 1, junk)
             except tarfile.TarError as error:
                 raise tarfile.ReadError(f"in the member {member.name!r}: {error}") from error
         else:

@@ -31,11 +31,17 @@ from sysnoise.pipelines.readers.splits import (
     split_of_folder,
 )
 from sysnoise.pipelines.readers.tars import read_tars
+from sysnoise.pipelines.readers.unread import unread_formats
 from sysnoise.pipelines.storage.listing import images_among, list_files
 from sysnoise.pipelines.storage.root import Root, is_file, open_root
 
 KAGGLE_CLASSES = "LOC_synset_mapping.txt"
 """The file by which Kaggle's folder is recognized."""
+
+READ = (
+    "what is read: images in folders, zip or tar, WebDataset, and Parquet; docs/layouts.md has all "
+    "layouts"
+)
 
 _WNID_IN_NAME = re.compile(r"_(n\d{8})\.[^.]*$")
 """The end of the names of validation images in Hugging Face's original archives."""
@@ -103,7 +109,14 @@ def read_imagenet(
         return _read_folder(root, files, loose, wanted)
     if archives:
         return _read_archives(root, files_of_split(archives, split), wanted)
-    raise InputError(f"{root.url!r} holds no images")
+    raise InputError(f"{root.url!r} holds no images{_instead(files)}")
+
+
+def _instead(files: Sequence[str]) -> str:
+    """Say what files there are instead of images that are read."""
+    unread = unread_formats(files)
+    what = f", but formats that are not read:\n{lines_of(unread)}\n" if unread else "; "
+    return f"{what}{READ}"
 
 
 def _refuse_superfluous(root: Root, option: str, given: str | None) -> None:
@@ -132,7 +145,10 @@ def _read_archives(root: Root, files: Sequence[str], wanted: Wanted) -> SourceSe
         source = _labeled(root, found, wanted)
         return dataclasses.replace(source, image_column=wanted.columns.image)
     if not root.join(files[0]).endswith(".tar"):
-        raise InputError(f"{root.url!r} is neither a folder nor a .tar, .zip or .parquet file")
+        named = [posixpath.basename(root.path)]
+        raise InputError(
+            f"{root.url!r} is neither a folder nor a .tar, .zip or .parquet file{_instead(named)}"
+        )
     return _labeled(root, read_tars(root, files, wanted.label_file), wanted)
 
 

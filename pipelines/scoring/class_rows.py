@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,13 +16,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from sysnoise.manifests.first_bytes import LENGTH, PARQUET, what_begins
 from sysnoise.pipelines.errors import MAX_LISTED, InputError
 from sysnoise.pipelines.scoring.statistics import is_finite_number, top_classes
 from sysnoise.pipelines.storage.reading import open_file, open_text
 from sysnoise.pipelines.storage.root import Root, is_local
 from sysnoise.transforms.errors import plain_message
 
-EXTENSIONS = (".parquet", ".jsonl")
+EXTENSIONS = (".parquet", ".jsonl", ".ndjson")
 """The extensions of files of predicted classes."""
 KINDS = ("class", "top5", "logits")
 """The columns that say what was predicted, of which a file has one."""
@@ -64,13 +65,13 @@ class _UncheckedRows:
     """Some rows of a file, unchecked except that they have the columns.
 
     Attributes:
-        first_row: the number of the first row, from 1.
+        numbers: the number of each row in its file, from 1; of JSON, that of its line.
         kind: the column that says what was predicted.
         settings, keys: the values of these columns.
         values: the values of the column of the kind; an array where they fill one.
     """
 
-    first_row: int
+    numbers: Sequence[int]
     kind: str
     settings: list[Any]
     keys: list[Any]
@@ -88,7 +89,7 @@ def read_class_rows(root: Root, name: str) -> Iterator[ClassRows]:
         InputError: the file cannot be read, or a row is malformed.
     """
     url = root.child(name)
-    batches = _parquet_rows(root, name) if url.endswith(".parquet") else _json_rows(url)
+    batches = _parquet_rows(root, name) if url.lower().endswith(".parquet") else _json_rows(url)
     for batch in batches:
         yield _checked(f"the predictions {url!r}", batch)
 
@@ -96,6 +97,7 @@ def read_class_rows(root: Root, name: str) -> Iterator[ClassRows]:
 def _parquet_rows(root: Root, name: str) -> Iterator[_UncheckedRows]:
     source = f"the predictions {root.child(name)!r}"
     try:
+        _refuse_other_files(root, name)
         with _arrow_file(root, name) as opened:
             parquet = pq.ParquetFile(opened)
             kind = _kind(source, parquet.schema_arrow.names)
@@ -105,10 +107,19 @@ def _parquet_rows(root: Root, name: str) -> Iterator[_UncheckedRows]:
             for batch in parquet.iter_batches(size, columns=columns, use_threads=False):
                 settings, keys = (batch.column(each).to_pylist() for each in ("setting", "key"))
                 values = _parquet_values(batch.column(kind))
-                yield _UncheckedRows(first_row, kind, settings, keys, values)
+                numbers = range(first_row, first_row + len(batch))
+                yield _UncheckedRows(numbers, kind, settings, keys, values)
                 first_row += len(batch)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"reading {source}: {plain_message(error)}") from error
+
+
+def _refuse_other_files(root: Root, name: str) -> None:
+    """Refuse what is surely no Parquet file; Arrow refuses the rest."""
+    with open_file(root, name) as opened:
+        found = what_begins(opened.read(LENGTH))
+    if found not in (None, PARQUET):
+        raise ValueError(f"expected a Parquet file, found {found}")
 
 
 def _batch_size(metadata: pq.FileMetaData) -> int:
@@ -147,14 +158,19 @@ def _check_types(source: str, schema: pa.Schema, kind: str) -> None:
     """Refuse columns of other types, before a row of them is read."""
     for name in ("setting", "key"):
         if not _is_text(schema.field(name).type):
-            raise _malformed(source, 1, name, "a text", schema.field(name).type)
+            raise _wrong_type(source, name, "texts", schema.field(name).type)
     if not _holds(schema.field(kind).type, kind):
-        raise _malformed(source, 1, kind, _CHECKS[kind].expected, schema.field(kind).type)
+        raise _wrong_type(source, kind, _CHECKS[kind].expected, schema.field(kind).type)
+
+
+def _wrong_type(source: str, name: str, expected: str, found: pa.DataType) -> InputError:
+    return InputError(f"{source}, column {name}: expected {expected}, found the type {found}")
 
 
 def _is_text(found: pa.DataType) -> bool:
     inner = found.value_type if pa.types.is_dictionary(found) else found
-    return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner))
+    are_texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(is_of_type(inner) for is_of_type in are_texts)
 
 
 def _holds(found: pa.DataType, kind: str) -> bool:
@@ -181,39 +197,39 @@ def _parquet_values(column: pa.Array) -> list[Any] | NDArray[Any]:
 
 
 def _json_rows(url: str) -> Iterator[_UncheckedRows]:
-    first_row = 1
     with open_text(url, "predictions file") as opened:
-        while lines := _lines(url, opened, first_row):
-            rows = [_parsed(url, number, line) for number, line in enumerate(lines, first_row)]
-            kind = _kind(f"the predictions {url!r}, row {first_row}", rows[0])
-            for number, row in enumerate(rows, first_row):
+        lines = enumerate(iter(lambda: opened.readline(LINE_CHARACTERS + 1), ""), start=1)
+        while some := _some_lines(url, lines):
+            rows = {number: _parsed(url, number, line) for number, line in some.items()}
+            first, first_row = next(iter(rows.items()))
+            kind = _kind(f"the predictions {url!r}, row {first}", first_row)
+            for number, row in rows.items():
                 if not {"setting", "key", kind} <= row.keys():
                     names = ", ".join(list(row)[:MAX_LISTED])
                     raise InputError(
                         f"the predictions {url!r}, row {number}: expected setting, key and {kind} "
                         f"as in the first row, found {names or 'nothing'}"
                     )
-            columns = ([row[each] for row in rows] for each in ("setting", "key", kind))
-            yield _UncheckedRows(first_row, kind, *columns)
-            first_row += len(lines)
+            columns = ([row[each] for row in rows.values()] for each in ("setting", "key", kind))
+            yield _UncheckedRows(list(rows), kind, *columns)
 
 
-def _lines(url: str, opened: TextIO, first_row: int) -> list[str]:
-    """Return the next lines, as many as are held at a time; none at the end."""
-    lines: list[str] = []
+def _some_lines(url: str, lines: Iterator[tuple[int, str]]) -> dict[int, str]:
+    """Return the next lines by number, as many as are held at a time, without blank ones."""
+    some: dict[int, str] = {}
     size = 0
-    while len(lines) < BATCH_ROWS and size < BATCH_VALUES:
-        line = opened.readline(LINE_CHARACTERS + 1)
-        if not line:
-            break
+    for number, line in lines:
         if len(line) > LINE_CHARACTERS:
             raise InputError(
-                f"the predictions {url!r}, row {first_row + len(lines)}: the line is longer than "
+                f"the predictions {url!r}, row {number}: the line is longer than "
                 f"{LINE_CHARACTERS} characters"
             )
-        lines.append(line)
-        size += len(line)
-    return lines
+        if line.strip():
+            some[number] = line
+            size += len(line)
+        if len(some) == BATCH_ROWS or size >= BATCH_VALUES:
+            break
+    return some
 
 
 def _parsed(url: str, number: int, line: str) -> dict[str, Any]:
@@ -222,7 +238,10 @@ def _parsed(url: str, number: int, line: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"the predictions {url!r}, row {number}: not JSON: {error}") from error
     if not isinstance(row, dict):
-        raise InputError(f"the predictions {url!r}, row {number}: expected a JSON object")
+        raise InputError(
+            f"the predictions {url!r}, row {number}: expected a JSON object, one on each line, "
+            f"found {_shown(row)}"
+        )
     return row
 
 
@@ -234,6 +253,7 @@ def _kind(source: str, columns: Iterable[str]) -> str:
         raise InputError(
             f"{source}: expected setting, key and one of {', '.join(KINDS)}, found "
             f"{', '.join(names[:MAX_LISTED]) or 'nothing'}"
+            f"{'; leave out all but one of them' if len(kinds) > 1 else ''}"
         )
     twice = [each for each in ("setting", "key", kinds[0]) if names.count(each) > 1]
     if twice:
@@ -243,7 +263,7 @@ def _kind(source: str, columns: Iterable[str]) -> str:
 
 def _checked(source: str, rows: _UncheckedRows) -> ClassRows:
     for name, texts in (("setting", rows.settings), ("key", rows.keys)):
-        for number, text in enumerate(texts, rows.first_row):
+        for number, text in zip(rows.numbers, texts, strict=True):
             if not isinstance(text, str):
                 raise _malformed(source, number, name, "a text", text)
     array = _value_array(source, rows)
@@ -256,14 +276,15 @@ def _value_array(source: str, rows: _UncheckedRows) -> NDArray[Any]:
     """Return the values of the rows as an array of shape (rows, classes), after all checks."""
     kind, values, check = rows.kind, rows.values, _CHECKS[rows.kind]
     if isinstance(values, list):
-        for number, value in enumerate(values, rows.first_row):
+        for number, value in zip(rows.numbers, values, strict=True):
             if not check.is_value(value) or (kind == "logits" and len(value) != len(values[0])):
                 raise _malformed(source, number, kind, check.expected, value)
     if isinstance(values, list):  # Whole numbers may be too long for NumPy's.
         values = np.asarray(values, np.float64 if kind == "logits" else np.int64)
     array = values.reshape(len(values), -1)
     for index in np.flatnonzero(~check.valid_rows(array)).tolist():
-        raise _malformed(source, rows.first_row + index, kind, check.expected, values[index])
+        found = values[index].tolist()
+        raise _malformed(source, rows.numbers[index], kind, check.expected, found)
     return array
 
 
@@ -321,5 +342,10 @@ _CHECKS: Mapping[str, _ValueCheck] = {
 
 
 def _malformed(source: str, row: int, name: str, expected: str, found: Any) -> InputError:
-    shown = str(found)[:SHOWN]
-    return InputError(f"{source}, row {row}, {name}: expected {expected}, found {shown}")
+    return InputError(f"{source}, row {row}, {name}: expected {expected}, found {_shown(found)}")
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it is written, or its start."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

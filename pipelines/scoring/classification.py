@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -144,8 +145,10 @@ def _read_predictions(
     root, names = prediction_files(url, EXTENSIONS)
     by_setting: dict[Setting, SettingPredictions] = {}
     problems: dict[str, str] = {}
+    has_rows = False
     for name in names:
         for rows in read_class_rows(root, name):
+            has_rows = True
             indices = np.array([truth.places.get(key, _UNKNOWN) for key in rows.keys], np.int64)
             settings = np.array(rows.settings, object)
             for text in dict.fromkeys(rows.settings):
@@ -161,6 +164,8 @@ def _read_predictions(
                     by_setting[setting] = SettingPredictions(unknown, np.zeros(len(unknown), bool))
                 chosen = np.flatnonzero(settings == text)
                 _add(by_setting[setting], rows, chosen, indices, truth.labels)
+    if not has_rows:
+        raise InputError(f"the predictions {url!r} have no rows")
     return by_setting, problems
 
 
@@ -222,7 +227,8 @@ def _key_problems(
         if coverage is Coverage.WHOLE and each.foreign:
             some = _some(each.foreign, each.foreigners)
             text = f"keys that are not in the set ({each.foreigners}): {some}"
-            yield setting.id, text
+            are_names = all(posixpath.splitext(key)[0] in truth.places for key in each.foreign)
+            yield setting.id, f"{text}; leave out the extension" if are_names else text
         if coverage is Coverage.WHOLE and missing:
             text = f"missing keys ({len(missing)}): {quoted(missing)}; --partial leaves them out"
             yield setting.id, text

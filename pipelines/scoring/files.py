@@ -6,11 +6,13 @@ import functools
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
 
+from sysnoise.manifests.first_bytes import LENGTH, what_begins
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.settings import Setting, noises_of, parse_setting
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import InputError, lines_of, quoted
 from sysnoise.pipelines.storage.listing import list_files
+from sysnoise.pipelines.storage.reading import open_file
 from sysnoise.pipelines.storage.root import Root, is_file, is_http, open_root
 
 SettingParser = Callable[[str], Setting]
@@ -44,15 +46,31 @@ def prediction_files(url: str, extensions: Sequence[str]) -> tuple[Root, list[st
     """
     root = open_root(url)
     # On the web, only its name tells a file from a folder.
-    is_single = is_file(root) or (is_http(root) and root.path.endswith(tuple(extensions)))
+    is_single = is_file(root) or (is_http(root) and root.path.lower().endswith(tuple(extensions)))
     names = [""] if is_single else list_files(root)
-    chosen = [name for name in names if (name or root.path).endswith(tuple(extensions))]
+    chosen = [name for name in names if (name or root.path).lower().endswith(tuple(extensions))]
     if not chosen:
         raise InputError(
-            f"the predictions {url!r} are no {' or '.join(extensions)} files, nor a folder of "
-            "such, as this set's are"
+            f"the predictions {url!r} are no {_one_of(extensions)} files, nor a folder of "
+            f"such, as this set's are; found {_found(root, names)}"
         )
     return root, chosen
+
+
+def _one_of(extensions: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(extensions[:-1]), extensions[-1])))
+
+
+def _found(root: Root, names: Sequence[str]) -> str:
+    """Return what is there instead of predictions, for a message."""
+    if names != [""]:
+        return quoted(names) or "no files"
+    try:
+        with open_file(root, "") as opened:
+            kind = what_begins(opened.read(LENGTH))
+    except OSError as error:
+        raise InputError(f"reading the predictions {root.url!r}: {error}") from error
+    return kind or f"a file that is named {posixpath.splitext(root.path)[1] or 'without an ending'}"
 
 
 def file_stem(root: Root, name: str) -> str:

@@ -16,7 +16,14 @@ from sysnoise.manifests.layout import TEMPORARY
 from sysnoise.pipelines.errors import UsageError, unwritable
 from sysnoise.pipelines.storage.hashed_file import HashedFile
 from sysnoise.pipelines.storage.listing import is_unfinished
-from sysnoise.pipelines.storage.root import Root, call_with_retries, connect, is_local, open_output
+from sysnoise.pipelines.storage.root import (
+    Root,
+    call_with_retries,
+    connect,
+    is_local,
+    lies_inside,
+    open_output,
+)
 
 _UPLOADS = 8
 """Number of files that are uploaded in parallel; at 25 MB per shard file, a worker holds 200 MB."""
@@ -117,10 +124,27 @@ def refuse_inside(url: str, path: str) -> None:
         UsageError: it lies in the set.
     """
     found, place = connect(url), connect(path)
-    if not is_local(found) or not is_local(place):
-        return
-    if Path(place.path).resolve().is_relative_to(Path(found.path).resolve()):
+    if is_local(found) and is_local(place) and lies_inside(place, found):
         raise UsageError(f"{path!r} lies in the set {url!r}; give a place outside of it")
+
+
+def refuse_mixture(images: str, output: str) -> None:
+    """Refuse an output among source images, and images in the output: a rerun would read its own.
+
+    Raises:
+        UsageError: one of them lies in the other.
+    """
+    source, target = connect(images), open_output(output)
+    if lies_inside(target, source):
+        raise UsageError(
+            f"the output {output!r} lies in the folder of the images, {images!r}, where a later "
+            "run would take its files for images; give a path outside of it"
+        )
+    if lies_inside(source, target):
+        raise UsageError(
+            f"the images {images!r} lie in the output {output!r}, which holds only files of the "
+            "set; give another output"
+        )
 
 
 def _write_synced(path: str, data: bytes) -> None:

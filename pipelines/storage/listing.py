@@ -9,9 +9,10 @@ import os
 import posixpath
 import re
 import urllib.parse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from sysnoise.manifests.junk import is_junk
 from sysnoise.pipelines.errors import InputError, quoted
 from sysnoise.pipelines.storage.retries import with_retries
 from sysnoise.pipelines.storage.root import Root, call_with_retries, is_http, is_local
@@ -53,26 +54,64 @@ def images_among(names: Iterable[str]) -> list[str]:
 
 
 def list_files(root: Root) -> list[str]:
-    """Return the paths of all files below a folder, relative to it, sorted.
+    """Return the paths of all files below a folder that a user put there, relative to it, sorted.
+
+    Junk, as :func:`sysnoise.manifests.junk.is_junk` knows it, is left out and counted in a warning;
+    a folder of junk counts as one.
 
     Raises:
         InputError: they cannot be listed.
     """
+    junk: list[str] = []
+
+    def is_wanted(path: str) -> bool:
+        if is_junk(path):
+            junk.append(path)
+            return False
+        return True
+
+    found = _list_wanted(root, is_wanted)
+    warn_of_junk(root.url, junk)
+    return found
+
+
+def list_all_files(root: Root) -> list[str]:
+    """Return the paths of all files below a folder, relative to it, sorted.
+
+    Objects that stand for folders are none; all other junk is there.
+
+    Raises:
+        InputError: they cannot be listed.
+    """
+    return _list_wanted(root, lambda path: path != "" and not path.endswith("/"))
+
+
+def warn_of_junk(url: str, junk: Sequence[str]) -> None:
+    """Log a warning of the junk that was left out of a folder or archive, if there was any."""
+    if junk:
+        logging.getLogger(__name__).warning(
+            "%d file(s) or folder(s) in %r that systems leave there are left out: %s",
+            *(len(junk), url, quoted(sorted(junk))),
+        )
+
+
+def _list_wanted(root: Root, is_wanted: Callable[[str], bool]) -> list[str]:
     prefix = root.path.rstrip("/") + "/" if root.path else ""
     try:
+        if is_local(root):
+            return sorted(path.removeprefix(prefix) for path in _local_paths(root, is_wanted))
         if is_http(root):
-            return sorted(_linked_files(root))
-        return sorted(path.removeprefix(prefix) for path in _paths_below(root))
+            return sorted(filter(is_wanted, _linked_files(root)))
+        found = call_with_retries(root, "listing", "", lambda: root.fs.find(root.path))
+        return sorted(filter(is_wanted, (path.removeprefix(prefix) for path in found)))
     except OSError as error:
         raise InputError(f"listing {root.url!r}: {error}") from error
 
 
-def _paths_below(root: Root) -> list[str]:
-    if not is_local(root):
-        return list(call_with_retries(root, "listing", "", lambda: root.fs.find(root.path)))
+def _local_paths(root: Root, is_wanted: Callable[[str], bool]) -> list[str]:
     # fsspec does not follow links to folders, and class folders often are links.
     left_out: list[str] = []
-    found = list(_files_below(root.path, left_out))
+    found = list(_files_below(root.path, is_wanted, left_out))
     if left_out:
         logging.getLogger(__name__).warning(
             "%d device(s), FIFO(s) or socket(s) in %r are left out: %s",
@@ -81,11 +120,12 @@ def _paths_below(root: Root) -> list[str]:
     return found
 
 
-def _files_below(top: str, left_out: list[str]) -> Iterator[str]:
+def _files_below(top: str, is_wanted: Callable[[str], bool], left_out: list[str]) -> Iterator[str]:
     """Yield the paths of the files below a local folder, through links, but not in circles.
 
     Args:
         top: the folder.
+        is_wanted: whether a file or folder of some name is yielded, or looked into.
         left_out: gets the paths of what is neither a file nor a folder.
     """
     folders: list[tuple[str, tuple[_Identity, ...]]] = [(top, ())]
@@ -94,6 +134,8 @@ def _files_below(top: str, left_out: list[str]) -> Iterator[str]:
         if identity in above:
             continue
         for entry in entries:
+            if not is_wanted(entry.name):
+                continue
             if entry.is_dir():
                 folders.append((entry.path, (*above, identity)))
             elif entry.is_file() or not os.path.exists(entry.path):
@@ -187,7 +229,9 @@ def list_folder(root: Root, relative: str) -> list[str]:
         found = call_with_retries(root, "listing", relative, lambda: root.fs.ls(path, detail=False))
     except FileNotFoundError:
         return []
-    names = (posixpath.basename(name.rstrip("/")) for name in found)
+    # An object store may hold an object that stands for the folder itself.
+    below = (name.rstrip("/") for name in found if name.rstrip("/") != path.rstrip("/"))
+    names = map(posixpath.basename, below)
     return sorted(posixpath.join(relative, name) for name in names if not is_unfinished(name))
 
 

@@ -7,6 +7,7 @@ import posixpath
 import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import fsspec
@@ -212,6 +213,14 @@ def absolute_url(url: str) -> str:
     """
     outer, separator, path = url.rpartition("::")
     return outer + separator + (path if "://" in path else make_path_posix(path))
+
+
+def lies_inside(place: Root, folder: Root) -> bool:
+    """Whether a path is a folder or lies below it, also through links; neither need exist."""
+    if is_local(place) and is_local(folder):
+        return Path(place.path).resolve().is_relative_to(Path(folder.path).resolve())
+    below = f"{place.path.rstrip('/')}/".startswith(f"{folder.path.rstrip('/')}/")
+    return below and type(place.fs) is type(folder.fs)
 
 
 def is_process_memory(url: str) -> bool:

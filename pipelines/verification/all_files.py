@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +53,7 @@ from sysnoise.pipelines.verification.shard_samples import (
 from sysnoise.pipelines.verification.single_file import Scan, byte_messages, check_file, other_file
 from sysnoise.pipelines.verification.sums import parse_sums, sums_messages
 from sysnoise.pipelines.verification.tar_shard import scan_tar
+from sysnoise.pipelines.workers.cores import available_cores
 
 _DAMAGED_DIGITS = 4
 """Number of digits of a sha256 that may differ where the line is damaged, and not the file."""
@@ -113,7 +113,7 @@ def _progress(target: CheckedSet) -> tqdm[Any]:
 
 
 def _check_files(target: CheckedSet, totals: Totals, proven: set[str]) -> Iterator[CheckedFile]:
-    threads = os.cpu_count() or 1
+    threads = available_cores()
     shards = target.part.shards
     with ThreadPoolExecutor(threads) as pool:
         sources = None

@@ -19,7 +19,7 @@ from sysnoise.manifests.part import held_variants
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.errors import UsageError
-from sysnoise.pipelines.storage.listing import list_files
+from sysnoise.pipelines.storage.listing import list_all_files
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.storage.root import Root, open_root
 from sysnoise.pipelines.verification.all_files import check_all_files
@@ -93,7 +93,7 @@ def verify(url: str, request: VerificationRequest) -> Verification:
         UsageError: the set does not have the variants or shards, or a library is missing.
     """
     root = open_root(url)
-    present = frozenset(list_files(root))
+    present = frozenset(list_all_files(root))
     if layout.MANIFEST not in present:
         return _report(url, [], [FileProblem(layout.MANIFEST, UNFINISHED)])
     index, first = read_set_index(root, present)

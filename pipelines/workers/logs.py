@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import threading
 import traceback
@@ -12,24 +13,59 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from sysnoise.manifests.secrets import without_secrets
-from sysnoise.transforms.text import printable
+from sysnoise.pipelines.errors import unwritable
+from sysnoise.transforms.text import encodable, printable
+
+
+class ClosedPipeError(BrokenPipeError):
+    """Nobody reads any more what is printed, as with ``| head``."""
 
 
 class PrintableStream:
-    """A stream of text that escapes what a terminal would obey, whoever prints it.
+    """A stream of text that escapes what a terminal would obey or lacks, whoever prints it.
 
     Names of files, keys and classes come from others, and reach a terminal on many ways: tables,
     messages, warnings of libraries, tracebacks. A carriage return at the start of what is written
     is that of a progress bar.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, name: str) -> None:
         self._stream = stream
+        self._name = name
 
     def write(self, text: str) -> int:
-        """Write a text as :func:`printable` returns it."""
+        """Write a text as :func:`printable` and :func:`encodable` return it.
+
+        Raises:
+            ClosedPipeError: nobody reads it; further texts are lost without an error.
+            OutputError: the system refuses it.
+        """
         start = "\r" if text.startswith("\r") else ""
-        return self._stream.write(start + printable(text.removeprefix(start)))
+        shown = encodable(printable(text.removeprefix(start)), self._stream.encoding)
+        with self._refusals():
+            return self._stream.write(start + shown)
+
+    def flush(self) -> None:
+        """Hand on what was written; errors are those of :meth:`write`."""
+        with self._refusals():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError as error:
+            self._go_nowhere()
+            raise ClosedPipeError(error.errno, error.strerror) from error
+        except OSError as error:
+            self._go_nowhere()
+            raise unwritable(f"printing to {self._name}", error) from error
+
+    def _go_nowhere(self) -> None:
+        """Lead the stream to nothing: Python would try to write the rest when it ends."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -38,10 +74,25 @@ class PrintableStream:
 @contextlib.contextmanager
 def printable_streams() -> Iterator[None]:
     """Make standard output and standard error such streams while the body runs."""
-    out: Any = PrintableStream(sys.stdout)
-    error: Any = PrintableStream(sys.stderr)
+    out: Any = PrintableStream(_opened(sys.stdout, 1), "standard output")
+    error: Any = PrintableStream(_opened(sys.stderr, 2), "standard error")
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
         yield
+
+
+def _opened(stream: TextIO | None, descriptor: int) -> TextIO:
+    """Return a standard stream, or one to nothing where the shell closed it (``>&-``).
+
+    Otherwise the next file that is opened, which may be one of the set, would be printed to.
+    """
+    if stream is not None:
+        return stream
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.set_inheritable(descriptor, True)
+    if nowhere != descriptor:
+        os.close(nowhere)
+    return open(descriptor, "w", encoding="utf-8", closefd=False)
 
 
 def set_up_logging() -> None:

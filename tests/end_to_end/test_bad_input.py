@@ -71,6 +71,11 @@ def new_folder(folder: Path, **options: str | None) -> Options:
     return {"images": folder / "empty", **options}
 
 
+def output_through_link(folder: Path) -> Options:
+    (folder / "link").symlink_to(folder / "source" / "images")
+    return {"output": folder / "link" / "new" / "out"}
+
+
 def grid_file(text: str) -> Break:
     def write(folder: Path) -> Options:
         (folder / "bad.yaml").write_text(text, "utf-8")
@@ -237,6 +242,24 @@ BAD: dict[str, tuple[str, Break, int, list[str]]] = {
         occupied("file/set"),
         1,
         ["writing '{folder}/file/set/", "Not a directory"],
+    ),
+    "output among the images": (
+        "imagenet",
+        lambda folder: {"output": folder / "source" / "images" / "out"},
+        2,
+        ["output '{folder}/source/images/out' lies in", "'{folder}/source/images'", "outside"],
+    ),
+    "output among the images through a link": (
+        "coco",
+        output_through_link,
+        2,
+        ["output '{folder}/link/new/out' lies in", "'{folder}/source/images'", "outside"],
+    ),
+    "images in the output": (
+        "imagenet",
+        lambda folder: {"output": folder / "source"},
+        2,
+        ["images '{folder}/source/images' lie in the output '{folder}/source'", "another output"],
     ),
     "output on an unknown file system": (
         "imagenet",

@@ -283,6 +283,13 @@ def test_a_damaged_set_is_not_published(small_set: Path, tmp_path: Path) -> None
     assert command("verify", str(tmp_path / "part")).code == 0
 
 
+def test_junk_is_no_obstacle_in_an_empty_target(small_set: Path, tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "Thumbs.db").touch()
+    done = command("fetch", str(small_set), str(tmp_path), f"--variant={PILLOW}")
+    assert done.code == 0, done.error
+
+
 def test_targets_that_hold_something_else_are_refused(
     small_set: Path, coco_set: Path, tmp_path: Path
 ) -> None:

@@ -89,7 +89,7 @@ def run(dataset: str, folder: Path, grid: str, *arguments: str) -> None:
     done = command(
         *("generate", dataset, *arguments),
         *(f"--output={output}", f"--grid={folder / 'grid.yaml'}"),
-        *("--format=both", f"--max-pixels={MAX_PIXELS}"),
+        *("--format=both", f"--max-pixels={MAX_PIXELS}", "--max-rejects=100%"),
     )
     assert done.code == 0, done.error
     (folder / "errors.txt").write_text(done.error, "utf-8")

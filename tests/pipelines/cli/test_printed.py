@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import json
 import logging
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -133,3 +136,54 @@ def test_any_text_as_an_argument_ends_in_one_message(argument: str, tmp_path: Pa
         done = command(*arguments)
         assert done.code in (1, 2), arguments
         assert done.error.startswith(("sysnoise: ", "usage: "))
+
+
+def run_in_shell(script: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a line of bash in which ``$sysnoise`` is the command."""
+    command = f"{sys.executable} -m sysnoise.pipelines.cli.main"
+    return subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, "sysnoise": command, **variables},
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("ascii", "caf\\u00e9 \\u0394 \\ud83d\\udc1f"),
+        ("latin-1", "café \\u0394 \\ud83d\\udc1f"),
+        ("utf-8", "café Δ 🐟"),
+    ],
+)
+def test_characters_that_a_terminal_lacks_are_escaped(encoding: str, shown: str) -> None:
+    name = "café Δ 🐟"
+    done = run_in_shell(f"$sysnoise status 'nowhere/{name}'", PYTHONIOENCODING=encoding)
+    assert done.returncode == 1
+    assert f"nowhere/{shown}" in done.stderr.decode(encoding)
+
+
+def test_a_closed_pipe_ends_a_command_quietly() -> None:
+    done = run_in_shell("$sysnoise grids imagenet-full | head -1; exit ${PIPESTATUS[0]}")
+    assert (done.returncode, done.stderr) == (141, b"")
+    assert done.stdout.splitlines() == [b"pillow/pillow-bilinear/rgb"]
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>&-", "2>/dev/full"])
+def test_streams_that_take_nothing_are_no_defects(redirection: str) -> None:
+    done = run_in_shell(f"$sysnoise grids {redirection}; $sysnoise grids unknown {redirection}")
+    assert done.returncode in (1, 2)
+    assert b"Traceback" not in done.stdout + done.stderr
+    assert b"Errno" not in done.stdout + done.stderr
+    if redirection == ">/dev/full":
+        assert b"printing to standard output: No space left on device" in done.stderr
+
+
+def test_json_stays_the_same_where_a_terminal_lacks_its_characters(
+    one_image_set: Path, tmp_path: Path
+) -> None:
+    name = "café 🐟"
+    shutil.copytree(one_image_set, tmp_path / name)
+    done = run_in_shell(f"$sysnoise status '{tmp_path / name}' --json", PYTHONIOENCODING="ascii")
+    assert json.loads(done.stdout.decode("ascii"))["output"] == str(tmp_path / name)

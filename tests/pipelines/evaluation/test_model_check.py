@@ -186,9 +186,7 @@ def test_labels_of_another_class_list_are_refused() -> None:
     """The labels of a list of five classes are no labels of ImageNet's 1,000."""
     config = ModelConfig(SPEC, Classifier("logits", Background.NONE))
     check_model(config, classifier(5), [4], 5)
-    with pytest.raises(
-        UsageError, match="1000 classes, but the set's labels are places in a"
-    ):
+    with pytest.raises(UsageError, match="1000 classes, but the set's labels are places in a"):
         check_model(config, classifier(1000), [4], 5)
 
 

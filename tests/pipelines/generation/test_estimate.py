@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ from sysnoise.pipelines.planning.plan import PlanOptions, make_plan
 from sysnoise.pipelines.readers.coco import read_coco
 from sysnoise.pipelines.readers.imagenet import read_imagenet
 from sysnoise.pipelines.readers.sources import SourceSet, source_table
+from sysnoise.pipelines.workers.cores import available_cores
 from tests.end_to_end.commands import command
 
 BOTH = (ShardFormat.WEBDATASET, ShardFormat.PARQUET)
@@ -135,7 +135,7 @@ def test_rejects_of_the_trial_are_told(imagenet_source: Path, tmp_path: Path) ->
     found = estimated(imagenet(tmp_path / "source"), "coco-published", PlanOptions())
     text = format_estimate(found)
     assert "19 sample(s) in " in text
-    assert ", 1 rejected\n" in text
+    assert ", 1 rejected (decode-failed 1)\n" in text
     assert "rejected in the trial:\n  broken: decode-failed: " in text
 
 
@@ -160,7 +160,7 @@ def test_processes_are_those_that_have_a_core_and_a_shard(imagenet_source: Path)
     one = estimated(source, "coco-published", settings, ["--direct_num_workers=1"])
     many = estimated(source, "coco-published", settings, ["--direct_num_workers=64"])
     assert one.processes == 1
-    assert many.processes == min(2, os.cpu_count() or 1)
+    assert many.processes == min(2, available_cores())
     other = estimated(source, "coco-published", settings, ["--runner=FnApiRunner"])
     assert (other.processes, other.seconds) == (None, None)
     assert "time      unknown: depends on the workers of --runner\n" in format_estimate(other)

@@ -104,6 +104,15 @@ def test_a_removal_that_is_broken_off_can_go_on(
     assert [path for path in Path(output.path).rglob("*") if path.is_file()] == []
 
 
+def test_junk_is_no_obstacle_in_an_empty_output(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / ".DS_Store").touch()
+    refuse_foreign_output(open_output(str(tmp_path)))
+    (tmp_path / "DS_Store").touch()
+    with pytest.raises(OutputError, match="not an empty folder"):
+        refuse_foreign_output(open_output(str(tmp_path)))
+
+
 OWN = (
     *("samples/00002-of-00003.parquet", "receipts/00000-of-00003.json", "earlier/plan.json"),
     *("variants/a/b/c/val-00001-of-00003.tar", "variants/a/b/d/val-00001-of-00003.parquet"),

@@ -22,7 +22,6 @@ from tests.pipelines.readers.layouts import (
     published,
     published_tar,
     tar_bytes,
-    tar_of_tars,
     webdataset_file,
     write_tar,
 )
@@ -72,7 +71,19 @@ def test_a_damaged_tar_in_a_tar_is_refused(cut: int, tmp_path: Path) -> None:
         list(tar_members(open_root(str(tmp_path)), "x.tar"))
 
 
-@pytest.mark.parametrize("build", [published_tar, tar_of_tars, webdataset_file])
+def test_junk_in_tars_is_left_out_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ["./._a.JPEG", "./a.JPEG", "__MACOSX/val/b.JPEG", "val/.DS_Store", "val/b.JPEG"]
+    write_tar(tmp_path / "x.tar", [(name, b"1") for name in names])
+    found = [member.name for member in tar_members(open_root(str(tmp_path)), "x.tar")]
+    assert found == ["./a.JPEG", "val/b.JPEG"]
+    (record,) = caplog.records
+    assert "3 file(s) or folder(s)" in record.getMessage()
+    assert "x.tar" in record.getMessage()
+
+
+@pytest.mark.parametrize("build", [published_tar, webdataset_file])
 def test_members_of_tars_are_found_by_offset(
     build: Build, photos: dict[str, Pixels], tmp_path: Path
 ) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,10 @@ def test_parquet_of_any_writer_is_read(
         ({"class": True}, "row 2, class: expected a class"),
         ({"class": 10**30}, "row 2, class: expected a class"),
         ({"class": None}, "row 2, class: expected a class"),
+        (
+            {"class": "65"},
+            "row 2, class: expected a class, a whole number of at least 0, found '65'"[:],
+        ),
         ({"key": 5}, "row 2, key: expected a text, found 5"),
         ({"setting": None}, "row 2, setting: expected a text, found None"),
     ],
@@ -108,7 +114,7 @@ def test_malformed_lists_are_named(kind: str, value: Any, tmp_path: Path) -> Non
     for path in paths:
         with pytest.raises(InputError) as raised:
             read(path)
-        assert f"row 1, {kind}: expected" in str(raised.value)
+        assert re.search(rf"(row 1,|column) {kind}: expected", str(raised.value))
 
 
 def test_logits_are_equally_many(tmp_path: Path) -> None:
@@ -141,7 +147,46 @@ def test_other_columns_are_named(tmp_path: Path) -> None:
     assert "row 2: expected setting, key and class as in the first row" in str(raised.value)
 
 
-@pytest.mark.parametrize("text", ["\n", "3\n", "{", "setting,key,class\n"])
+@pytest.mark.parametrize("name", ["p.jsonl", "p.ndjson", "P.JSONL"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_blank_lines_are_nothing_but_count(name: str, end: str, tmp_path: Path) -> None:
+    texts = ["", json.dumps(ROW), "", " \t", json.dumps({**ROW, "key": "l"}), "", ""]
+    (tmp_path / name).write_bytes(end.join(texts).encode())
+    (rows,) = read(tmp_path / name)
+    assert (list(rows.keys), rows.classes.tolist()) == (["k", "l"], [[3], [3]])
+    (tmp_path / name).write_bytes(end.join([*texts, json.dumps({**ROW, "class": "x"})]).encode())
+    with pytest.raises(InputError, match=r"row 8, class: expected .*, found 'x'"):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\r\n \n"])
+def test_a_file_of_blank_lines_has_no_rows(text: str, tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text(text, "utf-8")
+    assert read(tmp_path / "p.jsonl") == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "complaint"),
+    [
+        ({"class": [3.0]}, "column class: expected a class, .*, found the type double"),
+        ({"key": pa.array([b"k"]), "class": [3]}, "column key: expected texts, found the type bin"),
+        ({"class": [3], "top5": [[1, 2, 3, 4, 5]]}, "class, top5; leave out all but one of them"),
+    ],
+)
+def test_columns_of_other_types_are_named(
+    columns: dict[str, Any], complaint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=complaint):
+        read(parquet(tmp_path / "p.parquet", **columns))
+
+
+def test_a_file_that_is_named_like_parquet_is_told_from_one(tmp_path: Path) -> None:
+    (tmp_path / "p.parquet").write_bytes(gzip.compress(b"x"))
+    with pytest.raises(InputError, match="expected a Parquet file, found a gzip file"):
+        read(tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize("text", ["3\n", "[]\n", "{", "setting,key,class\n"])
 def test_text_that_is_no_json_lines_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text(text, "utf-8")
     with pytest.raises(InputError, match=r"p\.jsonl', row 1: (not JSON|expected a JSON object)"):

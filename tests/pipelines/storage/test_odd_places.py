@@ -6,15 +6,19 @@ import os
 import socket
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sysnoise.manifests.bounded import FileTooLargeError, IrregularFileError
 from sysnoise.pipelines.errors import InputError, OutputError
+from sysnoise.pipelines.planning.resume import refuse_foreign_output
 from sysnoise.pipelines.storage import listing
-from sysnoise.pipelines.storage.listing import list_files
+from sysnoise.pipelines.storage.listing import list_all_files, list_files, list_folder
 from sysnoise.pipelines.storage.reading import open_file, read_file, read_range, read_text
 from sysnoise.pipelines.storage.root import connect, open_output, open_root
+from tests.pipelines.readers.layouts import in_memory, write, write_zip
+from tests.servers import BUCKET, Server, s3_client
 
 
 @pytest.fixture
@@ -64,6 +68,54 @@ def test_what_is_no_file_is_left_out_of_a_folder(
     (record,) = caplog.records
     assert "3 device(s), FIFO(s) or socket(s)" in record.getMessage()
     assert "fifo.jpg" in record.getMessage()
+
+
+JUNK = ("._a.jpg", "class/._b.jpg", "class/.DS_Store", "__MACOSX/class/c.jpg", "Thumbs.db")
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "memory"])
+def test_junk_is_left_out_and_counted_in_one_line(
+    form: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "set", dict.fromkeys((*JUNK, "a.jpg", "class/b.jpg"), b"1"))
+    write_zip(tmp_path / "set.zip", tmp_path / "set")
+    url = {"folder": str(tmp_path / "set"), "zip": str(tmp_path / "set.zip")}.get(form)
+    root = open_root(url or in_memory(tmp_path / "set"))
+    assert list_files(root) == ["a.jpg", "class/b.jpg"]
+    (record,) = caplog.records
+    assert "5 file(s) or folder(s)" in record.getMessage()
+    assert list_all_files(root) == sorted((*JUNK, "a.jpg", "class/b.jpg"))
+
+
+def test_lost_and_found_is_not_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only root may read it on a real disk, and tests may run as root."""
+    write(tmp_path, {"a.jpg": b"1", "lost+found/b.jpg": b"1"})
+    scandir, opened = os.scandir, list[str]()
+
+    def scan(path: str) -> Any:
+        opened.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    assert list_files(open_root(str(tmp_path))) == ["a.jpg"]
+    assert opened == [str(tmp_path)]
+
+
+def test_objects_that_stand_for_folders_are_no_files(
+    s3: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = s3_client(s3)
+    names = ("marked/", "marked/a.jpg", "marked/sub/", "marked/sub_$folder$", "marked/sub/b.jpg")
+    for name in names:
+        client.put_object(Bucket=BUCKET, Key=name, Body=b"1" if name.endswith("jpg") else b"")
+    root = open_root(f"s3://{BUCKET}/marked")
+    assert list_files(root) == ["a.jpg", "sub/b.jpg"]
+    (record,) = (each for each in caplog.records if each.name.startswith("sysnoise"))
+    assert "3 file(s) or folder(s)" in record.getMessage()
+    assert list_all_files(root) == ["a.jpg", "sub/b.jpg", "sub_$folder$"]
+    assert list_folder(root, "") == ["a.jpg", "sub", "sub_$folder$"]
+    client.put_object(Bucket=BUCKET, Key="empty/", Body=b"")
+    refuse_foreign_output(open_output(f"s3://{BUCKET}/empty"))
 
 
 def test_a_folder_is_no_file(odd: Path) -> None:

@@ -20,7 +20,15 @@ from sysnoise.pipelines.storage.commit import (
 )
 from sysnoise.pipelines.storage.listing import file_sizes, list_files, list_folder, list_images
 from sysnoise.pipelines.storage.reading import open_file, read_file, read_range, read_text
-from sysnoise.pipelines.storage.root import absolute_url, exists, is_file, open_output, open_root
+from sysnoise.pipelines.storage.root import (
+    absolute_url,
+    connect,
+    exists,
+    is_file,
+    lies_inside,
+    open_output,
+    open_root,
+)
 from tests.servers import (
     BUCKET,
     Fault,
@@ -287,3 +295,27 @@ def test_an_empty_file_is_read(scheme: str, tmp_path: Path) -> None:
     output = open_output(urls.get(scheme, f"s3://{BUCKET}/{tmp_path.name}"))
     write_file(output, "empty", b"")
     assert read_file(output, "empty") == b""
+
+
+@pytest.mark.parametrize(
+    ("place", "folder", "inside"),
+    [
+        ("{here}/a/b", "{here}/a", True),
+        ("{here}/a", "{here}/a/", True),
+        ("{here}/ab", "{here}/a", False),
+        ("{here}/a", "{here}/a/b", False),
+        ("{here}/link/b", "{here}/a", True),
+        ("{here}/b", "{here}/a/to-b", True),
+        ("memory://a/b", "memory://a", True),
+        ("memory://ab", "memory://a", False),
+        ("{here}/a/b", "memory:/{here}/a", False),
+    ],
+)
+def test_places_inside_of_folders_are_found(
+    place: str, folder: str, inside: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to("a")
+    (tmp_path / "a" / "to-b").symlink_to("../b")
+    roots = [connect(url.format(here=tmp_path)) for url in (place, folder)]
+    assert lies_inside(*roots) is inside
