@@ -165,9 +165,9 @@ def test_characters_that_a_terminal_lacks_are_escaped(encoding: str, shown: str)
 
 
 def test_a_closed_pipe_ends_a_command_quietly() -> None:
-    done = run_in_shell("$sysnoise grids imagenet-full | head -1; exit ${PIPESTATUS[0]}")
+    """The reader ends before the command has started, which ``head`` may not."""
+    done = run_in_shell("$sysnoise grids imagenet-full | true; exit ${PIPESTATUS[0]}")
     assert (done.returncode, done.stderr) == (141, b"")
-    assert done.stdout.splitlines() == [b"pillow/pillow-bilinear/rgb"]
 
 
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>&-", "2>/dev/full"])

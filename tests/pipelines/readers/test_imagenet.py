@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sysnoise.transforms.pixels import Pixels
+from tests.pages import ROOT
 from tests.pipelines.readers.layouts import (
     DEVKIT_LABELS,
     LAYOUTS,
@@ -47,6 +49,13 @@ def test_published_layouts_read_back(
     assert len(found.warnings) == len(layout.notes)
     for warning, note in zip(found.warnings, layout.notes, strict=True):
         assert note in warning
+
+
+def test_the_page_has_a_row_for_each_layout() -> None:
+    page = (ROOT / "docs" / "layouts.md").read_text("utf-8")
+    imagenet = page.partition("## ImageNet")[2].partition("\n## ")[0]
+    named = re.findall(r"^\|.*\| `(\w+)` \|$", imagenet, re.MULTILINE)
+    assert sorted(named) == sorted(build.__name__ for build in LAYOUTS)
 
 
 def test_folders_behind_symbolic_links_are_read(photos: dict[str, Pixels], tmp_path: Path) -> None:
