@@ -39,7 +39,10 @@ MAX_PAGES_LENGTH = 256 << 20
 _ANCHOR = re.compile(r"<a\b[^<>]*", re.IGNORECASE)
 _REFERENCE = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 
-IMAGE_EXTENSIONS = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif")
+IMAGE_EXTENSIONS = (
+    *(".jpeg", ".jpg", ".jpe", ".jfif"),
+    *(".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+)
 """The extensions, in lower case, of the files that count as images."""
 
 
