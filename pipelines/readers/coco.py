@@ -10,7 +10,7 @@ from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.pipelines.readers.instances import (
     annotations_column,
-    check_annotations,
+    oddities,
     read_instances,
 )
 from sysnoise.pipelines.readers.sources import SourceSet, source_table
@@ -34,7 +34,7 @@ def read_coco(images: str, annotations: str, split: str | None) -> SourceSet:
     with tempfile.TemporaryFile() as file:
         instances = read_instances(annotations, file)
         root = open_root(images)
-        oddities = check_annotations(instances)
+        odd = oddities(instances)
         records = {record.name: record for record in instances.images}
         names = [record.name for record in instances.images]
         files, warnings = _find_files(root, names)
@@ -49,7 +49,7 @@ def read_coco(images: str, annotations: str, split: str | None) -> SourceSet:
         root.url,
         table.set_column(place, table.schema.field(place), column),
         coco=instances.header,
-        warnings=(*warnings, *oddities),
+        warnings=(*warnings, *odd),
     )
 
 
