@@ -8,6 +8,7 @@ from collections import defaultdict
 
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import InputError, lines_of
+from sysnoise.pipelines.readers.annotation_file import find_annotations, split_of
 from sysnoise.pipelines.readers.instances import (
     annotations_column,
     oddities,
@@ -25,14 +26,16 @@ def read_coco(images: str, annotations: str, split: str | None) -> SourceSet:
 
     Args:
         images: folder or zip file of the images, path or fsspec URL.
-        annotations: the ``instances_*.json`` file.
-        split: name of the split; by default what follows ``instances_`` in the file's name.
+        annotations: the ``instances_*.json`` file, or a zip archive that holds it.
+        split: name of the split; by default what follows ``instances_`` in the file's name. It also
+            chooses among several files in an archive.
 
     Raises:
         InputError: not an instances file, or images and annotations that do not match.
     """
+    document = find_annotations(annotations, split)
     with tempfile.TemporaryFile() as file:
-        instances = read_instances(annotations, file)
+        instances = read_instances(document, file)
         root = open_root(images)
         odd = oddities(instances)
         records = {record.name: record for record in instances.images}
@@ -42,10 +45,9 @@ def read_coco(images: str, annotations: str, split: str | None) -> SourceSet:
         in_order = [records[name] for name in table["name"].to_pylist()]
         column = annotations_column(instances, in_order)
     place = table.schema.get_field_index("annotations")
-    stem, _ = posixpath.splitext(posixpath.basename(annotations))
     return SourceSet(
         DatasetKind.COCO,
-        split or stem.removeprefix("instances_"),
+        split or split_of(document),
         root.url,
         table.set_column(place, table.schema.field(place), column),
         coco=instances.header,

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from sysnoise.manifests.json_documents import JsonObject, json_bytes
 from sysnoise.pipelines.errors import InputError, lines_of
+from sysnoise.pipelines.readers.annotation_file import open_annotations
 from sysnoise.pipelines.readers.annotation_kinds import (
     READ,
     foreign_annotations,
@@ -34,7 +35,6 @@ from sysnoise.pipelines.readers.coco_records import (
 )
 from sysnoise.pipelines.readers.json_stream import members
 from sysnoise.pipelines.readers.sources import BATCH_ROWS
-from sysnoise.pipelines.storage.reading import open_text
 from sysnoise.transforms.targets import MAX_QUOTED, mask_size
 
 HEADER: tuple[str, ...] = ("info", "licenses", "categories")
@@ -166,7 +166,7 @@ def _read_parts(url: str, file: IO[bytes], problems: list[str]) -> dict[str, Any
         ],
     }
     parts: dict[str, Any] = {}
-    with open_text(url, "annotations") as opened:
+    with open_annotations(url) as opened:
         for name, value in members(opened):
             if name is None:
                 raise _not_instances(url, foreign_list(next(value, None)))
