@@ -189,9 +189,13 @@ REFUSED: Mapping[str, tuple[Callable[[Document], None], str]] = {
         "1 annotated image(s) are not in",
     ),
     "File name of a file elsewhere": (renamed("/etc/passwd"), "1 annotated image(s) are not in"),
-    "Two images with one key": (
+    "Two images of one file": (
         renamed("train/p.jpg"),
-        "1 key(s) belong to more than one image",
+        "belong to more than one file name",
+    ),
+    "File name in another folder than the file": (
+        renamed("deep/c.jpg"),
+        "but files of their base names are, in other folders",
     ),
     "Annotation of an image that is not listed": (
         changed(image_id=999),

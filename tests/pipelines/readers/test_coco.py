@@ -199,7 +199,7 @@ REFUSED: dict[str, tuple[Callable[[Document], object], list[str]]] = {
     ),
     "two images of one file": (
         change("images", 1, file_name="train2017/000000000001.jpg"),
-        ["000000000001.jpg", "train2017/000000000001.jpg"],
+        ["000000000001.jpg: 000000000001.jpg and train2017/000000000001.jpg"],
     ),
 }
 
@@ -314,3 +314,72 @@ def test_file_name_that_fits_two_images_is_refused(coco_source: Path, tmp_path: 
     message = refusal(lambda: read(str(tmp_path / "images"), parsed(coco_source), tmp_path))
     assert "train2017/000000000001.jpg" in message
     assert "val2017/000000000001.jpg" in message
+
+
+def test_frames_of_another_folder_are_never_taken(coco_source: Path, tmp_path: Path) -> None:
+    """The pictures of one camera are not those of another, wherever they lie."""
+    document = parsed(coco_source)
+    for image in document["images"]:
+        image["file_name"] = f"cam1/{image['file_name']}"
+    shutil.copytree(coco_source / "images", tmp_path / "frames" / "cam2")
+    message = refusal(lambda: read(str(tmp_path / "frames"), document, tmp_path))
+    assert "18 annotated image(s) are not in" in message
+    assert "cam1/000000000001.jpg: cam2/000000000001.jpg" in message
+    shutil.copytree(coco_source / "images", tmp_path / "frames" / "cam1")
+    message = refusal(lambda: read(str(tmp_path / "frames" / "cam2"), document, tmp_path))
+    assert f"all in cam1: this folder lies beside '{tmp_path / 'frames' / 'cam2'}'" in message
+    for root in ("frames", "frames/cam1"):
+        found = read(str(tmp_path / root), document, tmp_path)
+        assert found.table["file"][0].as_py().endswith("000000000001.jpg")
+        assert found.table["key"][0].as_py() == "000000000001"
+    assert found.warnings == ()
+
+
+def test_place_of_the_images_elsewhere_is_said(coco_source: Path, tmp_path: Path) -> None:
+    document = parsed(coco_source)
+    for image in document["images"]:
+        image["file_name"] = f"camera\\{image['file_name']}"
+    found = read(str(coco_source / "images"), document, tmp_path)
+    assert found.table["name"][0].as_py() == "camera/000000000001.jpg"
+    assert found.table["file"][0].as_py() == "000000000001.jpg"
+    (warning,) = found.warnings
+    assert "begin with 'camera/', which is not the name of the folder" in warning
+
+
+def test_any_file_may_be_annotated(coco_source: Path, tmp_path: Path) -> None:
+    """Its content decides what it is; other files are none of the images that are left out."""
+    images = tmp_path / folder(coco_source, tmp_path)
+    document = parsed(coco_source)
+    names = ["a.tif", "b.jfif", "c", "d.jpe", "e.data"]
+    for image, name in zip(document["images"], names, strict=False):
+        (images / image["file_name"]).rename(images / name)
+        image["file_name"] = name
+    (images / "notes.txt").write_text("1", "utf-8")
+    found = read(str(images), document, tmp_path)
+    assert set(names) < set(found.table["file"].to_pylist())
+    assert found.warnings == ()
+
+
+def test_lvis_names_images_by_url(coco_source: Path, tmp_path: Path) -> None:
+    document = parsed(coco_source)
+    for image in document["images"]:
+        name = image.pop("file_name")
+        image["coco_url"] = f"http://images.cocodataset.org/val2017/{name}"
+    images = tmp_path / folder_above(coco_source, tmp_path)
+    found = read(str(images), document, tmp_path)
+    rows = found.table.to_pylist()
+    assert [row["name"] for row in rows] == [row["file"] for row in rows]
+    assert rows[0]["name"] == json.loads(rows[0]["image"])["file_name"]
+    assert rows[0]["name"] == "val2017/000000000001.jpg"
+    assert rows[0]["key"] == "000000000001"
+    assert read(str(images / "val2017"), document, tmp_path).table["file"][0].as_py() == (
+        "000000000001.jpg"
+    )
+
+
+@pytest.mark.parametrize("url", [None, 3, "", "http://[", "http://host/"])
+def test_image_without_a_name_is_refused(url: object, coco_source: Path, tmp_path: Path) -> None:
+    document = parsed(coco_source)
+    document["images"][0] |= {"file_name": None, "coco_url": url}
+    message = refusal(lambda: read(str(coco_source / "images"), document, tmp_path))
+    assert "images[0]: file_name: expected a text, found None" in message
