@@ -190,7 +190,7 @@ REFUSED: Mapping[str, tuple[Callable[[Document], None], str]] = {
     ),
     "File name of a file elsewhere": (renamed("/etc/passwd"), "1 annotated image(s) are not in"),
     "Two images of one file": (
-        renamed("train/p.jpg"),
+        renamed("./p.jpg"),
         "belong to more than one file name",
     ),
     "File name in another folder than the file": (
