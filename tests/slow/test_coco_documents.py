@@ -39,10 +39,14 @@ WHOLE_SETS = max(1, CASES // 10)
 """Number of documents that become whole sets."""
 
 ids = st.one_of(st.integers(0, 20), st.sampled_from([2**31, 2**53 + 1, 2**63 - 1]))
-others = st.sampled_from([None, True, "é😀", 2**63 - 1, -(2**63), 0.1, [], {"a": {"b": [1]}}])
+others: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, "é😀", 2**63 - 1, -(2**63), 0.1, [], {"a": {"b": [1]}}]
+)
 coordinates = st.one_of(
     st.integers(-3, 14), st.floats(-2, 13, width=32), st.sampled_from([1e6, -1e6, 1e-12, 0.0])
 )
+boxes = st.tuples(*[st.floats(0, 8)] * 2, *[st.floats(0.5, 12)] * 2).map(list)
+odd_boxes = st.one_of(st.none(), st.lists(coordinates, min_size=4, max_size=4))
 
 
 def named(draw: st.DrawFn, path: str) -> str:
@@ -91,14 +95,14 @@ def annotation(
 ) -> dict[str, Any]:
     size = (int(image["width"]), int(image["height"]))
     fields = {
-        "bbox": draw(st.one_of(st.none(), st.lists(coordinates, min_size=4, max_size=4))),
+        "bbox": draw(st.one_of(boxes, boxes, odd_boxes)),
         "area": draw(st.one_of(st.none(), coordinates)),
-        "iscrowd": draw(st.sampled_from([0, 1, True, False, 0.0, 1.0, None])),
+        "iscrowd": draw(st.sampled_from([0, 0, 0, 1, True, False, 0.0, 1.0, None])),
         "segmentation": segmentation(draw, size),
         "keypoints": draw(st.one_of(st.none(), st.just([1, 2.5, 2, 0, 0, 0]))),
         "score": draw(others),
     }
-    left_out = draw(st.sets(st.sampled_from(sorted(fields))))
+    left_out = draw(st.sets(st.sampled_from(sorted(fields)), max_size=2))
     kept = {name: value for name, value in fields.items() if name not in left_out}
     number = draw(st.sampled_from([number, -number, 2**62 + number]))
     return {
