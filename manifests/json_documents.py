@@ -94,10 +94,10 @@ def is_int64(value: int) -> bool:
     return -(2**63) <= value < 2**63
 
 
-def is_deep(value: Any) -> bool:
-    """Whether lists and mappings are nested more than :data:`MAX_DEPTH` deep."""
+def is_deep(value: Any, most: int = MAX_DEPTH) -> bool:
+    """Whether lists and mappings are nested more than ``most`` deep."""
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(most + 1):
         level = [each for each in level if isinstance(each, dict | list)]
         if not level:
             return False

@@ -55,61 +55,98 @@ FARTHEST = 1e6
 """The largest coordinate in pixels, because pycocotools follows outlines pixel by pixel."""
 
 
+MAX_QUOTED = 80
+"""Characters of a value that a message quotes."""
+
 MAX_SHIFT = 30
 """Lowest bit of the last group of a run length; pycocotools' run lengths have 32 bits."""
 
 
-def annotation_problems(annotation: Mapping[str, object], height: int, width: int) -> list[str]:
+def normalized_annotation(annotation: dict[str, Any]) -> dict[str, Any]:
+    """Return an annotation in which what tools write differently is written in one way.
+
+    ``iscrowd`` as true, false, 1.0 or 0.0 becomes 1 or 0. A field that is read here and is null is
+    left out. All else stays, also what is malformed.
+    """
+    crowd = annotation.get("iscrowd")
+    if type(crowd) is not int and isinstance(crowd, bool | float) and crowd in (0, 1):
+        annotation = annotation | {"iscrowd": int(crowd)}
+    if None in annotation.values():
+        return {
+            name: value
+            for name, value in annotation.items()
+            if value is not None or name not in _CHECKS
+        }
+    return annotation
+
+
+def annotation_problems(annotation: Mapping[str, object]) -> list[str]:
     """Describe what is malformed in those fields of an annotation that are read here.
 
-    Fields may be missing, boxes may have no area, and segmentations may be empty.
+    Fields may be missing, boxes may have no area, and segmentations may be empty. A mask must fill
+    its own size, which need not be that of the image: :func:`mask_size` tells it.
 
     Args:
-        annotation: the annotation, in pixels of the source image.
-        height: the height of the source image in pixels.
-        width: the width of the source image in pixels.
+        annotation: the annotation, in pixels of the source image, normalized.
     """
-    checks: dict[str, tuple[str, Callable[[Any], bool]]] = {
-        "bbox": ("four numbers", lambda box: _are_numbers(box, FARTHEST) and len(box) == 4),
-        "area": ("a number", lambda area: _are_numbers([area], FARTHEST**2)),
-        "iscrowd": ("0 or 1", lambda crowd: type(crowd) is int and crowd in (0, 1)),
-        "keypoints": (
-            "x, y and visibility of each point",
-            lambda points: _are_numbers(points, FARTHEST) and len(points) % 3 == 0,
-        ),
-        "segmentation": (
-            f"outlines as lists of x, y, or run lengths of {height} x {width} pixels",
-            lambda segmentation: _is_segmentation(segmentation, height, width),
-        ),
-    }
     return [
-        f"{name}: expected {what}, found {str(annotation[name])[:80]}"
-        for name, (what, holds) in checks.items()
+        f"{name}: expected {what}, found {repr(annotation[name])[:MAX_QUOTED]}"
+        for name, (what, holds) in _CHECKS.items()
         if name in annotation and not holds(annotation[name])
     ]
+
+
+def mask_size(annotation: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return height and width of an annotation's run-length encoding; None for outlines."""
+    segmentation = annotation.get("segmentation")
+    return tuple(segmentation["size"]) if isinstance(segmentation, Mapping) else None
 
 
 def _are_numbers(values: Any, largest: float) -> bool:
     return (
         isinstance(values, list)
-        and {int, float, bool}.issuperset(map(type, values))
+        and {int, float}.issuperset(map(type, values))
         and all(map(functools.partial(operator.ge, largest), map(abs, values)))
     )
 
 
-def _is_segmentation(segmentation: Any, height: int, width: int) -> bool:
+def _is_segmentation(segmentation: Any) -> bool:
     if isinstance(segmentation, Mapping):
-        counts: Any = segmentation.get("counts")
-        pixels = height * width
-        if isinstance(counts, str):
-            counts = _parse_counts(counts)
-        if isinstance(counts, list) and len(counts) > pixels + 1:
-            return False  # Only the first run may be empty.
-        whole = _are_numbers(counts, pixels) and all(isinstance(n, int) and n >= 0 for n in counts)
-        return segmentation.get("size") == [height, width] and whole and sum(counts) == pixels
+        return _is_rle(segmentation.get("size"), segmentation.get("counts"))
     return isinstance(segmentation, list) and all(
         _are_numbers(flat, FARTHEST) and len(flat) % 2 == 0 for flat in segmentation
     )
+
+
+def _is_rle(size: Any, counts: Any) -> bool:
+    """Whether run lengths fill a size, given as height and width."""
+    if not _are_counts(size) or len(size) != 2:
+        return False
+    pixels = size[0] * size[1]
+    if isinstance(counts, str):
+        counts = _parse_counts(counts)
+    # Only the first run may be empty.
+    return _are_counts(counts) and len(counts) <= pixels + 1 and sum(counts) == pixels
+
+
+def _are_counts(values: Any) -> bool:
+    return isinstance(values, list) and all(type(n) is int and n >= 0 for n in values)
+
+
+_CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "bbox": ("four numbers", lambda box: _are_numbers(box, FARTHEST) and len(box) == 4),
+    "area": ("a number", lambda area: _are_numbers([area], FARTHEST**2)),
+    "iscrowd": ("0 or 1", lambda crowd: type(crowd) is int and crowd in (0, 1)),
+    "keypoints": (
+        "x, y and visibility of each point",
+        lambda points: _are_numbers(points, FARTHEST) and len(points) % 3 == 0,
+    ),
+    "segmentation": (
+        "outlines as lists of x, y, or run lengths that fill a size",
+        _is_segmentation,
+    ),
+}
+"""What is expected of each field that is read here, in words and as a function."""
 
 
 def _parse_counts(text: str) -> list[int]:

@@ -113,7 +113,9 @@ def _add_online(parser: argparse.ArgumentParser) -> None:
     dataset.add_argument("--grid", metavar="NAME|FILE", help="a shipped grid or a YAML file")
     add_labels(dataset)
     dataset.add_argument(
-        "--annotations", metavar="PATH", help="instances_*.json: the sources are COCO's"
+        "--annotations",
+        metavar="PATH",
+        help="instances_*.json, alone, as .gz or in a .zip: the sources are COCO's",
     )
     dataset.add_argument("--split", type=split_name, help="default: as in generate")
     add_extent(dataset)

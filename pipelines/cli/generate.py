@@ -62,9 +62,16 @@ def add_generate(commands: Any) -> None:
     coco = add_command(datasets, "coco", "generate a set of COCO")
     coco.set_defaults(run=lambda arguments: _generate(arguments, read_coco_sources))
     coco.add_argument("--images", required=True, metavar="PATH", help="folder or .zip file")
-    coco.add_argument("--annotations", required=True, metavar="PATH", help="instances_*.json")
     coco.add_argument(
-        "--split", type=split_name, help="default: what follows instances_ in the file's name"
+        "--annotations",
+        required=True,
+        metavar="PATH",
+        help="instances_*.json, alone, as .gz or in a .zip",
+    )
+    coco.add_argument(
+        "--split",
+        type=split_name,
+        help="default: what follows instances_ in the file's name; chooses among several in a .zip",
     )
     _add_options(coco)
 

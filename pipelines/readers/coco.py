@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import posixpath
 import tempfile
-from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import InputError, lines_of
+from sysnoise.pipelines.readers.annotation_file import find_annotations, split_of
+from sysnoise.pipelines.readers.image_names import match_names
 from sysnoise.pipelines.readers.instances import (
     annotations_column,
-    check_annotations,
+    oddities,
     read_instances,
 )
-from sysnoise.pipelines.readers.sources import SourceSet, source_table
-from sysnoise.pipelines.storage.listing import list_images
+from sysnoise.pipelines.readers.sources import SourceSet, outside_places, source_table
+from sysnoise.pipelines.storage.listing import images_among, list_files
 from sysnoise.pipelines.storage.root import Root, open_root
 
 
@@ -25,57 +27,89 @@ def read_coco(images: str, annotations: str, split: str | None) -> SourceSet:
 
     Args:
         images: folder or zip file of the images, path or fsspec URL.
-        annotations: the ``instances_*.json`` file.
-        split: name of the split; by default what follows ``instances_`` in the file's name.
+        annotations: the ``instances_*.json`` file, or a zip archive that holds it.
+        split: name of the split; by default what follows ``instances_`` in the file's name. It also
+            chooses among several files in an archive.
 
     Raises:
         InputError: not an instances file, or images and annotations that do not match.
     """
+    document = find_annotations(annotations, split)
     with tempfile.TemporaryFile() as file:
-        instances = read_instances(annotations, file)
+        instances = read_instances(document, file)
         root = open_root(images)
-        oddities = check_annotations(instances)
-        records = {record.name: record for record in instances.images}
-        names = [record.name for record in instances.images]
-        files, warnings = _find_files(root, names)
+        odd = oddities(instances)
+        files, warnings = _find_files(root, [record.name for record in instances.images])
+        names = [
+            record.name if record.name == file else record.name.replace("\\", "/")
+            for record, file in zip(instances.images, files, strict=True)
+        ]
+        records = dict(zip(names, instances.images, strict=True))
         table = source_table(names, file=files, image=[each.text for each in instances.images])
         in_order = [records[name] for name in table["name"].to_pylist()]
         column = annotations_column(instances, in_order)
     place = table.schema.get_field_index("annotations")
-    stem, _ = posixpath.splitext(posixpath.basename(annotations))
     return SourceSet(
         DatasetKind.COCO,
-        split or stem.removeprefix("instances_"),
+        split or split_of(document),
         root.url,
         table.set_column(place, table.schema.field(place), column),
         coco=instances.header,
-        warnings=(*warnings, *oddities),
+        warnings=(*warnings, *odd),
     )
 
 
-def _find_files(root: Root, names: list[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Return the path below the root of each file name, found by path or else by base name."""
-    found = list_images(root)
-    paths = set(found)
-    by_base: dict[str, list[str]] = defaultdict(list)
-    for path in found:
-        by_base[posixpath.basename(path)].append(path)
-    matches = [[name] if name in paths else by_base[posixpath.basename(name)] for name in names]
-    missing = [name for name, match in zip(names, matches, strict=True) if not match]
-    if missing:
-        raise InputError(
-            f"{len(missing)} annotated image(s) are not in {root.url!r}:\n{lines_of(missing)}"
-        )
-    several = [
-        f"{name}: {' and '.join(m)}" for name, m in zip(names, matches, strict=True) if m[1:]
+def _find_files(root: Root, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the path below the root of the file of each name, and warnings.
+
+    Raises:
+        InputError: names without a file, or without just one; all of them.
+    """
+    paths = list_files(root)
+    found = match_names(names, paths, root.path)
+    found.elsewhere += _beside(root, found.moved)
+    problems = {
+        "annotated image(s) are not in {root}": found.missing,
+        "file name(s) match more than one image in {root}; name the folder of the split": (
+            found.several
+        ),
+        "annotated image(s) are not in {root}, but files of their base names are, in other folders "
+        "than the annotations say; name the folder to which file names are relative": (
+            found.elsewhere
+        ),
+        "image(s) in {root} belong to more than one file name": found.shared,
+        "image(s) in {root} have names that lead out of it; rename them": outside_places(
+            path for path in found.files if path
+        ),
+    }
+    texts = [
+        f"{len(places)} {what.format(root=repr(root.url))}:\n{lines_of(places)}"
+        for what, places in problems.items()
+        if places
     ]
-    if several:
-        raise InputError(
-            f"{len(several)} file name(s) match more than one image in {root.url!r}; "
-            f"name the folder of the split:\n{lines_of(several)}"
+    if texts:
+        raise InputError("\n".join(texts))
+    return found.files, [*_moved(root, found.moved), *_extra(root, paths, found.files)]
+
+
+def _beside(root: Root, moved: Sequence[str]) -> Iterator[str]:
+    """Yield the folders that names have above the root and that lie beside it: they are meant."""
+    for folders in moved:
+        last = posixpath.basename(folders)
+        parent = posixpath.dirname(root.path.rstrip("/"))
+        if parent and root.fs.exists(posixpath.join(parent, last)):
+            yield f"all in {folders}: this folder lies beside {root.url!r}"
+
+
+def _moved(root: Root, moved: Sequence[str]) -> Iterator[str]:
+    for folders in moved:
+        yield (
+            f"file names in the annotations begin with {folders + '/'!r}, which is not the name of "
+            f"the folder of {root.url!r}; their images are taken from it"
         )
-    files = [match[0] for match in matches]
-    extra = len(paths - set(files))
-    if not extra:
-        return files, ()
-    return files, (f"{extra} image(s) in {root.url!r} are not in the annotations and are left out",)
+
+
+def _extra(root: Root, paths: Sequence[str], files: Sequence[str]) -> Iterator[str]:
+    extra = len(set(images_among(paths)).difference(files))
+    if extra:
+        yield f"{extra} image(s) in {root.url!r} are not in the annotations and are left out"

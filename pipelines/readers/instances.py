@@ -7,38 +7,44 @@ file.
 
 from __future__ import annotations
 
-import json
+import itertools
 import os
+import re
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 import pyarrow as pa
 
-from sysnoise.manifests.json_documents import JsonObject, is_int64
+from sysnoise.manifests.json_documents import JsonObject, json_bytes
 from sysnoise.pipelines.errors import InputError, lines_of
+from sysnoise.pipelines.readers.annotation_file import open_annotations
+from sysnoise.pipelines.readers.annotation_kinds import (
+    READ,
+    foreign_annotations,
+    foreign_document,
+    foreign_list,
+)
+from sysnoise.pipelines.readers.coco_records import (
+    Record,
+    encoded,
+    normalized,
+    storage_problems,
+)
 from sysnoise.pipelines.readers.json_stream import members
 from sysnoise.pipelines.readers.sources import BATCH_ROWS
-from sysnoise.pipelines.storage.reading import open_text
-from sysnoise.transforms.targets import annotation_problems
-
-FIELDS: dict[str, dict[str, type]] = {
-    "images": {"id": int, "file_name": str, "width": int, "height": int},
-    "annotations": {"id": int, "image_id": int, "category_id": int},
-    "categories": {"id": int},
-}
-"""Fields that every image, annotation and category must have; whole numbers are of 64 bits."""
-
-MAX_QUOTED = 80
-"""Characters of a value that a message quotes."""
-
-LISTS = ("images", "annotations", "categories")
-"""The lists that every instances file must have."""
+from sysnoise.transforms.targets import MAX_QUOTED, mask_size
 
 HEADER: tuple[str, ...] = ("info", "licenses", "categories")
 """The members of an instances file that are copied to the annotations of a set."""
+
+HEADER_BYTES = 8 << 20
+"""Longest header in bytes, indented; plan and manifest hold it. That of LVIS has 0.5 MB."""
+
+NO_BOX = (0, 0, 1, 1)
+"""A box like any other, in place of one that is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +67,34 @@ class AnnotationList:
         ends: offset of the end of each text in the file, after a 0.
         ids: id of each annotation.
         categories: category id of each annotation.
+        boxes: x, y, width and height of each annotation; :data:`NO_BOX` where it has none.
+        masks: height and width of the masks in run-length encoding, by position in the list.
+        incomplete: positions of the annotations without ``area`` or ``iscrowd``.
         by_image: positions of the annotations of an image in the list, by image id.
     """
 
     file: IO[bytes]
     ends: array[int] = field(default_factory=lambda: array("q", [0]))
-    ids: list[int] = field(default_factory=list)
-    categories: list[int] = field(default_factory=list)
+    ids: array[int] = field(default_factory=lambda: array("q"))
+    categories: array[int] = field(default_factory=lambda: array("q"))
+    boxes: array[float] = field(default_factory=lambda: array("d"))
+    masks: dict[int, tuple[int, int]] = field(default_factory=dict)
+    incomplete: set[int] = field(default_factory=set)
     by_image: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, record: Mapping[str, Any]) -> None:
-        """Append an annotation."""
-        self.by_image[record["image_id"]].append(len(self.ids))
+    def add(self, record: Mapping[str, Any], text: bytes) -> None:
+        """Append an annotation that is well-formed, with its JSON text."""
+        position = len(self.ids)
+        self.by_image[record["image_id"]].append(position)
         self.ids.append(record["id"])
         self.categories.append(record["category_id"])
-        self.ends.append(self.ends[-1] + self.file.write(_json(record).encode()))
+        self.boxes.extend(record.get("bbox", NO_BOX))
+        if "area" not in record or "iscrowd" not in record:
+            self.incomplete.add(position)
+        size = mask_size(record)
+        if size:
+            self.masks[position] = size
+        self.ends.append(self.ends[-1] + self.file.write(text))
 
     def text(self, number: int) -> bytes:
         """Return the JSON text of an annotation; the file must have been flushed."""
@@ -88,154 +107,208 @@ class Instances:
     """An instances file.
 
     Attributes:
-        url: path or fsspec URL of the file.
-        header: ``info``, ``licenses`` and ``categories``, where the file has them.
+        header: ``info``, ``licenses`` and ``categories``, where the file has them; the categories
+            always.
         images: the list of images.
         annotations: the list of annotations.
     """
 
-    url: str
     header: JsonObject
     images: Sequence[ImageRecord]
     annotations: AnnotationList
 
 
 def read_instances(url: str, file: IO[bytes]) -> Instances:
-    """Read an instances file and check that it is whole and does not contradict itself.
+    """Read an instances file and check that all of it can be stored, verified and scored.
+
+    A file without annotations, or without categories and annotations, is one of images without
+    objects.
 
     Args:
         url: path or fsspec URL.
         file: an empty temporary file for the annotations, open as long as they are needed.
 
     Raises:
-        InputError: it cannot be read, is not an instances file, or is malformed.
+        InputError: it cannot be read, is not an instances file, or is malformed; the message has
+            every problem with its place.
     """
     problems: list[str] = []
     parts = _read_parts(url, file, problems)
-    missing = [name for name in LISTS if not isinstance(parts.get(name), list | AnnotationList)]
-    if missing:
-        raise InputError(
-            f"{url!r} is not a COCO instances file: it has no list of {', '.join(missing)}"
-        )
-    if not parts["images"] and not problems:
-        problems.append("it holds no images")
-    _refuse(url, "is malformed", problems)
+    if not isinstance(parts.get("images"), list):
+        raise _not_instances(url, foreign_document(parts) or "no list of images")
+    parts = {"annotations": AnnotationList(file), "categories": [], **parts}
     header = {name: parts[name] for name in HEADER if name in parts}
-    _refuse(url, "is malformed", _header_problems(header))
-    found = Instances(url, header, parts["images"], parts["annotations"])
-    _refuse(url, "contradicts itself", sorted(_contradictions(found)))
+    problems += _header_problems(header)
+    found = Instances(header, parts["images"], parts["annotations"])
+    if not found.images and not problems:
+        problems.append("it holds no images")
+    broken = {re.split(r"[\[:]", problem)[0] for problem in problems}
+    problems += _contradictions(found, {"images", "categories"} - broken)
+    if problems:
+        raise InputError(f"{url!r} is malformed:\n{lines_of(problems)}")
     return found
 
 
+def _not_instances(url: str, found: str) -> InputError:
+    return InputError(f"{url!r} is not a COCO instances file: it holds {found}; {READ}")
+
+
 def _read_parts(url: str, file: IO[bytes], problems: list[str]) -> dict[str, Any]:
-    """Return the members of the document, and add what is wrong with the entries of its lists."""
+    """Return the members of the document, and add what is wrong with the entries of its lists.
+
+    A list that is null is as if it were not there.
+    """
     read: dict[str, Callable[[Iterator[Any]], Any]] = {
         "images": lambda records: _read_images(records, problems),
-        "annotations": lambda records: _read_annotations(records, file, problems),
-        "categories": lambda records: list(_well_formed("categories", records, problems)),
+        "annotations": lambda records: _read_annotations(url, records, file, problems),
+        "categories": lambda records: [
+            each for each, _ in _entries("categories", records, problems)
+        ],
     }
-    with open_text(url, "annotations") as opened:
-        return {
-            name: read.get(name, list)(value) if isinstance(value, Iterator) else value
-            for name, value in members(opened)
-        }
+    parts: dict[str, Any] = {}
+    with open_annotations(url) as opened:
+        for name, value in members(opened):
+            if name is None:
+                raise _not_instances(url, foreign_list(next(value, None)))
+            if name in parts:
+                problems.append(f"it has {name!r} twice")
+            if isinstance(value, Iterator):
+                parts[name] = read.get(name, list)(value)
+            elif name not in read:
+                parts[name] = value
+            elif value is not None:
+                problems.append(f"{name}: expected a list, found {repr(value)[:MAX_QUOTED]}")
+    return parts
 
 
 def _read_images(records: Iterator[Any], problems: list[str]) -> list[ImageRecord]:
     return [
-        ImageRecord(each["id"], each["file_name"], each["width"], each["height"], _json(each))
-        for each in _well_formed("images", records, problems)
+        ImageRecord(
+            *(each["id"], each["file_name"], each["width"], each["height"]), text.decode("ascii")
+        )
+        for each, text in _entries("images", records, problems)
     ]
 
 
 def _read_annotations(
-    records: Iterator[Any], file: IO[bytes], problems: list[str]
+    url: str, records: Iterator[Any], file: IO[bytes], problems: list[str]
 ) -> AnnotationList:
     file.seek(0)
     annotations = AnnotationList(file)
-    for record in _well_formed("annotations", records, problems):
-        annotations.add(record)
+    start = list(itertools.islice(records, 1))
+    foreign = foreign_annotations(start[0]) if start else None
+    if foreign:
+        raise _not_instances(url, foreign)
+    for record, text in _entries("annotations", itertools.chain(start, records), problems):
+        annotations.add(record, text)
     file.flush()
     return annotations
 
 
-def _well_formed(
-    part: str, records: Iterator[Any], problems: list[str]
-) -> Iterator[Mapping[str, Any]]:
-    """Yield the records that have all required fields; add what is wrong with the others."""
+def _entries(
+    part: str, records: Iterable[Any], problems: list[str]
+) -> Iterator[tuple[Record, bytes]]:
+    """Yield entries that are well-formed, with their texts; add what is wrong with the others."""
     for index, record in enumerate(records):
-        found = _field_problems(record, FIELDS[part])
+        if not isinstance(record, dict):
+            problems.append(
+                f"{part}[{index}]: expected a mapping, found {repr(record)[:MAX_QUOTED]}"
+            )
+            continue
+        entry = normalized(part, record)
+        text, found = encoded(part, entry)
         problems += [f"{part}[{index}]: {problem}" for problem in found]
         if not found:
-            yield record
-
-
-def _field_problems(record: Any, fields: Mapping[str, type]) -> list[str]:
-    if not isinstance(record, dict):
-        return [f"expected a mapping, found {repr(record)[:MAX_QUOTED]}"]
-    return [
-        f"{name}: expected {kind.__name__}, found {repr(record.get(name))[:MAX_QUOTED]}"
-        for name, kind in fields.items()
-        if type(record.get(name)) is not kind or (kind is int and not is_int64(record[name]))
-    ]
+            yield entry, text
 
 
 def _header_problems(header: JsonObject) -> list[str]:
-    """List what cannot be written as JSON in UTF-8, such as infinities and halves of pairs."""
-    try:
-        json.dumps(header, ensure_ascii=False, allow_nan=False).encode()
-    except ValueError as error:
-        return [f"{', '.join(header)}: {error}"]
-    return []
+    """List what plan and manifest cannot hold; the categories were checked one by one."""
+    others = {name: value for name, value in header.items() if name != "categories"}
+    problems = list(storage_problems(others))
+    if not problems and len(json_bytes(header)) > HEADER_BYTES:
+        problems.append(f"{', '.join(header)}: together they are longer than {HEADER_BYTES} bytes")
+    return problems
 
 
-def _contradictions(found: Instances) -> Iterator[str]:
-    images = [record.id for record in found.images]
-    categories = {each["id"] for each in found.header["categories"]}
-    for image in found.annotations.by_image.keys() - images:
-        yield f"annotation of image {image}, which is not listed"
-    for number, category in zip(found.annotations.ids, found.annotations.categories, strict=True):
-        if category not in categories:
-            yield f"annotation {number} of category {category}, which is not listed"
-    for kind, ids in (("image", images), ("annotation", found.annotations.ids)):
-        if len(set(ids)) != len(ids):
-            yield f"{len(ids) - len(set(ids))} {kind} id(s) are listed twice"
+def _contradictions(found: Instances, whole: Set[str]) -> Iterator[str]:
+    """Yield what entries say of each other that cannot be.
 
-
-def check_annotations(found: Instances) -> list[str]:
-    """Check the fields of all annotations.
-
-    Returns:
-        Warnings about annotations that evaluators cannot handle; they are kept as they are.
-
-    Raises:
-        InputError: some annotations are malformed.
+    Args:
+        found: the file.
+        whole: the lists of which no entry was left out; only what they lack is not listed.
     """
-    problems: list[str] = []
-    odd: dict[str, list[str]] = defaultdict(list)
+    annotations = found.annotations
     images = {record.id: record for record in found.images}
-    for number, annotation_id in enumerate(found.annotations.ids):
-        annotation = json.loads(found.annotations.text(number))
-        image = images[annotation["image_id"]]
-        wrong = annotation_problems(annotation, image.height, image.width)
-        problems += [f"annotation {annotation_id}: {problem}" for problem in wrong]
-        for oddity in [] if wrong else _oddities(annotation, image):
-            odd[oddity].append(str(annotation_id))
-    _refuse(found.url, "is malformed", problems)
+    categories = {each["id"] for each in found.header["categories"]}
+    for name, ids in (
+        ("image", [record.id for record in found.images]),
+        ("category", [each["id"] for each in found.header["categories"]]),
+        ("annotation", annotations.ids),
+    ):
+        yield from (f"{name} id {each} is listed twice" for each in _repeated(ids))
+    for image, numbers in annotations.by_image.items():
+        if image in images:
+            yield from _foreign_masks(annotations, numbers, images[image])
+        elif "images" in whole:
+            yield from (
+                f"annotation {annotations.ids[number]} is of image {image}, which is not listed"
+                for number in numbers
+            )
+    if annotations.ids and not categories and "categories" in whole:
+        yield "it has annotations, but no categories"
+    elif "categories" in whole:
+        for number, category in zip(annotations.ids, annotations.categories, strict=True):
+            if category not in categories:
+                yield f"annotation {number} is of category {category}, which is not listed"
+
+
+def _foreign_masks(
+    annotations: AnnotationList, numbers: Sequence[int], image: ImageRecord
+) -> Iterator[str]:
+    """Yield which masks of an image are of another size."""
+    size = (image.height, image.width)
+    for number in numbers:
+        mask = annotations.masks.get(number, size)
+        if mask != size:
+            yield (
+                f"annotation {annotations.ids[number]}: segmentation: expected run lengths of "
+                f"{size[0]} x {size[1]} pixels, the height and width of its image, found those of "
+                f"{mask[0]} x {mask[1]}"
+            )
+
+
+def _repeated(ids: Iterable[int]) -> list[int]:
+    """Return the ids that occur more than once."""
+    seen: set[int] = set()
+    repeated: dict[int, None] = {}
+    for each in ids:
+        if each in seen:
+            repeated[each] = None
+        seen.add(each)
+    return list(repeated)
+
+
+def oddities(found: Instances) -> list[str]:
+    """Return warnings about annotations that evaluators cannot handle, which stay as they are."""
+    odd: dict[str, list[int]] = defaultdict(list)
+    annotations = found.annotations
+    if not annotations.ids:
+        return ["the file has no annotations: the set holds images without objects, not to score"]
+    for image in found.images:
+        for number in annotations.by_image.get(image.id, []):
+            x, y, width, height = annotations.boxes[4 * number : 4 * number + 4]
+            if number in annotations.incomplete:
+                odd["lack area or iscrowd, without which pycocotools fails"].append(number)
+            if not (-width < x < image.width and -height < y < image.height):
+                odd["have a box outside of the image"].append(number)
+            if width <= 0 or height <= 0:
+                odd["have a box without area"].append(number)
     return [
-        f"{len(ids)} annotation(s) {what}; they are kept as they are:\n{lines_of(ids)}"
-        for what, ids in odd.items()
+        f"{len(numbers)} annotation(s) {what}; they are kept as they are:\n"
+        f"{lines_of([str(annotations.ids[number]) for number in sorted(numbers)])}"
+        for what, numbers in odd.items()
     ]
-
-
-def _oddities(annotation: Mapping[str, Any], image: ImageRecord) -> Iterator[str]:
-    x, y, width, height = annotation.get("bbox", (0, 0, 1, 1))
-    if not {"area", "iscrowd"} <= annotation.keys():
-        yield "lack area or iscrowd, without which pycocotools fails"
-    if not (-width < x < image.width and -height < y < image.height):
-        yield "have a box outside of the image"
-    if width <= 0 or height <= 0:
-        yield "have a box without area"
 
 
 def annotations_column(found: Instances, images: Sequence[ImageRecord]) -> pa.ChunkedArray:
@@ -252,12 +325,3 @@ def annotations_column(found: Instances, images: Sequence[ImageRecord]) -> pa.Ch
 def _annotations_of(annotations: AnnotationList, image: ImageRecord) -> bytes:
     numbers = annotations.by_image.get(image.id, [])
     return b"[" + b",".join(map(annotations.text, numbers)) + b"]"
-
-
-def _refuse(url: str, what: str, problems: Sequence[str]) -> None:
-    if problems:
-        raise InputError(f"{url!r} {what}:\n{lines_of(problems)}")
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import IO, Any
 
-from sysnoise.manifests.json_documents import MAX_DEPTH, TOO_DEEP, is_deep
+from sysnoise.manifests.json_documents import MAX_DEPTH, is_deep
 
 VALUE_CHARACTERS = 1 << 26
 """Number of characters of the longest value; a mask of a million runs has 10 million."""
@@ -14,34 +15,49 @@ VALUE_CHARACTERS = 1 << 26
 READ_CHARACTERS = 1 << 20
 """Number of characters that are read at a time; more where one value is longer."""
 
+VALUE_DEPTH = MAX_DEPTH - 8
+"""How deep a value is nested; it is stored in documents that enclose it in four more or fewer."""
+
 CUT = len("e+")
 """Length of the longest text after a number that may still belong to it, as in ``1e+5``."""
 
 
-def members(opened: IO[str]) -> Iterator[tuple[str, Any]]:
+_TOO_DEEP = f"it is nested too deeply: more than {VALUE_DEPTH} lists and mappings in each other"
+_TEXT_OR_CONSTANT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|(-?Infinity|NaN)', re.DOTALL)
+
+
+class JsonError(ValueError):
+    """A text that is not the JSON that is read here; the message says where."""
+
+
+def members(opened: IO[str]) -> Iterator[tuple[str | None, Any]]:
     """Yield name and value of each member of a JSON object, in the order of the file.
 
     A list comes as an iterator of its elements, each parsed when it is asked for; what is left of
-    the list is skipped when the next member is asked for. A document that is not an object has no
-    members.
+    the list is skipped when the next member is asked for. A document that is a list has one member,
+    itself, without a name; any other document has none.
 
     Args:
         opened: the document, at its start.
 
     Raises:
-        ValueError: the document is not JSON, has NaN or an infinity, which JSON does not have, or
+        JsonError: the document is not JSON, has NaN or an infinity, which JSON does not have, or
             is nested too deeply.
+        ValueError: it is not text in its encoding.
     """
     window = _Window(opened)
-    if window.peek() != "{":
-        window.value()
-    else:
+    start = window.peek()
+    if start == "{":
         yield from _object(window)
+    elif start == "[":
+        yield from _list(window, None)
+    else:
+        window.value()
     if window.peek():
         raise window.error("Extra data", window.position)
 
 
-def _object(window: _Window) -> Iterator[tuple[str, Any]]:
+def _object(window: _Window) -> Iterator[tuple[str | None, Any]]:
     window.position += 1
     if window.peek() == "}":
         window.position += 1
@@ -52,23 +68,34 @@ def _object(window: _Window) -> Iterator[tuple[str, Any]]:
         name = window.value()
         window.consume(":")
         if window.peek() == "[":
-            elements = _elements(window)
-            yield name, elements
-            for _ in elements:
-                pass
+            yield from _list(window, name)
         else:
             yield name, window.value()
         if window.consume(",}") == "}":
             return
 
 
-def _elements(window: _Window) -> Iterator[Any]:
+def _list(window: _Window, name: str | None) -> Iterator[tuple[str | None, Iterator[Any]]]:
+    """Yield the one member that is a list, and skip what the caller has left of it."""
+    elements = _elements(window, name)
+    yield name, elements
+    for _ in elements:
+        pass
+
+
+def _elements(window: _Window, name: str | None) -> Iterator[Any]:
     window.position += 1
     if window.peek() == "]":
         window.position += 1
         return
+    index = 0
     while True:
-        yield window.value()
+        try:
+            element = window.value()
+        except JsonError as error:
+            raise JsonError(f"{name or ''}[{index}]: {error}") from error
+        yield element
+        index += 1
         if window.consume(",]") == "]":
             return
 
@@ -116,7 +143,12 @@ class _Window:
                     continue
                 raise self.error(error.msg, error.pos) from error
             except RecursionError as error:
-                raise self.error(TOO_DEEP, self.position) from error
+                raise self.error(_TOO_DEEP, self.position) from error
+            except _ConstantError as error:
+                raise self.error(str(error), self._constant()) from error
+            except ValueError as error:  # Python's own, of too many digits.
+                message = "a whole number does not fit into 64 bits"
+                raise self.error(message, self.position) from error
             if end + CUT < len(self._text) or not self._read_more():
                 self._refuse_deep(value, end)
                 self.position = end
@@ -125,16 +157,21 @@ class _Window:
     def _refuse_deep(self, value: Any, end: int) -> None:
         """Raise ValueError for a value that may be too deep for what works with it later."""
         brackets = sum(self._text.count(each, self.position, end) for each in "[{")
-        if brackets > MAX_DEPTH and is_deep(value):
-            raise self.error(TOO_DEEP, self.position)
+        if brackets > VALUE_DEPTH and is_deep(value, VALUE_DEPTH):
+            raise self.error(_TOO_DEEP, self.position)
 
-    def error(self, message: str, position: int) -> ValueError:
+    def _constant(self) -> int:
+        """Return the position of the first NaN or infinity of the value."""
+        found = _TEXT_OR_CONSTANT.finditer(self._text, self.position)
+        return next((each.start() for each in found if each[1]), self.position)
+
+    def error(self, message: str, position: int) -> JsonError:
         """Return an error that says where in the whole text it is, as :mod:`json` does."""
         before = self._text[:position]
         line = self._line + before.count("\n")
         column = position - before.rfind("\n") if "\n" in before else self._column + position
         place = f"line {line} column {column} (char {self._dropped + position})"
-        return ValueError(f"{message}: {place}")
+        return JsonError(f"{message}: {place}")
 
     def _read_more(self) -> bool:
         """Read more of the text and drop what has been parsed; False at the end."""
@@ -153,5 +190,9 @@ class _Window:
         return True
 
 
+class _ConstantError(ValueError):
+    """NaN or an infinity."""
+
+
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
+    raise _ConstantError(f"{name} is not a JSON number")

@@ -48,6 +48,9 @@ _PARALLEL_READS = 16
 
 Item = TypeVar("Item")
 
+Unpack = Callable[[io.BufferedReader], io.BufferedReader]
+"""Turns a reader of packed bytes into one of what they hold."""
+
 
 def read_text(url: str, purpose: str, most: int = TEXT_BYTES) -> str:
     """Return the text of a small file, of at most so many characters.
@@ -62,7 +65,9 @@ def read_text(url: str, purpose: str, most: int = TEXT_BYTES) -> str:
 
 
 @contextlib.contextmanager
-def open_text(url: str, purpose: str) -> Iterator[io.TextIOWrapper]:
+def open_text(
+    url: str, purpose: str, unpack: Unpack = lambda binary: binary
+) -> Iterator[io.TextIOWrapper]:
     """Open a file of text, without changing its line ends.
 
     Its encoding is that of its byte order mark, or else UTF-8.
@@ -70,13 +75,14 @@ def open_text(url: str, purpose: str) -> Iterator[io.TextIOWrapper]:
     Args:
         url: path or fsspec URL.
         purpose: what the file is, for the message.
+        unpack: what the bytes go through before they are text.
 
     Raises:
         InputError: it cannot be opened, is not a text, or the body raises an OSError or ValueError.
     """
     try:
         root = with_retries(f"opening {url!r}", lambda: connect_without_retries(url))
-        with open_file(root, "") as binary:
+        with open_file(root, "") as packed, unpack(packed) as binary:
             encoding = _text_encoding(binary.peek(first_bytes.LENGTH)[: first_bytes.LENGTH])
             with io.TextIOWrapper(binary, encoding=encoding, newline="") as opened:
                 yield opened

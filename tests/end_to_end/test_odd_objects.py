@@ -57,18 +57,20 @@ def test_what_becomes_of_an_image_of_coco(odd: objects.OddImage, coco_run: Run) 
 
 def doubled(annotation: objects.Annotation) -> objects.Annotation:
     """What must become of an annotation: the image is doubled, under 16 rows of padding."""
-    expected = dict(annotation)
+    expected = {name: value for name, value in annotation.items() if value is not None}
+    if "iscrowd" in annotation:
+        expected["iscrowd"] = int(annotation["iscrowd"])
     if "bbox" in annotation:
         x, y, width, height = annotation["bbox"]
         expected["bbox"] = [2 * x, 2 * y + 16, 2 * width, 2 * height]
-    if "area" in annotation:
+    if "area" in expected:
         expected["area"] = 4 * annotation["area"]
     if isinstance(annotation.get("segmentation"), list):
         expected["segmentation"] = [
             [2 * value + 16 * (place % 2) for place, value in enumerate(flat)]
             for flat in annotation["segmentation"]
         ]
-    elif "segmentation" in annotation:
+    elif "segmentation" in expected:
         mask = np.pad(np.kron(objects.crowd(), np.ones((2, 2), np.uint8)), ((16, 16), (0, 0)))
         counts: Any = objects.run_lengths(mask)
         if isinstance(annotation["segmentation"]["counts"], str):
@@ -128,7 +130,11 @@ def test_pycocotools_reads_the_annotations(kind: str, coco_run: Run) -> None:
 def test_odd_annotations_are_named_in_warnings(coco_run: Run) -> None:
     ids = {what: str(number) for number, what in enumerate(objects.ANNOTATIONS, start=1)}
     expected = {
-        "lack area or iscrowd": ["Without `area`", "Without `iscrowd`"],
+        "lack area or iscrowd": [
+            "Without `area`",
+            "Without `iscrowd`",
+            "`area` and segmentation null",
+        ],
         "have a box without area": ["Box without width", "Box of negative height"],
         "have a box outside of the image": ["Box outside of the image"],
     }

@@ -76,6 +76,9 @@ ANNOTATIONS: Mapping[str, Annotation] = {
     "Without `area`": annotation(area=None),
     "Without `iscrowd`": annotation(iscrowd=None),
     "Without `bbox`": annotation(bbox=None),
+    "`iscrowd` false": annotation(iscrowd=False),
+    "`iscrowd` true": annotation(iscrowd=True),
+    "`area` and segmentation null": annotation() | {"area": None, "segmentation": None},
     "Box without width": annotation(bbox=[10, 5, 0, 20], area=0),
     "Box of negative height": annotation(bbox=[10, 25, 20, -20]),
     "Box outside of the image": annotation(bbox=[60, 5, 20, 20]),
@@ -125,7 +128,7 @@ def odd_images() -> list[OddImage]:
         OddImage("EXIF orientation 6, annotated as stored", "o6.jpg", "o6.jpg", turned_6, (61, 43)),
         OddImage("File name in a folder", "val2017/a.jpg", "a.jpg", plain),
         OddImage("File name `../b.jpg`", "../b.jpg", "b.jpg", plain),
-        OddImage("File name `/etc/c.jpg`", "/etc/c.jpg", "deep/c.jpg", plain),
+        OddImage("File name `/etc/c.jpg`", "/etc/c.jpg", "etc/c.jpg", plain),
         OddImage("Another size than annotated", "m.jpg", "m.jpg", plain, (48, 33), (), mismatch),
         OddImage(
             "EXIF orientation 6, annotated as turned",
@@ -186,25 +189,29 @@ REFUSED: Mapping[str, tuple[Callable[[Document], None], str]] = {
         "1 annotated image(s) are not in",
     ),
     "File name of a file elsewhere": (renamed("/etc/passwd"), "1 annotated image(s) are not in"),
-    "Two images with one key": (
-        renamed("train/p.jpg"),
-        "1 key(s) belong to more than one image",
+    "Two images of one file": (
+        renamed("./p.jpg"),
+        "belong to more than one file name",
+    ),
+    "File name in another folder than the file": (
+        renamed("deep/c.jpg"),
+        "but files of their base names are, in other folders",
     ),
     "Annotation of an image that is not listed": (
         changed(image_id=999),
-        "annotation of image 999, which is not listed",
+        "annotation 1 is of image 999, which is not listed",
     ),
     "Annotation of a category that is not listed": (
         changed(category_id=18),
-        "annotation 1 of category 18, which is not listed",
+        "annotation 1 is of category 18, which is not listed",
     ),
-    "Annotation ids that are not unique": (changed(id=2), "1 annotation id(s) are listed twice"),
+    "Annotation ids that are not unique": (changed(id=2), "annotation id 2 is listed twice"),
     "Box of three numbers": (changed(bbox=[1, 2, 3]), "bbox: expected four numbers"),
     "Box that is not a number": (
         changed(bbox=[float("nan"), 2, 3, 4]),
         "NaN is not a JSON number",
     ),
-    "`area` null": (changed(area=None), "area: expected a number"),
+    "`area` as a text": (changed(area="200"), "area: expected a number, found '200'"),
     "`iscrowd` 2": (changed(iscrowd=2), "iscrowd: expected 0 or 1"),
     "Outline with half a point": (
         changed(segmentation=[[*TRIANGLE, 1]]),
@@ -216,7 +223,7 @@ REFUSED: Mapping[str, tuple[Callable[[Document], None], str]] = {
     ),
     "Run lengths of another size": (
         changed(segmentation=rle(size=(32, 48))),
-        "segmentation: expected outlines",
+        "segmentation: expected run lengths of 32 x 48 pixels",
     ),
     "Run lengths that end early": (
         changed(segmentation=rle([10, 20])),

@@ -23,6 +23,8 @@ from sysnoise.transforms.targets import (
     map_annotation,
     map_box,
     map_rle,
+    mask_size,
+    normalized_annotation,
     rle_string,
     unmap_boxes,
 )
@@ -234,20 +236,47 @@ def test_keypoints_are_mapped_where_they_are_labeled() -> None:
     ("changes", "field"),
     [
         ({"iscrowd": True}, "iscrowd"),
+        ({"iscrowd": "0"}, "iscrowd"),
+        ({"area": None}, "area"),
+        ({"area": "1"}, "area"),
+        ({"area": float("inf")}, "area"),
+        ({"bbox": [True, 2, 3, 4]}, "bbox"),
+        ({"segmentation": {"size": [2.0, 2], "counts": "04"}}, "segmentation"),
+        ({"segmentation": {"size": [2, 2], "counts": [0, True, 3]}}, "segmentation"),
+        ({"segmentation": {"counts": "04"}}, "segmentation"),
+        ({"segmentation": "04"}, "segmentation"),
         ({"keypoints": [1, 2]}, "keypoints"),
         ({"segmentation": {"size": [2, 2], "counts": "04P"}}, "segmentation"),
         ({"bbox": [1, 2, 3]}, "bbox"),
     ],
 )
 def test_malformed_fields_are_named(changes: dict[str, Any], field: str) -> None:
-    (problem,) = annotation_problems(annotation(**{"segmentation": []} | changes), 2, 2)
+    (problem,) = annotation_problems(annotation(**{"segmentation": []} | changes))
     assert problem.startswith(f"{field}: expected ")
+    assert problem.endswith(f", found {changes[field]!r}")
 
 
 def test_whole_run_lengths_are_not_malformed() -> None:
     whole: Rle = {"size": [2, 2], "counts": "04"}
     assert decode_rle(whole).all()
-    assert annotation_problems(annotation(segmentation=whole), 2, 2) == []
+    assert annotation_problems(annotation(segmentation=whole)) == []
+    assert mask_size(annotation(segmentation=whole)) == (2, 2)
+    assert mask_size(annotation()) is None
+
+
+def test_what_tools_write_differently_is_written_in_one_way() -> None:
+    """COCO Annotator has booleans, pandas floats, Go null; all else stays, in its order."""
+    plain = annotation()
+    assert normalized_annotation(plain) is plain
+    for crowd, number in ((True, 1), (False, 0), (1.0, 1), (0.0, 0)):
+        found = normalized_annotation(annotation(iscrowd=crowd))
+        assert list(found.items()) == list(annotation(iscrowd=number).items())
+        assert type(found["iscrowd"]) is int
+    nulls = dict.fromkeys(("iscrowd", "bbox", "area", "segmentation", "keypoints"))
+    kept = {"id": 1, "note": None}
+    assert normalized_annotation(kept | nulls) == kept
+    for odd in ("0", 2, 0.5, [0]):
+        assert normalized_annotation(annotation(iscrowd=odd))["iscrowd"] == odd
 
 
 @pytest.mark.parametrize("name", PLACEMENTS)

@@ -15,7 +15,7 @@ from sysnoise.pipelines.readers import json_stream
 SCALARS: list[Any] = [0, -12, 1234567890123, 1.5, -2.5e-07, 1e22, "", 'a"\\\né😀', True, None]
 
 
-def whole(text: str) -> dict[str, Any]:
+def whole(text: str) -> dict[str | None, Any]:
     return {
         name: list(value) if isinstance(value, Iterator) else value
         for name, value in json_stream.members(io.StringIO(text))
@@ -92,3 +92,31 @@ def test_a_value_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ValueError, match="a value is longer than 4194304 characters: line 1"):
         list(json_stream.members(text))
     assert text.tell() < 1 << 24
+
+
+def test_list_is_a_member_without_a_name() -> None:
+    assert whole("[1, [2], {}]") == {None: [1, [2], {}]}
+    assert whole('{"": [1]}') == {"": [1]}
+    assert whole("3") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": [1, {"b":\n  [2, NaN]}]}', r"a\[1\]: NaN is not a JSON number: line 2 column 7"),
+        (r'{"a": ["NaN \" NaN", -Infinity]}', r"a\[1\]: -Infinity is not .* column 22 "),
+        ('{"a": {"b": "NaN", "c": NaN}}', r"NaN is not a JSON number: line 1 column 25 "),
+        ('{"a": [1, 2' + "2" * 5000 + "]}", r"a\[1\]: a whole number does not fit into 64 bits"),
+        ('{"a": [1, ' + "[" * 57 + "]" * 57 + "]}", r"a\[1\]: it is nested too deeply"),
+        ('{"a": [1, 2 3]}', "Expecting ',' or ']': line 1 column 13"),
+        ("[1, x]", r"\[1\]: Expecting value: line 1 column 5"),
+    ],
+)
+def test_errors_say_which_element_is_wrong_and_where(text: str, message: str) -> None:
+    with pytest.raises(json_stream.JsonError, match=message):
+        whole(text)
+
+
+def test_values_of_the_greatest_depth_are_read() -> None:
+    deep = "[" * json_stream.VALUE_DEPTH + "]" * json_stream.VALUE_DEPTH
+    assert whole(f'{{"a": [{deep}]}}')
