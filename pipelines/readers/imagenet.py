@@ -193,7 +193,7 @@ def _labeled(root: Root, found: FoundImages, wanted: Wanted) -> SourceSet:
     found, notes = _of_split(root, found, wanted.split)
     place = repr(root.url)
     if wanted.label_file:
-        values = label_images(found.names, wanted.label_file, place)
+        values = label_images(found.names, wanted.label_file, root.url)
     else:
         values = found.classes or _classes_in_names(found.names, wanted.classes) or []
     if not values:

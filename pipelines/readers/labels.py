@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import functools
 import posixpath
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +12,7 @@ from sysnoise.manifests.imagenet_classes import CLASS_COUNT, devkit_wnids
 from sysnoise.manifests.plan import ClassInfo
 from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.pipelines.readers.classes import NUMBER, WNID
+from sysnoise.pipelines.readers.image_names import match_names
 from sysnoise.pipelines.storage.listing import IMAGE_EXTENSIONS
 from sysnoise.pipelines.storage.reading import read_text
 
@@ -55,21 +54,22 @@ class LabelLines:
     names: list[str] | None
 
 
-def label_images(names: Sequence[str], url: str, place: str) -> list[str]:
+def label_images(names: Sequence[str], url: str, root: str = "") -> list[str]:
     """Return the class of each image, as a label file says it.
 
     Args:
         names: paths of the images.
         url: path or fsspec URL of the label file: see :func:`read_label_file`.
-        place: where the images are, for messages.
+        root: path or fsspec URL that they are below; its own folders may be part of labels' names.
 
     Raises:
         InputError: the file cannot be read or is malformed, or images and labels do not match.
     """
     lines = read_label_file(url)
+    places = f"{root!r} and {url!r}"
     if lines.names is None:
-        return _label_by_number(names, lines.classes, url, place)
-    return _label_by_name(names, lines.names, lines.classes, f"{place} and {url!r}")
+        return _label_by_number(names, lines.classes, places)
+    return _label_by_name(names, lines, lines.names, root, places)
 
 
 def read_label_file(url: str) -> LabelLines:
@@ -207,9 +207,7 @@ def _mapped_classes(classes: list[str], url: str) -> list[str]:
     return [wnids[int(each) - 1] for each in classes]
 
 
-def _label_by_number(
-    names: Sequence[str], classes: Sequence[str], url: str, place: str
-) -> list[str]:
+def _label_by_number(names: Sequence[str], classes: Sequence[str], places: str) -> list[str]:
     """Return the class of each image by the number in its name, from 1 on."""
     found = [re.search(r"(\d+)(?:_n\d{8})?$", _stem(name)) for name in names]
     numbers = [int(match[1]) if match else 0 for match in found]
@@ -218,7 +216,7 @@ def _label_by_number(
             n for n, number in zip(names, numbers, strict=True) if not 0 < number <= len(classes)
         ]
         raise InputError(
-            f"{place} and {url!r} do not match: line 1 is for the image whose name ends in 1, and "
+            f"{places} do not match: line 1 is for the image whose name ends in 1, and "
             f"so on; {len(classes)} line(s), {len(names)} image(s)"
             + (f", of which these have no line:\n{lines_of(odd)}" if odd else "")
         )
@@ -230,69 +228,34 @@ def _stem(path: str) -> str:
 
 
 def _label_by_name(
-    names: Sequence[str], labeled: Sequence[str], classes: Sequence[str], places: str
+    names: Sequence[str], lines: LabelLines, labeled: Sequence[str], root: str, places: str
 ) -> list[str]:
     """Return the class of each image; every image must have one, and every label an image."""
-    found: dict[str, str] = {}
-    missing, several, twice = [], [], []
-    candidates = _Names(names)
-    for label_name, value in zip(labeled, classes, strict=True):
-        matches = candidates.matching(label_name)
-        if not matches:
-            missing.append(label_name)
-        elif len(matches) > 1:
-            several.append(f"{label_name}: {' and '.join(matches[:3])}")
-        elif found.setdefault(matches[0], value) != value:
-            twice.append(f"{matches[0]}: {found[matches[0]]} and {value}")
-    unlabeled = [name for name in names if name not in found] if not several else []
+    paths = list(names)
+    if not any(name.lower().endswith(IMAGE_EXTENSIONS) for name in labeled):
+        paths = [posixpath.splitext(name)[0] for name in names]
+    found = match_names(labeled, paths, root)
+    classes: dict[str, str] = {}
+    twice = [
+        f"{path}: {classes[path]} and {value}"
+        for path, value in zip(found.files, lines.classes, strict=True)
+        if path and classes.setdefault(path, value) != value
+    ]
+    unlabeled = [name for name, path in zip(names, paths, strict=True) if path not in classes]
     problems = [
         f"{len(listed)} {what}:\n{lines_of(listed)}"
         for listed, what in (
             (unlabeled, "image(s) without a label"),
-            (sorted(missing), "label(s) without an image"),
-            (several, "label(s) that name more than one image"),
+            (sorted(found.missing), "label(s) without an image"),
+            (found.elsewhere, "label(s) of images in other folders"),
+            (found.several, "label(s) that name more than one image"),
             (twice, "image(s) with two labels"),
         )
         if listed
     ]
     if problems:
         raise InputError(f"{places} do not match; " + "\n".join(problems))
-    return [found[name] for name in names]
-
-
-class _Names:
-    """Paths of images, which label files name with more or fewer folders, or without extension."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._all = set(names)
-        self._by_base = defaultdict[str, list[str]](list)
-        for name in names:
-            base = posixpath.basename(name)
-            self._by_base[base].append(name)
-
-    def matching(self, wanted: str) -> list[str]:
-        """Return the images whose path ends like the wanted one, as far as both have folders."""
-        path = posixpath.normpath(wanted.replace("\\", "/")).lstrip("/")
-        if path in self._all:
-            return [path]
-        has_extension = path.lower().endswith(IMAGE_EXTENSIONS)
-        folders = path.split("/")[:-1]
-        base = posixpath.basename(path)
-        found = self._by_base[base] if has_extension else self._stems[base]
-        return [name for name in found if _agree(name.split("/")[:-1], folders)]
-
-    @functools.cached_property
-    def _stems(self) -> dict[str, list[str]]:
-        stems = defaultdict[str, list[str]](list)
-        for name in self._all:
-            stems[_stem(name)].append(name)
-        return stems
-
-
-def _agree(some: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether the last folders are the same, as many as both have."""
-    count = min(len(some), len(others))
-    return count == 0 or list(some[-count:]) == list(others[-count:])
+    return [classes[path] for path in paths]
 
 
 def check_labels(

@@ -72,11 +72,11 @@ def test_label_files(tmp_path: Path) -> None:
         name, whole = data.draw(label_files(values))
         path = tmp_path / name
         path.write_bytes(whole)
-        found = label_images(IMAGES, str(path), "val")
+        found = label_images(IMAGES, str(path))
         assert number_classes(found, (), "val")[0] == values
         path.write_bytes(data.draw(damaged(whole)))
         with contextlib.suppress(InputError):
-            assert len(label_images(IMAGES, str(path), "val")) == len(IMAGES)
+            assert len(label_images(IMAGES, str(path))) == len(IMAGES)
 
     check()
 

@@ -115,21 +115,21 @@ def test_lines_without_names_are_for_the_numbers_of_the_images(
     name: str, texts: list[str], tmp_path: Path
 ) -> None:
     """The devkit's numbers, in another order, are those of the wnids that torchvision maps to."""
-    assert label_images(IMAGES, written(tmp_path, lines(texts), name), "val") == WNIDS
+    assert label_images(IMAGES, written(tmp_path, lines(texts), name)) == WNIDS
 
 
 def test_lines_that_are_not_one_for_each_image_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path, lines(["n01440764"] * 4))
-    message = refusal(lambda: label_images(IMAGES, path, "'val'"))
+    message = refusal(lambda: label_images(IMAGES, path))
     assert "4 line(s), 5 image(s)" in message
     assert "ILSVRC2012_val_00000005.JPEG" in message
 
 
 def test_numbers_without_names_may_be_of_two_kinds(tmp_path: Path) -> None:
     path = written(tmp_path, lines(map(str, DEVKIT_LABELS)), "labels.txt")
-    assert "from 171 to 822" in refusal(lambda: label_images(IMAGES, path, "val"))
+    assert "from 171 to 822" in refusal(lambda: label_images(IMAGES, path))
     zero_based = written(tmp_path, "0\n1\n2\n3\n999\n", "labels.txt")
-    assert label_images(IMAGES, zero_based, "val") == ["999", "3", "2", "1", "0"]
+    assert label_images(IMAGES, zero_based) == ["999", "3", "2", "1", "0"]
 
 
 @pytest.mark.parametrize(
@@ -147,14 +147,22 @@ def test_labels_name_images_with_more_or_fewer_folders(
     images: list[str], labels: list[str], tmp_path: Path
 ) -> None:
     path = written(tmp_path, f"{labels[1]} 2\n{labels[0]} 1\n")
-    assert label_images(images, path, "val") == ["1", "2"]
+    assert label_images(images, path) == ["1", "2"]
 
 
 @pytest.mark.parametrize(
     ("images", "text", "fragments"),
     [
         (["x.JPEG"], "y.JPEG 1\n", ["1 image(s) without a label", "1 label(s) without an image"]),
-        (["a/x.JPEG"], "b/x.JPEG 1\n", ["1 image(s) without a label", "1 label(s) without an"]),
+        (
+            ["a/x.JPEG"],
+            "b/x.JPEG 1\n",
+            [
+                "1 image(s) without a label",
+                "1 label(s) of images in other folders:",
+                "b/x.JPEG: a/x",
+            ],
+        ),
         (["a/x.JPEG", "b/x.JPEG"], "x.JPEG 1\n", ["more than one image:", "a/x.JPEG and b/x"]),
         (["x.JPEG"], "x.JPEG 1\nval/x.JPEG 2\n", ["1 image(s) with two labels", "x.JPEG: 1 and 2"]),
     ],
@@ -162,7 +170,7 @@ def test_labels_name_images_with_more_or_fewer_folders(
 def test_images_and_labels_that_do_not_match_are_refused(
     images: list[str], text: str, fragments: list[str], tmp_path: Path
 ) -> None:
-    message = refusal(lambda: label_images(images, written(tmp_path, text), "val"))
+    message = refusal(lambda: label_images(images, written(tmp_path, text)))
     assert [fragment for fragment in fragments if fragment not in message] == []
 
 
