@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import reprlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,6 +42,9 @@ COPIED_BYTES = 2**20
 """Number of bytes of a remote file that are copied at a time."""
 SHOWN = 80
 """Number of characters of a value that a message shows."""
+_REPR = reprlib.Repr()
+"""Writes values, of lists only the start: rows may hold long ones, and lists in lists in lists."""
+_REPR.maxstring = _REPR.maxlong = _REPR.maxother = SHOWN
 
 
 @dataclass(frozen=True)
@@ -347,5 +351,5 @@ def _malformed(source: str, row: int, name: str, expected: str, found: Any) -> I
 
 def _shown(value: Any) -> str:
     """Return a value as it is written, or its start."""
-    text = repr(value)
+    text = _REPR.repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

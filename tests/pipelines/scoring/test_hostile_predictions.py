@@ -43,6 +43,8 @@ HOSTILE_LINES = {
     "deep": "[" * 100_000,
     "deep value": '{"setting": "s", "key": "k", "class": %s}' % ("[" * 100_000),
     "no object": "[]",
+    "no object, hundreds deep": f"{'[' * 900}{']' * 900}",
+    "value hundreds deep": '{"setting": "s", "key": "k", "class": %s}' % ("[" * 900 + "]" * 900),
     "null": "null",
 }
 
