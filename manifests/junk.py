@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 _NAMES = {
     "__macosx",
     ".ds_store",
@@ -25,8 +27,8 @@ _NAMES = {
 They are those of files or of whole folders.
 """
 
-_FOLDER_MARKERS = ("/", "_$folder$")
-"""How the names of the empty objects end by which tools show folders in object stores."""
+_FOLDER_MARKER = "_$folder$"
+"""How the names of empty objects end by which tools show folders; others end with a slash."""
 
 
 def is_junk(path: str) -> bool:
@@ -39,10 +41,17 @@ def is_junk(path: str) -> bool:
         path: path of the file in a data set, with ``/`` between its parts; one that ends with
             ``/`` stands for a folder, and an empty one for the data set's own.
     """
+    folder, _, name = path.rpartition("/")
     return (
-        not path
-        or path.endswith(_FOLDER_MARKERS)
-        or path.startswith("._")
-        or "/._" in path
-        or not _NAMES.isdisjoint(path.lower().split("/"))
+        not name
+        or name.startswith("._")
+        or name.lower() in _NAMES
+        or name.endswith(_FOLDER_MARKER)
+        or bool(folder and _is_in_junk(folder))
     )
+
+
+@functools.lru_cache
+def _is_in_junk(folder: str) -> bool:
+    """Whether a folder, or one above it, is junk; a data set has few folders for its files."""
+    return any(is_junk(name) for name in folder.split("/") if name)

@@ -154,7 +154,7 @@ def _read_archives(root: Root, files: Sequence[str], wanted: Wanted) -> SourceSe
 
 def _read_folder(root: Root, files: Sequence[str], loose: FoundImages, wanted: Wanted) -> SourceSet:
     found = _labeled(root, loose, wanted)
-    warnings = [] if wanted.label_file else _left_out_warning(root, files)
+    warnings = [] if wanted.label_file else _left_out_warning(root, files, loose.names)
     warnings += found.warnings
     other = split_of_folder(root.path)
     if other and other != wanted.split and not found.split.startswith(other):
@@ -165,10 +165,10 @@ def _read_folder(root: Root, files: Sequence[str], loose: FoundImages, wanted: W
     return dataclasses.replace(found, warnings=tuple(warnings))
 
 
-def _left_out_warning(root: Root, files: Sequence[str]) -> list[str]:
-    others = sorted(set(files) - set(images_among(files)))
-    if not others:
+def _left_out_warning(root: Root, files: Sequence[str], images: Sequence[str]) -> list[str]:
+    if len(images) == len(files):
         return []
+    others = sorted(set(files) - set(images))
     text = f"{len(others)} file(s) in {root.url!r} are not named like images and are left out"
     return [f"{text}:\n{lines_of(others)}"]
 

@@ -25,6 +25,8 @@ KNOWN_LABELS = {
 }
 """Labels of the first five validation images, 0-based in wnid order, and their wnids."""
 
+_KNOWN = re.compile(r"ILSVRC2012_val_0000000[1-5]")
+
 NOT_WNID_ORDER = (
     "labels must be 0-based in wnid order (0 to 999, as torchvision, timm and Hugging Face use); "
     "the devkit's ILSVRC2012_ID counts 1 to 1000 in another order. Give the devkit's own "
@@ -276,7 +278,7 @@ def check_labels(
     count = len(classes) or CLASS_COUNT
     devkit, outside, wrong, known = [], [], [], 0
     for name, label in names_and_labels:
-        match = re.search(r"ILSVRC2012_val_0000000[1-5]", name)
+        match = _KNOWN.search(name) if "ILSVRC2012_val_0" in name else None
         if match:
             expected = _known_label(match[0], classes)
             known += expected is not None
