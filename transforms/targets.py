@@ -102,6 +102,13 @@ def mask_size(annotation: Mapping[str, Any]) -> tuple[int, int] | None:
     return tuple(segmentation["size"]) if isinstance(segmentation, Mapping) else None
 
 
+def outline_reach(annotation: Mapping[str, Any]) -> float:
+    """Return the largest coordinate of an annotation's outlines, in pixels, without its sign."""
+    segmentation = annotation.get("segmentation")
+    outlines = segmentation if isinstance(segmentation, list) else []
+    return max((max(map(abs, flat), default=0.0) for flat in outlines), default=0.0)
+
+
 def _are_numbers(values: Any, largest: float) -> bool:
     return (
         isinstance(values, list)

@@ -74,7 +74,9 @@ def _members(
     The names of those that are left out are added to ``junk``.
     """
     folder = posixpath.basename(prefix[:-1]) + "/"
+    is_empty = True
     for tar, member in read_tar(opened):
+        is_empty = False
         if not member.isfile():
             continue
         offset = start + member.offset_data
@@ -95,6 +97,8 @@ def _members(
             name = prefix + member.name.removeprefix(folder)
             read = functools.partial(_read_member, tar, member)
             yield TarMember(name, offset, member.size, read)
+    if is_empty:
+        raise tarfile.ReadError("it has no members, only zeros; leave it out or fetch it again")
 
 
 def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -35,13 +35,22 @@ from sysnoise.pipelines.readers.coco_records import (
 )
 from sysnoise.pipelines.readers.json_stream import members
 from sysnoise.pipelines.readers.sources import BATCH_ROWS
-from sysnoise.transforms.targets import MAX_QUOTED, mask_size
+from sysnoise.transforms.targets import MAX_QUOTED, mask_size, outline_reach
 
 HEADER: tuple[str, ...] = ("info", "licenses", "categories")
 """The members of an instances file that are copied to the annotations of a set."""
 
 HEADER_BYTES = 8 << 20
 """Longest header in bytes, indented; plan and manifest hold it. That of LVIS has 0.5 MB."""
+
+MAX_REACH = 16
+"""How far outlines may leave an image, in lengths of its longer side.
+
+pycocotools follows them pixel by pixel, after they were scaled with the image.
+"""
+
+NEAR = 10_000
+"""Coordinates in pixels up to which outlines are not looked at more closely."""
 
 NO_BOX = (0, 0, 1, 1)
 """A box like any other, in place of one that is missing."""
@@ -69,6 +78,7 @@ class AnnotationList:
         categories: category id of each annotation.
         boxes: x, y, width and height of each annotation; :data:`NO_BOX` where it has none.
         masks: height and width of the masks in run-length encoding, by position in the list.
+        far: the largest coordinate of outlines beyond :data:`NEAR`, in pixels, by position.
         incomplete: positions of the annotations without ``area`` or ``iscrowd``.
         by_image: positions of the annotations of an image in the list, by image id.
     """
@@ -79,6 +89,7 @@ class AnnotationList:
     categories: array[int] = field(default_factory=lambda: array("q"))
     boxes: array[float] = field(default_factory=lambda: array("d"))
     masks: dict[int, tuple[int, int]] = field(default_factory=dict)
+    far: dict[int, float] = field(default_factory=dict)
     incomplete: set[int] = field(default_factory=set)
     by_image: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
 
@@ -94,6 +105,8 @@ class AnnotationList:
         size = mask_size(record)
         if size:
             self.masks[position] = size
+        elif (reach := outline_reach(record)) > NEAR:
+            self.far[position] = reach
         self.ends.append(self.ends[-1] + self.file.write(text))
 
     def text(self, number: int) -> bytes:
@@ -250,6 +263,7 @@ def _contradictions(found: Instances, whole: Set[str]) -> Iterator[str]:
     for image, numbers in annotations.by_image.items():
         if image in images:
             yield from _foreign_masks(annotations, numbers, images[image])
+            yield from _far_outlines(annotations, numbers, images[image])
         elif "images" in whole:
             yield from (
                 f"annotation {annotations.ids[number]} is of image {image}, which is not listed"
@@ -275,6 +289,20 @@ def _foreign_masks(
                 f"annotation {annotations.ids[number]}: segmentation: expected run lengths of "
                 f"{size[0]} x {size[1]} pixels, the height and width of its image, found those of "
                 f"{mask[0]} x {mask[1]}"
+            )
+
+
+def _far_outlines(
+    annotations: AnnotationList, numbers: Sequence[int], image: ImageRecord
+) -> Iterator[str]:
+    """Yield which outlines of an image leave it too far."""
+    limit = max(NEAR, MAX_REACH * max(image.width, image.height))
+    for number in numbers:
+        reach = annotations.far.get(number, 0.0)
+        if reach > limit:
+            yield (
+                f"annotation {annotations.ids[number]}: segmentation: expected outlines within "
+                f"{MAX_REACH} times the longer side of the image, found a coordinate of {reach}"
             )
 
 

@@ -197,6 +197,10 @@ REFUSED: dict[str, tuple[Callable[[Document], object], list[str]]] = {
         change("annotations", 2, area=float("nan")),
         ["annotations[2]: NaN is not a JSON number: line 1 column "],
     ),
+    "outline that leaves its image far": (
+        change("annotations", 1, segmentation=[[0, 0, -20_000.5, 3, 4, 4]]),
+        ["annotation 2: segmentation: expected outlines within 16 times", "found a coordinate of"],
+    ),
     "two images of one file": (
         change("images", 1, file_name="train2017/000000000001.jpg"),
         ["000000000001.jpg: 000000000001.jpg and train2017/000000000001.jpg"],

@@ -216,7 +216,7 @@ REFUSED: dict[str, tuple[Build, list[str]]] = {
         changed(empty_folder, label_file=None),
         ["'{folder}/nothing' holds no images"],
     ),
-    "empty tar": (tars({"0.tar": []}), ["'{folder}/tars'", "no images"]),
+    "empty tar": (tars({"0.tar": []}), ["{folder}/tars/0.tar", "no members"]),
     "empty file": (one_file("val.tar", b""), ["{folder}/val.tar", "empty file"]),
     "tar without its end": (
         unended(published_tar),
