@@ -58,6 +58,20 @@ def test_the_page_has_a_row_for_each_layout() -> None:
     assert sorted(named) == sorted(build.__name__ for build in LAYOUTS)
 
 
+def test_the_page_names_the_tests_of_cocos_layouts() -> None:
+    """Its rows name functions that build a layout or an export, or tests."""
+    page = (ROOT / "docs" / "layouts.md").read_text("utf-8")
+    named = re.findall(r"^\|.*\| `(\w+)` \|$", page.partition("\n## COCO")[2], re.MULTILINE)
+    files = (
+        "pipelines/readers/test_coco.py",
+        "pipelines/readers/test_annotation_file.py",
+        "end_to_end/test_tool_exports.py",
+    )
+    tests = "".join((ROOT / "tests" / file).read_text("utf-8") for file in files)
+    assert len(named) == 13
+    assert [name for name in named if f"def {name}(" not in tests] == []
+
+
 def test_folders_behind_symbolic_links_are_read(photos: dict[str, Pixels], tmp_path: Path) -> None:
     layout = class_folders(tmp_path, published(photos))
     (tmp_path / "val").rename(tmp_path / "elsewhere")
