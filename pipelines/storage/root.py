@@ -71,15 +71,18 @@ def open_root(url: str) -> Root:
     if not found:
         raise InputError(f"{url!r} does not exist")
     if isinstance(root.fs, ZipFileSystem):
-        _refuse_joined(root)
+        _refuse_damaged_zip(root)
     return root
 
 
-def _refuse_joined(root: Root) -> None:
-    """Refuse a zip file with something before its first member, such as another zip file.
+def _refuse_damaged_zip(root: Root) -> None:
+    """Refuse a zip file that would be read without some of its members.
 
-    Only the list at the end of the file is read, so that the other one's members would be missing.
+    Only the list at the end of the file is read: before its first member, there may be another zip
+    file, and fsspec lists nothing where a name is empty.
     """
+    if not all(each.filename for each in root.fs.zip.infolist()):
+        raise InputError(f"{root.url!r} has a member without a name: it is damaged")
     first = min((each.header_offset for each in root.fs.zip.infolist()), default=0)
     if first:
         raise InputError(

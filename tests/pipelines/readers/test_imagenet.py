@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -169,6 +170,18 @@ def unended(build: Build) -> Build:
     return build_and_cut
 
 
+def nameless(build: Build) -> Build:
+    """A layout whose zip has a member more, the name of which is empty."""
+
+    def build_and_add(folder: Path, photos: Sequence[Photo]) -> Layout:
+        layout = build(folder, photos)
+        with zipfile.ZipFile(folder / layout.images, "a") as archive:
+            archive.writestr("", b"1")
+        return layout
+
+    return build_and_add
+
+
 def doubled(build: Build) -> Build:
     """A layout whose archive was appended to itself."""
 
@@ -239,6 +252,7 @@ REFUSED: dict[str, tuple[Build, list[str]]] = {
     "two tars in one": (doubled(published_tar), ["{folder}/ILSVRC", "several tar files in one"]),
     "two zips in one": (doubled(zipped), ["{folder}/val.zip", "two archives in one"]),
     "half a tar": (cut(published_tar), ["{folder}/ILSVRC2012_img_val.tar", "unexpected end"]),
+    "zip with a name that is gone": (nameless(zipped), ["{folder}/val.zip", "without a name"]),
     "half a zip": (cut(zipped), ["{folder}/val.zip"]),
     "not Parquet": (one_file("val.parquet", b"PAR?"), ["{folder}/val.parquet"]),
     "no label column": (
