@@ -103,10 +103,10 @@ def read_imagenet(
     if KAGGLE_CLASSES in files:
         _refuse_superfluous(root, "--classes", class_list)
         return _read_kaggle(root, wanted)
-    loose = FoundImages(images_among(files))
+    loose = _loose(files)
     archives = _archives_among(files)
     if loose.names and (label_file or not archives or _classes_in_names(loose.names, classes)):
-        return _read_folder(root, files, loose, wanted)
+        return _read_folder(root, loose, wanted)
     if archives:
         return _read_archives(root, files_of_split(archives, split), wanted)
     raise InputError(f"{root.url!r} holds no images{_instead(files)}")
@@ -152,10 +152,9 @@ def _read_archives(root: Root, files: Sequence[str], wanted: Wanted) -> SourceSe
     return _labeled(root, read_tars(root, files, wanted.label_file), wanted)
 
 
-def _read_folder(root: Root, files: Sequence[str], loose: FoundImages, wanted: Wanted) -> SourceSet:
+def _read_folder(root: Root, loose: FoundImages, wanted: Wanted) -> SourceSet:
     found = _labeled(root, loose, wanted)
-    warnings = [] if wanted.label_file else _left_out_warning(root, files, loose.names)
-    warnings += found.warnings
+    warnings = list(found.warnings)
     other = split_of_folder(root.path)
     if other and other != wanted.split and not found.split.startswith(other):
         warnings.append(
@@ -165,12 +164,18 @@ def _read_folder(root: Root, files: Sequence[str], loose: FoundImages, wanted: W
     return dataclasses.replace(found, warnings=tuple(warnings))
 
 
-def _left_out_warning(root: Root, files: Sequence[str], images: Sequence[str]) -> list[str]:
-    if len(images) == len(files):
-        return []
-    others = sorted(set(files) - set(images))
-    text = f"{len(others)} file(s) in {root.url!r} are not named like images and are left out"
-    return [f"{text}:\n{lines_of(others)}"]
+def _loose(files: Sequence[str]) -> FoundImages:
+    """Return the files that are named like images, and which others there are."""
+    names = images_among(files)
+    left_out = sorted(set(files) - set(names)) if len(names) < len(files) else []
+    return FoundImages(names, left_out=left_out)
+
+
+def _left_out_warning(root: Root, left_out: Sequence[str]) -> tuple[str, ...]:
+    if not left_out:
+        return ()
+    text = f"{len(left_out)} file(s) in {root.url!r} are not named like images and are left out"
+    return (f"{text}:\n{lines_of(left_out)}",)
 
 
 def _read_kaggle(root: Root, wanted: Wanted) -> SourceSet:
@@ -183,7 +188,7 @@ def _read_kaggle(root: Root, wanted: Wanted) -> SourceSet:
     else:
         labels = labels or root.child("LOC_val_solution.csv")
     wanted = dataclasses.replace(wanted, classes=classes, label_file=labels)
-    return _read_folder(folder, files, FoundImages(images_among(files)), wanted)
+    return _read_folder(folder, _loose(files), wanted)
 
 
 def _labeled(root: Root, found: FoundImages, wanted: Wanted) -> SourceSet:
@@ -207,7 +212,8 @@ def _labeled(root: Root, found: FoundImages, wanted: Wanted) -> SourceSet:
         unsure = ()  # Wnids and names of classes give the order of the labels.
     wnids = [classes[label].wnid if classes else None for label in labels]
     table = source_table(found.names, label=labels, wnid=wnids, **found.columns)
-    warnings = (*notes, *numbering, *unsure)
+    others = () if wanted.label_file else _left_out_warning(root, found.left_out)
+    warnings = (*others, *notes, *numbering, *unsure)
     return SourceSet(
         DatasetKind.IMAGENET, wanted.split, root.url, table, classes, warnings=warnings
     )

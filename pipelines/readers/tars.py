@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -25,11 +26,13 @@ class _Tar:
         file: path of the tar file, below the root.
         images: the members that are named like images.
         labels: name and content of each ``.cls`` member.
+        others: names of the other members.
     """
 
     file: str
     images: list[TarMember] = field(default_factory=list)
     labels: list[tuple[str, str]] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
 
 
 def read_tars(root: Root, files: Sequence[str], label_file: str | None) -> FoundImages:
@@ -49,7 +52,8 @@ def read_tars(root: Root, files: Sequence[str], label_file: str | None) -> Found
     """
     tars = [_read_tar(root, file) for file in files]
     if label_file or not any(tar.labels for tar in tars):
-        return _found((tar.file, image) for tar in tars for image in tar.images)
+        found = _found((tar.file, image) for tar in tars for image in tar.images)
+        return dataclasses.replace(found, left_out=[name for tar in tars for name in tar.others])
     problems: list[str] = []
     samples = [
         (tar.file, *sample)
@@ -75,6 +79,8 @@ def _read_tar(root: Root, file: str) -> _Tar:
             if member.size > MAX_LABEL_BYTES:
                 raise InputError(f"{place}: expected a class number, found {member.size} bytes")
             tar.labels.append((member.name, _class_in(member.read(), place)))
+        else:
+            tar.others.append(member.name)
     return tar
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import os
 import resource
@@ -224,7 +225,7 @@ TEXTS = ["", "a" * 10_000, "\x00", "\u202e", "../../x", "/etc/passwd", "=1+1", "
 
 values: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(HUGE),
-    st.sampled_from(NESTED),
+    st.sampled_from(NESTED).map(copy.deepcopy),  # Later changes may be in them.
     st.sampled_from(TEXTS),
     st.none(),
     st.booleans(),

@@ -1,7 +1,8 @@
 """Archives of images, damaged in every way: all samples are found, or the archive is refused.
 
 Flipped bits of an image or label are bits of other images and labels; nothing in these formats can
-tell. They are never one sample less.
+tell. They are never one sample less, except where two flipped bits rename a member and fit its
+checksum; it is then named as left out.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ from tests.slow.hostile import CASES, flipped, fuzzed
 pytestmark = pytest.mark.slow
 
 WNIDS = ("n01440764", "n01443537", "n01484850", "n01491361")
-IMAGES = [(f"{wnid}_{number}.JPEG", bytes([number + 1]) * 700) for number, wnid in enumerate(WNIDS)]
+IMAGES = [
+    (f"{wnid}_{number}.JPEG", bytes([number + 1]) * 6000) for number, wnid in enumerate(WNIDS)
+]
+"""Longer than a damage: where the last member is zeros, nothing tells that it was there."""
+
 LABELS = "".join(f"{name} {number}\n" for number, (name, _) in enumerate(IMAGES))
 
 
@@ -109,7 +114,8 @@ def test_no_sample_is_lost(kind: str, tmp_path: Path) -> None:
         except InputError:
             outcomes["refused"] += 1
             return
-        assert len(found.table) >= len(IMAGES)
+        is_said = any("not named like images" in warning for warning in found.warnings)
+        assert len(found.table) >= len(IMAGES) or is_said
         read = source_reader(found.root)
         rows = [Source(**row) for row in found.table.to_pylist()]
         try:

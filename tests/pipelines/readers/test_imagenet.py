@@ -171,12 +171,14 @@ def unended(build: Build) -> Build:
 
 
 def nameless(build: Build) -> Build:
-    """A layout whose zip has a member more, the name of which is empty."""
+    """A layout whose zip has a member more, whose name begins with a zero and so is empty."""
 
     def build_and_add(folder: Path, photos: Sequence[Photo]) -> Layout:
         layout = build(folder, photos)
-        with zipfile.ZipFile(folder / layout.images, "a") as archive:
-            archive.writestr("", b"1")
+        path = folder / layout.images
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("?nameless", b"1")
+        path.write_bytes(path.read_bytes().replace(b"?nameless", b"\x00nameless"))
         return layout
 
     return build_and_add
