@@ -134,7 +134,7 @@ def test_upright_pixels_are_those_of_pillow_and_opencv(
     data = saved(Image.fromarray(photos["chelsea"][:57, :84]), kind, exif=exif)
     with Image.open(io.BytesIO(data)) as opened:
         pillow = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-    opencv = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    opencv = plain.DECODERS["opencv-exif"](data)
     assert pillow.shape == ((84, 57, 3) if orientation >= 5 else (57, 84, 3))
     for name, expected in {"pillow": pillow, "opencv": opencv, "opencv-exif": opencv}.items():
         pixels = decode(name, EncodedImage(data), Orient.UPRIGHT)
