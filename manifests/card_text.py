@@ -15,7 +15,9 @@ from sysnoise.manifests.manifest import Manifest, MostLike
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.publication import Dataset, Publication, bibtex, dataset_of, license_url
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
+from sysnoise.transforms.codecs.exif import Orient
 from sysnoise.transforms.difference import DifferenceDocument
+from sysnoise.transforms.geometry import orient_of
 from sysnoise.transforms.text import one_line
 
 Blocks = Iterator[str]
@@ -51,6 +53,7 @@ def generate_command(plan: Plan) -> str:
         plan: the plan of the set.
     """
     formats = plan.formats or (ShardFormat.WEBDATASET,)
+    orient = orient_of(plan.grid_document)
     labels = {"label-file": "LABELS"}
     if plan.kind is DatasetKind.COCO:
         labels = {"annotations": "ANNOTATIONS"}
@@ -60,6 +63,7 @@ def generate_command(plan: Plan) -> str:
         "split": plan.split,
         "limit": plan.samples,
         "grid": "grid.yaml",
+        **({} if orient is Orient.STORED else {"orient": orient.value}),
         "format": formats[0].value if len(formats) == 1 else "both",
         "image-format": plan.image_format,
         "samples-per-shard": plan.samples_per_shard,
@@ -276,6 +280,14 @@ def identical_groups(manifest: Manifest) -> list[list[str]]:
     return [group for group in distinct.values() if len(group) > 1]
 
 
+_ORIENTS = {
+    Orient.STORED: "",
+    Orient.UPRIGHT: "; before everything else, every decoder's pixels are turned upright by the "
+    "EXIF orientation of the source file (`--orient upright`)",
+}
+"""What the card says of how images are turned."""
+
+
 def _making(held: HeldSet) -> Blocks:
     manifest, environment = held.manifest, held.manifest["environment"]
     geometry = dict(manifest["grid"]["geometry"])
@@ -285,7 +297,10 @@ def _making(held: HeldSet) -> Blocks:
         f"By {_plain(manifest['generator']['name'])} {_plain(manifest['generator']['version'])}, "
         f"grid {_span(manifest['grid']['name'])} ({manifest['grid']['combine']}, color "
         f"{manifest['grid']['color_stage']}, seed {manifest['grid']['seed']}), geometry "
-        f"{_span(str(rule))}" + (f" ({_pairs(geometry)})" if geometry else "") + ". The methods:"
+        f"{_span(str(rule))}"
+        + (f" ({_pairs(geometry)})" if geometry else "")
+        + _ORIENTS[orient_of(manifest["grid"])]
+        + ". The methods:"
     )
     methods = list(methods_of(held.plan.identities))
     yield _table(

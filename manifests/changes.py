@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sysnoise.manifests.plan import Identities, Plan
+from sysnoise.transforms.codecs.exif import Orient
 from sysnoise.transforms.methods import MethodIdentity
 
 _DERIVED = ("fingerprint", "shards", "source_sha256", "row_group_rows", "identities")
@@ -32,7 +33,8 @@ def plan_changes(one: Plan, other: Plan) -> list[str]:
         for plan in (one, other)
     ]
     for document in fields:
-        document["grid"] = {k: v for k, v in document["grid"].items() if k != "name"}
+        grid = {"orient": Orient.STORED.value, **document["grid"]}  # Left out where it is that.
+        document["grid"] = {k: v for k, v in grid.items() if k != "name"}
     return field_changes(*fields) + _build_changes(one.identities, other.identities)
 
 

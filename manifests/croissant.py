@@ -22,7 +22,9 @@ from sysnoise.manifests.publication import (
     given_license,
     license_url,
 )
-from sysnoise.manifests.tables import ANNOTATIONS, GEOMETRY, DatasetKind, target_fields
+from sysnoise.manifests.tables import ANNOTATIONS, DatasetKind, geometry_fields, target_fields
+from sysnoise.transforms.codecs.exif import Exif
+from sysnoise.transforms.geometry import orient_of
 
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
 
@@ -190,7 +192,7 @@ def _record_sets(held: HeldSet) -> Iterator[Document]:
         pa.field("key", pa.string()),
         *target_fields(kind),
         *(pa.field(name, pa.string()) for name in text),
-        pa.field("geometry", GEOMETRY),
+        *geometry_fields(Exif.IGNORED, orient_of(manifest["grid"])),
         *digests,
     ]
     yield _record_set(

@@ -61,7 +61,7 @@ from sysnoise.manifests.tables import (
 from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.errors import plain_message
-from sysnoise.transforms.geometry import largest_output
+from sysnoise.transforms.geometry import largest_output, orient_of
 from sysnoise.transforms.pixels import Pixels
 
 _NOT_FOUND = 404
@@ -346,7 +346,7 @@ class FinishedSet:
             return rejects_schema(grid["decoders"])
         kind = DatasetKind(self.manifest["dataset"]["kind"])
         slugs = [variant["slug"] for variant in self.variants.values()]
-        return samples_schema(kind, grid["decoders"], slugs, Exif.APPLIED)
+        return samples_schema(kind, grid["decoders"], slugs, Exif.APPLIED, orient_of(grid))
 
     def _parsed_table(self, path: str, data: bytes, expected: pa.Schema) -> pa.Table:
         """Return a table that has the expected columns of the expected types."""

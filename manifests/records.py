@@ -20,7 +20,7 @@ class SampleDescription:
         targets: COCO's objects in the pixels of the image: ``bbox`` as x, y, width, height. Their
             ``segmentation`` is COCO's own in tars, and run-length text of pycocotools in Parquet.
         geometry: how the source image became this one: sizes, crop, padding, ``scale_x`` and
-            ``scale_y``.
+            ``scale_y``; in sets whose images are turned upright first, ``orient`` says so.
         geometry_exif: the same for variants whose decoder applies the EXIF orientation; None
             where the grid has no such decoder.
     """

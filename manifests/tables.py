@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sysnoise.transforms.codecs.exif import Exif
+from sysnoise.transforms.codecs.exif import Exif, Orient
 from sysnoise.transforms.geometry import Offset, Placement, Region
 from sysnoise.transforms.pixels import Size
 
@@ -99,6 +99,9 @@ They are those of :class:`sysnoise.transforms.geometry.Placement`; ``source_x`` 
 the corner of its region.
 """
 
+UPRIGHT_GEOMETRY = pa.struct([*GEOMETRY, pa.field("orient", pa.string())])
+"""The geometry in sets whose images are turned upright: sizes and places are those after it."""
+
 ANNOTATIONS = pa.list_(
     pa.struct(
         [
@@ -124,15 +127,23 @@ DIFFERENCE = pa.struct(
 """A variant of one sample against the baseline, as ``transforms/difference.py`` counts it."""
 
 
-GeometryRow = dict[str, int | float]
-"""A row of :data:`GEOMETRY`, by the names of its fields."""
+GeometryRow = dict[str, int | float | str]
+"""A row of :data:`GEOMETRY` or :data:`UPRIGHT_GEOMETRY`, by the names of its fields."""
 
 Targets = dict[str, int | str | None]
 """The image of a sample and its label: values of the columns of :func:`target_fields`."""
 
 
-def geometry_row(placement: Placement, orientation: int) -> GeometryRow:
-    """Return a placement as a row of :data:`GEOMETRY`."""
+def geometry_row(
+    placement: Placement, orientation: int, orient: Orient = Orient.STORED
+) -> GeometryRow:
+    """Return a placement as a row of the geometry.
+
+    Args:
+        placement: the placement.
+        orientation: the EXIF orientation of the source file, 1 to 8.
+        orient: whether the image was turned upright by it before it was placed.
+    """
     values = (
         *placement.source,
         *placement.region,
@@ -147,6 +158,7 @@ def geometry_row(placement: Placement, orientation: int) -> GeometryRow:
         **dict(zip(_PLACEMENT_COLUMNS, values, strict=True)),
         "scale_x": placement.scale_x,
         "scale_y": placement.scale_y,
+        **({} if orient is Orient.STORED else {"orient": orient.value}),
     }
 
 
@@ -175,14 +187,19 @@ def target_fields(kind: DatasetKind) -> list[pa.Field]:
     ]
 
 
-def geometry_fields(exif: Exif) -> list[pa.Field]:
-    """The geometry of the stored pixels and, in grids that apply it, of the upright ones."""
-    upright = [pa.field("geometry_exif", GEOMETRY)] if exif is Exif.APPLIED else []
-    return [pa.field("geometry", GEOMETRY), *upright]
+def geometry_fields(exif: Exif, orient: Orient = Orient.STORED) -> list[pa.Field]:
+    """The geometry of the images and, where some decoders turn theirs upright, of these."""
+    kind = GEOMETRY if orient is Orient.STORED else UPRIGHT_GEOMETRY
+    turned = [pa.field("geometry_exif", kind)] if exif is Exif.APPLIED else []
+    return [pa.field("geometry", kind), *turned]
 
 
 def samples_schema(
-    kind: DatasetKind, decoders: Sequence[str], slugs: Sequence[str], exif: Exif
+    kind: DatasetKind,
+    decoders: Sequence[str],
+    slugs: Sequence[str],
+    exif: Exif,
+    orient: Orient = Orient.STORED,
 ) -> pa.Schema:
     """Schema of ``samples/*.parquet``: one row per sample, rejected ones included.
 
@@ -196,7 +213,7 @@ def samples_schema(
             pa.field("source_name", pa.string()),
             pa.field("source_sha256", pa.string()),
             *target_fields(kind),
-            *geometry_fields(exif),
+            *geometry_fields(exif, orient),
             pa.field("status", pa.string()),
             pa.field("decoders", _status_struct(decoders)),
             *(pa.field(slug, pa.binary(32)) for slug in slugs),

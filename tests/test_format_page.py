@@ -23,7 +23,7 @@ from sysnoise.manifests.schema import manifest_schema
 from sysnoise.manifests.tables import (
     ANNOTATIONS,
     DIFFERENCE,
-    GEOMETRY,
+    UPRIGHT_GEOMETRY,
     DatasetKind,
     RejectReason,
     SampleStatus,
@@ -73,7 +73,7 @@ def json_fields(*documents: dict[str, Any]) -> dict[str, str]:
     [
         ("files", [FILES_SCHEMA]),
         ("sources", [SOURCES_SCHEMA]),
-        ("geometry", [GEOMETRY]),
+        ("geometry", [UPRIGHT_GEOMETRY]),
         ("difference", [DIFFERENCE]),
         ("objects", [ANNOTATIONS.value_type]),
         ("rejects", [rejects_schema(["pillow"])]),

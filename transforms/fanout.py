@@ -69,9 +69,9 @@ def apply(grid: Grid, variant_id: str, data: bytes, key: str) -> Pixels:
     """
     variant, image = grid.variant(variant_id), EncodedImage(data)
     try:
-        pixels = decode(variant.decoder, image)
+        pixels = decode(variant.decoder, image, grid.orient)
     except UnsupportedKindError:
-        pixels = decode(grid.baseline.decoder, image)
+        pixels = decode(grid.baseline.decoder, image, grid.orient)
     for stage in _stages(grid, grid.place(size_of(pixels), key)):
         (pixels,) = stage.apply([getattr(variant, stage.axis)], pixels)
     return pixels
@@ -94,13 +94,13 @@ class Decoded:
 
 
 def decode_all(grid: Grid, image: EncodedImage) -> Decoded:
-    """Decode an image with every decoder of the grid."""
+    """Decode an image with every decoder of the grid, and turn it as the grid says."""
     images: dict[str, Pixels] = {}
     unsupported: dict[str, DecodeError] = {}
     errors: dict[str, DecodeError] = {}
     for name in grid.decoders:
         try:
-            pixels = decode(name, image)
+            pixels = decode(name, image, grid.orient)
         except UnsupportedKindError as error:
             unsupported[name] = error
         except DecodeError as error:

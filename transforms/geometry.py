@@ -12,10 +12,11 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, TypedDict
+from typing import Any, ClassVar, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 
+from sysnoise.transforms.codecs.exif import Orient
 from sysnoise.transforms.errors import GridProblem
 from sysnoise.transforms.pixels import Pixels, Size, size_of
 from sysnoise.transforms.problems import is_number
@@ -331,7 +332,10 @@ GeometryDocument = dict[str, str | int | list[float]]
 
 
 class GridDocument(TypedDict):
-    """The content of a grid file: the names and values of a grid, as JSON has them."""
+    """The content of a grid file: the names and values of a grid, as JSON has them.
+
+    ``orient`` is left out where images are as stored.
+    """
 
     name: str
     decoders: list[str]
@@ -342,6 +346,12 @@ class GridDocument(TypedDict):
     combine: str
     color_stage: str
     seed: int
+    orient: NotRequired[str]
+
+
+def orient_of(grid: GridDocument) -> Orient:
+    """Return how a grid's document says that images are turned."""
+    return Orient(grid.get("orient", Orient.STORED.value))
 
 
 def geometry_document(geometry: Geometry) -> GeometryDocument:

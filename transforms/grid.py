@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from sysnoise.transforms.codecs.decoders import DECODERS
-from sysnoise.transforms.codecs.exif import Exif
+from sysnoise.transforms.codecs.exif import Exif, Orient
 from sysnoise.transforms.colors import COLORS
 from sysnoise.transforms.digests import canonical_sha256
 from sysnoise.transforms.errors import GridProblem, grid_error
@@ -118,6 +118,7 @@ class Grid:
         combine: whether variants are the product of the axes or differ from the baseline in one.
         color_stage: whether the color mode is applied before or after the resize.
         seed: the seed of random geometries.
+        orient: whether every decoder's pixels are turned upright by EXIF before everything else.
 
     Raises:
         GridError: the grid has unknown names or settings that are wrong or contradict each other;
@@ -141,6 +142,7 @@ class Grid:
     combine: Combine = Combine.PRODUCT
     color_stage: ColorStage = ColorStage.BEFORE_RESIZE
     seed: int = 0
+    orient: Orient = Orient.STORED
 
     def __post_init__(self) -> None:
         problems = grid_problems(
@@ -193,14 +195,14 @@ class Grid:
         """Return the placement of a decoded image.
 
         Args:
-            source: the size of the decoded image.
+            source: the size of the decoded image, upright where the grid turns images.
             key: the sample's key, from which random geometries are drawn.
         """
         return _placement(self.geometry, source, self.seed, key)
 
     def document(self) -> GridDocument:
         """Return the grid as the JSON-compatible mapping of a grid file."""
-        return {
+        document: GridDocument = {
             "name": self.name,
             "decoders": list(self.decoders),
             "resizes": list(self.resizes),
@@ -211,6 +213,9 @@ class Grid:
             "color_stage": self.color_stage.value,
             "seed": self.seed,
         }
+        if self.orient is not Orient.STORED:
+            document["orient"] = self.orient.value
+        return document
 
     def fingerprint(self) -> str:
         """Return the sha256, in hexadecimal, of everything in the grid that decides pixels."""
@@ -226,9 +231,9 @@ class Grid:
 
     @property
     def exif(self) -> Exif:
-        """Whether EXIF orientations are applied by any decoder of the grid, or ignored by all."""
+        """Whether any decoder of the grid turns images that the others leave as they are stored."""
         applied = any(DECODERS[name].exif is Exif.APPLIED for name in self.decoders)
-        return Exif.APPLIED if applied else Exif.IGNORED
+        return Exif.APPLIED if applied and self.orient is Orient.STORED else Exif.IGNORED
 
 
 def _canonical(axis: str, name: str) -> str:
@@ -330,7 +335,10 @@ def _baseline_problems(
             yield GridProblem((f"{axis}s",), message)
     decoder = fixed["decoder"]
     if decoder and DECODERS[decoder].exif is Exif.APPLIED:
-        message = f"{decoder!r} rotates images, so it cannot be the baseline"
+        message = (
+            f"{decoder!r} rotates images, so it cannot be the baseline; take another, and turn the "
+            "images of all decoders with --orient upright"
+        )
         yield GridProblem(("baseline",), message)
 
 

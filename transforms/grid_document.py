@@ -7,6 +7,7 @@ from dataclasses import MISSING, fields
 from enum import Enum
 from typing import Any, TypeVar
 
+from sysnoise.transforms.codecs.exif import Orient
 from sysnoise.transforms.errors import GridError, GridProblem, grid_error
 from sysnoise.transforms.geometry import PRESETS, RULES, Geometry, type_problems
 from sysnoise.transforms.grid import (
@@ -49,8 +50,16 @@ def grid_from_document(document: object, name: str) -> Grid:
     baseline = _baseline(document.get("baseline", BASELINE.id), problems)
     combine = _choice(document, "combine", Combine.PRODUCT, problems)
     stage = _choice(document, "color_stage", ColorStage.BEFORE_RESIZE, problems)
+    orient = _choice(document, "orient", Orient.STORED, problems)
     name, seed = document.get("name", name), document.get("seed", 0)
-    if problems or geometry is None or baseline is None or combine is None or stage is None:
+    if (
+        problems
+        or geometry is None
+        or baseline is None
+        or combine is None
+        or stage is None
+        or orient is None
+    ):
         problems += grid_problems(axes, geometry, baseline, combine, name, seed)
         raise _error(problems)
     try:
@@ -64,6 +73,7 @@ def grid_from_document(document: object, name: str) -> Grid:
             combine,
             stage,
             seed,
+            orient,
         )
     except GridError as error:
         raise _error(error.problems) from error

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from sysnoise.manifests.layout import IMAGE_COLUMN, LABEL_COLUMN, ShardFormat, is_split
+from sysnoise.transforms.codecs.exif import Orient
 
 FORMATS = {
     "webdataset": (ShardFormat.WEBDATASET,),
@@ -93,6 +94,16 @@ def add_extent(parser: Any) -> None:
         help="default: 256 for ImageNet, 16 for COCO",
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N samples")
+
+
+def add_orient(parser: Any) -> None:
+    """Add how images are turned before everything else."""
+    parser.add_argument(
+        "--orient",
+        choices=[each.value for each in Orient],
+        help="pixels as stored, or turned upright by EXIF before everything else, for images that "
+        "were annotated so (default: as the grid says, which without a word is as stored)",
+    )
 
 
 def add_max_rejects(parser: Any) -> None:

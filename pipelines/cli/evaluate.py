@@ -9,7 +9,6 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
-from sysnoise.manifests.grids import load_grid
 from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.cli.arguments import (
     BEAM_HELP,
@@ -18,6 +17,7 @@ from sysnoise.pipelines.cli.arguments import (
     add_counting,
     add_extent,
     add_labels,
+    add_orient,
     add_set,
     add_table_output,
     positive,
@@ -27,6 +27,7 @@ from sysnoise.pipelines.cli.arguments import (
 from sysnoise.pipelines.cli.generate import (
     generate_options,
     read_coco_sources,
+    read_grid,
     read_imagenet_sources,
     read_limited,
 )
@@ -111,6 +112,7 @@ def _add_online(parser: argparse.ArgumentParser) -> None:
         "With --grid, OUT is made first as by 'generate --format none'.",
     )
     dataset.add_argument("--grid", metavar="NAME|FILE", help="a shipped grid or a YAML file")
+    add_orient(dataset)
     add_labels(dataset)
     dataset.add_argument(
         "--annotations",
@@ -180,7 +182,7 @@ def _source_images(arguments: argparse.Namespace) -> str | None:
     if arguments.grid and not arguments.online:
         raise UsageError("--grid goes with --online --images")
     labels = ("label_file", "classes")
-    for name in (*labels, "annotations", "split", "limit", "samples_per_shard"):
+    for name in (*labels, "orient", "annotations", "split", "limit", "samples_per_shard"):
         if getattr(arguments, name) and not arguments.grid:
             option = f"--{name.replace('_', '-')}"
             raise UsageError(f"{option} goes with --grid, for a set that does not exist yet")
@@ -201,7 +203,7 @@ def _make_set(arguments: argparse.Namespace, engine: Engine, config: ModelConfig
 
     if exists(open_output(arguments.set), MANIFEST) and open_set(arguments.set).manifest["formats"]:
         raise UsageError(f"{arguments.set!r} is a finished set already: leave out --grid")
-    grid = load_grid(arguments.grid)
+    grid = read_grid(arguments)
     read = read_coco_sources if arguments.annotations else read_imagenet_sources
     source = read_limited(arguments, read, arguments.set)
     listed = len(source.classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -19,18 +20,21 @@ from sysnoise.pipelines.cli.arguments import (
     add_extent,
     add_labels,
     add_max_rejects,
+    add_orient,
     positive,
     split_name,
 )
 from sysnoise.pipelines.cli.output import print_finished, warn
 from sysnoise.pipelines.errors import RESUME_GENERATING, UsageError
 from sysnoise.pipelines.planning.ranges import parse_range
+from sysnoise.transforms.codecs.exif import Orient
 
 if TYPE_CHECKING:
     from sysnoise.pipelines.generation.estimate import Estimate
     from sysnoise.pipelines.planning.plan import PlanOptions
     from sysnoise.pipelines.planning.rejects import RejectLimit
     from sysnoise.pipelines.readers.sources import SourceSet
+    from sysnoise.transforms.grid import Grid
 
 ReadSources = Callable[[argparse.Namespace], "SourceSet"]
 
@@ -89,6 +93,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|FILE",
         help="a shipped grid (see 'sysnoise grids') or a YAML file",
     )
+    add_orient(parser)
     parser.add_argument(
         "--format",
         choices=FORMATS,
@@ -185,6 +190,14 @@ def read_coco_sources(arguments: argparse.Namespace) -> SourceSet:
     return read_coco(arguments.images, arguments.annotations, arguments.split)
 
 
+def read_grid(arguments: argparse.Namespace) -> Grid:
+    """Return the grid that the arguments name, which ``--orient`` may change."""
+    grid = load_grid(arguments.grid)
+    if arguments.orient is None:
+        return grid
+    return dataclasses.replace(grid, orient=Orient(arguments.orient))
+
+
 def read_limited(arguments: argparse.Namespace, read: ReadSources, output: str) -> SourceSet:
     """Find as many images as the arguments allow, and print what the user should know of them.
 
@@ -207,7 +220,7 @@ def read_limited(arguments: argparse.Namespace, read: ReadSources, output: str) 
 
 def _generate(arguments: argparse.Namespace, read: ReadSources) -> None:
     _refuse_contradictions(arguments)
-    grid = load_grid(arguments.grid)
+    grid = read_grid(arguments)
     _require_encoder(arguments.image_format)
     from sysnoise.pipelines.beam.options import beam_engine
     from sysnoise.pipelines.generation.estimate import estimate

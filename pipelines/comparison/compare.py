@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from sysnoise.manifests.changes import field_changes
 from sysnoise.manifests.errors import NotHeldError
 from sysnoise.manifests.json_documents import JsonObject
-from sysnoise.manifests.manifest import variant_method
+from sysnoise.manifests.manifest import Manifest, variant_method
 from sysnoise.manifests.reading import FinishedSet, open_set
 from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.transforms.difference import Difference, identical
+from sysnoise.transforms.geometry import orient_of
 from sysnoise.transforms.methods import AXES
 from sysnoise.transforms.pixel_difference import difference
 
@@ -102,8 +103,7 @@ def _statistics(total: Difference) -> str:
 
 
 def _refuse_other_samples(first: FinishedSet, second: FinishedSet) -> None:
-    one: JsonObject = dict(first.manifest)
-    other: JsonObject = dict(second.manifest)
+    one, other = _with_orient(first.manifest), _with_orient(second.manifest)
     problems = [
         f"{name}: {one[part][name]} and {other[part][name]}"
         for part, name in (
@@ -115,6 +115,7 @@ def _refuse_other_samples(first: FinishedSet, second: FinishedSet) -> None:
             ("grid", "geometry"),
             ("grid", "color_stage"),
             ("grid", "seed"),
+            ("grid", "orient"),
         )
         if one[part][name] != other[part][name]
     ]
@@ -123,6 +124,12 @@ def _refuse_other_samples(first: FinishedSet, second: FinishedSet) -> None:
             f"{first.url!r} and {second.url!r} do not hold the same samples in the same geometry "
             f"and shards:\n{lines_of(problems)}"
         )
+
+
+def _with_orient(manifest: Manifest) -> JsonObject:
+    """Return a manifest whose grid says how images are turned, also where they are not."""
+    grid = manifest["grid"]
+    return {**manifest, "grid": {**grid, "orient": orient_of(grid).value}}
 
 
 def _compare_shard(

@@ -273,7 +273,8 @@ def _refuse_unfit_grid(kind: DatasetKind, grid: Grid) -> None:
         )
     if grid.exif is Exif.APPLIED:
         problems.append(
-            "opencv-exif rotates images, but COCO's boxes are those of unrotated images"
+            "opencv-exif rotates images, but COCO's boxes are those of unrotated images; where "
+            "they are those of upright ones, give --orient upright"
         )
     if problems:
         raise InputError(f"grid {grid.name!r} does not go with COCO:\n{lines_of(problems)}")

@@ -91,5 +91,6 @@ def _facts(found: FinishedSet) -> dict[str, str]:
         "size": f"{counts['bytes'] / 1e6:,.1f} MB",
         "grid": grid["name"],
         "geometry": ", ".join(f"{name} {value}" for name, value in grid["geometry"].items()),
+        **({"orient": grid["orient"]} if "orient" in grid else {}),
         "baseline": found.baseline,
     }

@@ -22,9 +22,9 @@ from sysnoise.pipelines.errors import ShardError
 from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.shards.writers.interface import SampleMetadata
 from sysnoise.transforms.codecs.decoders import DECODERS
-from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
+from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage, Header
 from sysnoise.transforms.codecs.encoders import EncodeError, encode
-from sysnoise.transforms.codecs.exif import Exif
+from sysnoise.transforms.codecs.exif import Exif, Orient
 from sysnoise.transforms.difference import Difference
 from sysnoise.transforms.fanout import Decoded, decode_all, fan_out
 from sysnoise.transforms.pixel_difference import difference
@@ -125,7 +125,7 @@ def make_sample(
         source.name,
         hashlib.sha256(data).hexdigest(),
         _targets(plan, source),
-        _geometry(plan, source.key, decoded, image.header.orientation),
+        _geometry(plan, source.key, decoded, image.header),
         _annotations(plan, source, decoded),
     )
     return MadeSample(sample, variants, _statuses(decoded))
@@ -167,7 +167,7 @@ def _too_large(plan: Plan, key: str, image: EncodedImage) -> _Refusal | None:
         header = image.header
     except DecodeError as error:
         return _Refusal(RejectReason.DECODE_FAILED, str(error))
-    placement = plan.grid.place(header.size, key)
+    placement = plan.grid.place(header.size_in(plan.grid.orient), key)
     for what, (width, height) in (
         ("the image has", header.size),
         ("it would be resized to", placement.resized),
@@ -189,7 +189,7 @@ def _decode(plan: Plan, source: Source, image: EncodedImage) -> Decoded | _Refus
     if decoded.fallbacks and plan.unsupported is UnsupportedKinds.REJECT:
         message = "; ".join(map(str, decoded.fallbacks.values()))
         return _Refusal(RejectReason.UNSUPPORTED_KIND, message, decoded)
-    mismatch = _size_mismatch(source, decoded.images)
+    mismatch = _size_mismatch(plan, source, decoded.images, image.header)
     if mismatch:
         return _Refusal(RejectReason.SIZE_MISMATCH, mismatch, decoded)
     return decoded
@@ -250,29 +250,46 @@ def _targets(plan: Plan, source: Source) -> Targets:
     return {"label": label, "wnid": source.wnid, "class_name": name}
 
 
-def _size_mismatch(source: Source, images: Mapping[str, Pixels]) -> str | None:
+def _size_mismatch(
+    plan: Plan, source: Source, images: Mapping[str, Pixels], header: Header
+) -> str | None:
     """Describe how a decoded size differs from the one that COCO's boxes were drawn in."""
     if source.coco_image is None:
         return None
     expected = (source.coco_image["width"], source.coco_image["height"])
     for name, pixels in images.items():
-        found = (pixels.shape[1], pixels.shape[0])
+        found = size_of(pixels)
         if found != expected:
             return (
                 f"the annotations say {expected[0]} x {expected[1]} pixels, "
-                f"{name} decodes {found[0]} x {found[1]}"
+                f"{name} decodes {found.width} x {found.height}"
+                + _other_orient(plan.grid.orient, header, expected)
             )
     return None
 
 
-def _geometry(plan: Plan, key: str, decoded: Decoded, orientation: int) -> dict[str, GeometryRow]:
-    """Return the geometry of stored pixels and, where a decoder applies EXIF, of upright ones."""
-    columns = {"geometry": decoded.images[plan.grid.baseline.decoder]}
+def _other_orient(orient: Orient, header: Header, expected: tuple[int, int]) -> str:
+    """Say which ``--orient`` would give an image the annotated size, if the other one does."""
+    other = Orient.UPRIGHT if orient is Orient.STORED else Orient.STORED
+    if header.size_in(orient) == expected or header.size_in(other) != expected:
+        return ""
+    which = "with" if other is Orient.UPRIGHT else "without"
+    return (
+        f"; {which} its EXIF orientation {header.orientation} applied the sizes agree: give "
+        f"--orient {other.value}"
+    )
+
+
+def _geometry(plan: Plan, key: str, decoded: Decoded, header: Header) -> dict[str, GeometryRow]:
+    """Return the geometry of the images and, where some decoders alone turn theirs, of these."""
+    grid = plan.grid
+    columns = {"geometry": decoded.images[grid.baseline.decoder]}
     for name, pixels in decoded.images.items():
-        if DECODERS[name].exif is Exif.APPLIED and name not in decoded.fallbacks:
+        turns = grid.exif is Exif.APPLIED and DECODERS[name].exif is Exif.APPLIED
+        if turns and name not in decoded.fallbacks:
             columns["geometry_exif"] = pixels
     return {
-        column: geometry_row(plan.grid.place(size_of(pixels), key), orientation)
+        column: geometry_row(grid.place(size_of(pixels), key), header.orientation, grid.orient)
         for column, pixels in columns.items()
     }
 

@@ -344,7 +344,8 @@ def _open_files(
     if shard_format is ShardFormat.WEBDATASET:
         tar_writer = WebDatasetWriter(paths, plan.image_format)
         return _FormatFiles(shard_format, kept_files, positions, tar_writer)
-    schema = shard_schema(plan.kind, geometry_fields(plan.grid.exif), plan.image_format)
+    geometry = geometry_fields(plan.grid.exif, plan.grid.orient)
+    schema = shard_schema(plan.kind, geometry, plan.image_format)
     writer = ParquetWriter(paths, plan.image_format, schema, plan.row_group_rows)
     return _FormatFiles(shard_format, kept_files, positions, writer)
 
@@ -447,7 +448,7 @@ def _file_row(
 def _write_samples(plan: Plan, rows: Sequence[Mapping[str, Any]], path: str) -> WrittenFile:
     grid = plan.grid
     slugs = [variant.slug for variant in grid.variants]
-    schema = samples_schema(plan.kind, grid.decoders, slugs, grid.exif)
+    schema = samples_schema(plan.kind, grid.decoders, slugs, grid.exif, grid.orient)
     file = HashedFile(path)
     pq.write_table(pa.Table.from_pylist(list(rows), schema), file, compression="zstd")
     file.close()

@@ -8,6 +8,8 @@ from sysnoise.manifests.layout import ShardFormat
 from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.plan import Plan, grid_variants
 from sysnoise.manifests.tables import DatasetKind
+from sysnoise.transforms.codecs.exif import Orient
+from sysnoise.transforms.geometry import orient_of
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class SetFacts:
         decoders: names of the decoders of the grid.
         variants: ids of the variants, in grid order.
         baseline: id of the baseline, one of the variants.
+        orient: how the images are turned.
         formats: formats of the shards.
         image_format: format of the images in them.
         row_group_rows: number of rows per row group of Parquet shards.
@@ -37,6 +40,7 @@ class SetFacts:
     decoders: tuple[str, ...]
     variants: tuple[str, ...]
     baseline: str
+    orient: Orient
     formats: tuple[ShardFormat, ...]
     image_format: str
     row_group_rows: int
@@ -63,6 +67,7 @@ def manifest_facts(manifest: Manifest) -> SetFacts:
         decoders=tuple(manifest["grid"]["decoders"]),
         variants=tuple(variant["id"] for variant in manifest["variants"]),
         baseline=manifest["grid"]["baseline"],
+        orient=orient_of(manifest["grid"]),
         formats=tuple(ShardFormat(value) for value in manifest["formats"]),
         image_format=manifest["image_format"]["name"],
         row_group_rows=manifest["plan"]["row_group_rows"],
@@ -81,6 +86,7 @@ def plan_facts(plan: Plan) -> SetFacts:
         decoders=tuple(plan.grid_document["decoders"]),
         variants=grid_variants(plan.grid_document),
         baseline=plan.grid_document["baseline"],
+        orient=orient_of(plan.grid_document),
         formats=plan.formats,
         image_format=plan.image_format,
         row_group_rows=plan.row_group_rows,

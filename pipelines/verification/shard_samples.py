@@ -42,7 +42,7 @@ from sysnoise.pipelines.verification.statistics import (
     difference_messages,
     read_columns,
 )
-from sysnoise.transforms.codecs.exif import Exif
+from sysnoise.transforms.codecs.exif import Exif, Orient
 from sysnoise.transforms.geometry import Placement
 
 
@@ -132,14 +132,15 @@ class ShardSamples:
             members=contents,
             headers={name: member_header(name, 0) for name in contents},
             columns=columns,
-            schema=_stored_schema(facts.kind, exif, facts.image_format),
+            schema=_stored_schema(facts.kind, exif, facts.orient, facts.image_format),
             row_group_rows=facts.row_group_rows,
             image_format=facts.image_format,
         )
 
     def _columns(self, samples: Sequence[SampleMetadata], exif: Exif) -> pa.Table:
         facts = self.facts
-        schema = shard_schema(facts.kind, geometry_fields(exif), facts.image_format)
+        geometry = geometry_fields(exif, facts.orient)
+        schema = shard_schema(facts.kind, geometry, facts.image_format)
         columns = metadata_columns(samples, schema)
         return pa.table(columns, pa.schema([schema.field(name) for name in columns]))
 
@@ -169,8 +170,8 @@ class ShardSamples:
 
 
 @functools.lru_cache(maxsize=4)
-def _stored_schema(kind: DatasetKind, exif: Exif, image_format: str) -> pa.Schema:
-    schema = shard_schema(kind, geometry_fields(exif), image_format)
+def _stored_schema(kind: DatasetKind, exif: Exif, orient: Orient, image_format: str) -> pa.Schema:
+    schema = shard_schema(kind, geometry_fields(exif, orient), image_format)
     return _as_stored(schema.empty_table()).schema
 
 
@@ -204,7 +205,9 @@ def parse_samples(
     """
     table = parse_parquet(data)
     slugs = [variant_slug(variant) for variant in facts.variants]
-    schemas = [samples_schema(facts.kind, facts.decoders, slugs, exif) for exif in Exif]
+    schemas = [
+        samples_schema(facts.kind, facts.decoders, slugs, exif, facts.orient) for exif in Exif
+    ]
     if not any(table.schema.equals(schema) for schema in schemas):
         raise ContentError(f"its columns are {quoted(table.schema.names)}, or of other types")
     accepted = table.filter(pc.equal(table["status"], SampleStatus.OK.value)).combine_chunks()

@@ -93,6 +93,22 @@ def coco_run(shared: SharedFolders) -> Run:
 
 
 @pytest.fixture(scope="session")
+def coco_upright_run(shared: SharedFolders) -> Run:
+    """The same images of COCO in a set that is made upright."""
+    grid = f"{COCO_GRID}orient: upright\n"
+
+    def build(folder: Path) -> None:
+        write_coco(folder, objects.document())
+        run(
+            *("coco", folder, grid),
+            *(f"--images={folder / 'images'}", f"--annotations={folder / 'instances_odd.json'}"),
+            "--workers=1",
+        )
+
+    return read_run(shared("odd-coco-upright", build), grid)
+
+
+@pytest.fixture(scope="session")
 def full_source(shared: SharedFolders, photos: dict[str, Pixels]) -> Path:
     """15 seeded crops and one CMYK photograph."""
 

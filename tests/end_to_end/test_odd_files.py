@@ -292,7 +292,7 @@ def test_files_that_are_not_named_like_images_are_left_out_with_a_warning(tmp_pa
 
 
 def test_page_says_what_the_runs_did(
-    imagenet_run: Run, strict_run: Run, coco_run: Run, rewrite: bool
+    imagenet_run: Run, strict_run: Run, coco_run: Run, coco_upright_run: Run, rewrite: bool
 ) -> None:
     header = ["File", *DECODERS, "Sample"]
     tables = {
@@ -311,7 +311,8 @@ def test_page_says_what_the_runs_did(
         ["Source", "Message"], [[what, f"`{text}`"] for what, (_, text) in REFUSED.items()]
     )
     tables["Images of COCO"] = table(
-        ["Image", "Sample"], [image_row(odd, coco_run) for odd in objects.ODD_IMAGES]
+        ["Image", "Sample", "With `--orient upright`"],
+        [image_row(odd, coco_run, coco_upright_run) for odd in objects.ODD_IMAGES],
     )
     tables["Annotations"] = table(
         ["Annotation", "bbox given", "bbox", "area", "iscrowd", "segmentation"],

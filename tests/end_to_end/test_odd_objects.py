@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 
 from tests.odd_files import objects
 from tests.odd_files.images import jpeg
-from tests.odd_files.runs import COCO_GRID, Run, refusal, write_coco
+from tests.odd_files.runs import COCO_GRID, UPRIGHT, Run, refusal, write_coco
 from tests.transforms import plain
 
 
@@ -53,6 +53,18 @@ def test_what_becomes_of_an_image_of_coco(odd: objects.OddImage, coco_run: Run) 
         np.testing.assert_array_equal(window, expected)
         assert stored.shape == (objects.LETTERBOX, objects.LETTERBOX, 3)
         assert (row["differences"][variant.slug] is None) is (variant.decoder in odd.fallbacks)
+
+
+def test_what_becomes_of_turned_images_in_an_upright_set(coco_upright_run: Run) -> None:
+    """Those that were annotated as turned are kept, turned; those as stored are rejected."""
+    wrong = {Path(odd.name).stem for odd in objects.ODD_IMAGES if odd.reason}
+    assert coco_upright_run.rejects.keys() == wrong - {"upright"} | {"o6"}
+    (odd,) = [each for each in objects.ODD_IMAGES if each.name == "upright.jpg"]
+    for decoder in coco_upright_run.grid.decoders:
+        turned = np.ascontiguousarray(UPRIGHT[6](plain.DECODERS[decoder](odd.data)))
+        resized = plain.RESIZES["opencv-linear"](turned, (68, 96))
+        stored = coco_upright_run.image(f"{decoder}/opencv-linear/rgb", "upright")
+        np.testing.assert_array_equal(stored[:, 14:82], resized)
 
 
 def doubled(annotation: objects.Annotation) -> objects.Annotation:

@@ -40,12 +40,16 @@ def file_row(odd: OddFile, done: Run) -> list[str]:
     return [odd.what, *(does.value for does in observed(odd, done)), becomes]
 
 
-def image_row(odd: objects.OddImage, done: Run) -> list[str]:
-    row = done.samples[Path(odd.name).stem]
+def image_row(odd: objects.OddImage, *runs: Run) -> list[str]:
+    return [odd.what, *(_became(Path(odd.name).stem, done) for done in runs)]
+
+
+def _became(key: str, done: Run) -> str:
+    row = done.samples[key]
     if row["status"] == "rejected":
-        return [odd.what, f"rejected, `{done.rejects[row['key']]['reason']}`"]
+        return f"rejected, `{done.rejects[key]['reason']}`"
     fallbacks = [name for name, status in row["decoders"].items() if status == "fallback"]
-    return [odd.what, f"kept; fallback for {', '.join(fallbacks)}" if fallbacks else "kept"]
+    return f"kept; fallback for {', '.join(fallbacks)}" if fallbacks else "kept"
 
 
 def annotation_row(what: str, done: Run) -> list[str]:

@@ -16,10 +16,11 @@ from PIL import Image
 from sysnoise.pipelines.cli.photographs import jpeg_bytes
 from sysnoise.transforms.codecs import encoded
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
+from sysnoise.transforms.codecs.exif import Orient
 from sysnoise.transforms.codecs.sniff import ImageKind, sniff
 from sysnoise.transforms.colors import COLORS, convert
 from sysnoise.transforms.fanout import Rendering, apply, decode_all, fan_out
-from sysnoise.transforms.geometry import PRESETS, KeepRatio, Placement, ShorterSide
+from sysnoise.transforms.geometry import PRESETS, KeepRatio, Placement, ShorterSide, Squash
 from sysnoise.transforms.grid import ColorStage, Combine, Grid, Variant
 from sysnoise.transforms.pixels import Pixels, Size, size_of
 from sysnoise.transforms.resizers import RESIZES
@@ -224,6 +225,30 @@ def test_turned_images_are_placed_by_their_own_size(photos: dict[str, Pixels]) -
         assert placement.output == size
         expected = plain.RESIZES["pillow-bilinear"](decoded, size)
         np.testing.assert_array_equal(found[name], expected)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_upright_images_are_turned_before_everything_else(
+    kind: str, photos: dict[str, Pixels]
+) -> None:
+    """Those of a decoder that falls back and of one that turns them itself among them."""
+    exif = Image.Exif()
+    exif[0x0112] = 7
+    data = saved(Image.fromarray(photos["coffee"]), kind, exif=exif)
+    grid = make_grid(
+        decoders=("pillow", "opencv-exif", "ffmpeg"),
+        resizes=("pillow-bilinear",),
+        colors=("rgb",),
+        geometry=Squash(64, 48),
+        orient=Orient.UPRIGHT,
+    )
+    for position, pixels in by_variant(rendered(grid, data)):
+        variant = grid.variants[position]
+        name = "pillow" if kind == "PNG" or variant.decoder != "ffmpeg" else "ffmpeg"
+        turned = np.rot90(plain.DECODERS[name](data), 2).transpose(1, 0, 2)
+        resized = plain.RESIZES["pillow-bilinear"](np.ascontiguousarray(turned), (64, 64))
+        np.testing.assert_array_equal(pixels, resized[8:56, 8:56])
+        np.testing.assert_array_equal(apply(grid, variant.id, data, "key"), pixels)
 
 
 @pytest.fixture

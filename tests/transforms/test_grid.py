@@ -239,7 +239,7 @@ def test_fingerprint_is_sha256_of_the_document_without_the_name() -> None:
         {"geometry": {"crop": 224, "size": 256, "rule": "shorter-side"}},
         {"baseline": "pil/pil-bilinear/rgb"},
         {"resizes": ["pil-bilinear", "opencv-area", "pil-box"]},
-        {"combine": "product", "color_stage": "before-resize", "seed": 0},
+        {"combine": "product", "color_stage": "before-resize", "seed": 0, "orient": "stored"},
     ],
 )
 def test_fingerprint_does_not_depend_on_how_a_grid_is_written(changes: dict[str, Any]) -> None:
@@ -260,6 +260,7 @@ def test_fingerprint_depends_on_everything_that_decides_pixels() -> None:
         make(combine="one-factor"),
         make(color_stage="after-resize"),
         make(seed=1),
+        make(orient="upright"),
     ]
     assert len({grid.fingerprint() for grid in grids}) == len(grids)
 
@@ -292,6 +293,7 @@ def test_equal_grids_have_equal_fingerprints() -> None:
         make(geometry="native", resizes=["none"], baseline="pillow/none/rgb"),
         make(geometry={"rule": "keep-ratio", "shorter": 3, "longer": 4}, seed=10**12),
         make(combine="one-factor", color_stage="after-resize", baseline="ffmpeg/pillow-box/rgb"),
+        make(orient="upright"),
     ],
 )
 def test_document_round_trips(grid: Grid) -> None:
@@ -320,11 +322,22 @@ def test_identities_by_axis_and_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("decoders", "exif"),
-    [(["pillow", "opencv"], Exif.IGNORED), (["pillow", "opencv-exif"], Exif.APPLIED)],
+    ("decoders", "orient", "exif"),
+    [
+        (["pillow", "opencv"], "stored", Exif.IGNORED),
+        (["pillow", "opencv-exif"], "stored", Exif.APPLIED),
+        (["pillow", "opencv-exif"], "upright", Exif.IGNORED),
+    ],
 )
-def test_whether_a_decoder_turns_images(decoders: list[str], exif: Exif) -> None:
-    assert make(decoders=decoders).exif is exif
+def test_whether_a_decoder_turns_images_that_others_leave(
+    decoders: list[str], orient: str, exif: Exif
+) -> None:
+    assert make(decoders=decoders, orient=orient).exif is exif
+
+
+def test_orient_is_in_the_document_only_where_images_are_turned() -> None:
+    assert make(orient="upright").document() == {**make().document(), "orient": "upright"}
+    assert "orient" not in make(orient="stored").document()
 
 
 def test_all_problems_of_a_file_are_told_at_once_with_their_places() -> None:
@@ -346,7 +359,9 @@ seed: -1
 seed: 1.5
 """
     decoders, resizes = ", ".join(DECODERS), ", ".join(RESIZES)
-    settings = "baseline, color_stage, colors, combine, decoders, geometry, name, resizes, seed"
+    settings = (
+        "baseline, color_stage, colors, combine, decoders, geometry, name, orient, resizes, seed"
+    )
     assert error(text).splitlines() == [
         f"my.yaml:2:1: colors: expected a list of at least one color; valid: {', '.join(COLORS)}",
         f"my.yaml:4:5: decoders[1]: unknown decoder 'libvips'; valid: {decoders}",

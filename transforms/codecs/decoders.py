@@ -1,8 +1,8 @@
 """Decoders: the bytes of an image file become RGB pixels, exactly as a library returns them.
 
 Every function takes the bytes of one image file and returns uint8 of shape (H, W, 3), RGB, 0 to
-255. The orientation that EXIF stores is ignored, except by ``opencv-exif``. No decoder decodes at a
-reduced scale.
+255. The orientation that EXIF stores is ignored, except by ``opencv-exif``; where it is asked to,
+:func:`decode` turns the pixels of the others upright. No decoder decodes at a reduced scale.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from av.video.reformatter import Interpolation
 
 from sysnoise.transforms.codecs.dali import dali_kind, decode_dali
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
-from sysnoise.transforms.codecs.exif import Exif
+from sysnoise.transforms.codecs.exif import Exif, Orient
 from sysnoise.transforms.codecs.ffmpeg import (
     ACCURATE_BICUBIC,
     decode_ffmpeg,
@@ -220,8 +220,14 @@ DECODERS = registry(
 )
 
 
-def decode(name: str, image: EncodedImage) -> Pixels:
+def decode(name: str, image: EncodedImage, orient: Orient = Orient.STORED) -> Pixels:
     """Decode one image file with the decoder called ``name``.
+
+    Args:
+        name: the name of the decoder.
+        image: the image file.
+        orient: whether pixels are turned upright by the EXIF orientation of the file; those of a
+            decoder that applies it itself always are.
 
     Returns:
         uint8, shape (H, W, 3), RGB.
@@ -242,7 +248,33 @@ def decode(name: str, image: EncodedImage) -> Pixels:
         check_pixels(pixels)
     except Exception as error:  # Codecs raise errors of any type on damaged data.
         raise DecodeError(f"{decoder.name}: {plain_message(error)}") from error
+    if orient is Orient.UPRIGHT and decoder.exif is Exif.IGNORED:
+        return upright(pixels, image.header.orientation)
     return pixels
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Turn stored pixels as their EXIF orientation says, which moves them and changes none.
+
+    Source: EXIF 2.3, tag 274; ``PIL.ImageOps.exif_transpose`` and OpenCV's ``imread`` do the same.
+
+    Args:
+        pixels: uint8, shape (H, W, 3).
+        orientation: 1 to 8; from 5 on, width and height are swapped.
+
+    Returns:
+        uint8, shape (H, W, 3) or (W, H, 3), C order.
+    """
+    turned = cv2.transpose(pixels) if orientation >= 5 else pixels
+    code = _FLIPS.get(orientation)
+    return np.asarray(turned if code is None else cv2.flip(turned, code), np.uint8)
+
+
+_LEFT_RIGHT, _UP_DOWN, _BOTH = 1, 0, -1
+"""The axes along which ``cv2.flip`` mirrors, by its codes."""
+
+_FLIPS = {2: _LEFT_RIGHT, 3: _BOTH, 4: _UP_DOWN, 6: _LEFT_RIGHT, 7: _BOTH, 8: _UP_DOWN}
+"""How stored pixels are mirrored by their orientation, from 5 on after they were transposed."""
 
 
 def _refusal(kind: ImageKind) -> str | None:

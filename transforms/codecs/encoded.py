@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from sysnoise.transforms.codecs.exif import exif_orientation
+from sysnoise.transforms.codecs.exif import Orient, exif_orientation
 from sysnoise.transforms.codecs.raster import open_raster
 from sysnoise.transforms.codecs.sniff import ImageKind, sniff
 from sysnoise.transforms.errors import plain_message
@@ -27,6 +27,11 @@ class Header:
 
     size: Size
     orientation: int
+
+    def size_in(self, orient: Orient) -> Size:
+        """Return the size of the decoded image, whose sides orientations from 5 on swap."""
+        is_turned = orient is Orient.UPRIGHT and self.orientation >= 5
+        return Size(*self.size[::-1]) if is_turned else self.size
 
 
 @dataclass(frozen=True)

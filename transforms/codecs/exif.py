@@ -21,6 +21,13 @@ class Exif(Enum):
     APPLIED = "applied"
 
 
+class Orient(Enum):
+    """How the images of a set are turned before everything else: as stored, or upright by EXIF."""
+
+    STORED = "stored"
+    UPRIGHT = "upright"
+
+
 def exif_orientation(block: bytes) -> int:
     """Return the orientation of an EXIF block, 1 to 8; 1 where it has none that can be read.
 

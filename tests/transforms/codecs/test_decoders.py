@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from sysnoise.pipelines.cli.photographs import jpeg_bytes
@@ -20,10 +21,10 @@ from sysnoise.transforms.codecs.decoders import (
     decode,
 )
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage, Header
-from sysnoise.transforms.codecs.exif import Exif
+from sysnoise.transforms.codecs.exif import Exif, Orient
 from sysnoise.transforms.codecs.sniff import Container, ImageKind, JpegFrame, sniff
 from sysnoise.transforms.methods import UnknownNameError, get_method
-from sysnoise.transforms.pixels import Pixels, Size
+from sysnoise.transforms.pixels import Pixels, Size, size_of
 from tests.transforms import plain
 from tests.transforms.plain import saved
 
@@ -104,6 +105,40 @@ def test_orientation_is_applied_by_opencv_exif_alone(
         np.testing.assert_array_equal(
             decode(name, EncodedImage(oriented)), turn(decode(name, EncodedImage(stored)))
         )
+
+
+@pytest.mark.parametrize("name", plain.DECODERS)
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_every_decoder_turns_its_pixels_upright_once(
+    orientation: int, name: str, photos: dict[str, Pixels]
+) -> None:
+    photo = photos["chelsea"][:57, :84]
+    stored = saved(Image.fromarray(photo), "JPEG", quality=90)
+    image = EncodedImage(oriented_jpeg(photo, orientation))
+    pixels = decode(name, image, Orient.UPRIGHT)
+    expected = np.ascontiguousarray(UPRIGHT[orientation](plain.DECODERS[name](stored)))
+    np.testing.assert_array_equal(pixels, expected, strict=True)
+    assert pixels.flags.c_contiguous
+    assert image.header.size_in(Orient.UPRIGHT) == size_of(pixels)
+    assert image.header.size_in(Orient.STORED) == (84, 57)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_upright_pixels_are_those_of_pillow_and_opencv(
+    orientation: int, kind: str, photos: dict[str, Pixels]
+) -> None:
+    """In TIFF too, which both libraries turn whether they are asked to or not."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(Image.fromarray(photos["chelsea"][:57, :84]), kind, exif=exif)
+    with Image.open(io.BytesIO(data)) as opened:
+        pillow = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+    opencv = plain.DECODERS["opencv-exif"](data)
+    assert pillow.shape == ((84, 57, 3) if orientation >= 5 else (57, 84, 3))
+    for name, expected in {"pillow": pillow, "opencv": opencv, "opencv-exif": opencv}.items():
+        pixels = decode(name, EncodedImage(data), Orient.UPRIGHT)
+        np.testing.assert_array_equal(pixels, expected, strict=True)
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 255])
