@@ -73,7 +73,7 @@ def _members(
 
     The names of those that are left out are added to ``junk``.
     """
-    folder = posixpath.basename(prefix[:-1]) + "/"
+    folder = f"{posixpath.basename(prefix[:-1])}/" if prefix else ""
     is_empty = True
     for tar, member in read_tar(opened):
         is_empty = False

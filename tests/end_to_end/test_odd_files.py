@@ -286,7 +286,7 @@ def test_files_that_are_not_named_like_images_are_left_out_with_a_warning(tmp_pa
     images, classes = class_folder("a.JPEG", "b.txt", "c")(tmp_path)
     found = read_imagenet(images.split("=")[1], None, classes.split("=")[1], "val")
     assert found.table["name"].to_pylist() == ["n01440764/a.JPEG"]
-    (warning,) = found.warnings
+    warning, _ = found.warnings
     assert warning.startswith("2 file(s) in ")
     assert warning.endswith("left out:\n  n01440764/b.txt\n  n01440764/c")
 

@@ -119,12 +119,12 @@ def test_no_sample_is_lost(kind: str, tmp_path: Path) -> None:
         read = source_reader(found.root)
         rows = [Source(**row) for row in found.table.to_pylist()]
         try:
-            data = [read(row) for row in rows]
+            images = [read(row) for row in rows]
         except Exception:  # noqa: BLE001 - A run ends with it, as "reading sample ...".
             outcomes["unreadable"] += 1
             return
         outcomes["read"] += 1
-        assert all(isinstance(each, bytes) for each in data)
+        assert all(isinstance(each, bytes) for each in images)
 
     check()
     assert outcomes["refused"]
