@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -170,6 +171,7 @@ def _classifier_problems(
     if found is None:
         yield path, unknown_name("output", classifier.output, outputs)
         return
+    found = dataclasses.replace(found, shape=_without_trailing_ones(found.shape))
     yield from _output_problems(path, found, ("N", "classes"), "a classifier gives")
     if found.shape is None or len(found.shape) != 2 or not isinstance(found.shape[1], int):
         return
@@ -194,6 +196,13 @@ def _classifier_problems(
             f"{classes} classes, but the set's labels are places in a class list of {listed}; for "
             "a model of ImageNet's 1,000, generate the set without --classes",
         )
+
+
+def _without_trailing_ones(shape: Shape | None) -> Shape | None:
+    """Drop the sides of an image of one pixel, which a last pooling or convolution leaves."""
+    while shape and len(shape) > 2 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
 
 
 def _detector_problems(

@@ -91,6 +91,7 @@ def predicted_rows(config: ModelConfig, key: ImageKey, outputs: Sequence[NDArray
 
 def _top_classes(classifier: Classifier, logits: NDArray[Any]) -> list[int]:
     first = 1 if classifier.background is Background.FIRST else 0
+    logits = logits.reshape(-1) if logits.shape[1:] == (1,) * (logits.ndim - 1) else logits
     if logits.ndim != 1 or len(logits) < first + TOP:
         raise ValueError(
             f"expected a number for each of {first + TOP} classes or more in output "

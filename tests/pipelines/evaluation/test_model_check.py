@@ -192,11 +192,17 @@ def test_labels_of_another_class_list_are_refused() -> None:
 
 def test_outputs_that_are_no_classes() -> None:
     image = {"image": (FLOAT, ("N", 3, 32, 64))}
-    model = declared(image, {"logits": (LONG, ("N", 10, 1, 1))})
+    model = declared(image, {"logits": (LONG, ("N", 10, 1, 2))})
     assert problems(CLASSIFIER, model, [9]) == [
         "output: expected elements of float16 or float32 or float64, but the model gives int64",
-        "output: a classifier gives N x classes, but the model gives N x 10 x 1 x 1",
+        "output: a classifier gives N x classes, but the model gives N x 10 x 1 x 2",
     ]
+
+
+def test_trailing_sides_of_one_are_dropped() -> None:
+    """As SqueezeNet and other networks give them, which end with a pooling."""
+    image = {"image": (FLOAT, ("N", 3, 32, 64))}
+    check_model(CLASSIFIER, declared(image, {"logits": (FLOAT, ("N", 10, 1, 1))}), [9])
 
 
 @pytest.mark.parametrize("size", [(32, 64), ("height", "width")])
