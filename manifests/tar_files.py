@@ -7,9 +7,10 @@ takes seconds for a header of some kilobytes (CVE-2024-6232).
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Iterator
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
 MAX_EXTENDED_HEADER = 8192
 """Bytes of a header that holds a long name or other records; paths have at most 4,096 bytes.
@@ -21,6 +22,9 @@ END_BYTES = 2 * tarfile.BLOCKSIZE
 """Number of zeros that end a tar file, at least."""
 
 _READ_BYTES = 2**20
+
+MAX_DIGITS = 100
+"""Digits in a row in such a header: the time grows with the square of their number too."""
 
 _EXTENDED = {
     tarfile.XHDTYPE,
@@ -44,6 +48,18 @@ class _ShortHeader(tarfile.TarInfo):
                 f"an extended header has {header.size} bytes, the limit is {MAX_EXTENDED_HEADER}"
             )
         return header
+
+    def _proc_pax(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        """Refuse records on which ``tarfile`` takes a second each, before it looks for numbers."""
+        opened = cast("BinaryIO", archive.fileobj)
+        start = opened.tell()
+        digits = re.findall(rb"\d+", opened.read(self.size))
+        if max(map(len, digits), default=0) > MAX_DIGITS:
+            raise tarfile.ReadError(
+                f"an extended header has a number of more than {MAX_DIGITS} digits"
+            )
+        opened.seek(start)
+        return cast("tarfile.TarInfo", super()._proc_pax(archive))  # type: ignore[misc]
 
 
 def read_tar(opened: BinaryIO) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:

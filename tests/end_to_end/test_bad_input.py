@@ -8,7 +8,6 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -58,12 +57,6 @@ def write_labels(folder: Path, change: Callable[[list[str]], list[str]]) -> Opti
     lines = change(path.read_text("utf-8").splitlines())
     path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     return {}
-
-
-def one_key(folder: Path) -> Options:
-    images = folder / "source" / "images"
-    shutil.copy(images / "coffee_00010.JPEG", images / "coffee_00010.jpg")
-    return write_labels(folder, lambda lines: [*lines, "coffee_00010.jpg 967"])
 
 
 def new_folder(folder: Path, **options: str | None) -> Options:
@@ -139,12 +132,6 @@ BAD: dict[str, tuple[str, Break, int, list[str]]] = {
         lambda folder: write_labels(folder, lambda lines: [*lines[1:], f"{lines[0][:-3]}1000"]),
         1,
         ["0-based in wnid order", "meta.mat", "astronaut_00001.JPEG: 1000"],
-    ),
-    "two samples with one key": (
-        "imagenet",
-        one_key,
-        1,
-        ["coffee_00010: coffee_00010.JPEG and coffee_00010.jpg", "rename"],
     ),
     "empty folder": ("imagenet", new_folder, 1, ["'{folder}/empty'", "no images"]),
     "empty folder without labels": (
@@ -400,20 +387,11 @@ def damaged_in_zip(folder: Path, images: Path) -> Options:
     return {"images": folder / "images.zip"}
 
 
-def without_bytes(folder: Path, images: Path) -> Options:
-    """Parquet as Hugging Face writes it when the images stay in files of their own."""
-    data = {"a": (images / "a.JPEG").read_bytes(), "b": None}
-    column = [{"bytes": value, "path": f"{name}.JPEG"} for name, value in data.items()]
-    pq.write_table(pa.table({"image": column, "label": [1, 2]}), folder / "val.parquet")
-    return {"images": folder / "val.parquet", "label-file": None}
-
-
 @pytest.mark.parametrize(
     ("break_", "fragments"),
     [
         (vanished, ["1 of 1 shards failed", "reading sample b from 'b.JPEG'", "No such file"]),
         (damaged_in_zip, ["1 of 1 shards failed", "reading sample b from 'b.JPEG'", "CRC"]),
-        (without_bytes, ["b.JPEG", "bytes"]),
     ],
 )
 def test_image_that_cannot_be_read_fails_the_run(

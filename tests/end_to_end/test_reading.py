@@ -224,7 +224,7 @@ def test_a_tar_that_seems_to_end_early_is_refused_by_every_reader(
         found.paired([FFMPEG], [2]),
         found.images(FFMPEG, 2),
     ):
-        with pytest.raises(SetError, match="is damaged: it holds 1 samples, expected 3"):
+        with pytest.raises(SetError, match="is damaged: it cannot be read: "):
             list(read)
 
 

@@ -67,6 +67,10 @@ HOSTILE = {
     ),
     "two in one": ((member("a", b"1") + END) * 2, "several tar files in one"),
     "something far behind": (member("a") + bytes(2**21) + b"1", "it goes on after its end"),
+    "number without an end": (
+        records(b"9" * 8000) * 300 + member("a") + END,
+        "an extended header has a number of more than 100 digits",
+    ),
     "nested headers": (LONG_NAME * 2000 + member("a") + END, "a header is damaged"),
 }
 
