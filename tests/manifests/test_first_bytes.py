@@ -50,25 +50,25 @@ def array() -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a Git LFS pointer"),
-        (b"\n<!DOCTYPE html><p>Not found", "an HTML page"),
-        (b"<?xml version='1.0'?><Error/>", "an XML document"),
-        (gzip.compress(b"1"), "a gzip file"),
-        (lzma.compress(b"1"), "an xz file"),
-        (zipped(), "a zip archive"),
-        (tar(), "a tar archive"),
-        (parquet(), "a Parquet file"),
-        (arrow(), "an Arrow file"),
-        (array(), "a NumPy array"),
-        (b"", "empty"),
-        (bytes(2000), "nothing but zero bytes"),
-        ("a.JPEG 65\n".encode("utf-16-le"), "text in UTF-16, little-endian"),
-        ("größe.jpg 65\n".encode("utf-16-be"), "text in UTF-16, big-endian"),
-    ],
-)
+FILES = [
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a Git LFS pointer"),
+    (b"\n<!DOCTYPE html><p>Not found", "an HTML page"),
+    (b"<?xml version='1.0'?><Error/>", "an XML document"),
+    (gzip.compress(b"1"), "a gzip file"),
+    (lzma.compress(b"1"), "an xz file"),
+    (zipped(), "a zip archive"),
+    (tar(), "a tar archive"),
+    (parquet(), "a Parquet file"),
+    (arrow(), "an Arrow file"),
+    (array(), "a NumPy array"),
+    (b"", "empty"),
+    (bytes(2000), "nothing but zero bytes"),
+    ("a.JPEG 65\n".encode("utf-16-le"), "text in UTF-16, little-endian"),
+    ("größe.jpg 65\n".encode("utf-16-be"), "text in UTF-16, big-endian"),
+]
+
+
+@pytest.mark.parametrize(("data", "expected"), FILES, ids=[expected for _, expected in FILES])
 def test_files_are_named_by_what_they_are(data: bytes, expected: str) -> None:
     found = what_begins(data[:LENGTH])
     assert found is not None

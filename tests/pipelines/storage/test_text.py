@@ -28,6 +28,7 @@ def test_a_byte_order_mark_says_the_encoding(encoding: str, tmp_path: Path) -> N
         (b"version https://git-lfs.github.com/spec/v1\n", "run 'git lfs pull' to get the file"),
         (b"<!DOCTYPE html>\n<html>", "found an HTML page"),
     ],
+    ids=["UTF-16", "Windows", "gzip", "Git LFS", "HTML"],
 )
 def test_what_is_no_text_is_refused_by_what_it_is(
     data: bytes, expected: str, tmp_path: Path
