@@ -20,7 +20,7 @@ from sysnoise.manifests.tar_files import read_tar
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.readers.sources import Source
 from sysnoise.pipelines.storage.listing import warn_of_junk
-from sysnoise.pipelines.storage.reading import open_file, read_file, read_range
+from sysnoise.pipelines.storage.reading import open_file, read_file, read_range, what_it_is
 from sysnoise.pipelines.storage.root import Root, open_root
 
 MAX_TAR_DEPTH = 2
@@ -62,7 +62,10 @@ def tar_members(root: Root, relative: str, prefix: str = "") -> Iterator[TarMemb
         with open_file(root, relative) as opened:
             yield from _members(opened, 0, prefix, 0, junk)
     except (tarfile.TarError, OSError) as error:
-        raise InputError(f"reading the tar file {root.child(relative)!r}: {error}") from error
+        found = what_it_is(root, relative, "a tar archive")
+        raise InputError(
+            f"reading the tar file {root.child(relative)!r}: {error}{found}"
+        ) from error
     warn_of_junk(root.child(relative), junk)
 
 

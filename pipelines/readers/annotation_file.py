@@ -10,12 +10,12 @@ import zlib
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sysnoise.manifests import first_bytes
 from sysnoise.manifests.bounded import FileTooLargeError
 from sysnoise.pipelines.errors import InputError, lines_of, quoted
 from sysnoise.pipelines.storage.listing import list_files, list_folder
 from sysnoise.pipelines.storage.reading import STREAM_BYTES, open_file, open_text
 from sysnoise.pipelines.storage.root import Root, connect, is_local
+from sysnoise.transforms import first_bytes
 
 _PREFIXES = ("instances_", "image_info_")
 """What stands before the split in the names of COCO's files."""

@@ -21,7 +21,7 @@ from sysnoise.pipelines.readers.access import bytes_column
 from sysnoise.pipelines.readers.classes import WNID, Classes
 from sysnoise.pipelines.readers.found import FoundImages
 from sysnoise.pipelines.readers.sources import sample_key
-from sysnoise.pipelines.storage.reading import open_file
+from sysnoise.pipelines.storage.reading import open_file, what_it_is
 from sysnoise.pipelines.storage.root import Root
 
 
@@ -131,7 +131,8 @@ def _read_table(root: Root, file: str, columns: ColumnNames) -> _Table:
                 paths += [(image or {}).get("path") for image in images]
             return _Table(paths, labels, schema)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"reading the Parquet file {path!r}: {error}") from error
+        found = what_it_is(root, file, "a Parquet file")
+        raise InputError(f"reading the Parquet file {path!r}: {error}{found}") from error
 
 
 def _refuse_columns(path: str, schema: pa.Schema, columns: ColumnNames) -> None:

@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sysnoise.manifests.first_bytes import LENGTH, PARQUET, what_begins
 from sysnoise.pipelines.errors import MAX_LISTED, InputError
 from sysnoise.pipelines.scoring.statistics import is_finite_number, top_classes
 from sysnoise.pipelines.storage.reading import open_file, open_text
 from sysnoise.pipelines.storage.root import Root, is_local
 from sysnoise.transforms.errors import plain_message
+from sysnoise.transforms.first_bytes import LENGTH, PARQUET, what_begins
 
 EXTENSIONS = (".parquet", ".jsonl", ".ndjson")
 """The extensions of files of predicted classes."""

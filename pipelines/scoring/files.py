@@ -6,7 +6,6 @@ import functools
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
 
-from sysnoise.manifests.first_bytes import LENGTH, what_begins
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.settings import Setting, noises_of, parse_setting
 from sysnoise.manifests.tables import DatasetKind
@@ -14,6 +13,7 @@ from sysnoise.pipelines.errors import InputError, lines_of, quoted
 from sysnoise.pipelines.storage.listing import list_files
 from sysnoise.pipelines.storage.reading import open_file
 from sysnoise.pipelines.storage.root import Root, is_file, is_http, open_root
+from sysnoise.transforms.first_bytes import LENGTH, what_begins
 
 SettingParser = Callable[[str], Setting]
 """A function that reads a setting, and raises ValueError for one that the set cannot have."""

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, TypeVar
 
-from sysnoise.manifests import first_bytes
 from sysnoise.manifests.bounded import (
     DOCUMENT_BYTES,
     TABLE_BYTES,
@@ -31,6 +30,7 @@ from sysnoise.pipelines.storage.root import (
     explained,
     is_local,
 )
+from sysnoise.transforms import first_bytes
 
 _READ_AHEAD = 2**20
 """Number of bytes that are read from a remote file at a time.
@@ -106,6 +106,25 @@ def _text_encoding(start: bytes) -> str:
     if found:
         raise ValueError(f"expected text, found {found}")
     return "utf-8"
+
+
+def what_it_is(root: Root, relative: str, expected: str) -> str:
+    """Return the end of a message about a file that could not be read: what it seems to be.
+
+    Args:
+        root: the root of the file.
+        relative: path of the file.
+        expected: what it should be, as :func:`sysnoise.transforms.first_bytes.what_begins` says it.
+
+    Returns:
+        An empty text where it seems to be that, or where the content does not tell.
+    """
+    try:
+        with open_file(root, relative) as opened:
+            found = first_bytes.what_begins(opened.read(first_bytes.LENGTH))
+    except OSError:
+        return ""
+    return f"; it is {found}" if found not in (None, expected) else ""
 
 
 def read_file(root: Root, relative: str, most: int | None = None) -> bytes:

@@ -26,7 +26,7 @@ from sysnoise.transforms.codecs.ffmpeg import (
     ffmpeg_kind,
 )
 from sysnoise.transforms.codecs.libjpeg import LIBJPEG_BUILDS, decode_jpeglib, jpeglib_kind
-from sysnoise.transforms.codecs.raster import UNKNOWN_KIND, open_raster
+from sysnoise.transforms.codecs.raster import open_raster, unknown_kind
 from sysnoise.transforms.codecs.sniff import Container, ImageKind
 from sysnoise.transforms.errors import plain_message
 from sysnoise.transforms.methods import Method, get_method, registry
@@ -241,7 +241,7 @@ def decode(name: str, image: EncodedImage, orient: Orient = Orient.STORED) -> Pi
     decoder = get_method(DECODERS, "decoder", name)
     if image.kind.is_recognized and not decoder.supports(image.kind):
         raise UnsupportedKindError(f"{decoder.name}: not made for {image.kind}")
-    if refusal := _refusal(image.kind):
+    if refusal := _refusal(image):
         raise DecodeError(f"{decoder.name}: {refusal}")
     try:
         pixels = decoder.function(image.data)
@@ -277,10 +277,11 @@ _FLIPS = {2: _LEFT_RIGHT, 3: _BOTH, 4: _UP_DOWN, 6: _LEFT_RIGHT, 7: _BOTH, 8: _U
 """How stored pixels are mirrored by their orientation, from 5 on after they were transposed."""
 
 
-def _refusal(kind: ImageKind) -> str | None:
+def _refusal(image: EncodedImage) -> str | None:
     """Say why a file is given to no decoder, from its kind alone."""
+    kind = image.kind
     if kind.container is Container.UNKNOWN:
-        return UNKNOWN_KIND
+        return unknown_kind(image.data)
     if kind.frame is not None and kind.frame.scans > MAX_SCANS:
         return f"the JPEG has {kind.frame.scans} scans, the limit is {MAX_SCANS}"
     return None

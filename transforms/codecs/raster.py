@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from PIL import Image, ImageFile
 
 from sysnoise.transforms.codecs.sniff import Container, sniff_container
+from sysnoise.transforms.first_bytes import LENGTH, what_begins
 
 PILLOW_FORMATS: Mapping[Container, str] = {
     Container.JPEG: "JPEG",
@@ -25,8 +26,12 @@ PILLOW_FORMATS: Mapping[Container, str] = {
 }
 """Pillow's names of the formats that are opened: rasters that hold all of their pixels."""
 
-UNKNOWN_KIND = f"not a file of a kind that is read: {', '.join(PILLOW_FORMATS.values())}"
-"""What is wrong with other content."""
+
+def unknown_kind(data: bytes) -> str:
+    """Say what is wrong with other content, and what it is as far as its first bytes tell."""
+    found = what_begins(data[:LENGTH])
+    kinds = ", ".join(PILLOW_FORMATS.values())
+    return f"not a file of a kind that is read: {kinds}" + (f"; it is {found}" if found else "")
 
 
 def open_raster(data: bytes) -> ImageFile.ImageFile:
@@ -41,5 +46,5 @@ def open_raster(data: bytes) -> ImageFile.ImageFile:
     """
     container = sniff_container(data)
     if container is Container.UNKNOWN:
-        raise ValueError(UNKNOWN_KIND)
+        raise ValueError(unknown_kind(data))
     return Image.open(io.BytesIO(data), formats=(PILLOW_FORMATS[container],))

@@ -211,6 +211,7 @@ def empty_folder(folder: Path, _: Sequence[Photo]) -> Layout:
 
 IMAGE = {"bytes": b"", "path": "a.jpg"}
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n"
 SAMPLE = [("a.jpg", b"1"), ("a.cls", b"1")]
 
 REFUSED: dict[str, tuple[Build, list[str]]] = {
@@ -256,6 +257,14 @@ REFUSED: dict[str, tuple[Build, list[str]]] = {
     "half a tar": (cut(published_tar), ["{folder}/ILSVRC2012_img_val.tar", "unexpected end"]),
     "zip with a name that is gone": (nameless(zipped), ["{folder}/val.zip", "without a name"]),
     "half a zip": (cut(zipped), ["{folder}/val.zip"]),
+    "Git LFS pointer in the place of a tar": (
+        one_file("val.tar", POINTER),
+        ["{folder}/val.tar", "; it is a Git LFS pointer; run 'git lfs pull' to get the file"],
+    ),
+    "page in the place of Parquet": (
+        one_file("val.parquet", b"<!DOCTYPE html>\n<html>"),
+        ["{folder}/val.parquet", "; it is an HTML page"],
+    ),
     "not Parquet": (one_file("val.parquet", b"PAR?"), ["{folder}/val.parquet"]),
     "no label column": (
         parquet(image=[IMAGE]),

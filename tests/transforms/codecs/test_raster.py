@@ -78,3 +78,12 @@ def test_pillow_opens_files_in_one_place_alone() -> None:
     }
     assert [*opens] == ["transforms/codecs/raster.py"]
     assert "formats" in [keyword.arg for keyword in opens["transforms/codecs/raster.py"].keywords]
+
+
+def test_other_content_is_said_by_what_it_is() -> None:
+    with pytest.raises(ValueError, match=r"kind that is read: JPEG.*; it is a Git LFS pointer"):
+        open_raster(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n")
+    with pytest.raises(ValueError, match=r"; it is empty$"):
+        open_raster(b"")
+    with pytest.raises(ValueError, match=r"JPEG2000$"):
+        open_raster(b"\x01\x02\x03")

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sysnoise.manifests.first_bytes import LENGTH, what_begins
+from sysnoise.transforms.first_bytes import LENGTH, what_begins
 
 
 def tar() -> bytes:
