@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sysnoise.manifests.imagenet_classes import imagenet_classes
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.readers.classes import number_classes, read_classes
 from sysnoise.pipelines.readers.labels import label_images
-from tests.slow.hostile import TEXTS, flipped, fuzzed
+from tests.slow.hostile import CASES, TEXTS, flipped, fuzzed
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +66,7 @@ def damaged(draw: st.DrawFn, data: bytes) -> bytes:
 
 
 def test_label_files(tmp_path: Path) -> None:
-    @fuzzed
+    @settings(fuzzed, max_examples=2 * CASES)
     @given(st.data(), labels)
     def check(data: st.DataObject, values: list[int]) -> None:
         name, whole = data.draw(label_files(values))
@@ -108,7 +108,7 @@ def class_lists(draw: st.DrawFn, first: int, count: int) -> tuple[str, bytes]:
 
 
 def test_class_lists(tmp_path: Path) -> None:
-    @fuzzed
+    @settings(fuzzed, max_examples=2 * CASES)
     @given(st.data(), st.integers(0, 900), st.integers(1, 100))
     def check(data: st.DataObject, first: int, count: int) -> None:
         name, whole = data.draw(class_lists(first, count))
