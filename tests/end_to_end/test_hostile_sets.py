@@ -47,12 +47,13 @@ def test_a_set_without_an_end_is_refused(arguments: tuple[str, ...], tmp_path: P
 @pytest.mark.parametrize("name", ["label-file", "images"])
 def test_sources_without_an_end_are_refused(name: str, tmp_path: Path) -> None:
     options = {
-        "images": str(tmp_path),
+        "images": str(tmp_path / "images"),
         "label-file": "/dev/zero",
         "grid": "coco-published",
         "output": str(tmp_path / "out"),
     }
-    (tmp_path / "a.jpg").touch()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").touch()
     if name == "images":
         options["images"] = "/dev/zero"
     done = command("generate", "imagenet", *(f"--{key}={value}" for key, value in options.items()))

@@ -41,8 +41,9 @@ def make_set(layout: Layout, base: Path, url: str) -> None:
     plan = make_plan(source, grid, PlanOptions(samples_per_shard=samples_per_shard))
     output = open_output(url)
     write_plan(plan, source.table, output)
-    make_shards(plan, range(plan.shards), source_reader(source.root), output)
-    finish(plan, output)
+    read = source_reader(source.root, image_column=source.image_column)
+    make_shards(plan, range(plan.shards), read, output)
+    finish(plan, output, max_rejects=plan.samples)
 
 
 @pytest.mark.parametrize("build", LAYOUTS, ids=lambda build: build.__name__)
