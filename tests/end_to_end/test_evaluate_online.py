@@ -95,7 +95,8 @@ def test_predictions_are_those_of_a_set_with_shards(
     assert tree(tmp_path / "set") == tree(tmp_path / "none")
 
 
-@pytest.mark.parametrize("moment", [pytest.param("set", marks=pytest.mark.slow), "predictions"])
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["set", "predictions"])
 def test_a_killed_run_goes_on(
     moment: str, datasets: dict[str, Options], work: Path, tmp_path: Path
 ) -> None:

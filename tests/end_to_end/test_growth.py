@@ -101,6 +101,7 @@ def test_row_groups_that_shrink_are_written_anew(generate: Generate, tmp_path: P
     assert tree(tmp_path / "grown") == tree(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_damaged_files_are_not_taken_over(generate: Generate, tmp_path: Path) -> None:
     """All files of the small grid are written anew, since the large one applies EXIF."""
     generate("whole", "exif")

@@ -424,6 +424,7 @@ def test_two_runs_do_not_work_on_one_output(
     assert tree(output) == tree(small_set)
 
 
+@pytest.mark.slow
 def test_ranges_make_a_set_together(options: Options, small_set: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     one = options | {"workers": "1"}
