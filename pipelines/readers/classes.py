@@ -71,8 +71,8 @@ def _rows(text: str, name: str) -> list[list[str]]:
     if text.lstrip()[:1] in ("{", "["):
         return _structured_rows(_parse(text))
     rows = _in_order(_lines(text, name))
-    if any(row[0][:1] in "{[<#" for row in rows):
-        first = next(row[0] for row in rows if row[0][:1] in "{[<#")
+    first = next((row[0] for row in rows if row[0][:1] in ("{", "[", "#")), None)
+    if first is not None:
         raise ValueError(f"expected names of classes, found the line {first!r}")
     return rows
 
