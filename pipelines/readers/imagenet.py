@@ -104,11 +104,13 @@ def read_imagenet(
         _refuse_superfluous(root, "--classes", class_list)
         return _read_kaggle(root, wanted)
     loose = _loose(files)
-    archives = _archives_among(files)
+    archives, others = _archives_among(files)
     if loose.names and (label_file or not archives or _classes_in_names(loose.names, classes)):
         return _read_folder(root, loose, wanted)
     if archives:
-        return _read_archives(root, files_of_split(archives, split), wanted)
+        source = _read_archives(root, files_of_split(archives, split), wanted)
+        notes = _left_out_warning(root, others, "archives of images like the others")
+        return dataclasses.replace(source, warnings=(*notes, *source.warnings))
     raise InputError(f"{root.url!r} holds no images{_instead(files)}")
 
 
@@ -126,15 +128,16 @@ def _refuse_superfluous(root: Root, option: str, given: str | None) -> None:
         )
 
 
-def _archives_among(files: Sequence[str]) -> list[str]:
+def _archives_among(files: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the archives of the folder itself or, where it has none, of its folders.
 
-    Tar files and Parquet files are not read together; the first one in order decides.
+    Tar files and Parquet files are not read together: the fewer of them are the second list.
     """
     archives = [name for name in files if name.endswith((".parquet", ".tar"))]
     archives = [name for name in archives if "/" not in name] or archives
-    kind = archives[0].rpartition(".")[2] if archives else ""
-    return [name for name in archives if name.endswith(kind)]
+    tars = [name for name in archives if name.endswith(".tar")]
+    tables = [name for name in archives if name.endswith(".parquet")]
+    return (tars, tables) if len(tars) >= len(tables) else (tables, tars)
 
 
 def _read_archives(root: Root, files: Sequence[str], wanted: Wanted) -> SourceSet:
@@ -156,7 +159,7 @@ def _read_folder(root: Root, loose: FoundImages, wanted: Wanted) -> SourceSet:
     found = _labeled(root, loose, wanted)
     warnings = list(found.warnings)
     other = split_of_folder(root.path)
-    if other and other != wanted.split and not found.split.startswith(other):
+    if other and not wanted.split.lower().startswith(other):
         warnings.append(
             f"the images are in a folder called {root.path.rstrip('/').rpartition('/')[2]!r}, and "
             f"the set is of the split {wanted.split!r}; if that is wrong, give --split"
@@ -171,10 +174,11 @@ def _loose(files: Sequence[str]) -> FoundImages:
     return FoundImages(names, left_out=left_out)
 
 
-def _left_out_warning(root: Root, left_out: Sequence[str]) -> tuple[str, ...]:
+def _left_out_warning(root: Root, left_out: Sequence[str], what: str) -> tuple[str, ...]:
+    """Say which files are left out, because they are not what they should be."""
     if not left_out:
         return ()
-    text = f"{len(left_out)} file(s) in {root.url!r} are not named like images and are left out"
+    text = f"{len(left_out)} file(s) in {root.url!r} are not {what} and are left out"
     return (f"{text}:\n{lines_of(left_out)}",)
 
 
@@ -212,7 +216,9 @@ def _labeled(root: Root, found: FoundImages, wanted: Wanted) -> SourceSet:
         unsure = ()  # Wnids and names of classes give the order of the labels.
     wnids = [classes[label].wnid if classes else None for label in labels]
     table = source_table(found.names, label=labels, wnid=wnids, **found.columns)
-    others = () if wanted.label_file else _left_out_warning(root, found.left_out)
+    others = (
+        () if wanted.label_file else _left_out_warning(root, found.left_out, "named like images")
+    )
     warnings = (*others, *notes, *numbering, *unsure)
     return SourceSet(
         DatasetKind.IMAGENET, wanted.split, root.url, table, classes, warnings=warnings
@@ -220,6 +226,9 @@ def _labeled(root: Root, found: FoundImages, wanted: Wanted) -> SourceSet:
 
 
 def _of_split(root: Root, found: FoundImages, split: str) -> tuple[FoundImages, tuple[str, ...]]:
+    """Keep the images in folders of the split; the paths in Parquet files are only names."""
+    if "row" in found.columns:
+        return found, ()
     folders = [name.rpartition("/")[0] for name in found.names]
     mine, notes = folders_of_split(set(folders), split, repr(root.url))
     return found.only([folder in mine for folder in folders]), notes

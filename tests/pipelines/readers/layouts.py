@@ -434,6 +434,13 @@ def stray_parquet(folder: Path, photos: Sequence[Photo]) -> Layout:
     return replace(layout, notes=("1 file(s)",))
 
 
+def tars_beside_parquet(folder: Path, photos: Sequence[Photo]) -> Layout:
+    """A table of somebody's results beside the tars of a WebDataset."""
+    layout = webdataset_tars(folder, photos)
+    write(folder, {"shards/results.parquet": b"PAR1"})
+    return replace(layout, notes=("1 file(s)",))
+
+
 def restarting_keys(folder: Path, photos: Sequence[Photo]) -> Layout:
     """Keys that count from 0 in every tar file of a WebDataset."""
     for shard, photo in enumerate(photos):
@@ -497,6 +504,7 @@ LAYOUTS: tuple[Build, ...] = (
     folders_in_a_tar,
     tar_one_folder_down,
     stray_parquet,
+    tars_beside_parquet,
     restarting_keys,
     plain_bytes,
     one_path,
