@@ -88,7 +88,7 @@ def quantize(
     if first is None:
         raise ModelNoiseError("int8 needs calibration, and there is no sample for it")
     reader = _Reader(input_of(model).name, itertools.chain([first], batches))
-    with tempfile.TemporaryDirectory(prefix="sysnoise-") as folder:
+    with tempfile.TemporaryDirectory(prefix="onnx-") as folder:
         given, prepared, result = (os.path.join(folder, f"{n}.onnx") for n in "123")
         # The library would change a model that it gets as an object.
         onnx.save(model, given)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sysnoise.pipelines.storage.temporary import TemporaryFolder, temporary_files
+from tests.pages import ROOT
 
 HOLD = """
 import sys, time
@@ -65,3 +66,14 @@ def test_a_missing_folder_hinders_only_who_needs_one(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     with temporary_files():
         pass
+
+
+def test_no_other_module_names_folders_like_those_that_are_removed() -> None:
+    """They have no lock, so that another command would take them for stale while they are used."""
+    named = [
+        path
+        for folder in ("transforms", "manifests", "pipelines")
+        for path in (ROOT / folder).rglob("*.py")
+        if 'prefix="sysnoise-' in path.read_text("utf-8")
+    ]
+    assert named == []
