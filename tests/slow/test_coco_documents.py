@@ -195,7 +195,7 @@ def listed(text: bytes) -> int | None:
     try:
         document = json.loads(text)
         return len(document["images"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
