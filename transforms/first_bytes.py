@@ -51,7 +51,7 @@ def what_begins(data: bytes) -> str | None:
         data: the first :data:`LENGTH` bytes of the file, or all of a shorter one.
     """
     if not data:
-        return "empty"
+        return "an empty file"
     for magic, name in _MAGIC.items():
         if data.startswith(magic):
             return name

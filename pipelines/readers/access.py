@@ -134,12 +134,11 @@ def source_reader(url: str, most: int = MAX_BYTES, image_column: str = IMAGE_COL
     @functools.lru_cache(maxsize=1)
     def row_group(file: str, index: int) -> pa.ChunkedArray:
         with open_file(root, file) as opened:
-            schema = pq.ParquetFile(opened).schema_arrow
-            opened.seek(0)
-            column = bytes_column(schema, image_column)
+            plain = pq.ParquetFile(opened)
+            _refuse_large_row_group(file, plain.metadata.row_group(index))
+            column = bytes_column(plain.schema_arrow, image_column)
             # As a dictionary, because bytes that are repeated would take memory for each row.
-            parquet = pq.ParquetFile(opened, read_dictionary=[column])
-            _refuse_large_row_group(file, parquet.metadata.row_group(index))
+            parquet = pq.ParquetFile(opened, metadata=plain.metadata, read_dictionary=[column])
             return parquet.read_row_group(index, columns=[column])[image_column]
 
     @functools.lru_cache(maxsize=16)

@@ -13,9 +13,8 @@ from typing import Any
 from sysnoise.manifests.bounded import FileTooLargeError
 from sysnoise.pipelines.errors import InputError, lines_of, quoted
 from sysnoise.pipelines.storage.listing import list_files, list_folder
-from sysnoise.pipelines.storage.reading import STREAM_BYTES, open_file, open_text
+from sysnoise.pipelines.storage.reading import STREAM_BYTES, kind_of_file, open_text
 from sysnoise.pipelines.storage.root import Root, connect, is_local
-from sysnoise.transforms import first_bytes
 
 _PREFIXES = ("instances_", "image_info_")
 """What stands before the split in the names of COCO's files."""
@@ -130,13 +129,11 @@ def _open_archive(chain: str, url: str) -> Root:
 def _what_begins(url: str) -> str | None:
     """Return what a file is that is no whole archive; None where there is none."""
     try:
-        with open_file(connect(url), "") as opened:
-            start = opened.peek(first_bytes.LENGTH)[: first_bytes.LENGTH]
+        return kind_of_file(connect(url), "") or "another kind of file"
     except FileNotFoundError:
         return None
     except (OSError, InputError) as error:
         return f"what cannot be read: {error}"
-    return (first_bytes.what_begins(start) or "another kind of file") if start else "an empty file"
 
 
 def unpacked(binary: io.BufferedReader) -> io.BufferedReader:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import csv
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sysnoise.manifests.imagenet_classes import CLASS_COUNT, imagenet_classes
+from sysnoise.manifests.json_documents import TOO_DEEP, DocumentError, is_deep, parse_json
 from sysnoise.manifests.plan import ClassInfo
 from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.pipelines.storage.reading import read_text
@@ -80,14 +80,15 @@ def _rows(text: str, name: str) -> list[list[str]]:
 def _parse(text: str) -> Any:
     """Parse JSON or the text of a Python dictionary or list."""
     try:
-        return json.loads(text)
-    except ValueError as json_error:
+        return parse_json(text.encode("utf-8", "surrogatepass"))
+    except DocumentError as error:
         try:
-            return ast.literal_eval(text.strip())
+            document = ast.literal_eval(text.strip())
         except (ValueError, SyntaxError, MemoryError, RecursionError):
-            raise ValueError(f"it is not JSON: {json_error}") from json_error
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+            raise error from None
+    if is_deep(document):
+        raise ValueError(TOO_DEEP)
+    return document
 
 
 def _structured_rows(document: Any) -> list[list[str]]:

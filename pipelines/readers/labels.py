@@ -91,9 +91,9 @@ def read_label_file(url: str) -> LabelLines:
         raise InputError(f"the label file {url!r} is empty")
     if all(len(row) == 1 for _, row in rows):
         classes = [row[0] for _, row in rows]
-        _refuse_other_lines(url, rows, "'filename label' or a class alone")
+        _refuse_other_lines(url, rows, 1, "'filename label' or a class alone")
         return LabelLines(_mapped_classes(classes, url), None)
-    _refuse_other_lines(url, rows, "'filename label'")
+    _refuse_other_lines(url, rows, 2, "'filename label'")
     first: dict[str, str] = {}
     problems = [
         f"line {number}: {row[0]!r} has another label on an earlier line"
@@ -104,8 +104,10 @@ def read_label_file(url: str) -> LabelLines:
     return LabelLines(list(first.values()), list(first))
 
 
-def _refuse_other_lines(url: str, rows: Sequence[tuple[int, list[str]]], expected: str) -> None:
-    columns = 1 if all(len(row) == 1 for _, row in rows) else 2
+def _refuse_other_lines(
+    url: str, rows: Sequence[tuple[int, list[str]]], columns: int, expected: str
+) -> None:
+    """Refuse lines that have fewer columns, no name, or a last one that is no class."""
     _refuse(
         url,
         [
@@ -166,19 +168,14 @@ def _chosen_columns(url: str, rows: list[tuple[int, list[str]]]) -> list[tuple[i
             f"{', '.join(sorted(NAME_COLUMNS))} and one of {', '.join(sorted(LABEL_COLUMNS))}, "
             f"found {', '.join(map(repr, titles))}"
         )
-    is_first = titles[labels[0]] == PREDICTION_COLUMN
-    return [
-        (number, [_column(row, names[0]), _first_word(_column(row, labels[0]), is_first)])
-        for number, row in rows[1:]
-    ]
+    found = [(n, _column(row, names[0]), _column(row, labels[0])) for n, row in rows[1:]]
+    if titles[labels[0]] == PREDICTION_COLUMN:
+        found = [(number, name, (text.split() or [""])[0]) for number, name, text in found]
+    return [(number, [name, text]) for number, name, text in found]
 
 
 def _column(row: Sequence[str], place: int) -> str:
     return row[place] if place < len(row) else ""
-
-
-def _first_word(text: str, is_first: bool) -> str:
-    return next(iter(text.split()), "") if is_first else text
 
 
 def _mapped_classes(classes: list[str], url: str) -> list[str]:
@@ -211,7 +208,7 @@ def _mapped_classes(classes: list[str], url: str) -> list[str]:
 
 def _label_by_number(names: Sequence[str], classes: Sequence[str], places: str) -> list[str]:
     """Return the class of each image by the number in its name, from 1 on."""
-    found = [re.search(r"(\d+)(?:_n\d{8})?$", _stem(name)) for name in names]
+    found = [re.search(r"(\d{1,18})(?:_n\d{8})?$", _stem(name)) for name in names]
     numbers = [int(match[1]) if match else 0 for match in found]
     if sorted(numbers) != list(range(1, len(classes) + 1)):
         odd = [

@@ -121,15 +121,16 @@ def _read_table(root: Root, file: str, columns: ColumnNames) -> _Table:
             wanted = [columns.label, *([f"{columns.image}.path"] if has_paths else [])]
             # As a dictionary, because a path that is repeated would take memory for each row.
             parquet = pq.ParquetFile(opened, metadata=metadata, read_dictionary=wanted[1:])
-            paths: list[str | None] = []
-            labels: list[Any] = []
-            for group in range(metadata.num_row_groups):  # Arrow reads no structs in chunks.
-                read = parquet.read_row_group(group, columns=wanted)
-                check_size(read)
-                labels += read[columns.label].to_pylist()
-                images = read[columns.image].to_pylist() if has_paths else [None] * len(read)
-                paths += [(image or {}).get("path") for image in images]
-            return _Table(paths, labels, schema)
+            # One by one, because Arrow reads no structs with dictionaries in chunks.
+            groups = [
+                parquet.read_row_group(group, columns=wanted)
+                for group in range(metadata.num_row_groups)
+            ]
+            read = pa.concat_tables(groups) if groups else schema.empty_table()
+            check_size(read)
+            images = read[columns.image].to_pylist() if has_paths else [None] * len(read)
+            paths = [(image or {}).get("path") for image in images]
+            return _Table(paths, read[columns.label].to_pylist(), schema)
     except (pa.ArrowException, OSError, ValueError) as error:
         found = what_it_is(root, file, "a Parquet file")
         raise InputError(f"reading the Parquet file {path!r}: {error}{found}") from error

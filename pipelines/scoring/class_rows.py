@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from sysnoise.pipelines.errors import MAX_LISTED, InputError
 from sysnoise.pipelines.scoring.statistics import is_finite_number, top_classes
-from sysnoise.pipelines.storage.reading import open_file, open_text
+from sysnoise.pipelines.storage.reading import kind_of_file, open_file, open_text
 from sysnoise.pipelines.storage.root import Root, is_local
 from sysnoise.transforms.errors import plain_message
-from sysnoise.transforms.first_bytes import LENGTH, PARQUET, what_begins
+from sysnoise.transforms.first_bytes import PARQUET
 
 EXTENSIONS = (".parquet", ".jsonl", ".ndjson")
 """The extensions of files of predicted classes."""
@@ -120,8 +120,7 @@ def _parquet_rows(root: Root, name: str) -> Iterator[_UncheckedRows]:
 
 def _refuse_other_files(root: Root, name: str) -> None:
     """Refuse what is surely no Parquet file; Arrow refuses the rest."""
-    with open_file(root, name) as opened:
-        found = what_begins(opened.read(LENGTH))
+    found = kind_of_file(root, name)
     if found not in (None, PARQUET):
         raise ValueError(f"expected a Parquet file, found {found}")
 

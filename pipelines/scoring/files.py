@@ -11,9 +11,8 @@ from sysnoise.manifests.settings import Setting, noises_of, parse_setting
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import InputError, lines_of, quoted
 from sysnoise.pipelines.storage.listing import list_files
-from sysnoise.pipelines.storage.reading import open_file
+from sysnoise.pipelines.storage.reading import kind_of_file
 from sysnoise.pipelines.storage.root import Root, is_file, is_http, open_root
-from sysnoise.transforms.first_bytes import LENGTH, what_begins
 
 SettingParser = Callable[[str], Setting]
 """A function that reads a setting, and raises ValueError for one that the set cannot have."""
@@ -66,8 +65,7 @@ def _found(root: Root, names: Sequence[str]) -> str:
     if names != [""]:
         return quoted(names) or "no files"
     try:
-        with open_file(root, "") as opened:
-            kind = what_begins(opened.read(LENGTH))
+        kind = kind_of_file(root, "")
     except OSError as error:
         raise InputError(f"reading the predictions {root.url!r}: {error}") from error
     return kind or f"a file that is named {posixpath.splitext(root.path)[1] or 'without an ending'}"

@@ -40,8 +40,16 @@ _ANCHOR = re.compile(r"<a\b[^<>]*", re.IGNORECASE)
 _REFERENCE = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 
 IMAGE_EXTENSIONS = (
-    *(".jpeg", ".jpg", ".jpe", ".jfif"),
-    *(".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+    ".jpeg",
+    ".jpg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".webp",
+    ".bmp",
+    ".gif",
+    ".tif",
+    ".tiff",
 )
 """The extensions, in lower case, of the files that count as images."""
 

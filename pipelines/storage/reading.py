@@ -108,6 +108,16 @@ def _text_encoding(start: bytes) -> str:
     return "utf-8"
 
 
+def kind_of_file(root: Root, relative: str) -> str | None:
+    """Return what a file is, from its first bytes; None where they do not tell.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open_file(root, relative) as opened:
+        return first_bytes.what_begins(opened.read(first_bytes.LENGTH))
+
+
 def what_it_is(root: Root, relative: str, expected: str) -> str:
     """Return the end of a message about a file that could not be read: what it seems to be.
 
@@ -120,8 +130,7 @@ def what_it_is(root: Root, relative: str, expected: str) -> str:
         An empty text where it seems to be that, or where the content does not tell.
     """
     try:
-        with open_file(root, relative) as opened:
-            found = first_bytes.what_begins(opened.read(first_bytes.LENGTH))
+        found = kind_of_file(root, relative)
     except OSError:
         return ""
     return f"; it is {found}" if found not in (None, expected) else ""

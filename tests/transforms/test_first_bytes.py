@@ -61,7 +61,7 @@ FILES = [
     (parquet(), "a Parquet file"),
     (arrow(), "an Arrow file"),
     (array(), "a NumPy array"),
-    (b"", "empty"),
+    (b"", "an empty file"),
     (bytes(2000), "nothing but zero bytes"),
     ("a.JPEG 65\n".encode("utf-16-le"), "text in UTF-16, little-endian"),
     ("größe.jpg 65\n".encode("utf-16-be"), "text in UTF-16, big-endian"),

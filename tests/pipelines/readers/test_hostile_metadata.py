@@ -101,11 +101,13 @@ def test_parquet_of_many_equal_rows_is_refused(tmp_path: Path) -> None:
         read_imagenet(str(tmp_path), None, None, "val")
 
 
-def test_parquet_of_one_long_path_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("row_group_size", [2000, 100])
+def test_parquet_of_one_long_path_is_refused(row_group_size: int, tmp_path: Path) -> None:
     image = pa.array([{"bytes": b"1", "path": "a" * 500_000}], IMAGE)
     images = pa.chunked_array([pa.concat_arrays([image] * 100)] * 20)
     table = pa.table({"image": images, "label": [0] * 2000})
-    pq.write_table(table, tmp_path / "val.parquet", compression="zstd")
+    path = tmp_path / "val.parquet"
+    pq.write_table(table, path, compression="zstd", row_group_size=row_group_size)
     assert (tmp_path / "val.parquet").stat().st_size < 20_000
     with pytest.raises(InputError, match="bytes of memory"):
         read_imagenet(str(tmp_path), None, None, "val")
