@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
+from sysnoise.pipelines.planning import rejects
 from sysnoise.transforms.pixels import Pixels
 from tests.browser.conftest import report
 from tests.end_to_end.commands import command
@@ -353,3 +354,24 @@ def test_a_part_says_which_variants_it_lacks(
     page.click("#gallery summary:text('15 of 17 variants')")
     listed = page.eval_on_selector_all("#lacking code", "all => all.map(each => each.textContent)")
     assert listed == [each for each in lacking if each not in variants]
+
+
+def test_a_set_of_rejects_has_no_gallery(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sets of rejects alone were finished before there was a limit."""
+    monkeypatch.setattr(rejects, "most_rejects", lambda _, samples: samples)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "damaged.JPEG").write_bytes(b"no image")
+    (tmp_path / "val.txt").write_text("damaged.JPEG 0\n", "utf-8")
+    done = command(
+        *("generate", "imagenet", f"--images={tmp_path / 'images'}", "--workers=1"),
+        *(f"--label-file={tmp_path / 'val.txt'}", f"--output={tmp_path / 'set'}"),
+        "--grid=imagenet-one-factor",
+    )
+    assert done.code == 0, done.error
+    page.goto(report(tmp_path / "set", tmp_path / "r.html", f"--png-dir={tmp_path / 'png'}"))
+    assert "were left out" in page.inner_text("#gallery")
+    assert "No two variants" in page.inner_text("#identical")
+    assert page.locator("#rejects tbody tr").count() == 1
+    assert {each.name for each in (tmp_path / "png").iterdir()} == {"heat-map.png", "noise.png"}
