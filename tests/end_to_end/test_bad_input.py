@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -412,6 +413,30 @@ def test_image_that_cannot_be_read_fails_the_run(
     assert outcome.lacks(*fragments) == []
     assert not (tmp_path / "out" / "manifest.json").exists()
     assert not list((tmp_path / "out").rglob("*.tar"))
+
+
+def test_an_image_that_is_null_in_parquet_is_rejected(
+    imagenet: Options, imagenet_source: Path, tmp_path: Path
+) -> None:
+    """As Hugging Face writes it where an image stayed in a file of its own."""
+    data = (imagenet_source / "images" / "coffee_00010.JPEG").read_bytes()
+    rows = [{"bytes": data, "path": "a.JPEG"}, {"bytes": None, "path": "b.JPEG"}, None]
+    table = pa.table({"image": pa.array(rows), "label": [1, 2, 3]})
+    pq.write_table(table, tmp_path / "val.parquet")
+    options: Options = {
+        "images": tmp_path / "val.parquet",
+        "label-file": None,
+        "workers": "1",
+        "max-rejects": "2",
+    }
+    outcome = generate("imagenet", imagenet | options)
+    assert outcome.code == 0, outcome.error
+    rejects = pq.read_table(tmp_path / "out" / "rejects.parquet").to_pylist()
+    assert {(row["key"], row["reason"]) for row in rejects} == {
+        ("b", "decode-failed"),
+        ("val-000002", "decode-failed"),
+    }
+    assert all("it is an empty file" in row["message"] for row in rejects)
 
 
 def test_image_of_another_size_than_annotated_is_rejected(coco: Options, tmp_path: Path) -> None:
