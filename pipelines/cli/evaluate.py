@@ -196,6 +196,7 @@ def _make_set(arguments: argparse.Namespace, engine: Engine, config: ModelConfig
     """Make those parts of the set, without images, that do not exist yet."""
     from sysnoise.manifests.layout import MANIFEST
     from sysnoise.manifests.reading import open_set
+    from sysnoise.pipelines.evaluation.model_check import SetClasses
     from sysnoise.pipelines.evaluation.pipeline import fitting_model
     from sysnoise.pipelines.generation.pipeline import Scope, generate
     from sysnoise.pipelines.planning.plan import PlanOptions
@@ -206,8 +207,9 @@ def _make_set(arguments: argparse.Namespace, engine: Engine, config: ModelConfig
     grid = read_grid(arguments)
     read = read_coco_sources if arguments.annotations else read_imagenet_sources
     source = read_limited(arguments, read, arguments.set)
-    listed = len(source.classes)
-    fitting_model(arguments.model, config, source.kind, source.labels(), listed)
+    names = {each["name"]: each["id"] for each in source.coco.get("categories", ())}
+    classes = SetClasses(source.labels(), len(source.classes), names)
+    fitting_model(arguments.model, config, source.kind, classes)
     options = PlanOptions(FORMATS["none"], samples_per_shard=arguments.samples_per_shard)
     manifest = generate(source, grid, arguments.set, options, Scope(), engine)
     if manifest is not None:

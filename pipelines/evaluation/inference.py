@@ -10,11 +10,13 @@ import apache_beam as beam
 import onnxruntime
 from apache_beam.ml.inference.base import PredictionResult
 from apache_beam.ml.inference.onnx_inference import OnnxModelHandlerNumpy
+from numpy.typing import NDArray
 
 from sysnoise.manifests.errors import SetError
 from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.beam.local_run import current_run
 from sysnoise.pipelines.errors import InputError, OutputError, ShardError, quoted
+from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
 from sysnoise.pipelines.evaluation.pixels import SampleRow, accepted_rows, opened_set, read_pixels
 from sysnoise.pipelines.evaluation.predictions import ModelError, Rows, predicted_rows, write_part
 from sysnoise.pipelines.evaluation.records import ImageKey, InferenceJob, Pass
@@ -24,6 +26,7 @@ from sysnoise.pipelines.workers.job import Failure, FailureKind
 from sysnoise.transforms.errors import GridError
 from sysnoise.transforms.geometry import Placement
 from sysnoise.transforms.model.input import InputSpec, fit_image, input_tensor
+from sysnoise.transforms.model.heads import lacks_images
 from sysnoise.transforms.pixels import Pixels
 
 Batch = list[tuple[ImageKey, Pixels]]
@@ -122,11 +125,31 @@ class SingleThreadedModel(OnnxModelHandlerNumpy):
         try:
             feed = {config.input.name: input_tensor(batch, config.input)}
             outputs = inference_session.run(list(config.outputs), feed)
-            for name, output in zip(config.outputs, outputs, strict=True):
-                _check_images(name, output.shape, len(batch))
+            predictions = by_image(config, outputs, len(batch))
         except Exception as error:  # noqa: BLE001
             return [PredictionResult(None, error)] * len(batch)
-        return [PredictionResult(None, each) for each in zip(*outputs, strict=True)]
+        return [PredictionResult(None, each) for each in predictions]
+
+
+def by_image(
+    config: ModelConfig, outputs: Sequence[NDArray[Any]], images: int
+) -> list[tuple[NDArray[Any], ...]]:
+    """Return the outputs of each image of a batch, without the first dimension, N.
+
+    Args:
+        config: config of the model.
+        outputs: the outputs, in the order of ``config.outputs``.
+        images: number of images of the batch.
+
+    Raises:
+        ValueError: their first dimension is not the number of images.
+    """
+    one = not isinstance(config.task, Classifier) and lacks_images(config.task.head, outputs[0].ndim)
+    if images == 1 and one:
+        return [tuple(outputs)]
+    for name, output in zip(config.outputs, outputs, strict=True):
+        _check_images(name, output.shape, images)
+    return list(zip(*outputs, strict=True))
 
 
 def _check_images(name: str, shape: tuple[int, ...], images: int) -> None:

@@ -6,6 +6,7 @@ its steps without being copied. Each model is a pipeline of its own.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import itertools
@@ -34,7 +35,7 @@ from sysnoise.pipelines.evaluation.inference import (
     SingleThreadedModel,
     WritePredictions,
 )
-from sysnoise.pipelines.evaluation.model_check import batch_size, check_model
+from sysnoise.pipelines.evaluation.model_check import FittedModel, SetClasses, fit_model
 from sysnoise.pipelines.evaluation.model_reader import read_model
 from sysnoise.pipelines.evaluation.models import Models, model_file
 from sysnoise.pipelines.evaluation.passes import (
@@ -132,15 +133,15 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
     tables = opened_set(absolute_url(request.set_url))
     found = tables.found
     request = with_absolute_urls(found, request)
-    listed = len(found.manifest["dataset"].get("classes") or ())
-    plain = fitting_model(request.model, request.config, tables.kind, _labels(tables), listed)
+    fitted = fitting_model(request.model, request.config, tables.kind, _set_classes(tables))
+    request = dataclasses.replace(request, config=fitted.config)
     refuse_other_sizes(tables, request.config.input)
     variants = wanted_variants(found, request)
     noises = wanted_noises(found, request.noises)
     parse = setting_parser(found)
     output = open_output(request.predictions_url)
     with lock_shards(output, None):
-        run = _prepare(request, tables, plain, output, engine)
+        run = _prepare(request, tables, fitted, output, engine)
         singles = [parse("+".join((found.baseline, noise))) for noise in noises]
         singles, notes = _applicable(run, singles, request.noises)
         _predict(run, [*map(Setting, variants), *singles])
@@ -167,16 +168,15 @@ def _doubts(table: Table) -> list[str]:
 
 
 def fitting_model(
-    url: str, config: ModelConfig, kind: DatasetKind, labels: Collection[int], listed: int
-) -> onnx.ModelProto:
+    url: str, config: ModelConfig, kind: DatasetKind, classes: SetClasses
+) -> FittedModel:
     """Read a model, and refuse one that does not fit its config or the dataset.
 
     Args:
         url: the model, path or fsspec URL.
         config: config of the model.
         kind: kind of the dataset.
-        labels: labels that occur in the dataset: classes, 0-based, or ids of categories.
-        listed: number of classes that the labels are places among; 0 where it is unknown.
+        classes: what is known of the set.
 
     Raises:
         UsageError: a detector on ImageNet, a classifier on COCO, or a config that contradicts the
@@ -184,27 +184,29 @@ def fitting_model(
         InputError: the model cannot be read.
     """
     refuse_other_task(kind, config)
-    model = read_model(url)
-    check_model(config, model, labels, listed)
-    return model
+    return fit_model(config, read_model(url), classes)
 
 
-def _labels(tables: SampleTables) -> set[int]:
-    """Return the classes, or ids of categories, that occur in the set."""
-    if tables.kind is DatasetKind.COCO:
-        return {category["id"] for category in tables.found.annotations()["categories"]}
-    return set(read_labels(tables).labels.tolist())
+def _set_classes(tables: SampleTables) -> SetClasses:
+    """Return what a config may leave to the set, and what it is compared with."""
+    listed = len(tables.found.manifest["dataset"].get("classes") or ())
+    if tables.kind is not DatasetKind.COCO:
+        return SetClasses(set(read_labels(tables).labels.tolist()), listed)
+    categories = tables.found.annotations()["categories"]
+    names = {category["name"]: category["id"] for category in categories}
+    return SetClasses({category["id"] for category in categories}, names=names)
 
 
 def _prepare(
     request: Request,
     tables: SampleTables,
-    plain: onnx.ModelProto,
+    fitted: FittedModel,
     output: Root,
     engine: Engine,
 ) -> _Run:
     """Open the folder of predictions and look at the set's samples."""
-    found, size = tables.found, batch_size(plain, request.batch_size)
+    found, plain = tables.found, fitted.model
+    size = fitted.images or request.batch_size
     document = open_document(output, _document(request, found, plain, size))
     sweep(output, lambda owner: True)
     groups, images = pixel_groups(tables, available_variants(found, request))

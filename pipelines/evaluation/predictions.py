@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from sysnoise.manifests.layout import shard_name
 from sysnoise.manifests.settings import Setting
-from sysnoise.pipelines.evaluation.config import Background, Classifier, ModelConfig
+from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
+from sysnoise.pipelines.evaluation.config_values import Background
 from sysnoise.pipelines.evaluation.records import ImageKey
 from sysnoise.pipelines.scoring.statistics import top_classes
 from sysnoise.pipelines.storage.commit import new_file, remove_folder, write_file
@@ -90,16 +91,18 @@ def predicted_rows(config: ModelConfig, key: ImageKey, outputs: Sequence[NDArray
 
 
 def _top_classes(classifier: Classifier, logits: NDArray[Any]) -> list[int]:
-    first = 1 if classifier.background is Background.FIRST else 0
+    background = classifier.background
+    first, last = background is Background.FIRST, background is Background.LAST
     logits = logits.reshape(-1) if logits.shape[1:] == (1,) * (logits.ndim - 1) else logits
-    if logits.ndim != 1 or len(logits) < first + TOP:
+    if logits.ndim != 1 or len(logits) < first + last + TOP:
         raise ValueError(
-            f"expected a number for each of {first + TOP} classes or more in output "
+            f"expected a number for each of {first + last + TOP} classes or more in output "
             f"{classifier.output!r}, found the shape {logits.shape}"
         )
     if not np.isfinite(logits).all():
         raise ValueError(f"output {classifier.output!r} has numbers that are not finite")
-    return list(map(int, top_classes(logits[np.newaxis, first:], TOP)[0]))
+    kept = logits[first : len(logits) - last]
+    return list(map(int, top_classes(kept[np.newaxis], TOP)[0]))
 
 
 def _results(key: ImageKey, detector: Detector, found: Detections) -> list[dict[str, Any]]:
