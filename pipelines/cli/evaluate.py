@@ -49,7 +49,10 @@ def add_evaluate(commands: Any) -> None:
     add_set(parser)
     parser.add_argument("--model", required=True, metavar="M.onnx", help="path or fsspec URL")
     parser.add_argument(
-        "--config", required=True, metavar="YAML", help="the model's inputs and outputs"
+        "--config",
+        required=True,
+        metavar="NAME|FILE",
+        help="the model's inputs and outputs: a shipped config ('sysnoise configs') or a YAML file",
     )
     parser.add_argument(
         "--predictions",
@@ -129,7 +132,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     _require_runtime()
     from sysnoise.pipelines.beam.interrupts import ending_in_time
     from sysnoise.pipelines.beam.options import beam_engine
-    from sysnoise.pipelines.evaluation.config import load_config
+    from sysnoise.pipelines.evaluation.named_configs import load_config
     from sysnoise.pipelines.evaluation.pipeline import evaluate
     from sysnoise.pipelines.evaluation.request import Request
     from sysnoise.pipelines.scoring.records import Counting

@@ -13,7 +13,7 @@ from sysnoise.pipelines.evaluation.config_values import LONGEST_SIDE
 from sysnoise.pipelines.evaluation.model_tensors import FLOATS, Shape, TensorInfo, Tensors, written
 from sysnoise.transforms.model.boxes import Detector
 from sysnoise.transforms.model.heads import BoxesHead, Head, TensorHead, YoloHead
-from sysnoise.transforms.model.input import InputFit, InputSpec, Layout
+from sysnoise.transforms.model.input import InputFit, InputSpec, InputType, Layout
 from sysnoise.transforms.pixels import Size
 from sysnoise.transforms.problems import DocumentPath, DocumentProblem
 
@@ -65,6 +65,9 @@ def completed_input(
     shape = found.shape if found is not None else None
     if ("input", "layout") in left_open:
         spec = dataclasses.replace(spec, layout=_layout(shape))
+    if ("input", "dtype") in left_open and found is not None:
+        halves = found.type == InputType.FLOAT16.value
+        spec = dataclasses.replace(spec, type=InputType.FLOAT16 if halves else InputType.FLOAT32)
     if ("input", "size") in left_open:
         try:
             spec = _sized(spec, shape, metadata, ("input", "fit") in left_open)
@@ -99,7 +102,7 @@ def _sized(
     if sides is None:
         raise _Unknown(
             f"the model takes {written(shape)} and does not say its size; give [height, width], "
-            "or 'any' with 'fit: pad'"
+            "or 'any' with 'fit: pad', in a config of your own ('sysnoise configs NAME' prints one)"
         )
     fit = InputFit.LETTERBOX if fit_open else spec.fit
     multiple = None if fit_open else spec.multiple

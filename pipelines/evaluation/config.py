@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, cast
 
-from sysnoise.manifests.bounded import DOCUMENT_BYTES
 from sysnoise.manifests.yaml_file import YamlError, read_yaml
-from sysnoise.pipelines.errors import InputError, UsageError
+from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.evaluation.config_heads import DETECTOR_FIELDS, read_detector
 from sysnoise.pipelines.evaluation.config_section import Findings, Section, refused
 from sysnoise.pipelines.evaluation.config_input import Constants, read_constants, read_input
 from sysnoise.pipelines.evaluation.config_values import Background, one_of, text
-from sysnoise.pipelines.storage.reading import read_text
 from sysnoise.transforms.model.boxes import Detector
 from sysnoise.transforms.model.input import InputSpec
 from sysnoise.transforms.problems import DocumentPath
@@ -82,22 +80,6 @@ class ModelConfig:
 
 def _document(fields: list[tuple[str, Any]]) -> dict[str, Any]:
     return {name: value for name, value in fields if value or name not in LATER_FIELDS}
-
-
-def load_config(path: str) -> ModelConfig:
-    """Read a config.
-
-    Args:
-        path: the path or fsspec URL of a YAML file.
-
-    Raises:
-        UsageError: there is no such file, or it is bad; all its problems are listed.
-    """
-    try:
-        content = read_text(path, "config", DOCUMENT_BYTES)
-    except InputError as error:
-        raise UsageError(str(error)) from error
-    return parse_config(content, path)
 
 
 def parse_config(content: str, origin: str) -> ModelConfig:

@@ -52,7 +52,7 @@ def read_input(section: Section) -> Callable[[], InputSpec]:
     sides = section.take_open("size", _size_or_any, UNKNOWN_SIZE)
     layout = section.take_open("layout", one_of(Layout), Layout.NCHW)
     channels = section.take("channels", one_of(ChannelOrder))
-    dtype = section.take("dtype", one_of(InputType), InputType.FLOAT32)
+    dtype = _read_type(section)
     mean, scale = _read_levels(section)
     fit, pad, multiple = _read_fit(section)
     return lambda: InputSpec(
@@ -81,6 +81,12 @@ def _size_or_any(value: Any) -> tuple[int, int]:
     if isinstance(value, str):
         raise ValueError(f"expected [height, width], {ANY} or {AUTO}, found {shown(value)}")
     return size(value)
+
+
+def _read_type(section: Section) -> Callable[[], InputType]:
+    if section.raw("dtype") is None:
+        return lambda: InputType.FLOAT32
+    return section.take_open("dtype", one_of(InputType), InputType.FLOAT32)
 
 
 def _read_fit(
