@@ -56,11 +56,12 @@ def completed_input(
         The input, and what the model does not say.
     """
     problems: list[DocumentProblem] = []
-    if ("input", "name") in left_open and len(inputs) == 1:
-        spec = dataclasses.replace(spec, name=next(iter(inputs)))
-    elif ("input", "name") in left_open:
-        text = f"the model has {quoted(list(inputs))}: say which gets the images"
-        return spec, [(("input", "name"), text)]
+    if ("input", "name") in left_open:
+        names = [*inputs] if len(inputs) == 1 else _images(inputs)
+        if len(names) != 1:
+            text = f"the model has {quoted(list(inputs))}: say which gets the images"
+            return spec, [(("input", "name"), text)]
+        spec = dataclasses.replace(spec, name=names[0])
     found = inputs.get(spec.name)
     shape = found.shape if found is not None else None
     if ("input", "layout") in left_open:
@@ -77,6 +78,12 @@ def completed_input(
         height, width = (_up(side, spec.multiple or 1) for side in (common.height, common.width))
         spec = dataclasses.replace(spec, height=height, width=width)
     return spec, problems
+
+
+def _images(inputs: Tensors) -> list[str]:
+    """Return the inputs that may be images, with three channels."""
+    shapes = {name: each.shape or () for name, each in inputs.items()}
+    return [name for name, shape in shapes.items() if len(shape) in (3, 4) and 3 in shape]
 
 
 def _layout(shape: Shape | None) -> Layout:

@@ -12,7 +12,7 @@ from typing import Any, cast
 from sysnoise.manifests.yaml_file import YamlError, read_yaml
 from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.evaluation.config_heads import DETECTOR_FIELDS, read_detector
-from sysnoise.pipelines.evaluation.config_section import Findings, Section, refused
+from sysnoise.pipelines.evaluation.config_section import Findings, ConfigSection, refused
 from sysnoise.pipelines.evaluation.config_input import Constants, read_constants, read_input
 from sysnoise.pipelines.evaluation.config_values import Background, one_of, text
 from sysnoise.transforms.model.boxes import Detector
@@ -97,13 +97,13 @@ def parse_config(content: str, origin: str) -> ModelConfig:
     except YamlError as error:
         raise UsageError(str(error)) from error
     findings = Findings(list(file.doubled))
-    config = _read_config(Section(file.document, (), findings))
+    config = _read_config(ConfigSection(file.document, (), findings))
     if findings.problems:
         raise UsageError("\n".join(file.located(findings.problems, "config")))
     return dataclasses.replace(config(), left_open=tuple(findings.left_open))
 
 
-def _read_config(config: Section) -> Callable[[], ModelConfig]:
+def _read_config(config: ConfigSection) -> Callable[[], ModelConfig]:
     config.take("task", one_of(Task))
     spec, constants = read_input(config.section("input")), read_constants(config)
     if config.raw("task") == Task.CLASSIFICATION.value:
@@ -117,7 +117,7 @@ def _read_config(config: Section) -> Callable[[], ModelConfig]:
     return refused
 
 
-def _read_classifier(config: Section) -> Callable[[], Classifier]:
+def _read_classifier(config: ConfigSection) -> Callable[[], Classifier]:
     output = config.take_open("output", text, "")
     background = config.take("background", one_of(Background), Background.NONE)
     return lambda: Classifier(output(), background())

@@ -114,6 +114,11 @@ def fit_model(config: ModelConfig, model: ModelProto, classes: SetClasses) -> Fi
     return FittedModel(model, complete, _images(complete, inputs, outputs))
 
 
+def may_pad(config: ModelConfig) -> bool:
+    """Return whether a model may take images of any size, so that a common one has to be found."""
+    return config.input.fit is InputFit.PAD or ("input", "fit") in config.left_open
+
+
 def _completed_task(
     config: ModelConfig, outputs: Tensors, metadata: Mapping[str, str], classes: SetClasses
 ) -> tuple[Classifier | Detector, list[DocumentProblem]]:

@@ -35,7 +35,7 @@ from sysnoise.pipelines.evaluation.inference import (
     SingleThreadedModel,
     WritePredictions,
 )
-from sysnoise.pipelines.evaluation.model_check import FittedModel, SetClasses, fit_model
+from sysnoise.pipelines.evaluation.model_check import COMMON_SIZE, FittedModel, SetClasses, fit_model, may_pad
 from sysnoise.pipelines.evaluation.model_reader import read_model
 from sysnoise.pipelines.evaluation.models import Models, model_file
 from sysnoise.pipelines.evaluation.passes import (
@@ -68,6 +68,7 @@ from sysnoise.pipelines.scoring.classification import read_labels
 from sysnoise.pipelines.scoring.compose import Table, named_predictions, score_set
 from sysnoise.pipelines.scoring.files import setting_parser
 from sysnoise.pipelines.scoring.records import Coverage, Intervals
+from sysnoise.pipelines.scoring.second_resize import resize_notes
 from sysnoise.pipelines.scoring.totals import identical_variants
 from sysnoise.pipelines.storage.commit import sweep
 from sysnoise.pipelines.storage.listing import list_all_files
@@ -76,6 +77,7 @@ from sysnoise.pipelines.storage.root import Root, absolute_url, open_output
 from sysnoise.transforms.errors import ModelNoiseError
 from sysnoise.transforms.model.boxes import BoxOffset, offset_matters
 from sysnoise.transforms.model.input import fit_image, input_tensor
+from sysnoise.transforms.pixels import Size
 
 CALIBRATION_SEED = 0
 HELD_IMAGE_BYTES = 2**28
@@ -133,7 +135,9 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
     tables = opened_set(absolute_url(request.set_url))
     found = tables.found
     request = with_absolute_urls(found, request)
-    fitted = fitting_model(request.model, request.config, tables.kind, _set_classes(tables))
+    fitted = fitting_model(
+        request.model, request.config, tables.kind, _set_classes(tables, request.config)
+    )
     request = dataclasses.replace(request, config=fitted.config)
     refuse_other_sizes(tables, request.config.input)
     variants = wanted_variants(found, request)
@@ -152,7 +156,9 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
         lacking, others = _applicable(run, lacking, ())
         _predict(run, lacking)
         table = _score(run, Intervals.BOOTSTRAP)
-    return table, [*notes, *others, *_doubts(table)]
+    spec = request.config.input
+    again = resize_notes(tables, spec.fit.value, spec.width, spec.height)
+    return table, [*again, *notes, *others, *_doubts(table)]
 
 
 def _doubts(table: Table) -> list[str]:
@@ -187,14 +193,18 @@ def fitting_model(
     return fit_model(config, read_model(url), classes)
 
 
-def _set_classes(tables: SampleTables) -> SetClasses:
+def _set_classes(tables: SampleTables, config: ModelConfig) -> SetClasses:
     """Return what a config may leave to the set, and what it is compared with."""
+    common = COMMON_SIZE
+    if may_pad(config):  # Of equally common sizes, the largest.
+        common = Size(*max(tables.sizes().items(), key=lambda each: each[::-1])[0])
     listed = len(tables.found.manifest["dataset"].get("classes") or ())
     if tables.kind is not DatasetKind.COCO:
-        return SetClasses(set(read_labels(tables).labels.tolist()), listed)
+        labels = set(read_labels(tables).labels.tolist())
+        return SetClasses(labels, listed, common=common)
     categories = tables.found.annotations()["categories"]
     names = {category["name"]: category["id"] for category in categories}
-    return SetClasses({category["id"] for category in categories}, names=names)
+    return SetClasses({category["id"] for category in categories}, names=names, common=common)
 
 
 def _prepare(

@@ -85,12 +85,7 @@ def refuse_other_sizes(tables: SampleTables, spec: InputSpec) -> None:
     """
     if spec.fit is not InputFit.EXACT:
         return
-    sizes = {
-        (row["geometry"]["output_width"], row["geometry"]["output_height"])
-        for shard in range(tables.found.shards)
-        for row in tables.rows(shard, ["geometry"])
-    }
-    others = sorted(sizes - {(spec.width, spec.height)})
+    others = sorted(tables.sizes().keys() - {(spec.width, spec.height)})
     if others:
         raise UsageError(
             f"the model takes {spec.width} x {spec.height} pixels, and {tables.found.url!r} has "
