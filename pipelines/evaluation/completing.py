@@ -282,7 +282,10 @@ def _completed_boxes(head: BoxesHead, fields: Sequence[str], outputs: Tensors) -
         floats = [each for each in left if each.type in FLOATS]
         wanted = rank if labels is None else rank - 1
         scores = _only(_of_rank(floats, wanted), f"scores with {wanted} dimensions")
-    return dataclasses.replace(head, boxes=boxes, scores=scores, labels=labels)
+    masks = head.masks
+    if "masks" in fields:
+        masks = _only(_of_rank(left, rank + 2), f"masks with {rank + 2} dimensions")
+    return dataclasses.replace(head, boxes=boxes, scores=scores, labels=labels, masks=masks)
 
 
 def _of_rank(tensors: Iterable[TensorInfo], *ranks: int) -> list[TensorInfo]:

@@ -121,12 +121,15 @@ def _read_grids(head: ConfigSection) -> Callable[[], YoloHead]:
 
 
 def _read_boxes(head: ConfigSection) -> Callable[[], BoxesHead]:
-    head.only("type", "boxes", "scores", "labels", "format", "units", "activation")
+    head.only("type", "boxes", "scores", "labels", "format", "units", "activation", "masks")
     boxes, scores = head.take_open("boxes", text, ""), head.take_open("scores", text, "")
-    labels, activation = _optional(head, "labels"), _read_activation(head)
+    labels, masks = _optional(head, "labels"), _optional(head, "masks")
+    activation = _read_activation(head)
     box_format = head.take("format", one_of(BoxFormat))
     units = head.take("units", one_of(BoxUnits))
-    return lambda: BoxesHead(boxes(), scores(), labels(), box_format(), units(), activation())
+    return lambda: BoxesHead(
+        boxes(), scores(), labels(), box_format(), units(), activation(), masks()
+    )
 
 
 def _optional(head: ConfigSection, name: str) -> Callable[[], str | None]:

@@ -31,7 +31,7 @@ def head_problems(
         case YoloHead():
             problems = list(_yolo_problems(head, categories, spec, outputs))
         case BoxesHead():
-            problems = list(_boxes_problems(head, categories, outputs))
+            problems = list(_boxes_problems(head, categories, spec, outputs))
         case TensorHead():
             problems = list(_tensor_problems(head, categories, spec, outputs))
         case AnchorsHead():
@@ -78,7 +78,7 @@ def _grid_problems(
 
 
 def _boxes_problems(
-    head: BoxesHead, categories: int, outputs: Tensors
+    head: BoxesHead, categories: int, spec: InputSpec, outputs: Tensors
 ) -> Iterator[DocumentProblem]:
     per_box: Shape = ("boxes",) if is_for_one_image(head, outputs) else ("N", "boxes")
     scores = (*per_box, categories) if head.labels is None else per_box
@@ -88,6 +88,8 @@ def _boxes_problems(
     ]
     if head.labels is not None:
         fields.append(("labels", head.labels, per_box, NUMBERS))
+    if head.masks is not None:
+        fields.append(("masks", head.masks, (*per_box, 1, spec.height, spec.width), FLOATS))
     counts: dict[str, int] = {}
     for field, name, expected, types in fields:
         path = ("head", field)

@@ -27,6 +27,7 @@ from sysnoise.pipelines.storage.listing import list_all_files
 from sysnoise.pipelines.storage.reading import read_file, read_in_parallel
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.transforms.model.boxes import BoxOffset, Detections, Detector, detect
+from sysnoise.transforms.model.heads import BoxesHead
 
 PARTS = "parts"
 TOP = 5
@@ -47,6 +48,10 @@ _BOXES = pa.schema(
         pa.field("bbox", pa.list_(pa.float64())),
         pa.field("score", pa.float64()),
     ]
+)
+_MASK = pa.field(
+    "segmentation",
+    pa.struct([pa.field("size", pa.list_(pa.int32())), pa.field("counts", pa.string())]),
 )
 
 
@@ -108,7 +113,7 @@ def _top_classes(classifier: Classifier, logits: NDArray[Any]) -> list[int]:
 def _results(key: ImageKey, detector: Detector, found: Detections) -> list[dict[str, Any]]:
     """Return detections in COCO's results format, the best first."""
     columns = (found.classes.tolist(), found.boxes.tolist(), found.scores.tolist())
-    return [
+    rows: list[dict[str, Any]] = [
         {
             "image_id": key.image_id,
             "category_id": detector.categories[label],
@@ -117,6 +122,17 @@ def _results(key: ImageKey, detector: Detector, found: Detections) -> list[dict[
         }
         for label, box, score in zip(*columns, strict=True)
     ]
+    if found.masks is not None:
+        for row, mask in zip(rows, found.masks, strict=True):
+            row["segmentation"] = mask
+    return rows
+
+
+def _schema(config: ModelConfig) -> pa.Schema:
+    if isinstance(config.task, Classifier):
+        return _CLASSES
+    head = config.task.head
+    return _BOXES.append(_MASK) if isinstance(head, BoxesHead) and head.masks else _BOXES
 
 
 def write_part(
@@ -132,7 +148,7 @@ def write_part(
     Raises:
         OutputError: they cannot be written.
     """
-    schema = _CLASSES if isinstance(config.task, Classifier) else _BOXES
+    schema = _schema(config)
     buffer = io.BytesIO()
     with pa.ipc.new_file(buffer, schema) as writer:
         writer.write_table(pa.Table.from_pylist(list(rows), schema))

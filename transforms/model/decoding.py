@@ -44,11 +44,13 @@ class Candidates:
         corners: left, upper, right and lower edge in pixels of the input, shape (n, 4).
         scores: scores, 0 to 1, shape (n,).
         classes: classes, 0-based, shape (n,).
+        places: the places of the boxes in the outputs, shape (n,), of heads with masks.
     """
 
     corners: Floats
     scores: Floats
     classes: NDArray[np.int64]
+    places: NDArray[np.intp] | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def _given(outputs: Outputs, head: BoxesHead, how: Decoding) -> Candidates:
     labels = None if head.labels is None else outputs[head.labels]
     place, chosen, classes = _above(scores, labels, how)
     boxes = outputs[head.boxes].reshape(-1, 4)[place]
-    return Candidates(_in_pixels(boxes, head, how), chosen, classes)
+    return Candidates(_in_pixels(boxes, head, how), chosen, classes, place)
 
 
 def _from_tensor(tensor: NDArray[Any], head: TensorHead, how: Decoding) -> Candidates:
