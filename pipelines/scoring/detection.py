@@ -16,7 +16,13 @@ from sysnoise.pipelines.scoring.files import grouped, refuse, setting_parser
 from sysnoise.pipelines.scoring.ground_truth import GroundTruth, mask_area
 from sysnoise.pipelines.scoring.matching import SortedObjects, category_matches
 from sysnoise.pipelines.scoring.numbering import CategoryNumbering, numbering_of
-from sysnoise.pipelines.scoring.records import Coverage, Figures, Intervals, Scored
+from sysnoise.pipelines.scoring.records import (
+    Coverage,
+    DetectedBoxes,
+    Figures,
+    Intervals,
+    Scored,
+)
 from sysnoise.pipelines.scoring.result_files import (
     ImageNaming,
     ResultDetections,
@@ -38,6 +44,8 @@ _LIBRARY_NAMES = ("AP_all", "AP_50", "AP_75", "AP_small", "AP_medium", "AP_large
 """The names of the same metrics in faster-coco-eval."""
 _LIBRARY_TYPES = {Shape.BOX: "bbox", Shape.MASK: "segm"}
 """What the library calls the shapes."""
+SURE_SCORE = 0.3
+"""The score from which on a detector counts as sure of a box, where single boxes are shown."""
 _MAX_COUNTS = 2**22
 """Number of detections times resamples that are held in memory at a time."""
 
@@ -81,7 +89,17 @@ def score_detections(
     figures = {
         setting: _figures(truth, each, shapes, intervals) for setting, each in detections.items()
     }
-    return Scored(len(images), figures, tuple(notes))
+    predicted = None
+    if shapes[0] is Shape.BOX:
+        sure = {setting: _sure_boxes(images, each) for setting, each in detections.items()}
+        predicted = DetectedBoxes(images, sure)
+    return Scored(len(images), figures, tuple(notes), predicted)
+
+
+def _sure_boxes(images: Sequence[int], detections: ResultDetections) -> ResultDetections:
+    """Return the boxes that a detector is sure of in some images, without their masks."""
+    boxes = dataclasses.replace(detections, shapes={Shape.BOX: detections.shapes[Shape.BOX]})
+    return boxes.chosen(np.isin(detections.image_ids, images) & (detections.scores >= SURE_SCORE))
 
 
 def _numbering(truth: GroundTruth, url: str, files: Sequence[ResultFile]) -> CategoryNumbering:
