@@ -8,7 +8,7 @@ LOCK = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-vers
     --generate-hashes --no-annotate --custom-compile-command 'make lock' \
     requirements/build.in setup.py
 
-.PHONY: help demo test test-extras test-slow test-browser test-readers test-frameworks test-cluster bench bench-scale golden golden-extras catalogue lint style lock audit clean
+.PHONY: help demo test test-extras test-slow test-browser test-readers test-frameworks test-cluster bench bench-scale results golden golden-extras catalogue lint style lock audit clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -46,6 +46,9 @@ bench-scale: .venv-bench/done ## measure what sets of millions of images cost in
 	.venv-bench/bin/python $(PIP_INSTALL) --editable '.[jxl]'
 	.venv-bench/bin/python -m benchmarks.scale --output bench-scale
 
+results: .venv/dev ## run real models on real photographs, and write docs/results.md: MODELS=folder DATA=folder
+	$(BIN)/python -m benchmarks.results --models $(MODELS) --data $(DATA) --output results
+
 golden: .venv/dev ## record the pixels that the libraries at hand give, in tests/golden/
 	$(BIN)/python -m pytest tests/golden --rewrite
 
@@ -72,7 +75,7 @@ audit: .venv-lock/done ## look for known vulnerabilities in what make installs: 
 	.venv-lock/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/test.txt
 
 clean: ## remove the environment, caches and the demo's output
-	rm -rf .venv .venv-bench .venv-frameworks .venv-lock .venv-readers demo bench bench-scale build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-bench .venv-frameworks .venv-lock .venv-readers demo bench bench-scale results build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 .venv/demo: setup.py pyproject.toml requirements/demo.txt
 	$(PYTHON) -m venv .venv
