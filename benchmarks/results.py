@@ -27,10 +27,10 @@ INTRODUCTION = """\
 Written by `make results` from real photographs and real models, which are not part of the project.
 
 **These photographs are no validation set.** There are a few hundred, and the models may have been
-trained on some of them. The metrics are not those of the models' authors; the losses show the size
-of each noise, within the intervals, which are wide because the images are few. Each loss is in points
-of the metric, and positive where the noise makes the model worse. How to read the tables is in
-[scoring](scoring.md).
+trained on some of them. The metrics are not those of the models' authors; the losses show the
+size of each noise, within the intervals, which are wide because the images are few. Each loss is
+in points of the metric, and positive where the noise makes the model worse. How to read the
+tables is in [scoring](scoring.md).
 """
 
 

@@ -31,6 +31,8 @@ FILES = {
 PILLOW = "pillow/pillow-bilinear/rgb"
 NEAREST = "pillow/pillow-nearest/rgb"
 VARIANTS = (PILLOW, NEAREST)
+ONE_AT_A_TIME = (f"--variant={NEAREST}", "--batch-size=1")
+"""So that the last bits are those of calls with one image."""
 
 pytestmark = pytest.mark.frameworks
 
@@ -53,10 +55,10 @@ def sysnoise(folder: Path, *arguments: str) -> None:
 
 
 def evaluate(sets: Path, dataset: str, reference: str, *others: str) -> Path:
-    """Evaluate a class over two variants, and return the folder of predictions."""
+    """Evaluate a class over the baseline and some variants; return the folder of predictions."""
     name = reference.replace(":", "-")
     arguments = [f"demo/{dataset}", f"--predictor={reference}", f"--predictions={name}"]
-    sysnoise(sets, "evaluate", *arguments, f"--variant={NEAREST}", *others)
+    sysnoise(sets, "evaluate", *arguments, *others)
     return sets / name
 
 
@@ -83,7 +85,7 @@ def test_resnet_of_torchvision(sets: Path) -> None:
     import torchvision
     from torchvision.transforms import functional
 
-    found = evaluate(sets, "imagenet", "torch_resnet.py:ResNet18", "--batch-size=1")
+    found = evaluate(sets, "imagenet", "torch_resnet.py:ResNet18", *ONE_AT_A_TIME)
     torch.manual_seed(0)
     model = torchvision.models.resnet18().eval()
     for variant in VARIANTS:
@@ -102,7 +104,9 @@ def test_faster_rcnn_of_torchvision(sets: Path) -> None:
     from torchvision.models import detection
     from torchvision.transforms import functional
 
-    found = evaluate(sets, "coco", "torch_fasterrcnn.py:FasterRCNN", "--batch-size=1")
+    found = evaluate(
+        sets, "coco", "torch_fasterrcnn.py:FasterRCNN", f"--variant={PILLOW}", "--batch-size=1"
+    )
     torch.manual_seed(0)
     model = detection.fasterrcnn_resnet50_fpn(
         weights=None, weights_backbone=None, min_size=800, max_size=1333
@@ -129,24 +133,25 @@ def image_ids(sets: Path) -> dict[str, int]:
 
 
 def test_openvino(sets: Path) -> None:
-    import onnxruntime
+    import openvino
 
-    found = evaluate(sets, "imagenet", "openvino_classifier.py:Classifier", "--batch-size=4")
-    session = onnxruntime.InferenceSession(sets / "classifier.onnx")
+    found = evaluate(sets, "imagenet", "openvino_classifier.py:Classifier", *ONE_AT_A_TIME)
+    core = openvino.Core()
+    model = core.compile_model(core.read_model(sets / "classifier.onnx"), "CPU")
     mean = np.array([123.675, 116.28, 103.53], np.float32)
     scale = np.array([58.395, 57.12, 57.375], np.float32)
     for variant in VARIANTS:
         predicted = top5(found, variant)
         for key, image in images(sets, "imagenet", variant).items():
             scaled = ((image.astype(np.float32) - mean) / scale).transpose(2, 0, 1)
-            (scores,) = session.run(None, {"image": scaled[None]})[0]
+            (scores,) = model([scaled[None]])[model.output(0)]
             assert predicted[key] == best(scores)
 
 
 def test_keras(sets: Path) -> None:
     import keras
 
-    found = evaluate(sets, "imagenet", "keras_mobilenet.py:MobileNetV2", "--batch-size=1")
+    found = evaluate(sets, "imagenet", "keras_mobilenet.py:MobileNetV2", *ONE_AT_A_TIME)
     keras.utils.set_random_seed(0)
     model = keras.applications.MobileNetV2(weights=None)
     for variant in VARIANTS:
@@ -164,7 +169,7 @@ def test_litert(sets: Path) -> None:
     model = keras.applications.MobileNetV2(weights=None, alpha=0.35)
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     (sets / "classifier.tflite").write_bytes(converter.convert())
-    found = evaluate(sets, "imagenet", "litert_classifier.py:Classifier")
+    found = evaluate(sets, "imagenet", "litert_classifier.py:Classifier", *ONE_AT_A_TIME)
     interpreter = tf.lite.Interpreter(str(sets / "classifier.tflite"))
     interpreter.allocate_tensors()
     run = interpreter.get_signature_runner()
