@@ -18,6 +18,8 @@ from typing import Any
 import msgspec
 import yaml
 
+from sysnoise import Grid, load_grid
+
 PAGE = Path(__file__).parent.parent / "docs" / "results.md"
 GRIDS = Path(__file__).parent.parent / "manifests" / "grids"
 
@@ -126,6 +128,7 @@ def _evaluated(model: RealModel, photographs: Photographs, arguments: argparse.N
     source = arguments.data / photographs.folder
     truth = "--label-file" if model.dataset == "imagenet" else "--annotations"
     own_config = arguments.models / model.config
+    variants = (f"--variant={variant}" for variant in _one_factor(load_grid(str(grid_file))))
     done = _sysnoise(
         "evaluate",
         str(output / "set"),
@@ -137,6 +140,7 @@ def _evaluated(model: RealModel, photographs: Photographs, arguments: argparse.N
         f"--config={own_config if own_config.exists() else model.config}",
         f"--predictions={output / model.name}",
         "--model-noise=all",
+        *variants,
         "--format=json",
     )
     scored = ("score", str(output / "set"), f"--predictions={output / model.name}")
@@ -144,6 +148,15 @@ def _evaluated(model: RealModel, photographs: Photographs, arguments: argparse.N
     start = "sysnoise: note: "
     notes = [line.removeprefix(start) for line in done.stderr.splitlines() if start in line]
     return Result(model, json.loads(done.stdout), markdown, notes)
+
+
+def _one_factor(grid: Grid) -> Iterator[str]:
+    """Yield the variants that differ from the baseline in one axis; stacks add what they need."""
+    baseline = grid.baseline
+    for each in grid.variants:
+        axes = [(each.decoder, baseline.decoder), (each.resize, baseline.resize)]
+        if sum(one != other for one, other in (*axes, (each.color, baseline.color))) == 1:
+            yield each.id
 
 
 def _sysnoise(*arguments: str) -> subprocess.CompletedProcess[str]:
