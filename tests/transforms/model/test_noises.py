@@ -17,7 +17,7 @@ from sysnoise.manifests.tables import DatasetKind
 from sysnoise.transforms.errors import ModelNoiseError
 from sysnoise.transforms.methods import UnknownNameError
 from sysnoise.transforms.model.noises import MODEL_NOISES, apply_noises, model_noise_identity
-from sysnoise.transforms.model.pooling import ceil_mode
+from sysnoise.transforms.model.pooling import Rounding, round_pools
 from sysnoise.transforms.model.quantization import Activations, Weights, quantize
 from tests.transforms.model.graphs import (
     Array,
@@ -41,7 +41,7 @@ COLUMNS = {
         "int8-asymmetric-per-tensor",
         "int8-asymmetric-per-channel",
     ],
-    Noise.CEIL_MODE: ["ceil-mode"],
+    Noise.CEIL_MODE: ["ceil-mode", "floor-mode"],
     Noise.UPSAMPLE: [
         "upsample-bilinear-half_pixel",
         "upsample-bilinear-align_corners",
@@ -161,7 +161,7 @@ def test_ceil_mode_and_int8_are_one_after_the_other() -> None:
     model = detector()
     noisy = apply_noises(model, ["int8-symmetric-per-tensor", "ceil-mode"], calibration, SHAPE)
     expected = quantize(
-        ceil_mode(model, SHAPE), calibration, Activations.SYMMETRIC, Weights.PER_TENSOR
+        round_pools(model, SHAPE, Rounding.CEIL), calibration, Activations.SYMMETRIC, Weights.PER_TENSOR
     )
     x = noise(2, *SHAPE[1:], seed=4)
     assert np.array_equal(run(noisy.model, x)[0], run(expected, x)[0])
