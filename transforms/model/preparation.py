@@ -36,6 +36,13 @@ _RANDOM = (
 
 _SHAPES = ("Shape", "Size")
 
+_NO_ANSWER = (
+    onnx.checker.ValidationError,
+    onnx.defs.SchemaError,
+    onnx.shape_inference.InferenceError,
+)
+"""Raised for a node that is not valid, an unknown operator, and shapes that do not fit."""
+
 
 @dataclass(frozen=True)
 class Known:
@@ -167,8 +174,8 @@ def _inferred(known: Known, node: NodeProto) -> dict[str, TypeProto]:
             opset_imports=[helper.make_opsetid(*each) for each in known.opsets.items()],
             ir_version=known.ir_version,
         )
-    except (KeyError, onnx.defs.SchemaError, onnx.shape_inference.InferenceError, RuntimeError):
-        return {}  # An operator of another domain, or shapes that do not fit.
+    except (KeyError, *_NO_ANSWER):
+        return {}  # An operator set that the model does not name, or one of the others.
     return {name: kind for name, kind in found.items() if name}
 
 
