@@ -30,7 +30,7 @@ test-slow: .venv/dev ## run the slow tests, which take root: killed runs, full d
 test-browser: .venv/dev ## run the tests in a browser, which must be installed: Chromium
 	$(BIN)/python -m pytest -m browser --numprocesses=logical --dist=loadfile
 
-test-readers: .venv-readers/done ## run the examples of docs/reading.md, PyTorch and TensorFlow too: 8 GB
+test-readers: .venv-readers/done ## run the examples of docs/reading.md, and the evaluators that read exports: 9 GB
 	.venv-readers/bin/python -m pytest tests/readers --noconftest -m ""
 
 test-frameworks: .venv-frameworks/done ## run models of PyTorch, TensorFlow, LiteRT and OpenVINO, as docs/predictors.md has them: 9 GB
@@ -128,6 +128,14 @@ clean: ## remove the environment, caches and the demo's output
 	.venv-readers/bin/python $(PIP_INSTALL) --upgrade pip
 	.venv-readers/bin/python $(PIP_INSTALL) --no-deps --editable .
 	.venv-readers/bin/python $(PIP_INSTALL) fsspec jsonschema msgspec numpy pillow pyarrow pytest \
-	    datasets duckdb pycocotools tensorflow-cpu torch webdataset
+	    datasets duckdb pycocotools tensorflow-cpu timm torch torchvision ultralytics webdataset
 	$(BIN)/sysnoise demo --output .venv-readers/made/demo
+	for layout in imagefolder timm-wds; do \
+	    $(BIN)/sysnoise export .venv-readers/made/demo/imagenet --layout=$$layout \
+	        --variant=ffmpeg/pillow-bilinear/rgb --to=.venv-readers/made/exported/$$layout; \
+	done
+	for layout in coco yolo; do \
+	    $(BIN)/sysnoise export .venv-readers/made/demo/coco --layout=$$layout \
+	        --variant=pillow/pillow-nearest/rgb --to=.venv-readers/made/exported/$$layout; \
+	done
 	touch $@

@@ -28,6 +28,7 @@ ROOMS = (
     "beam",
     "verification",
     "publication",
+    "export",
     "generation",
     "comparison",
     "scoring",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -19,8 +20,15 @@ from sysnoise.pipelines.scoring.average_precision import mean_average_precision
 from sysnoise.pipelines.scoring.coco_document import CocoDocument, CocoObject
 from sysnoise.pipelines.scoring.files import grouped, refuse, setting_parser
 from sysnoise.pipelines.scoring.matching import SortedObjects, category_matches
+from sysnoise.pipelines.scoring.numbering import CategoryNumbering, numbering_of
 from sysnoise.pipelines.scoring.records import Coverage, Figures, Intervals, Scored
-from sysnoise.pipelines.scoring.result_files import LARGEST_PIXEL, ResultDetections, read_results
+from sysnoise.pipelines.scoring.result_files import (
+    LARGEST_PIXEL,
+    ImageNaming,
+    ResultDetections,
+    ResultFile,
+    read_results,
+)
 from sysnoise.pipelines.scoring.statistics import RESAMPLES, Replicates, resamples
 from sysnoise.transforms.geometry import Placement
 from sysnoise.transforms.targets import unmap_boxes
@@ -38,11 +46,13 @@ class GroundTruth:
 
     Attributes:
         placements: the placement of each image by its id, in the order of the ids.
+        image_ids: the id of each image by its key.
         document: the objects of these images in COCO's format.
         notes: what was left out of the document.
     """
 
     placements: Mapping[int, Placement]
+    image_ids: Mapping[str, int]
     document: CocoDocument
     notes: tuple[str, ...]
 
@@ -57,7 +67,7 @@ class GroundTruth:
             "annotations": [each for each in objects if each["image_id"] in kept],
         }
         placements = {each: self.placements[each] for each in image_ids}
-        return GroundTruth(placements, document, self.notes)
+        return GroundTruth(placements, self.image_ids, document, self.notes)
 
 
 def read_ground_truth(tables: SampleTables) -> GroundTruth:
@@ -69,9 +79,11 @@ def read_ground_truth(tables: SampleTables) -> GroundTruth:
     """
     found = tables.found
     placements: dict[int, Placement] = {}
+    image_ids: dict[str, int] = {}
     for shard in range(found.shards):
-        for row in tables.rows(shard, ["image_id", "geometry"]):
+        for row in tables.rows(shard, ["key", "image_id", "geometry"]):
             placements[row["image_id"]] = placement_of(row["geometry"])
+            image_ids[row["key"]] = row["image_id"]
     document = _checked_annotations(found)
     of_set = [each for each in document["annotations"] if each["image_id"] in placements]
     boxed = [each for each in of_set if "bbox" in each]
@@ -79,6 +91,7 @@ def read_ground_truth(tables: SampleTables) -> GroundTruth:
     unboxed = len(of_set) - len(boxed)
     return GroundTruth(
         dict(sorted(placements.items())),
+        image_ids,
         {
             "info": {},
             "images": [{"id": image_id} for image_id in sorted(placements)],
@@ -163,9 +176,16 @@ def score_boxes(
     Raises:
         InputError: the predictions cannot be read, or are not of this set.
     """
-    detections = _read_detections(found, truth, url, coverage)
+    files = list(read_results(url, truth.image_ids))
+    numbering = _numbering(truth, url, files)
+    detections = _by_setting(found, truth, url, coverage, files)
+    if numbering is not CategoryNumbering.IDS:
+        detections = {
+            setting: _renumbered(truth, numbering, each) for setting, each in detections.items()
+        }
     notes = [
         *truth.notes,
+        *_numbering_notes(numbering),
         *_foreign_category_notes(truth, detections),
         *grouped(_empty_image_remarks(truth, detections)),
     ]
@@ -182,23 +202,52 @@ def score_boxes(
     return Scored(len(images), figures, tuple(notes))
 
 
-def _read_detections(
-    found: FinishedSet, truth: GroundTruth, url: str, coverage: Coverage
+def _numbering(truth: GroundTruth, url: str, files: Sequence[ResultFile]) -> CategoryNumbering:
+    """Return how the files number categories, which is the same in all settings of a model."""
+    used = {number for file in files for number in np.unique(file.detections.category_ids).tolist()}
+    naming = max((file.naming for file in files), key=list(ImageNaming).index)
+    try:
+        return numbering_of([each["id"] for each in truth.document["categories"]], used, naming)
+    except InputError as error:
+        raise InputError(f"the predictions {url!r} cannot be scored: {error}") from error
+
+
+def _numbering_notes(numbering: CategoryNumbering) -> Iterator[str]:
+    if numbering is not CategoryNumbering.IDS:
+        yield f"category_id is read as {numbering.value}, as Ultralytics writes it"
+
+
+def _renumbered(
+    truth: GroundTruth, numbering: CategoryNumbering, detections: ResultDetections
+) -> ResultDetections:
+    """Return detections with the set's ids of categories."""
+    ids = numbering.ids([each["id"] for each in truth.document["categories"]])
+    own = np.array([ids[number] for number in detections.category_ids.tolist()], np.int64)
+    return dataclasses.replace(detections, category_ids=own)
+
+
+def _by_setting(
+    found: FinishedSet,
+    truth: GroundTruth,
+    url: str,
+    coverage: Coverage,
+    files: Sequence[ResultFile],
 ) -> dict[Setting, ResultDetections]:
     """Return the detections by setting.
 
     Raises:
-        InputError: the predictions cannot be read, or are not of this set.
+        InputError: they are not of this set.
     """
     parse = setting_parser(found)
     baseline = Setting(found.baseline)
     detections: dict[Setting, ResultDetections] = {}
     problems: list[tuple[str, str]] = []
-    for text, each in read_results(url):
+    for file in files:
+        each = file.detections
         try:
-            setting = parse(text)
+            setting = parse(file.setting)
         except ValueError as error:
-            problems.append((text, str(error)))
+            problems.append((file.setting, str(error)))
             continue
         foreign = sorted({*each.image_ids.tolist()} - truth.placements.keys())
         if foreign and coverage is Coverage.WHOLE:
@@ -260,7 +309,7 @@ def _in_source(truth: GroundTruth, detections: ResultDetections) -> ResultDetect
     ids, starts = np.unique(detections.image_ids[order], return_index=True)
     for image_id, rows in zip(ids.tolist(), np.split(order, starts)[1:], strict=True):
         boxes[rows] = unmap_boxes(boxes[rows], truth.placements[image_id])
-    return ResultDetections(detections.image_ids, detections.category_ids, boxes, detections.scores)
+    return dataclasses.replace(detections, boxes=boxes)
 
 
 def coco_metrics(document: CocoDocument, detections: ResultDetections) -> dict[str, float | None]:

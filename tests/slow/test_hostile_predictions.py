@@ -110,7 +110,7 @@ def test_results(document: object, tmp_path_factory: pytest.TempPathFactory) -> 
     folder.mkdir(exist_ok=True)
     (folder / "s.json").write_text(json.dumps(document), "utf-8")
     with contextlib.suppress(InputError):
-        list(read_results(str(folder)))
+        list(read_results(str(folder), {}))
 
 
 PATHS = ("task", "input", "output", "background", "head", "categories", "nms", "max_detections")
