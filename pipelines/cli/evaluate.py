@@ -254,6 +254,7 @@ def _make_set(arguments: argparse.Namespace, engine: Engine, request: Request) -
     from sysnoise.manifests.layout import MANIFEST
     from sysnoise.manifests.reading import open_set
     from sysnoise.pipelines.evaluation.models import load_models
+    from sysnoise.pipelines.evaluation.request import SetClasses
     from sysnoise.pipelines.generation.pipeline import Scope, generate
     from sysnoise.pipelines.planning.plan import PlanOptions
     from sysnoise.pipelines.storage.root import exists, open_output
@@ -263,8 +264,8 @@ def _make_set(arguments: argparse.Namespace, engine: Engine, request: Request) -
     grid = read_grid(arguments)
     read = read_coco_sources if arguments.annotations else read_imagenet_sources
     source = read_limited(arguments, read, arguments.set)
-    listed = len(source.classes)
-    load_models(request, source.kind, source.labels(), listed)
+    names = {each["name"]: each["id"] for each in source.coco.get("categories", ())}
+    load_models(request, source.kind, SetClasses(source.labels(), len(source.classes), names))
     options = PlanOptions(FORMATS["none"], samples_per_shard=arguments.samples_per_shard)
     manifest = generate(source, grid, arguments.set, options, Scope(), engine)
     if manifest is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from sysnoise.pipelines.evaluation.predictor import (
 )
 from sysnoise.pipelines.evaluation.predictor_inference import PredictorInference
 from sysnoise.pipelines.evaluation.records import Inference
-from sysnoise.pipelines.evaluation.request import OnnxModel, Request
+from sysnoise.pipelines.evaluation.request import OnnxModel, Request, SetClasses, refuse_other_task
 from sysnoise.pipelines.storage.commit import write_file
 from sysnoise.pipelines.storage.reading import read_if_there
 from sysnoise.pipelines.storage.root import Root
@@ -79,16 +79,13 @@ class LoadedModels:
     settings: Mapping[str, Loaded]
 
 
-def load_models(
-    request: Request, kind: DatasetKind, labels: Collection[int], listed: int
-) -> LoadedModels:
+def load_models(request: Request, kind: DatasetKind, classes: SetClasses) -> LoadedModels:
     """Read all models of a request, and refuse what does not fit its config or the dataset.
 
     Args:
         request: what the user asks for.
         kind: kind of the dataset.
-        labels: labels that occur in the dataset: classes, 0-based, or ids of categories.
-        listed: number of classes that the labels are places among; 0 where it is unknown.
+        classes: what is known of the set.
 
     Raises:
         UsageError: a config that contradicts its model, a detector on ImageNet, a classifier on
@@ -99,25 +96,21 @@ def load_models(
     def load(model: OnnxModel | Predictor) -> Loaded:
         if isinstance(model, Predictor):
             return LoadedPredictor(model, predictor_identity(model))
-        return _load_onnx(model, request.batch_size, kind, labels, listed)
+        return _load_onnx(model, request.batch_size, kind, classes)
 
     settings = {name: load(model) for name, model in request.settings.items()}
     return LoadedModels(load(request.model), settings)
 
 
-def _load_onnx(
-    given: OnnxModel, wanted: int, kind: DatasetKind, labels: Collection[int], listed: int
-) -> LoadedOnnx:
+def _load_onnx(given: OnnxModel, wanted: int, kind: DatasetKind, classes: SetClasses) -> LoadedOnnx:
     # Predictors run where ONNX is not installed.
-    from sysnoise.pipelines.evaluation.model_check import batch_size, check_model
+    from sysnoise.pipelines.evaluation.model_check import fit_model
     from sysnoise.pipelines.evaluation.model_reader import read_model
-    from sysnoise.pipelines.evaluation.request import refuse_other_task
 
     refuse_other_task(kind, given.config)
-    model = read_model(given.url)
-    check_model(given.config, model, labels, listed)
-    sha256 = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
-    return LoadedOnnx(model, given.config, sha256, batch_size(model, wanted))
+    fitted = fit_model(given.config, read_model(given.url), classes)
+    sha256 = hashlib.sha256(fitted.model.SerializeToString(deterministic=True)).hexdigest()
+    return LoadedOnnx(fitted.model, fitted.config, sha256, fitted.images or wanted)
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,16 @@ from typing import Any
 import onnxruntime
 from apache_beam.ml.inference.base import KeyedModelHandler, PredictionResult
 from apache_beam.ml.inference.onnx_inference import OnnxModelHandlerNumpy
+from numpy.typing import NDArray
 
-from sysnoise.pipelines.evaluation.config import ModelConfig
+from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
 from sysnoise.pipelines.evaluation.identity import refuse_other_runtime
 from sysnoise.pipelines.evaluation.predictions import predicted_rows
 from sysnoise.pipelines.evaluation.records import ImageKey, Rows
 from sysnoise.pipelines.evaluation.runtime import load_model, onnx_identity
 from sysnoise.pipelines.storage.root import open_output
 from sysnoise.transforms.geometry import Placement
+from sysnoise.transforms.model.heads import lacks_images
 from sysnoise.transforms.model.input import fit_image, input_tensor
 from sysnoise.transforms.pixels import Pixels
 
@@ -90,11 +92,32 @@ class SingleThreadedModel(OnnxModelHandlerNumpy):
         try:
             feed = {config.input.name: input_tensor(batch, config.input)}
             outputs = inference_session.run(list(config.outputs), feed)
-            for name, output in zip(config.outputs, outputs, strict=True):
-                _check_images(name, output.shape, len(batch))
+            predictions = by_image(config, outputs, len(batch))
         except Exception as error:  # noqa: BLE001
             return [PredictionResult(None, error)] * len(batch)
-        return [PredictionResult(None, each) for each in zip(*outputs, strict=True)]
+        return [PredictionResult(None, each) for each in predictions]
+
+
+def by_image(
+    config: ModelConfig, outputs: Sequence[NDArray[Any]], images: int
+) -> list[tuple[NDArray[Any], ...]]:
+    """Return the outputs of each image of a batch, without the first dimension, N.
+
+    Args:
+        config: config of the model.
+        outputs: the outputs, in the order of ``config.outputs``.
+        images: number of images of the batch.
+
+    Raises:
+        ValueError: their first dimension is not the number of images.
+    """
+    task = config.task
+    one = not isinstance(task, Classifier) and lacks_images(task.head, outputs[0].ndim)
+    if images == 1 and one:
+        return [tuple(outputs)]
+    for name, output in zip(config.outputs, outputs, strict=True):
+        _check_images(name, output.shape, images)
+    return list(zip(*outputs, strict=True))
 
 
 def _check_images(name: str, shape: tuple[int, ...], images: int) -> None:

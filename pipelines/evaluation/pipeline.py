@@ -53,6 +53,7 @@ from sysnoise.pipelines.evaluation.predictions import (
 from sysnoise.pipelines.evaluation.records import InferenceJob, Pass
 from sysnoise.pipelines.evaluation.request import (
     Request,
+    SetClasses,
     available_variants,
     refuse_other_settings,
     refuse_other_sizes,
@@ -130,8 +131,7 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
     request = with_absolute_urls(found, request)
     parse = setting_parser(found)
     refuse_other_settings(request, parse, found.baseline)
-    listed = len(found.manifest["dataset"].get("classes") or ())
-    loaded = load_models(request, tables.kind, _labels(tables), listed)
+    loaded = load_models(request, tables.kind, _set_classes(tables))
     for each in (loaded.base, *loaded.settings.values()):
         if isinstance(each, LoadedOnnx):
             refuse_other_sizes(tables, each.config.input)
@@ -166,11 +166,14 @@ def _doubts(table: Table) -> list[str]:
     ]
 
 
-def _labels(tables: SampleTables) -> set[int]:
-    """Return the classes, or ids of categories, that occur in the set."""
-    if tables.kind is DatasetKind.COCO:
-        return {category["id"] for category in tables.found.annotations()["categories"]}
-    return set(read_labels(tables).labels.tolist())
+def _set_classes(tables: SampleTables) -> SetClasses:
+    """Return what a config may leave to the set, and what it is compared with."""
+    listed = len(tables.found.manifest["dataset"].get("classes") or ())
+    if tables.kind is not DatasetKind.COCO:
+        return SetClasses(set(read_labels(tables).labels.tolist()), listed)
+    categories = tables.found.annotations()["categories"]
+    names = {category["name"]: category["id"] for category in categories}
+    return SetClasses({category["id"] for category in categories}, names=names)
 
 
 def _prepare(

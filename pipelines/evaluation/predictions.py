@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from sysnoise.manifests.layout import shard_name
 from sysnoise.manifests.settings import Setting
 from sysnoise.manifests.tables import DatasetKind
-from sysnoise.pipelines.evaluation.config import Background, Classifier, ModelConfig
+from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
+from sysnoise.pipelines.evaluation.config_values import Background
 from sysnoise.pipelines.evaluation.records import ImageKey, Rows
 from sysnoise.pipelines.scoring.statistics import top_classes
 from sysnoise.pipelines.storage.commit import new_file, remove_folder, write_file
@@ -87,14 +88,15 @@ def predicted_rows(config: ModelConfig, key: ImageKey, outputs: Sequence[NDArray
 
 
 def _top_classes(classifier: Classifier, logits: NDArray[Any]) -> list[int]:
-    first = 1 if classifier.background is Background.FIRST else 0
+    background = classifier.background
+    first, last = background is Background.FIRST, background is Background.LAST
     logits = logits.reshape(-1) if logits.shape[1:] == (1,) * (logits.ndim - 1) else logits
-    if logits.ndim != 1 or len(logits) < first + TOP:
+    if logits.ndim != 1 or len(logits) < first + last + TOP:
         raise ValueError(
-            f"expected a number for each of {first + TOP} classes or more in output "
+            f"expected a number for each of {first + last + TOP} classes or more in output "
             f"{classifier.output!r}, found the shape {logits.shape}"
         )
-    return best_classes(logits[first:], f"output {classifier.output!r}")
+    return best_classes(logits[first : len(logits) - last], f"output {classifier.output!r}")
 
 
 def best_classes(scores: NDArray[Any], source: str) -> list[int]:

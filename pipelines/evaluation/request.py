@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.sample_tables import SampleTables
@@ -20,8 +20,30 @@ from sysnoise.pipelines.storage.root import absolute_url
 from sysnoise.transforms.methods import unknown_name
 from sysnoise.transforms.model.boxes import BoxOffset
 from sysnoise.transforms.model.input import InputFit, InputSpec
+from sysnoise.transforms.pixels import Size
 
 ALL_NOISES = "all"
+
+
+COMMON_SIZE = Size(640, 640)
+"""The size at which a model of any size is looked at where no images are known yet."""
+
+
+@dataclass(frozen=True)
+class SetClasses:
+    """What is known of a set before a model runs over it.
+
+    Attributes:
+        labels: the labels that occur: classes, 0-based, or ids of categories.
+        listed: number of classes that the labels are places among; 0 where it is unknown.
+        names: ids of categories by their names.
+        common: the commonest size of the images.
+    """
+
+    labels: Collection[int]
+    listed: int = 0
+    names: Mapping[str, int] = field(default_factory=dict)
+    common: Size = COMMON_SIZE
 
 
 @dataclass(frozen=True)
