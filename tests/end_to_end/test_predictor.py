@@ -16,6 +16,7 @@ from onnx import numpy_helper
 
 from sysnoise.manifests.reading import open_set
 from tests.end_to_end.commands import Outcome, command
+from tests.end_to_end.reading import tree
 from tests.models import CLASSIFIER_CONFIG, write_classifier, write_models
 
 PILLOW = "pillow/pillow-bilinear/rgb"
@@ -200,6 +201,18 @@ def test_a_failed_run_goes_on(
     assert done.code == 0, done.error
     assert {*seen.read_text().split()} == {*keys[-2:]}, "finished shards are not run again"
     assert top5(tmp_path / "out", NEAREST).keys() == {*keys}
+
+
+def test_workers_and_engines_change_nothing(
+    found: Path, work: Path, tmp_path: Path, seen: Path
+) -> None:
+    reference = f"{work / 'own.py'}:Means"
+    assert evaluate(found, reference, tmp_path / "one", "--workers=1").code == 0
+    runner = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+    modes = (runner, "--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    done = evaluate(found, reference, tmp_path / "two", *modes)
+    assert done.code == 0, done.error
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
 def test_an_instance_that_cannot_be_made_ends_the_run(
