@@ -60,9 +60,8 @@ def add_evaluate(commands: Any) -> None:
     parser.add_argument("--config", metavar="YAML", help="the inputs and outputs of --model")
     parser.add_argument(
         "--device",
-        default=DEVICE,
         metavar="NAME",
-        help="what a predictor is made with (default: %(default)s)",
+        help=f"what a predictor is made with, such as cuda:0 (default: {DEVICE})",
     )
     parser.add_argument(
         "--setting",
@@ -200,15 +199,17 @@ def _request(arguments: argparse.Namespace, predictions: str) -> Request:
         raise UsageError(f"--config is needed: what are the inputs and outputs of {given[0]!r}?")
     if arguments.config and not given:
         raise UsageError("--config describes an ONNX model, and there is none: leave it out")
-    images = _source_images(arguments)
+    if arguments.device and not arguments.predictor and len(given) > len(names):
+        raise UsageError("--device is for predictors; ONNX models run on the CPU: leave it out")
+    device, images = arguments.device or DEVICE, _source_images(arguments)
     config = load_config(arguments.config) if given else None
 
     def model(text: str) -> OnnxModel | Predictor:
         if config is None or is_reference(text):
-            return Predictor(text, arguments.device)
+            return Predictor(text, device)
         return OnnxModel(text, config)
 
-    base = Predictor(arguments.predictor, arguments.device) if arguments.predictor else None
+    base = Predictor(arguments.predictor, device) if arguments.predictor else None
     return Request(
         set_url=arguments.set,
         images_url=images,

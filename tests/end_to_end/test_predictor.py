@@ -331,6 +331,12 @@ def test_what_does_not_go_together_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_onnx_models_have_no_device(found: Path, work: Path, tmp_path: Path) -> None:
+    done = run_settings(found, work, tmp_path / "out", "--device=cuda")
+    assert done.code == 2
+    assert done.lacks("--device is for predictors") == []
+
+
 def write_negated(path: Path) -> None:
     """Write the classifier with its matrix negated, so that other classes are the best."""
     write_classifier(path)
