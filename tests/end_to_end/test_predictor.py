@@ -215,6 +215,20 @@ def test_workers_and_engines_change_nothing(
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
+def test_images_that_are_made_are_predicted_alike(
+    found: Path, work: Path, tmp_path: Path, imagenet_source: Path, seen: Path
+) -> None:
+    reference = f"{work / 'own.py'}:Means"
+    online = ("--online", f"--images={imagenet_source / 'images'}")
+    grid = (f"--grid={found.parent / 'grid.yaml'}", f"--label-file={imagenet_source / 'val.txt'}")
+    limits = ("--limit=6", "--samples-per-shard=2")
+    done = evaluate(tmp_path / "bare", reference, tmp_path / "made", *online, *grid, *limits)
+    assert done.code == 0, done.error
+    assert evaluate(found, reference, tmp_path / "stored").code == 0
+    for variant in VARIANTS:
+        assert top5(tmp_path / "made", variant) == top5(tmp_path / "stored", variant)
+
+
 def test_an_instance_that_cannot_be_made_ends_the_run(
     found: Path, work: Path, tmp_path: Path
 ) -> None:
