@@ -274,14 +274,17 @@ class FinishedSet:
         rows: list[dict[str, Any]] = self._table(REJECTS, columns).to_pylist()
         return rows
 
-    def annotations(self) -> dict[str, Any]:
-        """Return COCO's ground truth in source pixels, of the images that the set holds.
+    def annotations(self, kind: str = GROUND_TRUTHS[0]) -> dict[str, Any]:
+        """Return COCO's ground truth, of the images that the set holds.
+
+        Args:
+            kind: ``original``, in source pixels, or ``rescaled``, in those of the stored images.
 
         Raises:
             SetError: the set has none, or the file is missing or damaged.
         """
         split = self.manifest["dataset"]["split"]
-        data = self.listed_file(annotations_path(split, GROUND_TRUTHS[0]))
+        data = self.listed_file(annotations_path(split, kind))
         try:
             return read_document(data, dict[str, Any])
         except DocumentError as error:

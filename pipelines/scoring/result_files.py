@@ -1,13 +1,14 @@
 """Detections in COCO's results format: one JSON file per setting, which the file's name says.
 
-Ultralytics writes the same format, with names of files in place of ids of images.
+Each has a box, a mask or both, as all others of its file. Ultralytics writes the same format, with
+names of files in place of ids of images.
 """
 
 from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -19,6 +20,7 @@ from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.scoring.files import prediction_files, setting_text
 from sysnoise.pipelines.scoring.statistics import is_finite_number
 from sysnoise.pipelines.storage.reading import open_text
+from sysnoise.transforms.targets import annotation_problems
 
 EXTENSIONS = (".json",)
 """The extensions of files of detections."""
@@ -28,6 +30,13 @@ LARGEST_PIXEL = 2**31
 """Largest number of pixels in a box, far beyond any image: areas of boxes stay exact."""
 FILE_NAME = "file_name"
 """The field in which Ultralytics names the file of an image."""
+
+
+class Shape(Enum):
+    """What a detection finds of an object; the value is its field."""
+
+    BOX = "bbox"
+    MASK = "segmentation"
 
 
 class ImageNaming(Enum):
@@ -47,19 +56,24 @@ class ResultDetections:
 
     Attributes:
         image_ids, category_ids: COCO's ids, shape (detections,).
-        boxes: x, y, width, height in pixels, shape (detections, 4).
         scores: the scores, shape (detections,).
+        shapes: what the file has of each detection: boxes as x, y, width, height in pixels, shape
+            (detections, 4); masks as :class:`sysnoise.transforms.targets.Rle`, shape (detections,).
+            Without detections, a file has both.
     """
 
     image_ids: NDArray[np.int64]
     category_ids: NDArray[np.int64]
-    boxes: NDArray[np.float64]
     scores: NDArray[np.float64]
+    shapes: Mapping[Shape, NDArray[Any]]
 
     def chosen(self, rows: NDArray[Any]) -> ResultDetections:
         """Return some of the detections, by a mask or by indices."""
         return ResultDetections(
-            self.image_ids[rows], self.category_ids[rows], self.boxes[rows], self.scores[rows]
+            self.image_ids[rows],
+            self.category_ids[rows],
+            self.scores[rows],
+            {shape: values[rows] for shape, values in self.shapes.items()},
         )
 
 
@@ -96,10 +110,12 @@ def read_results(url: str, image_ids: Mapping[str, int]) -> Iterator[ResultFile]
         document = _parsed(file, text)
         if not isinstance(document, list):
             raise InputError(f"the results file {file!r}: expected a list of detections")
+        shapes = _shapes(document)
         for number, entry in enumerate(document):
-            _check(file, number, entry)
+            _check(file, number, entry, shapes)
         ids = [_image_id(file, number, entry, image_ids) for number, entry in enumerate(document)]
-        yield ResultFile(setting_text(root, name), _naming(document), _detections(ids, document))
+        detections = _detections(ids, document, shapes)
+        yield ResultFile(setting_text(root, name), _naming(document), detections)
 
 
 def _parsed(file: str, text: str) -> Any:
@@ -113,11 +129,22 @@ def _parsed(file: str, text: str) -> Any:
         raise InputError(f"reading the results file {file!r}: not JSON: {error}") from error
 
 
-def _check(file: str, number: int, entry: Any) -> None:
+def _shapes(document: Sequence[Any]) -> tuple[Shape, ...]:
+    """Return what the detections of a file have, as the first one says; by default a box."""
+    first = document[0] if document else {shape.value: None for shape in Shape}
+    found = tuple(shape for shape in Shape if isinstance(first, Mapping) and shape.value in first)
+    return found or (Shape.BOX,)
+
+
+def _check(file: str, number: int, entry: Any, shapes: Sequence[Shape]) -> None:
     source = _source(file, number)
     if not isinstance(entry, Mapping):
         raise InputError(f"{source}: expected an object, found {str(entry)[:80]}")
-    for name, (expected, is_valid) in _CHECKS.items():
+    others = [shape.value for shape in Shape if shape not in shapes and shape.value in entry]
+    if others:
+        raise InputError(f"{source}: expected no {others[0]}, which the first one lacks")
+    for name in ("image_id", "category_id", "score", *(shape.value for shape in shapes)):
+        expected, is_valid = _CHECKS[name]
         if not is_valid(entry.get(name)):
             found = str(entry[name])[:80] if name in entry else "nothing"
             raise InputError(f"{source}, {name}: expected {expected}, found {found}")
@@ -148,10 +175,15 @@ def _is_box(value: Any) -> bool:
     )
 
 
-_CHECKS = {
+def _is_mask(value: Any) -> bool:
+    return isinstance(value, Mapping) and not annotation_problems({"segmentation": value})
+
+
+_CHECKS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "image_id": ("a whole number, or the key of an image of the set", _is_image),
     "category_id": ("a whole number", _is_id),
     "bbox": ("x, y, width, height in pixels", _is_box),
+    "segmentation": ("size and counts, run lengths that fill the size", _is_mask),
     "score": ("a finite number", is_finite_number),
 }
 """What is expected of each field of a detection, in words and as a function."""
@@ -190,11 +222,21 @@ def _naming(document: Sequence[Mapping[str, Any]]) -> ImageNaming:
 
 
 def _detections(
-    image_ids: Sequence[int], document: Sequence[Mapping[str, Any]]
+    image_ids: Sequence[int], document: Sequence[Mapping[str, Any]], shapes: Sequence[Shape]
 ) -> ResultDetections:
+    columns = {shape: [entry[shape.value] for entry in document] for shape in shapes}
     return ResultDetections(
         np.array(image_ids, np.int64),
         np.array([entry["category_id"] for entry in document], np.int64),
-        np.array([entry["bbox"] for entry in document], np.float64).reshape(-1, 4),
         np.array([entry["score"] for entry in document], np.float64),
+        {shape: shape_array(shape, values) for shape, values in columns.items()},
     )
+
+
+def shape_array(shape: Shape, values: Sequence[Any]) -> NDArray[Any]:
+    """Return boxes as an array of shape (n, 4), masks as one of objects, shape (n,)."""
+    if shape is Shape.BOX:
+        return np.array(values, np.float64).reshape(-1, 4)
+    masks = np.empty(len(values), object)
+    masks[:] = values
+    return masks
