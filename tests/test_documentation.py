@@ -23,7 +23,7 @@ import pytest
 from sysnoise import load_grid, open_set
 from sysnoise.pipelines.cli.main import main
 from sysnoise.pipelines.cli.photographs import write_coco, write_imagenet
-from sysnoise.pipelines.evaluation.config import load_config
+from sysnoise.pipelines.evaluation.named_configs import load_config
 from tests.end_to_end.commands import command
 from tests.end_to_end.reading import manifest as read_manifest
 from tests.end_to_end.reading import tree

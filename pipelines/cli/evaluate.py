@@ -57,7 +57,12 @@ def add_evaluate(commands: Any) -> None:
         metavar="FILE.py:NAME",
         help="a class of your own that predicts, in any framework; also package.module:NAME",
     )
-    parser.add_argument("--config", metavar="YAML", help="the inputs and outputs of --model")
+    parser.add_argument(
+        "--config",
+        metavar="NAME|FILE",
+        help="the inputs and outputs of --model: a shipped config ('sysnoise configs') or a YAML "
+        "file",
+    )
     parser.add_argument(
         "--device",
         metavar="NAME",
@@ -183,7 +188,7 @@ def _default_predictions(arguments: argparse.Namespace) -> str:
 
 def _request(arguments: argparse.Namespace, predictions: str) -> Request:
     """Return what the arguments ask for; the models are not read yet."""
-    from sysnoise.pipelines.evaluation.config import load_config
+    from sysnoise.pipelines.evaluation.named_configs import load_config
     from sysnoise.pipelines.evaluation.predictor import Predictor, is_reference
     from sysnoise.pipelines.evaluation.request import OnnxModel, Request
     from sysnoise.pipelines.scoring.records import Counting

@@ -13,7 +13,7 @@ from sysnoise.pipelines.evaluation.config_values import LONGEST_SIDE
 from sysnoise.pipelines.evaluation.model_tensors import FLOATS, Shape, TensorInfo, Tensors, written
 from sysnoise.transforms.model.boxes import Detector
 from sysnoise.transforms.model.heads import BoxesHead, Head, TensorHead, YoloHead
-from sysnoise.transforms.model.input import InputFit, InputSpec, Layout
+from sysnoise.transforms.model.input import InputFit, InputSpec, InputType, Layout
 from sysnoise.transforms.pixels import Size
 from sysnoise.transforms.problems import DocumentPath, DocumentProblem
 
@@ -56,15 +56,19 @@ def completed_input(
         The input, and what the model does not say.
     """
     problems: list[DocumentProblem] = []
-    if ("input", "name") in left_open and len(inputs) == 1:
-        spec = dataclasses.replace(spec, name=next(iter(inputs)))
-    elif ("input", "name") in left_open:
-        text = f"the model has {quoted(list(inputs))}: say which gets the images"
-        return spec, [(("input", "name"), text)]
+    if ("input", "name") in left_open:
+        names = [*inputs] if len(inputs) == 1 else _images(inputs)
+        if len(names) != 1:
+            text = f"the model has {quoted(list(inputs))}: say which gets the images"
+            return spec, [(("input", "name"), text)]
+        spec = dataclasses.replace(spec, name=names[0])
     found = inputs.get(spec.name)
     shape = found.shape if found is not None else None
     if ("input", "layout") in left_open:
         spec = dataclasses.replace(spec, layout=_layout(shape))
+    if ("input", "dtype") in left_open and found is not None:
+        halves = found.type == InputType.FLOAT16.value
+        spec = dataclasses.replace(spec, type=InputType.FLOAT16 if halves else InputType.FLOAT32)
     if ("input", "size") in left_open:
         try:
             spec = _sized(spec, shape, metadata, ("input", "fit") in left_open)
@@ -74,6 +78,12 @@ def completed_input(
         height, width = (_up(side, spec.multiple or 1) for side in (common.height, common.width))
         spec = dataclasses.replace(spec, height=height, width=width)
     return spec, problems
+
+
+def _images(inputs: Tensors) -> list[str]:
+    """Return the inputs that may be images, with three channels."""
+    shapes = {name: each.shape or () for name, each in inputs.items()}
+    return [name for name, shape in shapes.items() if len(shape) in (3, 4) and 3 in shape]
 
 
 def _layout(shape: Shape | None) -> Layout:
@@ -99,7 +109,7 @@ def _sized(
     if sides is None:
         raise _Unknown(
             f"the model takes {written(shape)} and does not say its size; give [height, width], "
-            "or 'any' with 'fit: pad'"
+            "or 'any' with 'fit: pad', in a config of your own ('sysnoise configs NAME' prints one)"
         )
     fit = InputFit.LETTERBOX if fit_open else spec.fit
     multiple = None if fit_open else spec.multiple

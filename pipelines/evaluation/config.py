@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, cast
 
-from sysnoise.manifests.bounded import DOCUMENT_BYTES
 from sysnoise.manifests.yaml_file import YamlError, read_yaml
-from sysnoise.pipelines.errors import InputError, UsageError
+from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.evaluation.config_heads import DETECTOR_FIELDS, read_detector
-from sysnoise.pipelines.evaluation.config_section import Findings, Section, refused
 from sysnoise.pipelines.evaluation.config_input import Constants, read_constants, read_input
+from sysnoise.pipelines.evaluation.config_section import ConfigSection, Findings, refused
 from sysnoise.pipelines.evaluation.config_values import Background, one_of, text
-from sysnoise.pipelines.storage.reading import read_text
 from sysnoise.transforms.model.boxes import Detector
 from sysnoise.transforms.model.input import InputSpec
 from sysnoise.transforms.problems import DocumentPath
@@ -84,22 +82,6 @@ def _document(fields: list[tuple[str, Any]]) -> dict[str, Any]:
     return {name: value for name, value in fields if value or name not in LATER_FIELDS}
 
 
-def load_config(path: str) -> ModelConfig:
-    """Read a config.
-
-    Args:
-        path: the path or fsspec URL of a YAML file.
-
-    Raises:
-        UsageError: there is no such file, or it is bad; all its problems are listed.
-    """
-    try:
-        content = read_text(path, "config", DOCUMENT_BYTES)
-    except InputError as error:
-        raise UsageError(str(error)) from error
-    return parse_config(content, path)
-
-
 def parse_config(content: str, origin: str) -> ModelConfig:
     """Read a config.
 
@@ -115,13 +97,13 @@ def parse_config(content: str, origin: str) -> ModelConfig:
     except YamlError as error:
         raise UsageError(str(error)) from error
     findings = Findings(list(file.doubled))
-    config = _read_config(Section(file.document, (), findings))
+    config = _read_config(ConfigSection(file.document, (), findings))
     if findings.problems:
         raise UsageError("\n".join(file.located(findings.problems, "config")))
     return dataclasses.replace(config(), left_open=tuple(findings.left_open))
 
 
-def _read_config(config: Section) -> Callable[[], ModelConfig]:
+def _read_config(config: ConfigSection) -> Callable[[], ModelConfig]:
     config.take("task", one_of(Task))
     spec, constants = read_input(config.section("input")), read_constants(config)
     if config.raw("task") == Task.CLASSIFICATION.value:
@@ -135,7 +117,7 @@ def _read_config(config: Section) -> Callable[[], ModelConfig]:
     return refused
 
 
-def _read_classifier(config: Section) -> Callable[[], Classifier]:
+def _read_classifier(config: ConfigSection) -> Callable[[], Classifier]:
     output = config.take_open("output", text, "")
     background = config.take("background", one_of(Background), Background.NONE)
     return lambda: Classifier(output(), background())

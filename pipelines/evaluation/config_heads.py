@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
-from sysnoise.pipelines.evaluation.config_section import AUTO, MAPPING, Section, refused
+from sysnoise.pipelines.evaluation.config_section import AUTO, MAPPING, ConfigSection, refused
 from sysnoise.pipelines.evaluation.config_values import (
     Background,
     anchors,
@@ -74,7 +74,7 @@ DETECTOR_FIELDS = (
 )
 
 
-def read_detector(config: Section) -> Callable[[], Detector]:
+def read_detector(config: ConfigSection) -> Callable[[], Detector]:
     """Take what describes a detector from the whole config."""
     head = _read_head(config.section("head"))
     categories = _read_categories(config)
@@ -84,9 +84,9 @@ def read_detector(config: Section) -> Callable[[], Detector]:
     return lambda: Detector(head(), categories(), score_threshold(), nms(), most())
 
 
-def _read_head(head: Section) -> Callable[[], Head]:
+def _read_head(head: ConfigSection) -> Callable[[], Head]:
     head.take("type", one_of(HeadType))
-    readers: Mapping[str, Callable[[Section], Callable[[], Head]]] = {
+    readers: Mapping[str, Callable[[ConfigSection], Callable[[], Head]]] = {
         HeadType.YOLO.value: _read_grids,
         HeadType.BOXES.value: _read_boxes,
         HeadType.TENSOR.value: _read_tensor,
@@ -95,7 +95,7 @@ def _read_head(head: Section) -> Callable[[], Head]:
     return readers[kind](head) if isinstance(kind, str) and kind in readers else refused
 
 
-def _read_grids(head: Section) -> Callable[[], YoloHead]:
+def _read_grids(head: ConfigSection) -> Callable[[], YoloHead]:
     head.only("type", "outputs")
     grids = []
     names: list[object] = []
@@ -111,7 +111,7 @@ def _read_grids(head: Section) -> Callable[[], YoloHead]:
     return lambda: YoloHead(tuple(YoloOutput(name(), anchors()) for name, anchors in grids))
 
 
-def _read_boxes(head: Section) -> Callable[[], BoxesHead]:
+def _read_boxes(head: ConfigSection) -> Callable[[], BoxesHead]:
     head.only("type", "boxes", "scores", "labels", "format", "units", "activation")
     boxes, scores = head.take_open("boxes", text, ""), head.take_open("scores", text, "")
     labels, activation = _optional(head, "labels"), _read_activation(head)
@@ -120,17 +120,17 @@ def _read_boxes(head: Section) -> Callable[[], BoxesHead]:
     return lambda: BoxesHead(boxes(), scores(), labels(), box_format(), units(), activation())
 
 
-def _optional(head: Section, name: str) -> Callable[[], str | None]:
+def _optional(head: ConfigSection, name: str) -> Callable[[], str | None]:
     return head.take_open(name, text, "") if head.raw(name) is not None else lambda: None
 
 
-def _read_activation(head: Section) -> Callable[[], Activation | None]:
+def _read_activation(head: ConfigSection) -> Callable[[], Activation | None]:
     if head.raw("activation") in (None, "none"):
         return lambda: None
     return head.take("activation", one_of(Activation))
 
 
-def _read_tensor(head: Section) -> Callable[[], TensorHead]:
+def _read_tensor(head: ConfigSection) -> Callable[[], TensorHead]:
     head.only("type", "output", "axes", "values", "format", "units", "strides")
     output = head.take_open("output", text, "")
     axes = head.take("axes", one_of(TensorAxes))
@@ -165,7 +165,7 @@ def _tensor_values(value: Any) -> tuple[TensorValue, ...]:
     return values
 
 
-def _read_nms(config: Section) -> Callable[[], Nms | None]:
+def _read_nms(config: ConfigSection) -> Callable[[], Nms | None]:
     if config.raw("nms") == "none":
         return lambda: None
     nms = config.section("nms", f"{MAPPING}, or none")
@@ -175,7 +175,7 @@ def _read_nms(config: Section) -> Callable[[], Nms | None]:
     return lambda: Nms(iou(), classes())
 
 
-def _read_categories(config: Section) -> Callable[[], Categories]:
+def _read_categories(config: ConfigSection) -> Callable[[], Categories]:
     """Take the categories, among which a background stands as None."""
     unknown: Categories = ()
     categories = config.take_open("categories", _categories, unknown)

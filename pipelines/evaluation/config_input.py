@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sysnoise.pipelines.evaluation.config_section import AUTO, Section
+from sysnoise.pipelines.evaluation.config_section import AUTO, ConfigSection
 from sysnoise.pipelines.evaluation.config_values import (
     LONGEST_SIDE,
     Triple,
@@ -45,14 +45,14 @@ INPUT_FIELDS = (
 )
 
 
-def read_input(section: Section) -> Callable[[], InputSpec]:
+def read_input(section: ConfigSection) -> Callable[[], InputSpec]:
     """Take the description of the input that gets the images."""
     section.only(*INPUT_FIELDS)
     name = section.take_open("name", text, "")
     sides = section.take_open("size", _size_or_any, UNKNOWN_SIZE)
     layout = section.take_open("layout", one_of(Layout), Layout.NCHW)
     channels = section.take("channels", one_of(ChannelOrder))
-    dtype = section.take("dtype", one_of(InputType), InputType.FLOAT32)
+    dtype = _read_type(section)
     mean, scale = _read_levels(section)
     fit, pad, multiple = _read_fit(section)
     return lambda: InputSpec(
@@ -70,7 +70,7 @@ def read_input(section: Section) -> Callable[[], InputSpec]:
     )
 
 
-def read_constants(config: Section) -> Callable[[], Constants]:
+def read_constants(config: ConfigSection) -> Callable[[], Constants]:
     """Take what the other inputs hold, if the model has any."""
     return config.take("constants", _constants, ())
 
@@ -83,8 +83,14 @@ def _size_or_any(value: Any) -> tuple[int, int]:
     return size(value)
 
 
+def _read_type(section: ConfigSection) -> Callable[[], InputType]:
+    if section.raw("dtype") is None:
+        return lambda: InputType.FLOAT32
+    return section.take_open("dtype", one_of(InputType), InputType.FLOAT32)
+
+
 def _read_fit(
-    section: Section,
+    section: ConfigSection,
 ) -> tuple[Callable[[], InputFit], Callable[[], int], Callable[[], int | None]]:
     """Take the fit and what belongs to it."""
     if section.raw("fit") is None:
@@ -106,7 +112,7 @@ def _read_fit(
     return fit, pad, multiple if pads else lambda: None
 
 
-def _read_levels(section: Section) -> tuple[Callable[[], Triple], Callable[[], Triple]]:
+def _read_levels(section: ConfigSection) -> tuple[Callable[[], Triple], Callable[[], Triple]]:
     """Take mean and scale, which an input of type uint8 does not have."""
     if section.raw("dtype") != InputType.UINT8.value:
         return section.take("mean", three_numbers), section.take("scale", three_divisors)

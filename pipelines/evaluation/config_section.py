@@ -35,7 +35,7 @@ class Findings:
     left_open: list[DocumentPath] = field(default_factory=list)
 
 
-class Section:
+class ConfigSection:
     """A mapping of the file.
 
     Taking a value gives a function that returns it. These functions are called to make a config,
@@ -89,20 +89,20 @@ class Section:
         self._findings.left_open.append((*self._path, name))
         return lambda: unknown
 
-    def section(self, name: str, expected: str = MAPPING) -> Section:
+    def section(self, name: str, expected: str = MAPPING) -> ConfigSection:
         """Return a value as a section of its own; a missing one is reported once."""
         if self._values is not None and name in self._values:
-            return Section(self._values[name], (*self._path, name), self._findings, expected)
+            return ConfigSection(self._values[name], (*self._path, name), self._findings, expected)
         if self._values is not None:
             self.report((), f"{name!r} is missing")
-        return Section({}, self._path, Findings())
+        return ConfigSection({}, self._path, Findings())
 
-    def sections(self, name: str) -> list[Section]:
+    def sections(self, name: str) -> list[ConfigSection]:
         """Return the entries of a list as sections of their own."""
         self.take(name, entries)
         found = self.raw(name)
         return [
-            Section(entry, (*self._path, name, index), self._findings)
+            ConfigSection(entry, (*self._path, name, index), self._findings)
             for index, entry in enumerate(found if isinstance(found, list) else ())
         ]
 

@@ -19,6 +19,8 @@ from sysnoise.transforms.model.heads import BoxesHead, Head, TensorAxes, TensorH
 from sysnoise.transforms.model.input import InputSpec
 from sysnoise.transforms.problems import DocumentPath, DocumentProblem
 
+COCO_CLASSES = 80
+
 
 def head_problems(
     head: Head, categories: int, spec: InputSpec, outputs: Tensors
@@ -138,7 +140,10 @@ def _advice(categories: int, outputs: Tensors) -> str | None:
     for output in outputs.values():
         said = _tensor_advice(output, categories) or _boxes_advice(output, outputs)
         if said is not None:
-            return f"{output.name} is {written(output.shape)}; such outputs fit 'head: {said}'"
+            return (
+                f"{output.name} is {written(output.shape)}; such outputs fit 'head: {said}'; "
+                "'sysnoise configs' lists configs by name"
+            )
     return None
 
 
@@ -149,20 +154,20 @@ def _tensor_advice(output: TensorInfo, categories: int) -> str | None:
     for_one = len(shape) == 2 and sizes[1] == 6
     if output.type not in FLOATS or not (len(shape) == 3 or for_one) or 4 in sizes:
         return None
-    values, boxes_last = sizes[-1], False
-    known = [size for size in sizes if isinstance(size, int)]
-    if isinstance(sizes[0], int) and sizes[0] == min(known):
-        values, boxes_last = sizes[0], sizes[0] != sizes[1]
-    if not isinstance(values, int) or values < 6:
-        return None
-    axes = TensorAxes.VALUES_BOXES if boxes_last else TensorAxes.BOXES_VALUES
-    listed, box_format = "[box, scores]", "cxcywh"
-    if values == 6 and not boxes_last:
-        listed, box_format = "[box, score, label]", "xyxy"
-    elif values in (5 + categories, 5 + 80):
-        listed = "[box, objectness, scores]"
+    one, objects = ((each + categories, each + COCO_CLASSES) for each in (4, 5))
+    if sizes[1] == 6:
+        return _tensor_said(output, TensorAxes.BOXES_VALUES, "[box, score, label]", "xyxy")
+    for axes, values in zip((TensorAxes.BOXES_VALUES, TensorAxes.VALUES_BOXES), sizes[::-1], strict=True):
+        if values in objects:
+            return _tensor_said(output, axes, "[box, objectness, scores]", "cxcywh")
+        if values in one:
+            return _tensor_said(output, axes, "[box, scores]", "cxcywh")
+    return None
+
+
+def _tensor_said(output: TensorInfo, axes: TensorAxes, values: str, box_format: str) -> str:
     return (
-        f"{{type: tensor, output: {output.name}, axes: {axes.value}, values: {listed}, "
+        f"{{type: tensor, output: {output.name}, axes: {axes.value}, values: {values}, "
         f"format: {box_format}, units: pixels}}"
     )
 

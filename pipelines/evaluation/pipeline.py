@@ -52,9 +52,11 @@ from sysnoise.pipelines.evaluation.predictions import (
 )
 from sysnoise.pipelines.evaluation.records import InferenceJob, Pass
 from sysnoise.pipelines.evaluation.request import (
+    COMMON_SIZE,
     Request,
     SetClasses,
     available_variants,
+    may_pad,
     refuse_other_settings,
     refuse_other_sizes,
     wanted_noises,
@@ -65,6 +67,7 @@ from sysnoise.pipelines.scoring.classification import read_labels
 from sysnoise.pipelines.scoring.compose import Table, named_predictions, score_set
 from sysnoise.pipelines.scoring.files import setting_parser
 from sysnoise.pipelines.scoring.records import Coverage, Intervals
+from sysnoise.pipelines.scoring.second_resize import resize_notes
 from sysnoise.pipelines.scoring.totals import identical_variants
 from sysnoise.pipelines.storage.commit import sweep
 from sysnoise.pipelines.storage.listing import list_all_files
@@ -73,6 +76,7 @@ from sysnoise.pipelines.storage.root import Root, absolute_url, open_output
 from sysnoise.transforms.errors import ModelNoiseError
 from sysnoise.transforms.model.boxes import BoxOffset, offset_matters
 from sysnoise.transforms.model.input import InputSpec, fit_image, input_tensor
+from sysnoise.transforms.pixels import Size
 
 CALIBRATION_SEED = 0
 HELD_IMAGE_BYTES = 2**28
@@ -131,7 +135,7 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
     request = with_absolute_urls(found, request)
     parse = setting_parser(found)
     refuse_other_settings(request, parse, found.baseline)
-    loaded = load_models(request, tables.kind, _set_classes(tables))
+    loaded = load_models(request, tables.kind, _set_classes(tables, request))
     for each in (loaded.base, *loaded.settings.values()):
         if isinstance(each, LoadedOnnx):
             refuse_other_sizes(tables, each.config.input)
@@ -151,7 +155,14 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
         lacking, others = _applicable(run, lacking, ())
         _predict(run, lacking)
         table = _score(run, Intervals.BOOTSTRAP)
-    return table, [*notes, *others, *_doubts(table)]
+    return table, [*_second_resizes(tables, loaded), *notes, *others, *_doubts(table)]
+
+
+def _second_resizes(tables: SampleTables, loaded: LoadedModels) -> Iterator[str]:
+    """Report that a model's images are resized again; what a predictor does is not known."""
+    if isinstance(loaded.base, LoadedOnnx):
+        spec = loaded.base.config.input
+        yield from resize_notes(tables, spec.fit.value, spec.width, spec.height)
 
 
 def _doubts(table: Table) -> list[str]:
@@ -166,14 +177,18 @@ def _doubts(table: Table) -> list[str]:
     ]
 
 
-def _set_classes(tables: SampleTables) -> SetClasses:
+def _set_classes(tables: SampleTables, request: Request) -> SetClasses:
     """Return what a config may leave to the set, and what it is compared with."""
+    common = COMMON_SIZE
+    if may_pad(request):  # Of equally common sizes, the largest.
+        common = Size(*max(tables.sizes().items(), key=lambda each: each[::-1])[0])
     listed = len(tables.found.manifest["dataset"].get("classes") or ())
     if tables.kind is not DatasetKind.COCO:
-        return SetClasses(set(read_labels(tables).labels.tolist()), listed)
+        labels = set(read_labels(tables).labels.tolist())
+        return SetClasses(labels, listed, common=common)
     categories = tables.found.annotations()["categories"]
     names = {category["name"]: category["id"] for category in categories}
-    return SetClasses({category["id"] for category in categories}, names=names)
+    return SetClasses({category["id"] for category in categories}, names=names, common=common)
 
 
 def _prepare(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sysnoise.manifests.reading import FinishedSet
@@ -101,6 +101,18 @@ def with_absolute_urls(found: FinishedSet, request: Request) -> Request:
     )
 
 
+def may_pad(request: Request) -> bool:
+    """Return whether a model may take images of any size, so that a common one has to be found."""
+    configs = [
+        each.config
+        for each in (request.model, *request.settings.values())
+        if isinstance(each, OnnxModel)
+    ]
+    return any(
+        each.input.fit is InputFit.PAD or ("input", "fit") in each.left_open for each in configs
+    )
+
+
 def refuse_other_task(kind: DatasetKind, config: ModelConfig) -> None:
     """Refuse a detector on ImageNet, and a classifier on COCO.
 
@@ -136,12 +148,7 @@ def refuse_other_sizes(tables: SampleTables, spec: InputSpec) -> None:
     """
     if spec.fit is not InputFit.EXACT:
         return
-    sizes = {
-        (row["geometry"]["output_width"], row["geometry"]["output_height"])
-        for shard in range(tables.found.shards)
-        for row in tables.rows(shard, ["geometry"])
-    }
-    others = sorted(sizes - {(spec.width, spec.height)})
+    others = sorted(tables.sizes().keys() - {(spec.width, spec.height)})
     if others:
         raise UsageError(
             f"the model takes {spec.width} x {spec.height} pixels, and {tables.found.url!r} has "

@@ -99,9 +99,10 @@ class InputSpec:
         """The number of bytes of a fitted image."""
         return self.height * self.width * 3
 
-    def shape(self, batch: int) -> tuple[int, ...]:
-        """Return the shape of a batch of this number of images."""
-        sizes = {"N": batch, "C": 3, "H": self.height, "W": self.width}
+    def shape(self, batch: int, size: Size | None = None) -> tuple[int, ...]:
+        """Return the shape of a batch of this number of images, by default of the spec's size."""
+        width, height = size or (self.width, self.height)
+        sizes = {"N": batch, "C": 3, "H": height, "W": width}
         return tuple(sizes[dimension] for dimension in self.layout.value)
 
 
@@ -113,8 +114,8 @@ def fit_image(image: Pixels, spec: InputSpec) -> tuple[Pixels, Placement]:
         spec: the input that the model expects. Other sizes are resized by :data:`RESIZE`.
 
     Returns:
-        The fitted image, uint8, shape (spec.height, spec.width, 3), and the placement of the image
-        in it.
+        The fitted image, uint8, shape (spec.height, spec.width, 3), or of fit ``pad`` the next
+        multiples of the image's own height and width, and the placement of the image in it.
 
     Raises:
         ValueError: the array is no such image, or the fit is ``exact`` and the size differs.
@@ -123,6 +124,8 @@ def fit_image(image: Pixels, spec: InputSpec) -> tuple[Pixels, Placement]:
     placement = _placement(image, spec)
     if spec.fit is InputFit.EXACT:
         return image, placement
+    if spec.fit is InputFit.PAD:
+        return next(render(image, placement, lambda pixels, size, box: [pixels])), placement
     return next(render(image, placement, functools.partial(resize_each, [RESIZE]))), placement
 
 
@@ -135,6 +138,10 @@ def _placement(image: Pixels, spec: InputSpec) -> Placement:
         return dataclasses.replace(centered, pad=Offset(0, 0))
     if spec.fit is InputFit.STRETCH:
         return place_stretched(source, output)
+    if spec.fit is InputFit.PAD:
+        padded = Size(*(-(-side // (spec.multiple or 1)) * (spec.multiple or 1) for side in source))
+        same = place_stretched(source, source)
+        return dataclasses.replace(same, output=padded, pad_value=spec.pad)
     if source != output:
         raise ValueError(
             f"the model takes {spec.width} x {spec.height} pixels, the image has {source.width} x "
@@ -149,15 +156,16 @@ def input_tensor(images: Sequence[Pixels], spec: InputSpec) -> NDArray[Any]:
     ``(x - mean) / scale`` is computed in float32; float16 is rounded from that.
 
     Args:
-        images: uint8, RGB, each of shape (spec.height, spec.width, 3).
+        images: uint8, RGB, all of one shape: (spec.height, spec.width, 3), except for fit ``pad``.
         spec: the input that the model expects.
 
     Returns:
-        A tensor of type ``spec.type`` and shape ``spec.shape(len(images))``, C order.
+        A tensor of type ``spec.type`` and shape ``spec.shape(len(images), size)``, C order.
     """
     order = slice(None, None, -1 if spec.channels is ChannelOrder.BGR else 1)
     normalized = spec.type is not InputType.UINT8
-    tensor = np.empty(spec.shape(len(images)), np.float32 if normalized else np.uint8)
+    shape = spec.shape(len(images), size_of(images[0]))
+    tensor = np.empty(shape, np.float32 if normalized else np.uint8)
     batch = tensor if "N" in spec.layout.value else tensor[np.newaxis]
     by_channel = batch if "CHW" in spec.layout.value else batch.transpose(0, 3, 1, 2)
     for planes, image in zip(by_channel, images, strict=True):

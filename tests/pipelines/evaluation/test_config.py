@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,6 @@ from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.evaluation.config import (
     Classifier,
     ModelConfig,
-    load_config,
     parse_config,
 )
 from sysnoise.pipelines.evaluation.config_heads import CATEGORIES
@@ -241,17 +239,6 @@ def test_document_tells_configs_apart_and_is_json() -> None:
         pad = dataclasses.replace(config, input=dataclasses.replace(config.input, pad=0))
         documents.append(pad.document())
     assert all(one != other for one in documents for other in documents if one is not other)
-
-
-def test_config_is_read_from_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "model.yaml"
-    path.write_text(YOLO, "utf-8")
-    assert load_config(str(path)) == parse_config(YOLO, "my.yaml")
-    path.write_text("task: [", "utf-8")
-    with pytest.raises(UsageError, match=r"model\.yaml:1:8: not valid YAML: "):
-        load_config(str(path))
-    with pytest.raises(UsageError, match=r"^the config '.*missing\.yaml' does not exist$"):
-        load_config(str(tmp_path / "missing.yaml"))
 
 
 def test_a_scale_of_levels_of_0_to_1_is_refused() -> None:

@@ -169,7 +169,8 @@ def test_classes_without_a_category_are_left_out() -> None:
 
 
 def test_classes_that_are_counted_from_1_are_refused_with_the_way_on() -> None:
-    outputs = {"boxes": drawn(2, 4), "scores": np.ones(2), "labels": np.array([3, 1])}
+    outputs: dict[str, NDArray[Any]] = {"boxes": drawn(2, 4), "scores": np.ones(2)}
+    outputs["labels"] = np.array([3, 1])
     with pytest.raises(ValueError, match=r"gives class 3, .* put null before the first category$"):
         candidates(outputs, dataclasses.replace(GIVEN, labels="labels"), HOW)
 

@@ -215,8 +215,8 @@ def chooser() -> onnx.ModelProto:
         "zero": np.zeros(1, np.float32),
         "four": np.array([-1, 4]),
         **{name: np.array([value]) for name, value in (("start", 0), ("one", 1), ("last", 2))},
-        **{"end": np.array([99]), "big": np.array([99]), "step": np.array([2])},
-        **{"i0": np.array(0), "i1": np.array(1)},
+        "end": np.array([99]), "big": np.array([99]), "step": np.array([2]),
+        "i0": np.array(0), "i1": np.array(1),
     }
     return model_of(nodes, SHAPE, weights, y=[None, 4])
 
