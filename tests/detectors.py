@@ -151,6 +151,25 @@ def _detr() -> Family:
     return family
 
 
+def _anchored() -> Family:
+    """RetinaNet's anchors; the objects are relative to the first two of the cell at (8, 8).
+
+    Their ratio of height to width is 0.5, and their sizes are 32 and 40: half of 45.25 and 22.63
+    is rounded to 23 and 11, half of 56.57 and 28.28 to 28 and 14.
+    """
+    anchors = 9 * (64 + 16 + 4 + 1 + 1)
+    scores = np.full((1, anchors, 91), -20, np.float32)
+    deltas = np.zeros((1, anchors, 4), np.float32)
+    first = 9 * (8 + 1)
+    for place, (width, height), (x, y, w, h), score, number in zip(
+        (first, first + 1), ((46, 22), (56, 28)), _centered(), SCORES, CATEGORY_IDS, strict=True
+    ):
+        scores[0, place, number] = _logit(score)
+        deltas[0, place, :2] = (x - 8) / width, (y - 8) / height
+        deltas[0, place, 2:] = math.log(w / width), math.log(h / height)
+    return Family({"cls_logits": scores, "bbox_regression": deltas})
+
+
 def _ended() -> Array:
     rows = [[*box, score, place] for box, score, place in zip(EDGES, SCORES, PLACES, strict=True)]
     return np.array([[*rows, [0] * 6]], np.float32)
@@ -170,6 +189,7 @@ FAMILIES: Mapping[str, Callable[[], Family]] = {
     "torchvision-fasterrcnn": lambda: _torchvision((3, "height", "width")),
     "torchvision-retinanet": lambda: _torchvision((1, 3, SIDE, SIDE)),
     "torchvision-ssd": lambda: _torchvision((1, 3, "height", "width")),
+    "retinanet-anchors": _anchored,
     "detr": _detr,
     "rt-detr": lambda: _queries(80, PLACES, np.array([_logit(score) for score in SCORES])),
     "tf-detection": lambda: Family(

@@ -12,7 +12,7 @@ from sysnoise.pipelines.evaluation.config_section import AUTO
 from sysnoise.pipelines.evaluation.config_values import LONGEST_SIDE
 from sysnoise.pipelines.evaluation.model_tensors import FLOATS, Shape, TensorInfo, Tensors, written
 from sysnoise.transforms.model.boxes import Detector
-from sysnoise.transforms.model.heads import BoxesHead, Head, TensorHead, YoloHead
+from sysnoise.transforms.model.heads import AnchorsHead, BoxesHead, Head, TensorHead, YoloHead
 from sysnoise.transforms.model.input import InputFit, InputSpec, InputType, Layout
 from sysnoise.transforms.pixels import Size
 from sysnoise.transforms.problems import DocumentPath, DocumentProblem
@@ -230,6 +230,8 @@ def _completed_head(head: Head, fields: Open, outputs: Tensors, categories: int)
             sized = [each for each in fitting if head.width(categories) in (each.shape or ())]
             output = _only(fitting if len(fitting) == 1 else sized, "all boxes")
             return dataclasses.replace(head, output=output)
+        case AnchorsHead():
+            return _completed_anchors(head, outputs, categories)
         case BoxesHead():
             return _completed_boxes(head, [str(path[-1]) for path in fields], outputs)
 
@@ -247,6 +249,19 @@ def _completed_grids(head: YoloHead, outputs: Tensors) -> YoloHead:
         for output, grid in zip(head.outputs, grids, strict=True)
     ]
     return YoloHead(tuple(named))
+
+
+def _completed_anchors(head: AnchorsHead, outputs: Tensors, categories: int) -> AnchorsHead:
+    floats = [each for each in outputs.values() if each.type in FLOATS and each.shape]
+    left = [each for each in floats if each.name not in head.names]
+    scores, deltas = head.scores, head.deltas
+    if not scores:
+        fitting = [each for each in left if (each.shape or ())[-1] == categories]
+        scores = _only(fitting, f"scores of {categories} classes")
+    if not deltas:
+        fitting = [each for each in left if (each.shape or ())[-1] in (4, 4 * categories)]
+        deltas = _only(fitting, "four numbers per anchor")
+    return dataclasses.replace(head, scores=scores, deltas=deltas)
 
 
 def _completed_boxes(head: BoxesHead, fields: Sequence[str], outputs: Tensors) -> BoxesHead:

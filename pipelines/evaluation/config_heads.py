@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -11,6 +12,7 @@ from sysnoise.pipelines.evaluation.config_values import (
     Background,
     anchors,
     entries,
+    length,
     list_of,
     one_of,
     share,
@@ -22,6 +24,10 @@ from sysnoise.transforms.methods import unknown_name
 from sysnoise.transforms.model.boxes import Detector, Nms, NmsClasses
 from sysnoise.transforms.model.heads import (
     Activation,
+    AnchorEdges,
+    AnchorLevel,
+    AnchorsHead,
+    AnchorSpacing,
     BoxesHead,
     BoxFormat,
     BoxUnits,
@@ -62,8 +68,10 @@ class HeadType(Enum):
     YOLO = "yolo"
     BOXES = "boxes"
     TENSOR = "tensor"
+    ANCHORS = "anchors"
 
 
+LEVEL_FIELDS = ("levels", "spacing", "center", "edges")
 DETECTOR_FIELDS = (
     "head",
     "categories",
@@ -90,6 +98,7 @@ def _read_head(head: ConfigSection) -> Callable[[], Head]:
         HeadType.YOLO.value: _read_grids,
         HeadType.BOXES.value: _read_boxes,
         HeadType.TENSOR.value: _read_tensor,
+        HeadType.ANCHORS.value: _read_anchors,
     }
     kind = head.raw("type")
     return readers[kind](head) if isinstance(kind, str) and kind in readers else refused
@@ -163,6 +172,67 @@ def _tensor_values(value: Any) -> tuple[TensorValue, ...]:
             f"gives it, found {shown(value)}"
         )
     return values
+
+
+def _read_anchors(head: ConfigSection) -> Callable[[], AnchorsHead]:
+    places = ("proposals",) if head.raw("proposals") is not None else LEVEL_FIELDS
+    head.only("type", "scores", "deltas", "activation", "weights", *places)
+    scores, deltas = head.take_open("scores", text, ""), head.take_open("deltas", text, "")
+    activation = _read_activation(head)
+    weights = head.take("weights", _four_weights, (1.0, 1.0, 1.0, 1.0))
+    proposals = head.take("proposals", text) if "proposals" in places else lambda: None
+    levels = [] if "proposals" in places else [_read_level(each) for each in head.sections("levels")]
+    spacing = head.take("spacing", one_of(AnchorSpacing), AnchorSpacing.STRIDE)
+    center = head.take("center", share, 0.0)
+    edges = head.take("edges", one_of(AnchorEdges), AnchorEdges.EXACT)
+    return lambda: AnchorsHead(
+        scores=scores(),
+        deltas=deltas(),
+        activation=activation(),
+        weights=weights(),
+        proposals=proposals(),
+        levels=tuple(level() for level in levels),
+        spacing=spacing(),
+        center=center(),
+        edges=edges(),
+    )
+
+
+def _read_level(level: ConfigSection) -> Callable[[], AnchorLevel]:
+    """Take the anchors of a level, as widths and heights or by sizes and ratios."""
+    stride = level.take("stride", whole_number(LARGEST_STRIDE))
+    if level.raw("anchors") is not None:
+        level.only("stride", "anchors")
+        listed = level.take("anchors", anchors)
+        return lambda: AnchorLevel(stride(), listed())
+    level.only("stride", "sizes", "ratios", "scales")
+    sizes = level.take("sizes", list_of(length))
+    one: tuple[float, ...] = (1.0,)
+    ratios = level.take("ratios", list_of(length), one)
+    scales = level.take("scales", list_of(length), one)
+    return lambda: AnchorLevel(stride(), _generated(sizes(), ratios(), scales()))
+
+
+def _generated(
+    sizes: Sequence[float], ratios: Sequence[float], scales: Sequence[float]
+) -> tuple[tuple[float, float], ...]:
+    """Return widths and heights: ratios of height to width, each with all sizes and scales.
+
+    Source: Faster R-CNN (arXiv 1506.01497); the area of an anchor is the square of its size.
+    """
+    return tuple(
+        (size * scale / math.sqrt(ratio), size * scale * math.sqrt(ratio))
+        for ratio in ratios
+        for size in sizes
+        for scale in scales
+    )
+
+
+def _four_weights(value: Any) -> tuple[float, float, float, float]:
+    weights = list_of(length)(value)
+    if len(weights) != 4:
+        raise ValueError(f"expected four numbers, for x, y, width and height, found {shown(value)}")
+    return weights[0], weights[1], weights[2], weights[3]
 
 
 def _read_nms(config: ConfigSection) -> Callable[[], Nms | None]:

@@ -95,6 +95,15 @@ def share(value: Any) -> float:
     return float(value)
 
 
+def length(value: Any) -> float:
+    """Return a number above 0."""
+    if not is_finite_number(value) or not 0 < value <= LARGEST_LEVEL:
+        raise ValueError(
+            f"expected a number above 0 and at most {LARGEST_LEVEL:.0f}, found {shown(value)}"
+        )
+    return float(value)
+
+
 def size(value: Any) -> tuple[int, int]:
     """Return height and width in pixels."""
     if not isinstance(value, list) or len(value) != 2:

@@ -14,8 +14,9 @@ from sysnoise.pipelines.evaluation.model_tensors import (
     written,
 )
 from sysnoise.transforms.methods import unknown_name
+from sysnoise.transforms.model.anchors import anchor_count
 from sysnoise.transforms.model.decoding import grid_cells
-from sysnoise.transforms.model.heads import BoxesHead, Head, TensorAxes, TensorHead, YoloHead, lacks_images
+from sysnoise.transforms.model.heads import AnchorsHead, BoxesHead, Head, TensorAxes, TensorHead, YoloHead, lacks_images
 from sysnoise.transforms.model.input import InputSpec
 from sysnoise.transforms.problems import DocumentPath, DocumentProblem
 
@@ -33,6 +34,8 @@ def head_problems(
             problems = list(_boxes_problems(head, categories, outputs))
         case TensorHead():
             problems = list(_tensor_problems(head, categories, spec, outputs))
+        case AnchorsHead():
+            problems = list(_anchors_problems(head, categories, spec, outputs))
     yield from problems
     advice = _advice(categories, outputs) if problems else None
     if advice is not None:
@@ -126,6 +129,31 @@ def _tensor_problems(
     expected = sizes if is_for_one_image(head, outputs) else ("N", *sizes)
     why = f"{names} with {categories} categories make"
     yield from output_problems(path, found, expected, why)
+
+
+def _anchors_problems(
+    head: AnchorsHead, categories: int, spec: InputSpec, outputs: Tensors
+) -> Iterator[DocumentProblem]:
+    anchors: int | str = "anchors"
+    if head.proposals is None:
+        anchors = anchor_count(head, spec.width, spec.height)
+    per_anchor: Shape = (anchors,) if is_for_one_image(head, outputs) else ("N", anchors)
+    deltas = outputs.get(head.deltas)
+    by_class = deltas is not None and (deltas.shape or ())[-1:] == (4 * categories,)
+    fields: list[tuple[str, str, Shape]] = [
+        ("scores", head.scores, (*per_anchor, categories)),
+        ("deltas", head.deltas, (*per_anchor, 4 * categories if by_class else 4)),
+    ]
+    if head.proposals is not None:
+        fields.append(("proposals", head.proposals, (*per_anchor, 4)))
+    for field, name, expected in fields:
+        path = ("head", field)
+        found = outputs.get(name)
+        if found is None:
+            yield path, unknown_name("output", name, outputs)
+            continue
+        why = f"{anchors} anchors at {spec.width} x {spec.height} pixels and {categories} categories"
+        yield from output_problems(path, found, expected, f"{why} make")
 
 
 def _cells(head: TensorHead, spec: InputSpec) -> int | str:

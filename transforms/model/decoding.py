@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sysnoise.transforms.model.anchors import anchor_corners, decode_deltas
 from sysnoise.transforms.model.heads import (
     NUMBERS,
     Activation,
+    AnchorsHead,
     BoxesHead,
     BoxFormat,
     BoxUnits,
@@ -69,7 +71,7 @@ class Decoding:
 
 def decodes(head: Head) -> bool:
     """Return whether corners are computed from sizes, which models that give corners did."""
-    return isinstance(head, YoloHead) or head.format not in _REORDERED
+    return isinstance(head, YoloHead | AnchorsHead) or head.format not in _REORDERED
 
 
 def candidates(outputs: Outputs, head: Head, how: Decoding) -> Candidates:
@@ -90,6 +92,8 @@ def candidates(outputs: Outputs, head: Head, how: Decoding) -> Candidates:
             return _given(outputs, head, how)
         case TensorHead():
             return _from_tensor(outputs[head.output], head, how)
+        case AnchorsHead():
+            return _from_anchors(outputs, head, how)
 
 
 def corners(boxes: Floats, box_format: BoxFormat, offset: float) -> Floats:
@@ -176,6 +180,26 @@ def _columns(head: TensorHead, classes: int) -> Iterator[tuple[TensorValue, slic
         end = start + NUMBERS.get(value, classes)
         yield value, slice(start, end)
         start = end
+
+
+def _from_anchors(outputs: Outputs, head: AnchorsHead, how: Decoding) -> Candidates:
+    """Return the boxes of a head of anchors."""
+    scores = _activated(outputs[head.scores], head.activation)
+    if head.proposals is None:
+        anchors = anchor_corners(head, how.width, how.height)
+    else:
+        anchors = outputs[head.proposals].astype(np.float64)
+    if len(scores) != len(anchors) or len(outputs[head.deltas]) != len(anchors):
+        raise ValueError(
+            f"there are {len(anchors)} anchors at {how.width} x {how.height} pixels, and the model "
+            f"gives scores of {len(scores)} and boxes of {len(outputs[head.deltas])}"
+        )
+    deltas = outputs[head.deltas].reshape(len(anchors), -1, 4)
+    place, chosen, classes = _above(scores, None, how)
+    of_class = classes if deltas.shape[1] > 1 else np.zeros_like(classes)
+    relative = deltas[place, of_class].astype(np.float64)
+    boxes = decode_deltas(anchors[place], relative, head.weights, how.offset)
+    return Candidates(boxes, chosen, classes)
 
 
 def _from_cells(

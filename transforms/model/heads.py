@@ -70,6 +70,24 @@ NUMBERS: Mapping[TensorValue, int] = {
 """How many numbers of a box a value is; as many scores as there are classes."""
 
 
+class AnchorSpacing(Enum):
+    """The distance between the anchors of neighboring cells."""
+
+    STRIDE = "stride"
+    """The stride of the level."""
+    GRID = "grid"
+    """The side of the input divided by the number of cells, rounded down, as in torchvision."""
+
+
+class AnchorEdges(Enum):
+    """Where the edges of anchors around a cell's point are."""
+
+    EXACT = "exact"
+    """At half of their size."""
+    ROUNDED = "rounded"
+    """At half of their size, rounded to whole pixels, as in torchvision."""
+
+
 @dataclass(frozen=True)
 class YoloOutput:
     """A grid of cells that each hold one box per anchor.
@@ -162,7 +180,57 @@ class TensorHead:
         return sum(NUMBERS.get(value, classes) for value in self.values)
 
 
-Head = YoloHead | BoxesHead | TensorHead
+@dataclass(frozen=True)
+class AnchorLevel:
+    """The anchors over one feature map.
+
+    Attributes:
+        stride: the pixels of the input per cell.
+        anchors: the width and height of each anchor of a cell in pixels.
+    """
+
+    stride: int
+    anchors: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class AnchorsHead:
+    """The head of a model whose boxes are relative to anchors, which the model does not give.
+
+    Models for one image at a time may leave out the first dimension, N, of all outputs.
+
+    Attributes:
+        scores: the name of the output with the scores, N x anchors x classes.
+        deltas: the name of the output with the boxes, N x anchors x 4 for all classes together, or
+            N x anchors x (classes * 4).
+        activation: what makes scores of 0 to 1; None where the model gives these.
+        weights: what the four numbers of a box are divided by.
+        proposals: the name of an output with the corners of boxes in pixels of the input, N x
+            anchors x 4, which stand for the anchors; None where there are levels.
+        levels: the anchors, in the order of the outputs; none where there are proposals.
+        spacing: the distance between the anchors of neighboring cells.
+        center: the point of a cell around which its anchors are, as a fraction of the distance.
+        edges: where the edges of anchors are.
+    """
+
+    scores: str
+    deltas: str
+    activation: Activation | None
+    weights: tuple[float, float, float, float]
+    proposals: str | None
+    levels: tuple[AnchorLevel, ...]
+    spacing: AnchorSpacing
+    center: float
+    edges: AnchorEdges
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the outputs that are needed."""
+        named = (self.scores, self.deltas, self.proposals)
+        return tuple(name for name in named if name is not None)
+
+
+Head = YoloHead | BoxesHead | TensorHead | AnchorsHead
 
 
 def lacks_images(head: Head, dimensions: int) -> bool:

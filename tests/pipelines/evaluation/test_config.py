@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 
+import numpy as np
 import pytest
 
 from sysnoise.pipelines.cli.photographs import COCO_CATEGORIES
@@ -23,6 +25,10 @@ from sysnoise.transforms.model.boxes import (
 )
 from sysnoise.transforms.model.heads import (
     Activation,
+    AnchorEdges,
+    AnchorLevel,
+    AnchorsHead,
+    AnchorSpacing,
     BoxesHead,
     BoxFormat,
     BoxUnits,
@@ -80,6 +86,23 @@ head:
   strides: [8, 16, 32]
 categories: [1]
 nms: {iou: 0.65}
+"""
+ANCHORS = """\
+task: detection
+input: {name: x, size: any, layout: NCHW, channels: RGB, mean: 0, scale: 1, fit: pad, multiple: 64}
+head:
+  type: anchors
+  scores: s
+  deltas: d
+  activation: sigmoid
+  weights: [10, 10, 5, 5]
+  spacing: grid
+  center: 0.5
+  levels:
+    - {stride: 16, sizes: [32, 64], scales: [1, 1.25], ratios: [0.5, 2]}
+    - {stride: 8, anchors: [[10, 20], [30, 15]]}
+categories: [1]
+nms: {iou: 0.5}
 """
 OPEN_INPUT = "name: auto, size: auto, layout: auto"
 
@@ -183,6 +206,29 @@ def test_detector_with_one_tensor() -> None:
     )
     assert config.input.fit is InputFit.LETTERBOX_TOP_LEFT
     assert config.constants == (("image_shape", (64.0,)), ("factors", (1.0, 2.5)))
+
+
+def test_detector_with_anchors() -> None:
+    config = parse_config(ANCHORS, "my.yaml")
+    assert isinstance(config.task, Detector)
+    head = config.task.head
+    assert isinstance(head, AnchorsHead)
+    assert head.weights == (10.0, 10.0, 5.0, 5.0)
+    assert head.activation is Activation.SIGMOID
+    assert (head.spacing, head.edges, head.center) == (AnchorSpacing.GRID, AnchorEdges.EXACT, 0.5)
+    coarse, fine = head.levels
+    assert fine == AnchorLevel(8, ((10.0, 20.0), (30.0, 15.0)))
+    assert coarse.stride == 16
+    # Ratios of height to width first, then sizes, then scales.
+    expected = [
+        (side / math.sqrt(ratio), side * math.sqrt(ratio))
+        for ratio in (0.5, 2)
+        for side in (32, 40, 64, 80)
+    ]
+    np.testing.assert_allclose(coarse.anchors, expected)
+    second = ANCHORS[: ANCHORS.index("  spacing")] + "  proposals: p\ncategories: [1]\nnms: none\n"
+    config = parse_config(second, "my.yaml")
+    assert config.outputs == ("s", "d", "p")
 
 
 def test_activations() -> None:
@@ -311,7 +357,7 @@ output: logits
             [
                 "1:1: config: 'categories' is missing",
                 "2:1: input: expected a mapping of settings, found 7",
-                "3:8: head.type: unknown choice 'ssd'; valid: yolo, boxes, tensor",
+                "3:8: head.type: unknown choice 'ssd'; valid: yolo, boxes, tensor, anchors",
                 "4:1: nms: expected a mapping of settings, or none, found 0.5",
             ],
         ),
@@ -364,6 +410,15 @@ def test_what_is_missing_is_told_once(text: str, messages: list[str]) -> None:
         ),
         (TENSOR, "[64, 64]", "large", "input.size: expected [height, width], any or auto, found"),
         (TENSOR, "letterbox-top-left", "auto", "input.fit: auto goes with size auto only"),
+        (ANCHORS, "[10, 10, 5, 5]", "[10, 5]", "head.weights: expected four numbers, for x, y, wi"),
+        (ANCHORS, "[0.5, 2]", "[0]", "head.levels[0].ratios: expected a number above 0 and at mo"),
+        (ANCHORS, "center: 0.5", "center: 2", "head.center: expected a number from 0 to 1, found"),
+        (
+            ANCHORS,
+            "anchors: [[10, 20], [30, 15]]",
+            "ratios: [1]",
+            "head.levels[1]: 'sizes' is missing",
+        ),
         (YOLO, "coarse", "auto", "head.outputs: say auto for the names of all outputs, or of none"),
         (BOXES, "cxcywh", "xyhw", "head.format: unknown choice 'xyhw' (did you mean 'xywh'?); va"),
     ],
