@@ -29,6 +29,7 @@ setup(
         "sysnoise": ["py.typed"],
         "sysnoise.manifests": ["*.json", "imagenet_classes.*"],
         "sysnoise.manifests.grids": ["*.yaml"],
+        "sysnoise.pipelines.evaluation": ["configs/*.yaml"],
         "sysnoise.pipelines.report": ["page.*", "templates/*"],
     },
     entry_points={"console_scripts": ["sysnoise = sysnoise.pipelines.cli.main:main"]},

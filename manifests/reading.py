@@ -432,7 +432,7 @@ class FinishedSet:
 
     def _decoded(self, file: FileRow, key: str, data: bytes) -> Pixels:
         try:
-            return decode_stored(data, self.image_format, self._image_pixels)
+            return decode_stored(data, self.image_format, self.image_pixels)
         except ImportError as error:
             raise SetError(
                 f"reading {self.url!r}: its images are {self.image_format}, which needs a library "
@@ -443,7 +443,7 @@ class FinishedSet:
             raise self._damaged(file, problem) from error
 
     @functools.cached_property
-    def _image_pixels(self) -> int:
+    def image_pixels(self) -> int:
         """The number of pixels of the largest image, as far as the geometry decides it."""
         largest = largest_output(self.manifest["grid"]["geometry"])
         return self.max_pixels if largest is None else min(largest, self.max_pixels)

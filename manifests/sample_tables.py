@@ -7,6 +7,7 @@ them as long as they fit into memory.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,6 +64,19 @@ class SampleTables:
         """Return the same as rows, by column."""
         rows: list[dict[str, Any]] = self.accepted(shard, columns).to_pylist()
         return rows
+
+    def sizes(self) -> Counter[tuple[int, int]]:
+        """Return how many images have each width and height, in pixels.
+
+        Raises:
+            SetError: a table is missing or damaged.
+        """
+        counts: Counter[tuple[int, int]] = Counter()
+        for shard in range(self.found.shards):
+            geometry = self.accepted(shard, ["geometry"])["geometry"]
+            sides = (pc.struct_field(geometry, f"output_{side}") for side in ("width", "height"))
+            counts.update(zip(*(side.to_pylist() for side in sides), strict=True))
+        return counts
 
     def _read(self, shard: int) -> pa.Table:
         names = [

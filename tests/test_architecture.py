@@ -152,6 +152,12 @@ def test_only_the_evaluation_imports_onnx() -> None:
     assert [path for path in found if not path.startswith(ONNX_ROOMS)] == []
 
 
+def test_predictors_need_no_onnx() -> None:
+    loaded = loaded_by("import sysnoise.pipelines.evaluation.pipeline")
+    assert "apache_beam" in loaded
+    assert loaded.isdisjoint(ONNX)
+
+
 def test_online_use_loads_no_beam() -> None:
     loaded = loaded_by("from sysnoise import Grid, apply, load_grid; Grid, apply, load_grid")
     assert "cv2" in loaded

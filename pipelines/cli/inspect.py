@@ -1,4 +1,4 @@
-"""``sysnoise grids``, ``compare``, ``codecs`` and ``status``: commands that change nothing."""
+"""``grids``, ``configs``, ``compare``, ``codecs`` and ``status``: commands that change nothing."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ def add_grids(commands: Any) -> None:
     parser = add_command(commands, "grids", "list the shipped grids, or the variants of one")
     parser.set_defaults(run=_grids)
     parser.add_argument("grid", nargs="?", metavar="NAME|FILE", help="a grid, by name or YAML file")
+
+
+def add_configs(commands: Any) -> None:
+    """Add ``configs``."""
+    parser = add_command(
+        commands, "configs", "list the shipped configs of 'evaluate', or print one"
+    )
+    parser.set_defaults(run=_configs)
+    parser.add_argument("config", nargs="?", metavar="NAME", help="a config, by name")
 
 
 def add_compare(commands: Any) -> None:
@@ -61,6 +70,17 @@ def _grids(arguments: argparse.Namespace) -> None:
             f"{len(grid.resizes)} resizes, {len(grid.colors)} colors, "
             f"{grid.geometry.rule}, {grid.combine.value}"
         )
+
+
+def _configs(arguments: argparse.Namespace) -> None:
+    from sysnoise.pipelines.evaluation.named_configs import config_names, config_text
+
+    if arguments.config:
+        print(config_text(arguments.config), end="")
+        return
+    for name in config_names():
+        about = config_text(name).splitlines()[0].removeprefix("# ")
+        print(f"{name:<28}{about}")
 
 
 def _compare(arguments: argparse.Namespace) -> None:

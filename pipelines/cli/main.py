@@ -40,6 +40,7 @@ COMMANDS = (
     generate.add_generate,
     finish.add_finish,
     inspect.add_grids,
+    inspect.add_configs,
     inspect.add_compare,
     inspect.add_codecs,
     inspect.add_status,

@@ -13,12 +13,12 @@ from sysnoise.manifests.changes import field_changes
 from sysnoise.manifests.json_documents import JsonObject, as_document
 from sysnoise.manifests.layout import LOCK
 from sysnoise.pipelines.errors import OutputError, lines_of
+from sysnoise.pipelines.scoring.second_resize import DOCUMENT
 from sysnoise.pipelines.storage.commit import remove_folder, write_file
 from sysnoise.pipelines.storage.listing import list_files
 from sysnoise.pipelines.storage.reading import read_if_there
 from sysnoise.pipelines.storage.root import Root
 
-DOCUMENT = "evaluation.yaml"
 VERSION = 1
 """Version of the steps from images to predictions; it changes when their predictions do."""
 _MODELS = "models"

@@ -1,181 +1,217 @@
-"""Whether a model is what its config says, before it runs."""
+"""Whether a model is what its config says, before it runs; and what the config leaves to it."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import onnx
-from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, shape_inference
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
 
 from sysnoise.manifests.imagenet_classes import CLASS_COUNT
-from sysnoise.pipelines.errors import UsageError, quoted
-from sysnoise.pipelines.evaluation.config import Background, Classifier, ModelConfig
-from sysnoise.pipelines.evaluation.trial import tried
+from sysnoise.pipelines.errors import quoted
+from sysnoise.pipelines.evaluation.completing import (
+    class_names,
+    completed_detector,
+    completed_input,
+    completed_output,
+)
+from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
+from sysnoise.pipelines.evaluation.config_input import Constants
+from sysnoise.pipelines.evaluation.config_values import Background
+from sysnoise.pipelines.evaluation.head_check import head_problems, is_for_one_image
+from sysnoise.pipelines.evaluation.model_tensors import (
+    Shape,
+    TensorInfo,
+    Tensors,
+    declared_outputs,
+    fits,
+    inputs_of,
+    metadata_of,
+    misfit,
+    output_problems,
+    outputs_of,
+    written,
+)
+from sysnoise.pipelines.evaluation.request import SetClasses
 from sysnoise.transforms.methods import unknown_name
-from sysnoise.transforms.model.boxes import BoxesHead, Detector, YoloHead
-from sysnoise.transforms.model.input import InputSpec
-from sysnoise.transforms.problems import DocumentPath, DocumentProblem, dotted_path
-
-Shape = tuple[int | str, ...]
-"""Sizes of dimensions; a text stands for one that is open, or not known before the model runs."""
-
-_FLOATS = ("float16", "float32", "float64")
-_NUMBERS = ("int32", "int64", *_FLOATS)
+from sysnoise.transforms.model.boxes import Detector
+from sysnoise.transforms.model.constants import with_constants
+from sysnoise.transforms.model.input import InputFit, InputSpec
+from sysnoise.transforms.problems import DocumentPath, DocumentProblem
 
 
 @dataclass(frozen=True)
-class TensorInfo:
-    """An input or output of a model, as the model says or shape inference finds.
+class FittedModel:
+    """A model with the config that fits it.
 
     Attributes:
-        name: name of the tensor.
-        type: type of its elements, by NumPy's name.
-        shape: its shape; None where it is not known at all.
+        model: the model; inputs that the config makes constants are constants of its graph.
+        config: the config, in which nothing is left open.
+        images: how many images the model takes at a time; None where it leaves that open.
     """
 
-    name: str
-    type: str
-    shape: Shape | None
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.type} {_written(self.shape)}"
+    model: ModelProto
+    config: ModelConfig
+    images: int | None
 
 
-def check_model(
-    config: ModelConfig, model: ModelProto, labels: Collection[int], listed: int = 0
-) -> None:
-    """Refuse a model that is not what its config says.
+def fit_model(config: ModelConfig, model: ModelProto, classes: SetClasses) -> FittedModel:
+    """Fill in what a config leaves to the model, and refuse a model that is not what it says.
 
     Args:
         config: the config of the model.
-        model: the model with its graph; its weights may be in other files.
-        labels: the labels that occur in the set: classes, 0-based, or ids of categories.
-        listed: number of classes that the set's labels are places among; 0 where it is unknown.
+        model: the model with its graph; its weights may be in other files. It is not changed.
+        classes: what is known of the set.
 
     Raises:
         UsageError: the model and the config differ; the message has all problems, and the model's
             inputs and outputs.
         InputError: its shapes cannot be inferred within the limits of a trial.
     """
-    inputs = _inputs(model)
-    outputs = _outputs(model, config.input)
-    problems = [*_input_problems(config.input, inputs)]
-    if isinstance(config.task, Classifier):
-        problems += _classifier_problems(config.task, outputs, labels, listed)
-    else:
-        problems += _detector_problems(config.task, config.input, outputs, labels)
+    inputs, metadata = inputs_of(model), metadata_of(model)
+    fed = {name: each for name, each in inputs.items() if name not in dict(config.constants)}
+    spec, problems = completed_input(config.input, config.left_open, fed, metadata, classes.common)
     if problems:
-        differences = [f"  {dotted_path(path, 'config')}: {text}" for path, text in problems]
-        said = [f"  input {each}" for each in inputs]
-        said += [f"  output {each}" for each in outputs.values()]
-        lines = [
-            "the config does not fit the model:",
-            *differences,
-            "the model says of itself:",
-            *said,
-        ]
-        raise UsageError("\n".join(lines))
+        raise misfit(problems, inputs, declared_outputs(model))
+    problems += _input_problems(spec, fed)
+    arrays, wrong = _constant_arrays(config.constants, inputs, spec)
+    model = with_constants(model, arrays)
+    outputs = outputs_of(model, spec)
+    task, unknown = _completed_task(config, outputs, metadata, classes)
+    problems += [*wrong, *unknown]
+    if isinstance(task, Classifier):
+        problems += [] if unknown else _classifier_problems(task, outputs, classes)
+    else:
+        problems += _category_problems(task, classes.labels, metadata)
+        problems += [] if unknown else head_problems(task.head, len(task.categories), spec, outputs)
+    if problems:
+        raise misfit(problems, inputs, outputs)
+    complete = ModelConfig(spec, task, config.constants)
+    return FittedModel(model, complete, _images(complete, inputs, outputs))
 
 
-def batch_size(model: ModelProto, wanted: int) -> int:
-    """Return how many images the model takes at a time.
-
-    Args:
-        model: a model that :func:`check_model` did not refuse.
-        wanted: the number of images where the model leaves it open.
-    """
-    shape = _inputs(model)[0].shape
-    return shape[0] if shape and isinstance(shape[0], int) else wanted
-
-
-def _inputs(model: ModelProto) -> list[TensorInfo]:
-    """Return what the model is fed; older models list their weights too."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    return [_tensor(value) for value in model.graph.input if value.name not in weights]
+def _completed_task(
+    config: ModelConfig, outputs: Tensors, metadata: Mapping[str, str], classes: SetClasses
+) -> tuple[Classifier | Detector, list[DocumentProblem]]:
+    task, left_open = config.task, config.left_open
+    if isinstance(task, Detector):
+        return completed_detector(task, left_open, outputs, metadata, classes.names)
+    if ("output",) not in left_open:
+        return task, []
+    output, problems = completed_output(task.output, outputs)
+    return dataclasses.replace(task, output=output), problems
 
 
-def _outputs(model: ModelProto, spec: InputSpec) -> dict[str, TensorInfo]:
-    """Return what the model gives at the config's input size, by name, as far as it is known."""
-    sized = ModelProto()
-    sized.CopyFrom(model)
-    del sized.graph.value_info[:]
-    for value in sized.graph.input:
-        shape = value.type.tensor_type.shape
-        if value.name == spec.name and len(shape.dim) == 4:
-            for dim, size in list(zip(shape.dim, spec.shape(1), strict=True))[1:]:
-                dim.dim_value = dim.dim_value or size
-    given = sized
-    data = tried("looking at the model", sized.ByteSize(), lambda: _inferred(given))
-    return {value.name: _tensor(value) for value in GraphProto.FromString(data).output}
+def _images(config: ModelConfig, inputs: Tensors, outputs: Tensors) -> int | None:
+    """Return how many images a model takes at a time; None where it leaves that open."""
+    spec, task = config.input, config.task
+    if "N" not in spec.layout.value or spec.fit is InputFit.PAD or config.constants:
+        return 1
+    if isinstance(task, Detector) and is_for_one_image(task.head, outputs):
+        return 1
+    shape = inputs[spec.name].shape
+    return shape[0] if shape and isinstance(shape[0], int) else None
 
 
-def _inferred(model: ModelProto) -> bytes:
-    """Return a graph with the outputs of a model, whose shapes are inferred as far as they are."""
-    with contextlib.suppress(shape_inference.InferenceError):
-        model = shape_inference.infer_shapes(model, data_prop=True)
-    return bytes(GraphProto(output=model.graph.output).SerializeToString())
-
-
-def _tensor(value: ValueInfoProto) -> TensorInfo:
-    tensor = value.type.tensor_type
-    kind = "of unknown type"
-    if tensor.elem_type in TensorProto.DataType.values() and tensor.elem_type:
-        kind = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
-    if not tensor.HasField("shape"):
-        return TensorInfo(value.name, kind, None)
-    sizes = (dim.dim_value or dim.dim_param or "?" for dim in tensor.shape.dim)
-    return TensorInfo(value.name, kind, tuple(sizes))
-
-
-def _input_problems(spec: InputSpec, inputs: Sequence[TensorInfo]) -> Iterator[DocumentProblem]:
-    by_name = {each.name: each for each in inputs}
-    found = by_name.get(spec.name)
+def _input_problems(spec: InputSpec, inputs: Tensors) -> Iterator[DocumentProblem]:
+    found = inputs.get(spec.name)
     if found is None:
-        yield ("input", "name"), unknown_name("input", spec.name, by_name)
+        yield ("input", "name"), unknown_name("input", spec.name, inputs)
         if len(inputs) != 1:
             return
-        found = inputs[0]
-    others = [name for name in by_name if name != found.name]
+        found = next(iter(inputs.values()))
+    others = [name for name in inputs if name != found.name]
     if others:
-        yield ("input",), f"the model also needs {quoted(others)}, which nothing feeds"
+        yield (
+            ("input",),
+            f"the model also needs {quoted(others)}, which nothing feeds; if it is the same for "
+            f"every image, say 'constants: {{{others[0]}: [NUMBER, ...]}}'",
+        )
     if found.type != spec.type.value:
         yield ("input", "dtype"), f"{spec.type.value}, but the model takes {found.type}"
     if found.shape is None:
         return
     expected = spec.shape(1)
-    if not _fits(found.shape, ("N", *expected[1:])):
+    open_batch: Shape = ("N", *expected[1:]) if "N" in spec.layout.value else expected
+    if not fits(found.shape, open_batch):
         yield (
             ("input",),
             f"layout {spec.layout.value} and size [{spec.height}, {spec.width}] make "
-            f"{_written(('N', *expected[1:]))}, but the model takes {_written(found.shape)}",
+            f"{written(open_batch)}, but the model takes {written(found.shape)}",
         )
-    elif isinstance(found.shape[0], int) and found.shape[0] != 1:
+    elif open_batch != expected and isinstance(found.shape[0], int) and found.shape[0] != 1:
         yield (
             ("input",),
             f"the model takes batches of {found.shape[0]} only; export it for batches of 1 or "
             "of any size",
         )
+    elif spec.fit is InputFit.PAD and _is_fixed(found.shape, spec):
+        yield (
+            ("input", "size"),
+            f"any, but the model takes {written(found.shape)} only; give that size with 'fit: "
+            "letterbox', or export it for images of any size",
+        )
+
+
+def _is_fixed(shape: Shape, spec: InputSpec) -> bool:
+    sides = dict(zip(spec.layout.value, shape, strict=True))
+    return isinstance(sides["H"], int) or isinstance(sides["W"], int)
+
+
+def _constant_arrays(
+    constants: Constants, inputs: Tensors, spec: InputSpec
+) -> tuple[dict[str, NDArray[Any]], list[DocumentProblem]]:
+    """Return what the other inputs hold, in their shapes and types, for one image."""
+    image = inputs.get(spec.name)
+    sizes: dict[int | str, int] = {}
+    if image is not None and image.shape is not None:
+        sizes = dict(zip(image.shape, spec.shape(1), strict=False))
+    arrays: dict[str, NDArray[Any]] = {}
+    problems: list[DocumentProblem] = []
+    for name, numbers in constants:
+        path = ("constants", name)
+        if name not in inputs or name == spec.name:
+            others = [each for each in inputs if each != spec.name]
+            problems.append((path, unknown_name("input", name, others)))
+            continue
+        try:
+            shape = _constant_shape(inputs[name].shape, sizes, len(numbers))
+            arrays[name] = np.broadcast_to(np.array(numbers), shape).astype(inputs[name].type)
+        except (TypeError, ValueError) as error:
+            problems.append((path, f"the model takes {inputs[name]}: {error}"))
+    return arrays, problems
+
+
+def _constant_shape(
+    shape: Shape | None, sizes: Mapping[int | str, int], numbers: int
+) -> tuple[int, ...]:
+    """Return a shape in which open sizes are those of the image, or one, or that of the numbers."""
+    if shape is None:
+        return (numbers,)
+    known = [size if isinstance(size, int) else sizes.get(size, 1) for size in shape]
+    if known and not isinstance(shape[-1], int) and shape[-1] not in sizes:
+        known[-1] = numbers
+    return tuple(known)
 
 
 def _classifier_problems(
-    classifier: Classifier,
-    outputs: Mapping[str, TensorInfo],
-    labels: Collection[int],
-    listed: int,
+    classifier: Classifier, outputs: Tensors, set_classes: SetClasses
 ) -> Iterator[DocumentProblem]:
     path: DocumentPath = ("output",)
+    labels, listed = set_classes.labels, set_classes.listed
     found = outputs.get(classifier.output)
     if found is None:
         yield path, unknown_name("output", classifier.output, outputs)
         return
-    found = dataclasses.replace(found, shape=_without_trailing_ones(found.shape))
-    yield from _output_problems(path, found, ("N", "classes"), "a classifier gives")
+    found = _without_trailing_ones(found)
+    yield from output_problems(path, found, ("N", "classes"), "a classifier gives")
     if found.shape is None or len(found.shape) != 2 or not isinstance(found.shape[1], int):
         return
-    classes = found.shape[1] - (classifier.background is Background.FIRST)
+    classes = found.shape[1] - (classifier.background is not Background.NONE)
     if classes <= max(labels, default=-1):
         yield path, f"{classes} classes, but the set has labels up to {max(labels)}"
     elif classes == CLASS_COUNT + 1:
@@ -187,8 +223,8 @@ def _classifier_problems(
     elif classes == CLASS_COUNT - 1:
         yield (
             ("background",),
-            f"{classes} classes without the first; ImageNet has {CLASS_COUNT}: leave 'background' "
-            "out",
+            f"{classes} classes without the {classifier.background.value}; ImageNet has "
+            f"{CLASS_COUNT}: leave 'background' out",
         )
     elif listed and listed != classes:
         yield (
@@ -198,108 +234,31 @@ def _classifier_problems(
         )
 
 
-def _without_trailing_ones(shape: Shape | None) -> Shape | None:
+def _without_trailing_ones(found: TensorInfo) -> TensorInfo:
     """Drop the sides of an image of one pixel, which a last pooling or convolution leaves."""
+    shape = found.shape
     while shape and len(shape) > 2 and shape[-1] == 1:
         shape = shape[:-1]
-    return shape
+    return dataclasses.replace(found, shape=shape)
 
 
-def _detector_problems(
-    detector: Detector,
-    spec: InputSpec,
-    outputs: Mapping[str, TensorInfo],
-    labels: Collection[int],
+def _category_problems(
+    detector: Detector, labels: Collection[int], metadata: Mapping[str, str]
 ) -> Iterator[DocumentProblem]:
+    path: DocumentPath = ("categories",)
     if labels and set(labels).isdisjoint(detector.categories):
         some = quoted([str(each) for each in sorted(labels)])
-        yield ("categories",), f"none of them is in the set, which has {some}"
+        yield path, f"none of them is in the set, which has {some}"
     elif labels and 0 in detector.categories and 0 not in labels:
         yield (
-            ("categories",),
+            path,
             f"0 is not in the set, whose ids begin with {min(labels)}; COCO's 80 classes in their "
             "order are 'categories: coco80'",
         )
-    count = len(detector.categories)
-    if isinstance(detector.head, YoloHead):
-        yield from _yolo_problems(detector.head, count, spec, outputs)
-    else:
-        yield from _boxes_problems(detector.head, count, outputs)
-
-
-def _yolo_problems(
-    head: YoloHead, categories: int, spec: InputSpec, outputs: Mapping[str, TensorInfo]
-) -> Iterator[DocumentProblem]:
-    for index, output in enumerate(head.outputs):
-        path: DocumentPath = ("head", "outputs", index)
-        found = outputs.get(output.name)
-        if found is None:
-            yield (*path, "name"), unknown_name("output", output.name, outputs)
-            continue
-        anchors = len(output.anchors)
-        expected = ("N", anchors * (5 + categories), "rows", "columns")
-        why = f"{anchors} anchors x (5 + {categories} categories) make"
-        wrong = list(_output_problems(path, found, expected, why))
-        yield from wrong or _grid_problems(path, found.shape, spec)
-
-
-def _grid_problems(
-    path: DocumentPath, shape: Shape | None, spec: InputSpec
-) -> Iterator[DocumentProblem]:
-    """Check that cells are squares of whole pixels."""
-    rows, columns = shape[2:] if shape else ("?", "?")
-    if not isinstance(rows, int) or not isinstance(columns, int):
-        return
-    if spec.height % rows or spec.width % columns or spec.height * columns != spec.width * rows:
-        size = f"[{spec.height}, {spec.width}]"
-        yield path, f"a grid of {rows} x {columns} cells does not divide size {size} into squares"
-
-
-def _boxes_problems(
-    head: BoxesHead, categories: int, outputs: Mapping[str, TensorInfo]
-) -> Iterator[DocumentProblem]:
-    per_box: Shape = ("N", "boxes")
-    scores = (*per_box, categories) if head.labels is None else per_box
-    fields: list[tuple[str, str, Shape, Sequence[str]]] = [
-        ("boxes", head.boxes, (*per_box, 4), _FLOATS),
-        ("scores", head.scores, scores, _FLOATS),
-    ]
-    if head.labels is not None:
-        fields.append(("labels", head.labels, per_box, _NUMBERS))
-    counts: dict[str, int] = {}
-    for field, name, expected, types in fields:
-        path = ("head", field)
-        found = outputs.get(name)
-        if found is None:
-            yield path, unknown_name("output", name, outputs)
-            continue
-        why = f"with {categories} categories expected"
-        yield from _output_problems(path, found, expected, why, types)
-        if found.shape and len(found.shape) > 1 and isinstance(found.shape[1], int):
-            counts[field] = found.shape[1]
-    if len(set(counts.values())) > 1:
-        found_counts = ", ".join(f"{field} {count}" for field, count in counts.items())
-        yield ("head",), f"the outputs have different numbers of boxes: {found_counts}"
-
-
-def _output_problems(
-    path: DocumentPath, found: TensorInfo, expected: Shape, why: str, types: Sequence[str] = _FLOATS
-) -> Iterator[DocumentProblem]:
-    """Compare an output with what the config makes of it; ``why`` goes before the shape."""
-    if found.type not in types:
-        yield path, f"expected elements of {' or '.join(types)}, but the model gives {found.type}"
-    if found.shape is not None and not _fits(found.shape, expected):
-        yield path, f"{why} {_written(expected)}, but the model gives {_written(found.shape)}"
-
-
-def _fits(shape: Shape, expected: Shape) -> bool:
-    """Whether all sizes that are known on both sides are equal."""
-    return len(shape) == len(expected) and all(
-        one == other
-        for one, other in zip(shape, expected, strict=True)
-        if isinstance(one, int) and isinstance(other, int)
-    )
-
-
-def _written(shape: Shape | None) -> str:
-    return "of unknown shape" if shape is None else " x ".join(map(str, shape)) or "scalar"
+    names = class_names(metadata)
+    if names is not None and len(names) != len(detector.categories):
+        yield (
+            path,
+            f"{len(detector.categories)}, but the model names {len(names)} classes: "
+            f"{quoted(names)}; 'categories: auto' takes those",
+        )

@@ -7,6 +7,7 @@ limits of their own; nor can they be interrupted.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import resource
 import signal
@@ -61,6 +62,8 @@ def tried(doing: str, size: int, work: Callable[[], bytes]) -> bytes:
 
 
 def _work(writing: int, doing: str, size: int, work: Callable[[], bytes]) -> NoReturn:
+    # Garbage of the other process may be sessions whose threads are not here to be waited for.
+    gc.freeze()
     try:
         _limit(TRIAL_BYTES + MODEL_COPIES * size)
         outcome = _DONE + work()

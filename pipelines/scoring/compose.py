@@ -16,6 +16,7 @@ from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import InputError, UsageError
 from sysnoise.pipelines.scoring.classification import read_labels, score_classes
 from sysnoise.pipelines.scoring.records import Counting, Coverage, Intervals, Scored
+from sysnoise.pipelines.scoring.second_resize import stored_resize_notes
 from sysnoise.pipelines.scoring.statistics import sample_deviation
 from sysnoise.pipelines.scoring.table import ModelRow, build_row
 from sysnoise.pipelines.scoring.totals import identical_variants
@@ -158,6 +159,9 @@ def score_set(
     scored = _with_same_metrics(
         {model: score_model(place, coverage, intervals) for model, place in predictions.items()}
     )
+    for model, place in predictions.items():
+        notes = (*scored[model].notes, *stored_resize_notes(tables, place))
+        scored[model] = dataclasses.replace(scored[model], notes=notes)
     rows = tuple(
         build_row(model, each, variants, found.baseline, groups, counting)
         for model, each in scored.items()

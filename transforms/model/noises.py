@@ -11,9 +11,15 @@ import onnx
 from sysnoise.transforms.errors import ModelNoiseError
 from sysnoise.transforms.methods import Method, MethodIdentity, get_method, identity, registry
 from sysnoise.transforms.model.graph import Shape
-from sysnoise.transforms.model.pooling import ceil_mode
+from sysnoise.transforms.model.pooling import Rounding, round_pools
 from sysnoise.transforms.model.precision import half_precision
-from sysnoise.transforms.model.quantization import Activations, Calibration, Weights, quantize
+from sysnoise.transforms.model.quantization import (
+    Activations,
+    Calibration,
+    Extent,
+    Weights,
+    quantize,
+)
 from sysnoise.transforms.model.upsampling import interpolation, upsample
 
 
@@ -24,7 +30,7 @@ class Family(Enum):
     one noise of each family.
     """
 
-    CEIL_MODE = "rounding of pools"
+    ROUNDING = "rounding of pools"
     UPSAMPLE = "upsampling"
     PRECISION = "precision"
 
@@ -71,12 +77,16 @@ class NoisyModel:
     null: tuple[str, ...]
 
 
-def _ceil_mode(model: onnx.ModelProto, deployment: Deployment) -> onnx.ModelProto:
-    return ceil_mode(model, deployment.input_shape)
-
-
 def _fp16(model: onnx.ModelProto, deployment: Deployment) -> onnx.ModelProto:
     return half_precision(model)
+
+
+def _round(rounding: Rounding) -> ModelNoise:
+    def change(model: onnx.ModelProto, deployment: Deployment) -> onnx.ModelProto:
+        return round_pools(model, deployment.input_shape, rounding)
+
+    options = {"ceil_mode": int(rounding is Rounding.CEIL)}
+    return ModelNoise(rounding.value, "onnx", change, options, family=Family.ROUNDING)
 
 
 def _upsample(mode: str, transformation: str) -> ModelNoise:
@@ -91,28 +101,35 @@ def _upsample(mode: str, transformation: str) -> ModelNoise:
     )
 
 
-def _int8(name: str, activations: Activations, weights: Weights) -> ModelNoise:
+def _int8(activations: Activations, weights: Weights, extent: Extent) -> ModelNoise:
     def change(model: onnx.ModelProto, deployment: Deployment) -> onnx.ModelProto:
-        return quantize(model, deployment.calibration, activations, weights)
+        return quantize(model, deployment.calibration, activations, weights, extent)
 
     options = {
         "format": "QDQ",
         "calibration": "MinMax",
         "activations": activations.value,
         "weights": weights.value,
+        "extent": extent.value,
         "reduce_range": False,
     }
-    return ModelNoise(f"int8-{name}", "onnxruntime", change, options, family=Family.PRECISION)
+    parts = ("int8", activations.name, weights.name, *_SUFFIX[extent])
+    name = "-".join(parts).lower().replace("_", "-")
+    return ModelNoise(name, "onnxruntime", change, options, family=Family.PRECISION)
 
+
+_SUFFIX = {Extent.NETWORK: (), Extent.WHOLE_GRAPH: (Extent.WHOLE_GRAPH.name,)}
 
 MODEL_NOISES: Mapping[str, ModelNoise] = registry(
     (
         ModelNoise("fp16", "onnx", _fp16, {"arithmetic": "float32"}, family=Family.PRECISION),
-        _int8("symmetric-per-tensor", Activations.SYMMETRIC, Weights.PER_TENSOR),
-        _int8("symmetric-per-channel", Activations.SYMMETRIC, Weights.PER_CHANNEL),
-        _int8("asymmetric-per-tensor", Activations.ASYMMETRIC, Weights.PER_TENSOR),
-        _int8("asymmetric-per-channel", Activations.ASYMMETRIC, Weights.PER_CHANNEL),
-        ModelNoise("ceil-mode", "onnx", _ceil_mode, family=Family.CEIL_MODE),
+        *(
+            _int8(activations, weights, extent)
+            for extent in Extent
+            for activations in Activations
+            for weights in Weights
+        ),
+        *map(_round, Rounding),
         *(
             _upsample(mode, transformation)
             for mode in ("linear", "nearest")
@@ -160,8 +177,19 @@ def apply_noises(
         if changed is model:
             null.append(noise.name)
         else:
-            model = onnx.shape_inference.infer_shapes(changed, data_prop=True)
+            model = _with_declared_outputs(changed)
     return NoisyModel(model, tuple(null))
+
+
+def _with_declared_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Declare the shapes of the outputs, as ONNX's checker wants it, and of no other tensor.
+
+    From shapes that are declared with sizes that depend on the pixels, such as the number of boxes,
+    ONNX Runtime 1.32 concludes that a Reshape is one to ``[0, -1]``, which fails for no boxes.
+    """
+    declared = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    del declared.graph.value_info[:]
+    return declared
 
 
 def _only(noises: Sequence[ModelNoise]) -> ModelNoise | None:

@@ -12,13 +12,17 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from sysnoise.pipelines.errors import UsageError
-from sysnoise.pipelines.evaluation.config import Background, Classifier, ModelConfig
-from sysnoise.pipelines.evaluation.model_check import batch_size, check_model
+from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
+from sysnoise.pipelines.evaluation.config_values import Background
+from sysnoise.pipelines.evaluation.model_check import FittedModel, fit_model
+from sysnoise.pipelines.evaluation.request import SetClasses
 from sysnoise.transforms.model.boxes import (
+    Detector,
+)
+from sysnoise.transforms.model.heads import (
     BoxesHead,
     BoxFormat,
     BoxUnits,
-    Detector,
     YoloHead,
     YoloOutput,
 )
@@ -81,6 +85,12 @@ def classifier(classes: int | str | None, batch: int | str = "N", **changes: Any
     return declared(image | changes, {"logits": (FLOAT, (batch, classes))})
 
 
+def check_model(
+    config: ModelConfig, model: ModelProto, labels: Collection[int], listed: int = 0
+) -> FittedModel:
+    return fit_model(config, model, SetClasses(labels, listed))
+
+
 def problems(config: ModelConfig, model: ModelProto, labels: Collection[int]) -> list[str]:
     """Return the problems with which a model is refused, without what it says of itself."""
     with pytest.raises(UsageError) as caught:
@@ -105,7 +115,8 @@ def test_all_problems_are_told_at_once_with_what_the_model_says_of_itself() -> N
         check_model(config, model, [3])
     assert str(caught.value).splitlines() == [
         "the config does not fit the model:",
-        "  input: the model also needs 'size', which nothing feeds",
+        "  input: the model also needs 'size', which nothing feeds; if it is the same for every "
+        "image, say 'constants: {size: [NUMBER, ...]}'",
         "  input.dtype: float32, but the model takes float16",
         "  input: layout NCHW and size [32, 64] make N x 3 x 32 x 64, "
         "but the model takes N x 32 x 64 x 3",
@@ -154,7 +165,8 @@ def test_wrong_name_of_the_only_input_hides_no_other_problem() -> None:
 def test_weights_that_an_older_model_lists_among_its_inputs() -> None:
     model = classifier(10, weights=(FLOAT, (4, 4)))
     assert problems(CLASSIFIER, model, [9]) == [
-        "input: the model also needs 'weights', which nothing feeds"
+        "input: the model also needs 'weights', which nothing feeds; if it is the same for every "
+        "image, say 'constants: {weights: [NUMBER, ...]}'"
     ]
     model.graph.initializer.append(numpy_helper.from_array(np.ones((4, 4), np.float32), "weights"))
     check_model(CLASSIFIER, model, [9])
@@ -266,7 +278,10 @@ def test_boxes_that_the_model_has_decoded() -> None:
     model = detector(boxes=(FLOAT, (1, 9, 4)), scores=(FLOAT, (1, 9)), labels=(LONG, (1, 9)))
     check_model(ModelConfig(SPEC, with_labels), model, [1])
     assert problems(BOXES, model, [1]) == [
-        "head.scores: with 3 categories expected N x boxes x 3, but the model gives 1 x 9"
+        "head.scores: with 3 categories expected N x boxes x 3, but the model gives 1 x 9",
+        "head: boxes is 1 x 9 x 4; such outputs fit 'head: {type: boxes, boxes: boxes, scores: "
+        "scores, labels: labels, format: xyxy, units: pixels}'; 'sysnoise configs' lists configs "
+        "by name",
     ]
     model = detector(boxes=(LONG, (1, 8, 5)), scores=(FLOAT, (1, 9)), labels=(BYTES, (1, 9, 1)))
     assert problems(ModelConfig(SPEC, with_labels), model, [1]) == [
@@ -287,11 +302,9 @@ def test_categories_of_another_dataset() -> None:
     check_model(YOLO, model, [])
 
 
-@pytest.mark.parametrize(("batch", "size"), [("N", 32), (1, 1)])
-def test_batch_size(batch: int | str, size: int) -> None:
-    model = classifier(10, batch)
-    check_model(CLASSIFIER, model, [9])
-    assert batch_size(model, 32) == size
+@pytest.mark.parametrize(("batch", "images"), [("N", None), (1, 1)])
+def test_batch_size(batch: int | str, images: int | None) -> None:
+    assert check_model(CLASSIFIER, classifier(10, batch), [9]).images == images
 
 
 def test_model_of_a_fixed_larger_batch() -> None:

@@ -13,20 +13,22 @@ from numpy.typing import NDArray
 
 from sysnoise.transforms.geometry import Native, Placement, place_letterbox
 from sysnoise.transforms.model.boxes import (
-    BoxesHead,
-    BoxFormat,
     BoxOffset,
-    BoxUnits,
     Detections,
     Detector,
     Nms,
     NmsClasses,
-    YoloHead,
-    YoloOutput,
     detect,
     offset_matters,
-    suppress,
 )
+from sysnoise.transforms.model.heads import (
+    BoxesHead,
+    BoxFormat,
+    BoxUnits,
+    YoloHead,
+    YoloOutput,
+)
+from sysnoise.transforms.model.suppression import suppress
 from sysnoise.transforms.pixels import Size
 
 ANCHORS = ((10.0, 20.0), (30.0, 15.0))
@@ -144,6 +146,7 @@ def test_yolo_grids_are_decoded_as_darknet_does(placement: Placement, threshold:
     ("box_format", "numbers"),
     [
         (BoxFormat.XYXY, [10, 20, 30, 60]),
+        (BoxFormat.YXYX, [20, 10, 60, 30]),
         (BoxFormat.XYWH, [10, 20, 20, 40]),
         (BoxFormat.CXCYWH, [20, 40, 20, 40]),
     ],
@@ -154,7 +157,8 @@ def test_formats_and_units_of_boxes(box_format: BoxFormat, numbers: list[int]) -
     head = given(box_format)
     assert found(detect(made, detector(head=head), whole(64, 128), BoxOffset.NONE)) == expected
     head = given(box_format, BoxUnits.NORMALIZED)
-    made["boxes"] /= np.array([64, 128, 64, 128], np.float32)
+    upright = box_format is BoxFormat.YXYX
+    made["boxes"] /= np.array([128, 64, 128, 64] if upright else [64, 128, 64, 128], np.float32)
     assert found(detect(made, detector(head=head), whole(64, 128), BoxOffset.NONE)) == expected
 
 
@@ -350,6 +354,6 @@ def test_boxes_smaller_than_the_pixel_that_is_taken_off_have_no_size() -> None:
 
 @pytest.mark.parametrize("head", [YoloHead(()), *map(given, BoxFormat)])
 def test_which_conventions_matter(head: YoloHead | BoxesHead) -> None:
-    corners = isinstance(head, BoxesHead) and head.format is BoxFormat.XYXY
+    corners = isinstance(head, BoxesHead) and head.format in (BoxFormat.XYXY, BoxFormat.YXYX)
     matters = [offset_matters(head, offset) for offset in BoxOffset]
     assert matters == [False, not corners, True]

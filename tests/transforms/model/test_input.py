@@ -42,7 +42,7 @@ def images(count: int) -> list[Pixels]:
 def test_tensor_is_bit_identical_to_straight_line_numpy(
     layout: Layout, channels: ChannelOrder, kind: InputType
 ) -> None:
-    batch = images(3)
+    batch = images(3 if "N" in layout.value else 1)
     stacked = np.stack(batch)
     if channels is ChannelOrder.BGR:
         stacked = stacked[:, :, :, [2, 1, 0]]
@@ -50,12 +50,14 @@ def test_tensor_is_bit_identical_to_straight_line_numpy(
     if kind is not InputType.UINT8:
         mean, scale = np.array(MEAN, np.float32), np.array(SCALE, np.float32)
         expected = ((stacked.astype(np.float32) - mean) / scale).astype(kind.value)
-    if layout is Layout.NCHW:
+    if layout in (Layout.NCHW, Layout.CHW):
         expected = np.moveaxis(expected, -1, 1)
+    if "N" not in layout.value:
+        (expected,) = expected
     made = spec(layout=layout, channels=channels, type=kind)
     tensor = input_tensor(batch, made)
     assert tensor.dtype == np.dtype(kind.value)
-    assert tensor.shape == made.shape(3) == expected.shape
+    assert tensor.shape == made.shape(len(batch)) == expected.shape
     assert tensor.flags["C_CONTIGUOUS"]
     assert tensor.tobytes() == np.ascontiguousarray(expected).tobytes()
 
@@ -124,3 +126,29 @@ def test_letterbox_is_pillows_bilinear_centered_on_gray(
     assert placement.pad == (left, upper)
     assert placement.resized == size
     assert placement.output == (96, 64)
+
+
+@pytest.mark.parametrize("multiple", [1, 32])
+def test_images_that_are_padded_keep_their_pixels(multiple: int, photos: dict[str, Pixels]) -> None:
+    image = photos["coffee"][:99, :70]
+    made = spec(height=0, width=0, fit=InputFit.PAD, pad=7, multiple=multiple)
+    fitted, placement = fit_image(image, made)
+    expected = {1: (99, 70), 32: (128, 96)}[multiple]
+    assert fitted.shape == (*expected, 3)
+    assert np.array_equal(fitted[:99, :70], image)
+    assert (fitted[99:] == 7).all()
+    assert (fitted[:, 70:] == 7).all()
+    assert (placement.scale_x, placement.scale_y, placement.pad) == (1, 1, (0, 0))
+    assert input_tensor([fitted], made).shape == (1, 3, *expected)
+
+
+def test_letterbox_in_the_corner(photos: dict[str, Pixels]) -> None:
+    image = photos["coffee"][:, :300]
+    corner, placement = fit_image(image, spec(fit=InputFit.LETTERBOX_TOP_LEFT))
+    centered, other = fit_image(image, spec(fit=InputFit.LETTERBOX))
+    width, height = placement.resized
+    left, top = other.pad
+    assert max(left, top) > 0
+    assert np.array_equal(corner[:height, :width], centered[top:, left:][:height, :width])
+    assert (corner[height:] == 114).all()
+    assert (corner[:, width:] == 114).all()
