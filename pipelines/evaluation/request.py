@@ -18,7 +18,7 @@ from sysnoise.pipelines.storage.root import absolute_url
 from sysnoise.transforms.methods import unknown_name
 from sysnoise.transforms.model.boxes import BoxOffset
 from sysnoise.transforms.model.input import InputFit, InputSpec
-from sysnoise.transforms.model.noises import MODEL_NOISES
+from sysnoise.transforms.model.noises import MODEL_NOISES, ON_REQUEST
 
 ALL_NOISES = "all"
 
@@ -124,7 +124,9 @@ def available_variants(found: FinishedSet, request: Request) -> tuple[str, ...]:
 
 
 def wanted_noises(found: FinishedSet, names: Sequence[str]) -> list[str]:
-    """Return noises in the order of the registries; ``all`` means those that the task has.
+    """Return noises in the order of the registries.
+
+    ``all`` means those that the task has, without those that are made on request.
 
     Raises:
         UsageError: an unknown noise.
@@ -136,4 +138,5 @@ def wanted_noises(found: FinishedSet, names: Sequence[str]) -> list[str]:
     unknown = [name for name in names if name not in (*valid, ALL_NOISES)]
     if unknown:
         raise UsageError(unknown_name("model noise", unknown[0], valid))
-    return [name for name in valid if ALL_NOISES in names or name in names]
+    usual = {name for name in valid if ALL_NOISES in names} - set(ON_REQUEST)
+    return [name for name in valid if name in usual or name in names]
