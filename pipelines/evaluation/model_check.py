@@ -137,7 +137,13 @@ def _input_problems(spec: InputSpec, inputs: Tensors) -> Iterator[DocumentProble
         return
     expected = spec.shape(1)
     open_batch: Shape = ("N", *expected[1:]) if "N" in spec.layout.value else expected
-    if not fits(found.shape, open_batch):
+    if spec.fit is InputFit.PAD and _is_fixed(found.shape, spec):
+        yield (
+            ("input", "size"),
+            f"any, but the model takes {written(found.shape)} only; give that size with 'fit: "
+            "letterbox', or export it for images of any size",
+        )
+    elif not fits(found.shape, open_batch):
         yield (
             ("input",),
             f"layout {spec.layout.value} and size [{spec.height}, {spec.width}] make "
@@ -149,17 +155,11 @@ def _input_problems(spec: InputSpec, inputs: Tensors) -> Iterator[DocumentProble
             f"the model takes batches of {found.shape[0]} only; export it for batches of 1 or "
             "of any size",
         )
-    elif spec.fit is InputFit.PAD and _is_fixed(found.shape, spec):
-        yield (
-            ("input", "size"),
-            f"any, but the model takes {written(found.shape)} only; give that size with 'fit: "
-            "letterbox', or export it for images of any size",
-        )
 
 
 def _is_fixed(shape: Shape, spec: InputSpec) -> bool:
-    sides = dict(zip(spec.layout.value, shape, strict=True))
-    return isinstance(sides["H"], int) or isinstance(sides["W"], int)
+    sides = dict(zip(spec.layout.value, shape, strict=False))
+    return isinstance(sides.get("H"), int) or isinstance(sides.get("W"), int)
 
 
 def _constant_arrays(
