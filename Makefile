@@ -8,7 +8,7 @@ LOCK = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-vers
     --generate-hashes --no-annotate --custom-compile-command 'make lock' \
     requirements/build.in setup.py
 
-.PHONY: help demo test test-extras test-slow test-browser test-readers test-cluster bench bench-scale golden golden-extras catalogue lint style lock audit clean
+.PHONY: help demo test test-extras test-slow test-browser test-readers test-frameworks test-cluster bench bench-scale results golden golden-extras catalogue lint style lock audit clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -30,8 +30,11 @@ test-slow: .venv/dev ## run the slow tests, which take root: killed runs, full d
 test-browser: .venv/dev ## run the tests in a browser, which must be installed: Chromium
 	$(BIN)/python -m pytest -m browser --numprocesses=logical --dist=loadfile
 
-test-readers: .venv-readers/done ## run the examples of docs/reading.md, PyTorch and TensorFlow too: 8 GB
+test-readers: .venv-readers/done ## run the examples of docs/reading.md, and the evaluators that read exports: 9 GB
 	.venv-readers/bin/python -m pytest tests/readers --noconftest -m ""
+
+test-frameworks: .venv-frameworks/done ## run models of PyTorch, TensorFlow, LiteRT and OpenVINO, as docs/predictors.md has them: 9 GB
+	.venv-frameworks/bin/python -m pytest tests/frameworks --noconftest -m ""
 
 test-cluster: .venv/dev .venv/bin/prism .venv/flink/done ## run the tests on clusters, which they start: Go, Java 17, Maven
 	$(BIN)/python -m pytest -m cluster
@@ -42,6 +45,9 @@ bench: .venv-bench/done ## measure speed and memory into bench/: 20 minutes, 20 
 bench-scale: .venv-bench/done ## measure what sets of millions of images cost into bench-scale/: 15 minutes, 5 GB free, Linux
 	.venv-bench/bin/python $(PIP_INSTALL) --editable '.[jxl]'
 	.venv-bench/bin/python -m benchmarks.scale --output bench-scale
+
+results: .venv/dev ## run real models on real photographs, and write docs/results.md: MODELS=folder DATA=folder
+	$(BIN)/python -m benchmarks.results --models $(MODELS) --data $(DATA) --output results
 
 golden: .venv/dev ## record the pixels that the libraries at hand give, in tests/golden/
 	$(BIN)/python -m pytest tests/golden --rewrite
@@ -69,7 +75,7 @@ audit: .venv-lock/done ## look for known vulnerabilities in what make installs: 
 	.venv-lock/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/test.txt
 
 clean: ## remove the environment, caches and the demo's output
-	rm -rf .venv .venv-bench .venv-lock .venv-readers demo bench bench-scale build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-bench .venv-frameworks .venv-lock .venv-readers demo bench bench-scale results build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 .venv/demo: setup.py pyproject.toml requirements/demo.txt
 	$(PYTHON) -m venv .venv
@@ -106,6 +112,15 @@ clean: ## remove the environment, caches and the demo's output
 	.venv-bench/bin/python $(PIP_INSTALL) --editable '.[demo,bench,evaluate]'
 	touch $@
 
+# The environment of a user of predictors: this project beside the frameworks.
+.venv-frameworks/done: setup.py pyproject.toml
+	rm -rf .venv-frameworks
+	$(PYTHON) -m venv .venv-frameworks
+	.venv-frameworks/bin/python $(PIP_INSTALL) --upgrade pip
+	.venv-frameworks/bin/python $(PIP_INSTALL) --editable '.[demo,evaluate]'
+	.venv-frameworks/bin/python $(PIP_INSTALL) ai-edge-litert openvino pytest tensorflow-cpu torch torchvision
+	touch $@
+
 # The environment of a reader: of this project's dependencies, only those that reading needs.
 .venv-readers/done: setup.py pyproject.toml .venv/demo
 	rm -rf .venv-readers
@@ -113,6 +128,14 @@ clean: ## remove the environment, caches and the demo's output
 	.venv-readers/bin/python $(PIP_INSTALL) --upgrade pip
 	.venv-readers/bin/python $(PIP_INSTALL) --no-deps --editable .
 	.venv-readers/bin/python $(PIP_INSTALL) fsspec jsonschema msgspec numpy pillow pyarrow pytest \
-	    datasets duckdb pycocotools tensorflow-cpu torch webdataset
+	    datasets duckdb pycocotools tensorflow-cpu timm torch torchvision ultralytics webdataset
 	$(BIN)/sysnoise demo --output .venv-readers/made/demo
+	for layout in imagefolder timm-wds; do \
+	    $(BIN)/sysnoise export .venv-readers/made/demo/imagenet --layout=$$layout \
+	        --variant=ffmpeg/pillow-bilinear/rgb --to=.venv-readers/made/exported/$$layout; \
+	done
+	for layout in coco yolo; do \
+	    $(BIN)/sysnoise export .venv-readers/made/demo/coco --layout=$$layout \
+	        --variant=pillow/pillow-nearest/rgb --to=.venv-readers/made/exported/$$layout; \
+	done
 	touch $@

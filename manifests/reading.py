@@ -216,11 +216,10 @@ class FinishedSet:
             SetError: its length, sha256, samples, their order or their pixels differ.
         """
         file = self.shard_file(variant, shard)
-        data = self._read_whole(file)
         slug = self.variants[self._variant_id(variant)]["slug"]
         rows = self.samples(shard, ["key", "status", slug])
         expected = {row["key"]: row[slug] for row in rows if row["status"] == SampleStatus.OK.value}
-        samples = list(self._parsed(file, io.BytesIO(data), stored_samples))
+        samples = list(self.checked_samples(variant, shard))
         keys = [stored.key for stored in samples]
         if keys != list(expected):
             raise self._damaged(file, f"it holds the samples {keys}, expected {list(expected)}")
@@ -228,6 +227,19 @@ class FinishedSet:
             pixels = self._decoded(file, stored.key, stored.image)
             if pixel_digest(pixels) != expected[stored.key]:
                 raise self._damaged(file, f"{stored.key!r} has other pixels than its digest says")
+
+    def checked_samples(self, variant: str, shard: int) -> Iterator[StoredSample]:
+        """Yield the samples of a shard as they are stored, once its length and sha256 are right.
+
+        Args:
+            variant: id or slug.
+            shard: number of the shard, which is held in memory.
+
+        Raises:
+            SetError: as :meth:`iterate`, or the file has another length or sha256 than it must.
+        """
+        file = self.shard_file(variant, shard)
+        yield from self._parsed(file, io.BytesIO(self.checked_bytes(file)), stored_samples)
 
     def samples(self, shard: int, columns: Sequence[str]) -> list[dict[str, Any]]:
         """Return columns of a shard's table of samples, one row per sample, rejects included.
@@ -262,14 +274,17 @@ class FinishedSet:
         rows: list[dict[str, Any]] = self._table(REJECTS, columns).to_pylist()
         return rows
 
-    def annotations(self) -> dict[str, Any]:
-        """Return COCO's ground truth in source pixels, of the images that the set holds.
+    def annotations(self, kind: str = GROUND_TRUTHS[0]) -> dict[str, Any]:
+        """Return COCO's ground truth, of the images that the set holds.
+
+        Args:
+            kind: ``original``, in source pixels, or ``rescaled``, in those of the stored images.
 
         Raises:
             SetError: the set has none, or the file is missing or damaged.
         """
         split = self.manifest["dataset"]["split"]
-        data = self._read_listed(annotations_path(split, GROUND_TRUTHS[0]))
+        data = self.listed_file(annotations_path(split, kind))
         try:
             return read_document(data, dict[str, Any])
         except DocumentError as error:
@@ -334,7 +349,7 @@ class FinishedSet:
         return dataclasses.replace(row, path=path, same_as=None)
 
     def _table(self, path: str, columns: Sequence[str]) -> pa.Table:
-        data = self._read_listed(path)
+        data = self.listed_file(path)
         schema = self._schema(path)
         expected = pa.schema([schema.field(column) for column in columns])
         return self._parsed_table(path, data, expected)
@@ -363,19 +378,23 @@ class FinishedSet:
             raise SetError(f"{path!r} of {self.url!r} is damaged: {problem}") from error
         return table
 
-    def _read_listed(self, path: str) -> bytes:
-        """Return the content of a file that the files table names, after a look at its sha256."""
+    def listed_file(self, path: str) -> bytes:
+        """Return the content of a file that the files table names, after a look at its sha256.
+
+        Raises:
+            SetError: the table does not name it, or it is missing or damaged.
+        """
         table = self._files_table
         rows = list(file_rows(table.filter(pc.equal(table["path"], path))))
         if not rows:
             raise SetError(f"{self.url!r} has no file {path!r}")
-        return self._read_whole(self._stored_at(rows[0]))
+        return self.checked_bytes(self._stored_at(rows[0]))
 
     @functools.cached_property
     def _files_table(self) -> pa.Table:
         named = self.manifest["files"]
         file = FileRow(FILES, None, None, "files", None, named["bytes"], named["sha256"])
-        return self._parsed_table(FILES, self._read_whole(file), FILES_SCHEMA)
+        return self._parsed_table(FILES, self.checked_bytes(file), FILES_SCHEMA)
 
     def _variant_id(self, variant: str) -> str:
         for variant_id, described in self.variants.items():
@@ -413,7 +432,7 @@ class FinishedSet:
 
     def _decoded(self, file: FileRow, key: str, data: bytes) -> Pixels:
         try:
-            return decode_stored(data, self.image_format, self._image_pixels)
+            return decode_stored(data, self.image_format, self.image_pixels)
         except ImportError as error:
             raise SetError(
                 f"reading {self.url!r}: its images are {self.image_format}, which needs a library "
@@ -424,7 +443,7 @@ class FinishedSet:
             raise self._damaged(file, problem) from error
 
     @functools.cached_property
-    def _image_pixels(self) -> int:
+    def image_pixels(self) -> int:
         """The number of pixels of the largest image, as far as the geometry decides it."""
         largest = largest_output(self.manifest["grid"]["geometry"])
         return self.max_pixels if largest is None else min(largest, self.max_pixels)
@@ -445,8 +464,15 @@ class FinishedSet:
             return _unread(path, self.url, cause)
         return NotHeldError(f"{self.url!r} lacks {path!r}")
 
-    def _read_whole(self, file: FileRow) -> bytes:
-        """Return the content of a file, which has the length and the sha256 that it must have."""
+    def checked_bytes(self, file: FileRow) -> bytes:
+        """Return the content of a file, which has the length and the sha256 that it must have.
+
+        Args:
+            file: the file, as :meth:`shard_file` gives it.
+
+        Raises:
+            SetError: it is missing, damaged or cannot be read.
+        """
         try:
             data = _read_file(self.fs, self.path, file.path, self.url, file.bytes)
         except FileNotFoundError as error:

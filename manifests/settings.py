@@ -35,7 +35,7 @@ IMAGE_NOISES = (Noise.DECODE, Noise.RESIZE, Noise.COLOR)
 METHODS: Mapping[Noise, tuple[str, ...]] = {
     Noise.FP16: ("fp16",),
     Noise.INT8: ("int8",),
-    Noise.CEIL_MODE: ("ceil-mode",),
+    Noise.CEIL_MODE: ("ceil-mode", "floor-mode"),
     Noise.UPSAMPLE: ("upsample-bilinear", "upsample-nearest"),
     Noise.POST_PROCESSING: ("box-offset-1",),
 }

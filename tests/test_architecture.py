@@ -28,6 +28,7 @@ ROOMS = (
     "beam",
     "verification",
     "publication",
+    "export",
     "generation",
     "comparison",
     "scoring",
@@ -149,6 +150,12 @@ def test_only_the_evaluation_imports_onnx() -> None:
     # It reads versions, and imports in the functions that do.
     found.remove("transforms/libraries.py")
     assert [path for path in found if not path.startswith(ONNX_ROOMS)] == []
+
+
+def test_predictors_need_no_onnx() -> None:
+    loaded = loaded_by("import sysnoise.pipelines.evaluation.pipeline")
+    assert "apache_beam" in loaded
+    assert loaded.isdisjoint(ONNX)
 
 
 def test_online_use_loads_no_beam() -> None:

@@ -33,8 +33,10 @@ from tests.servers import Server, s3_client
 
 CLUSTERS = "docs/clusters.md"
 ADDING = "docs/add-a-decoder.md"
+PREDICTORS = "docs/predictors.md"
 OWN_TESTS = {
     ADDING: "test_a_decoder_is_added_as_the_page_says",
+    PREDICTORS: "tests/frameworks/test_predictors_page.py, which has the frameworks",
     "docs/reading.md": "tests/readers/test_reading_page.py, which has the frameworks",
 }
 """Pages whose Python blocks are tested elsewhere."""
@@ -49,7 +51,7 @@ NOT_RUN = {
     "mvn": "make test-cluster fetches Flink so",
     "sbatch": "needs Slurm",
 }
-RUN = [page for page in PAGES if page not in (ADDING, CLUSTERS) and blocks(page)]
+RUN = [page for page in PAGES if page not in (ADDING, CLUSTERS, PREDICTORS) and blocks(page)]
 LONG = ("docs/evaluating.md", "docs/runs.md", "docs/tutorial.md")
 """Pages whose commands take half a minute."""
 

@@ -154,6 +154,11 @@ class ShorterSide:
     size: int
     crop: int
 
+    @property
+    def crops(self) -> bool:
+        """Whether parts of an image, and of the boxes in it, may be missing from the output."""
+        return True
+
     def problems(self) -> list[str]:
         """Describe what is wrong with the parameters."""
         return _positive(self, "size", "crop") + _at_most(self, "crop", "size")
@@ -167,12 +172,18 @@ class ShorterSide:
 class Squash:
     """Resize both sides to ``size``, at any aspect ratio, and crop a central square of ``crop``.
 
-    Source: the paper's published generator (``imagenet_s_gen.py``): 256, then 224.
+    Source: the paper's published generator (``imagenet_s_gen.py``): 256, then 224. With equal
+    sides nothing is cropped, as SSD resizes (arXiv 1512.02325).
     """
 
     rule: ClassVar[str] = "squash"
     size: int
     crop: int
+
+    @property
+    def crops(self) -> bool:
+        """Whether parts of an image, and of the boxes in it, may be missing from the output."""
+        return self.crop < self.size
 
     def problems(self) -> list[str]:
         """Describe what is wrong with the parameters."""
@@ -199,6 +210,11 @@ class RandomResizedCrop:
     scale: tuple[float, float] = (0.08, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
     tries: int = 10
+
+    @property
+    def crops(self) -> bool:
+        """Whether parts of an image, and of the boxes in it, may be missing from the output."""
+        return True
 
     def problems(self) -> list[str]:
         """Describe what is wrong with the parameters."""
@@ -253,6 +269,11 @@ class KeepRatio:
     shorter: int
     longer: int
 
+    @property
+    def crops(self) -> bool:
+        """Whether parts of an image, and of the boxes in it, may be missing from the output."""
+        return False
+
     def problems(self) -> list[str]:
         """Describe what is wrong with the parameters."""
         return _positive(self, "shorter", "longer") + _at_most(self, "shorter", "longer")
@@ -283,6 +304,11 @@ class Letterbox:
     size: int
     pad: int = 114
 
+    @property
+    def crops(self) -> bool:
+        """Whether parts of an image, and of the boxes in it, may be missing from the output."""
+        return False
+
     def problems(self) -> list[str]:
         """Describe what is wrong with the parameters."""
         in_range = 0 <= self.pad <= 255
@@ -300,6 +326,11 @@ class Native:
     """Keep the image's own size; the only resize that goes with it is ``none``."""
 
     rule: ClassVar[str] = "native"
+
+    @property
+    def crops(self) -> bool:
+        """Whether parts of an image, and of the boxes in it, may be missing from the output."""
+        return False
 
     def problems(self) -> list[str]:
         """Describe what is wrong with the parameters."""
@@ -322,6 +353,8 @@ PRESETS: Mapping[str, Geometry] = {
     "squash256-crop224": Squash(size=256, crop=224),
     "random-resized-crop224": RandomResizedCrop(size=224),
     "coco-800x1333": KeepRatio(shorter=800, longer=1333),
+    "squash300": Squash(size=300, crop=300),
+    "letterbox416": Letterbox(size=416),
     "letterbox640": Letterbox(size=640),
     "native": Native(),
 }

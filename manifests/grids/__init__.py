@@ -16,7 +16,7 @@ def grid_names() -> list[str]:
     Example:
         >>> from sysnoise import grid_names
         >>> grid_names()[:3]
-        ['coco-full', 'coco-one-factor', 'coco-published']
+        ['coco-300-squash', 'coco-416', 'coco-640-letterbox']
     """
     files = importlib.resources.files(__name__).iterdir()
     return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))

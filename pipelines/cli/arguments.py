@@ -133,8 +133,9 @@ def _add_predictions(parser: Any, **options: Any) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="ImageNet: .parquet, .jsonl or .ndjson, or a folder of them; COCO: a folder of "
-        "results with one .json file per setting; may be repeated for another model",
+        help="ImageNet: .parquet, .jsonl or .ndjson, or a folder of them, or of files of timm's "
+        "inference.py; COCO: a folder of results with one .json file per setting, as Ultralytics "
+        "writes them, too; may be repeated for another model",
         **options,
     )
     parser.add_argument(

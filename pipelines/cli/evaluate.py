@@ -36,23 +36,46 @@ from sysnoise.pipelines.errors import RESUME_EVALUATING, UsageError
 
 if TYPE_CHECKING:
     from sysnoise.pipelines.beam.options import Engine
-    from sysnoise.pipelines.evaluation.config import ModelConfig
+    from sysnoise.pipelines.evaluation.predictor import Predictor
+    from sysnoise.pipelines.evaluation.request import OnnxModel, Request
+
+DEVICE = "cpu"
 
 
 def add_evaluate(commands: Any) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "evaluate", "run an ONNX model over a set: its predictions and the paper's table"
+        commands, "evaluate", "run a model over a set: its predictions and the paper's table"
     )
     parser.set_defaults(run=_evaluate, takes_beam_arguments=True, resume_hint=RESUME_EVALUATING)
     parser.epilog = f"Configs and noises: docs/evaluating.md. {BEAM_HELP.format(worker='thread')}"
     add_set(parser)
-    parser.add_argument("--model", required=True, metavar="M.onnx", help="path or fsspec URL")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--model", metavar="M.onnx", help="an ONNX model, path or fsspec URL")
+    what.add_argument(
+        "--predictor",
+        metavar="FILE.py:NAME",
+        help="a class of your own that predicts, in any framework; also package.module:NAME",
+    )
     parser.add_argument(
         "--config",
-        required=True,
         metavar="NAME|FILE",
-        help="the model's inputs and outputs: a shipped config ('sysnoise configs') or a YAML file",
+        help="the inputs and outputs of --model: a shipped config ('sysnoise configs') or a YAML "
+        "file",
+    )
+    parser.add_argument(
+        "--device",
+        metavar="NAME",
+        help=f"what a predictor is made with, such as cuda:0 (default: {DEVICE})",
+    )
+    parser.add_argument(
+        "--setting",
+        action="append",
+        type=_setting,
+        default=[],
+        metavar="NAME=MODEL",
+        help="another ONNX model, or FILE.py:NAME, that stands for a noise of the table, such as "
+        "int8-tensorrt=engine.onnx; may be repeated",
     )
     parser.add_argument(
         "--predictions",
@@ -100,6 +123,14 @@ def add_evaluate(commands: Any) -> None:
     add_table_output(parser)
 
 
+def _setting(text: str) -> tuple[str, str]:
+    """Parse the value of ``--setting``."""
+    name, equals, model = text.partition("=")
+    if not (name and equals and model):
+        raise argparse.ArgumentTypeError(f"expected NAME=MODEL, found {text!r}")
+    return name, model
+
+
 def _add_online(parser: argparse.ArgumentParser) -> None:
     """Add what makes images from their sources, and the set before them."""
     parser.add_argument(
@@ -127,33 +158,17 @@ def _add_online(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    predictions = arguments.predictions or _default_predictions(arguments.model)
+    predictions = arguments.predictions or _default_predictions(arguments)
     refuse_outputs_inside(arguments.set, arguments.output, predictions)
-    _require_runtime()
     from sysnoise.pipelines.beam.interrupts import ending_in_time
     from sysnoise.pipelines.beam.options import beam_engine
-    from sysnoise.pipelines.evaluation.named_configs import load_config
     from sysnoise.pipelines.evaluation.pipeline import evaluate
-    from sysnoise.pipelines.evaluation.request import Request
-    from sysnoise.pipelines.scoring.records import Counting
 
-    images, config = _source_images(arguments), load_config(arguments.config)
+    request = _request(arguments, predictions)
     engine = beam_engine(arguments.beam_arguments, arguments.workers, generate_options())
-    request = Request(
-        set_url=arguments.set,
-        images_url=images,
-        model=arguments.model,
-        config=config,
-        predictions_url=predictions,
-        variants=tuple(arguments.variant or ()),
-        noises=tuple(arguments.model_noise),
-        batch_size=arguments.batch_size,
-        calibration=arguments.calibration_images,
-        counting=Counting(arguments.counting),
-    )
     with ending_in_time(f"sysnoise: interrupted; {RESUME_EVALUATING}"):
         if arguments.grid:
-            _make_set(arguments, engine, config)
+            _make_set(arguments, engine, request)
         table, notes = evaluate(request, engine)
     for note in notes:
         print(f"sysnoise: note: {note}", file=sys.stderr)
@@ -165,8 +180,53 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     print(without_secrets(text), file=sys.stderr)
 
 
-def _default_predictions(model: str) -> str:
-    return posixpath.join("predictions", posixpath.basename(model).partition(".")[0])
+def _default_predictions(arguments: argparse.Namespace) -> str:
+    if arguments.predictor:
+        return posixpath.join("predictions", arguments.predictor.rpartition(":")[2])
+    return posixpath.join("predictions", posixpath.basename(arguments.model).partition(".")[0])
+
+
+def _request(arguments: argparse.Namespace, predictions: str) -> Request:
+    """Return what the arguments ask for; the models are not read yet."""
+    from sysnoise.pipelines.evaluation.named_configs import load_config
+    from sysnoise.pipelines.evaluation.predictor import Predictor, is_reference
+    from sysnoise.pipelines.evaluation.request import OnnxModel, Request
+    from sysnoise.pipelines.scoring.records import Counting
+
+    names = [name for name, _ in arguments.setting]
+    if len({*names}) < len(names):
+        raise UsageError("--setting: two models are given for one name")
+    given = [model for _, model in arguments.setting if not is_reference(model)]
+    given += [arguments.model] if arguments.model else []
+    if given:
+        _require_runtime()
+    if given and not arguments.config:
+        raise UsageError(f"--config is needed: what are the inputs and outputs of {given[0]!r}?")
+    if arguments.config and not given:
+        raise UsageError("--config describes an ONNX model, and there is none: leave it out")
+    if arguments.device and not arguments.predictor and len(given) > len(names):
+        raise UsageError("--device is for predictors; ONNX models run on the CPU: leave it out")
+    device, images = arguments.device or DEVICE, _source_images(arguments)
+    config = load_config(arguments.config) if given else None
+
+    def model(text: str) -> OnnxModel | Predictor:
+        if config is None or is_reference(text):
+            return Predictor(text, device)
+        return OnnxModel(text, config)
+
+    base = Predictor(arguments.predictor, device) if arguments.predictor else None
+    return Request(
+        set_url=arguments.set,
+        images_url=images,
+        model=base or model(arguments.model),
+        settings={name: model(text) for name, text in arguments.setting},
+        predictions_url=predictions,
+        variants=tuple(arguments.variant or ()),
+        noises=tuple(arguments.model_noise),
+        batch_size=arguments.batch_size,
+        calibration=arguments.calibration_images,
+        counting=Counting(arguments.counting),
+    )
 
 
 def _require_runtime() -> None:
@@ -195,12 +255,12 @@ def _source_images(arguments: argparse.Namespace) -> str | None:
     return images
 
 
-def _make_set(arguments: argparse.Namespace, engine: Engine, config: ModelConfig) -> None:
+def _make_set(arguments: argparse.Namespace, engine: Engine, request: Request) -> None:
     """Make those parts of the set, without images, that do not exist yet."""
     from sysnoise.manifests.layout import MANIFEST
     from sysnoise.manifests.reading import open_set
-    from sysnoise.pipelines.evaluation.model_check import SetClasses
-    from sysnoise.pipelines.evaluation.pipeline import fitting_model
+    from sysnoise.pipelines.evaluation.models import load_models
+    from sysnoise.pipelines.evaluation.request import SetClasses
     from sysnoise.pipelines.generation.pipeline import Scope, generate
     from sysnoise.pipelines.planning.plan import PlanOptions
     from sysnoise.pipelines.storage.root import exists, open_output
@@ -211,8 +271,7 @@ def _make_set(arguments: argparse.Namespace, engine: Engine, config: ModelConfig
     read = read_coco_sources if arguments.annotations else read_imagenet_sources
     source = read_limited(arguments, read, arguments.set)
     names = {each["name"]: each["id"] for each in source.coco.get("categories", ())}
-    classes = SetClasses(source.labels(), len(source.classes), names)
-    fitting_model(arguments.model, config, source.kind, classes)
+    load_models(request, source.kind, SetClasses(source.labels(), len(source.classes), names))
     options = PlanOptions(FORMATS["none"], samples_per_shard=arguments.samples_per_shard)
     manifest = generate(source, grid, arguments.set, options, Scope(), engine)
     if manifest is not None:

@@ -12,8 +12,8 @@ from typing import Any, cast
 from sysnoise.manifests.yaml_file import YamlError, read_yaml
 from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.evaluation.config_heads import DETECTOR_FIELDS, read_detector
-from sysnoise.pipelines.evaluation.config_section import Findings, ConfigSection, refused
 from sysnoise.pipelines.evaluation.config_input import Constants, read_constants, read_input
+from sysnoise.pipelines.evaluation.config_section import ConfigSection, Findings, refused
 from sysnoise.pipelines.evaluation.config_values import Background, one_of, text
 from sysnoise.transforms.model.boxes import Detector
 from sysnoise.transforms.model.input import InputSpec

@@ -7,26 +7,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-import onnxruntime
 from apache_beam.ml.inference.base import PredictionResult
-from apache_beam.ml.inference.onnx_inference import OnnxModelHandlerNumpy
-from numpy.typing import NDArray
 
 from sysnoise.manifests.errors import SetError
 from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.beam.local_run import current_run
 from sysnoise.pipelines.errors import InputError, OutputError, ShardError, quoted
-from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
 from sysnoise.pipelines.evaluation.pixels import SampleRow, accepted_rows, opened_set, read_pixels
-from sysnoise.pipelines.evaluation.predictions import ModelError, Rows, predicted_rows, write_part
-from sysnoise.pipelines.evaluation.records import ImageKey, InferenceJob, Pass
-from sysnoise.pipelines.evaluation.runtime import load_model, runtime_identity
+from sysnoise.pipelines.evaluation.predictions import ModelError, write_part
+from sysnoise.pipelines.evaluation.records import ImageKey, Inference, InferenceJob, Pass, Rows
 from sysnoise.pipelines.storage.root import open_output
 from sysnoise.pipelines.workers.job import Failure, FailureKind
 from sysnoise.transforms.errors import GridError
 from sysnoise.transforms.geometry import Placement
-from sysnoise.transforms.model.input import InputSpec, fit_image, input_tensor
-from sysnoise.transforms.model.heads import lacks_images
 from sysnoise.transforms.pixels import Pixels
 
 Batch = list[tuple[ImageKey, Pixels]]
@@ -65,7 +58,7 @@ def _batches(job: InferenceJob, passes: Sequence[Pass]) -> Iterator[Batch]:
     left = dict.fromkeys(by_variant, len(rows))
     images = read_pixels(job.set_url, job.images_url, shard, list(by_variant), rows)
     for variant, row, pixels in images:
-        fitted, placement = _fitted(variant, row, pixels, job.config.input)
+        fitted, placement = _fitted(variant, row, pixels, job.inference)
         of = by_variant[variant]
         key = ImageKey(of, len(rows), row["key"], row.get("image_id"), placement)
         waiting[variant].append((key, fitted))
@@ -82,83 +75,13 @@ def _batches(job: InferenceJob, passes: Sequence[Pass]) -> Iterator[Batch]:
 
 
 def _fitted(
-    variant: str, row: SampleRow, pixels: Pixels, spec: InputSpec
+    variant: str, row: SampleRow, pixels: Pixels, inference: Inference
 ) -> tuple[Pixels, Placement]:
     """Fit an image here, because the images of a batch need one size in the model's step."""
     try:
-        return fit_image(pixels, spec)
+        return inference.fit(pixels)
     except ValueError as error:
         raise InputError(f"sample {row['key']!r} of {variant!r}: {error}") from error
-
-
-class SingleThreadedModel(OnnxModelHandlerNumpy):
-    """Beam's handler of ONNX models, with one thread per worker, for a model that a run wrote."""
-
-    def __init__(self, job: InferenceJob) -> None:
-        """Take what a worker must know."""
-        super().__init__(job.model)
-        self._job = job
-
-    def load_model(self) -> onnxruntime.InferenceSession:
-        """Load the model of the run, in the runtime that the run started with."""
-        job = self._job
-        here = runtime_identity()
-        if here != dict(job.runtime):
-            raise ShardError(
-                "this worker's libraries or CPU features differ from those in evaluation.yaml; "
-                f"install the same versions on all workers. There: {dict(job.runtime)}; here: "
-                f"{here}"
-            )
-        return load_model(open_output(job.predictions_url), job.model, job.model_sha256)
-
-    def run_inference(
-        self,
-        batch: Sequence[Pixels],
-        inference_session: onnxruntime.InferenceSession,
-        inference_args: dict[str, Any] | None = None,
-    ) -> list[PredictionResult]:
-        """Run a batch of fitted images; where that fails, the error is the prediction.
-
-        Beam's local runner can hang where a step raises. Images are not passed to the next step.
-        """
-        config = self._job.config
-        try:
-            feed = {config.input.name: input_tensor(batch, config.input)}
-            outputs = inference_session.run(list(config.outputs), feed)
-            predictions = by_image(config, outputs, len(batch))
-        except Exception as error:  # noqa: BLE001
-            return [PredictionResult(None, error)] * len(batch)
-        return [PredictionResult(None, each) for each in predictions]
-
-
-def by_image(
-    config: ModelConfig, outputs: Sequence[NDArray[Any]], images: int
-) -> list[tuple[NDArray[Any], ...]]:
-    """Return the outputs of each image of a batch, without the first dimension, N.
-
-    Args:
-        config: config of the model.
-        outputs: the outputs, in the order of ``config.outputs``.
-        images: number of images of the batch.
-
-    Raises:
-        ValueError: their first dimension is not the number of images.
-    """
-    one = not isinstance(config.task, Classifier) and lacks_images(config.task.head, outputs[0].ndim)
-    if images == 1 and one:
-        return [tuple(outputs)]
-    for name, output in zip(config.outputs, outputs, strict=True):
-        _check_images(name, output.shape, images)
-    return list(zip(*outputs, strict=True))
-
-
-def _check_images(name: str, shape: tuple[int, ...], images: int) -> None:
-    """Refuse outputs whose first dimension is not the number of images."""
-    if shape[:1] != (images,):
-        raise ValueError(
-            f"output {name!r} has the shape {shape} for a batch of {images} images, whose number "
-            "comes first; a model for one image at a time needs --batch-size 1"
-        )
 
 
 class WritePredictions(beam.DoFn):
@@ -180,11 +103,11 @@ class WritePredictions(beam.DoFn):
             if isinstance(outputs, Exception):
                 raise ModelError(f"on {key.of.variant!r}: {outputs}") from outputs
             rows = self._rows.setdefault(key.of, [])
-            rows.append(predicted_rows(self._job.config, key, outputs))
+            rows.append(self._job.inference.rows(key, outputs))
             if len(rows) == key.images:
                 yield from self._write(self._rows.pop(key.of), key.of)
         except ModelError as error:
-            message = f"running {self._job.model!r} {error}"
+            message = f"running {self._job.inference.name!r} {error}"
             self._fail(key.of, FailureKind.MODEL, message, error)
         except OutputError as error:
             self._fail(key.of, FailureKind.OUTPUT, str(error), error)
@@ -199,10 +122,11 @@ class WritePredictions(beam.DoFn):
 
     def _write(self, rows: Sequence[Rows], of: Pass) -> Iterator[str]:
         output = open_output(self._job.predictions_url)
-        shards = opened_set(self._job.set_url).found.shards
+        tables = opened_set(self._job.set_url)
+        shards = tables.found.shards
         for target in of.targets:
             predicted = [row for each in rows for row in each[target.offset]]
-            yield write_part(output, target.slug, of.shard, shards, predicted, self._job.config)
+            yield write_part(output, target.slug, of.shard, shards, predicted, tables.kind)
 
 
 def _fail(shard: int, kind: FailureKind, message: str, error: Exception) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,32 +36,12 @@ from sysnoise.pipelines.evaluation.model_tensors import (
     outputs_of,
     written,
 )
+from sysnoise.pipelines.evaluation.request import SetClasses
 from sysnoise.transforms.methods import unknown_name
 from sysnoise.transforms.model.boxes import Detector
 from sysnoise.transforms.model.constants import with_constants
 from sysnoise.transforms.model.input import InputFit, InputSpec
-from sysnoise.transforms.pixels import Size
 from sysnoise.transforms.problems import DocumentPath, DocumentProblem
-
-COMMON_SIZE = Size(640, 640)
-"""The size at which a model of any size is looked at where no images are known yet."""
-
-
-@dataclass(frozen=True)
-class SetClasses:
-    """What is known of a set before a model runs over it.
-
-    Attributes:
-        labels: the labels that occur: classes, 0-based, or ids of categories.
-        listed: number of classes that the labels are places among; 0 where it is unknown.
-        names: ids of categories by their names.
-        common: the commonest size of the images.
-    """
-
-    labels: Collection[int]
-    listed: int = 0
-    names: Mapping[str, int] = field(default_factory=dict)
-    common: Size = COMMON_SIZE
 
 
 @dataclass(frozen=True)
@@ -112,11 +92,6 @@ def fit_model(config: ModelConfig, model: ModelProto, classes: SetClasses) -> Fi
         raise misfit(problems, inputs, outputs)
     complete = ModelConfig(spec, task, config.constants)
     return FittedModel(model, complete, _images(complete, inputs, outputs))
-
-
-def may_pad(config: ModelConfig) -> bool:
-    """Return whether a model may take images of any size, so that a common one has to be found."""
-    return config.input.fit is InputFit.PAD or ("input", "fit") in config.left_open
 
 
 def _completed_task(

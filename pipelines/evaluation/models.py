@@ -1,27 +1,116 @@
-"""The models of an evaluation: the one that was given, and it with noises inside."""
+"""What an evaluation runs: what was given, that with noises inside, and what stands for a noise."""
 
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import onnx
-from numpy.typing import NDArray
-
-from sysnoise.pipelines.errors import InputError
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.pipelines.errors import OutputError
+from sysnoise.pipelines.evaluation.config import ModelConfig
 from sysnoise.pipelines.evaluation.document import Document, write_document
-from sysnoise.pipelines.evaluation.runtime import MODEL_BYTES, open_session
+from sysnoise.pipelines.evaluation.predictor import (
+    Predictor,
+    PredictorIdentity,
+    predictor_identity,
+)
+from sysnoise.pipelines.evaluation.predictor_inference import PredictorInference
+from sysnoise.pipelines.evaluation.records import Inference
+from sysnoise.pipelines.evaluation.request import OnnxModel, Request, SetClasses, refuse_other_task
 from sysnoise.pipelines.storage.commit import write_file
 from sysnoise.pipelines.storage.reading import read_if_there
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.transforms.errors import ModelNoiseError
-from sysnoise.transforms.model.noises import apply_noises, model_noise_identity
+
+if TYPE_CHECKING:
+    import onnx
+
+    from sysnoise.pipelines.evaluation.noisy_models import OnnxBase
 
 MODELS = "models"
 _PLAIN = "model"
+
+
+@dataclass(frozen=True)
+class LoadedPredictor:
+    """A predictor whose module was imported.
+
+    Attributes:
+        predictor: what the user names.
+        identity: what its predictions depend on.
+    """
+
+    predictor: Predictor
+    identity: PredictorIdentity
+
+
+@dataclass(frozen=True)
+class LoadedOnnx:
+    """An ONNX model that fits its config.
+
+    Attributes:
+        model: the model with its weights.
+        config: its config.
+        sha256: sha256 of its serialized form, in hexadecimal.
+        batch_size: number of images that it takes at a time.
+    """
+
+    model: onnx.ModelProto
+    config: ModelConfig
+    sha256: str
+    batch_size: int
+
+
+Loaded = LoadedPredictor | LoadedOnnx
+
+
+@dataclass(frozen=True)
+class LoadedModels:
+    """What was given, ready to run.
+
+    Attributes:
+        base: the model whose loss is measured.
+        settings: the models that stand for a noise, by its method.
+    """
+
+    base: Loaded
+    settings: Mapping[str, Loaded]
+
+
+def load_models(request: Request, kind: DatasetKind, classes: SetClasses) -> LoadedModels:
+    """Read all models of a request, and refuse what does not fit its config or the dataset.
+
+    Args:
+        request: what the user asks for.
+        kind: kind of the dataset.
+        classes: what is known of the set.
+
+    Raises:
+        UsageError: a config that contradicts its model, a detector on ImageNet, a classifier on
+            COCO, or no such predictor.
+        InputError: a model cannot be read.
+    """
+
+    def load(model: OnnxModel | Predictor) -> Loaded:
+        if isinstance(model, Predictor):
+            return LoadedPredictor(model, predictor_identity(model))
+        return _load_onnx(model, request.batch_size, kind, classes)
+
+    settings = {name: load(model) for name, model in request.settings.items()}
+    return LoadedModels(load(request.model), settings)
+
+
+def _load_onnx(given: OnnxModel, wanted: int, kind: DatasetKind, classes: SetClasses) -> LoadedOnnx:
+    # Predictors run where ONNX is not installed.
+    from sysnoise.pipelines.evaluation.model_check import fit_model
+    from sysnoise.pipelines.evaluation.model_reader import read_model
+
+    refuse_other_task(kind, given.config)
+    fitted = fit_model(given.config, read_model(given.url), classes)
+    sha256 = hashlib.sha256(fitted.model.SerializeToString(deterministic=True)).hexdigest()
+    return LoadedOnnx(fitted.model, fitted.config, sha256, fitted.images or wanted)
 
 
 @dataclass(frozen=True)
@@ -30,38 +119,44 @@ class Models:
 
     Attributes:
         output: the folder of predictions, which also holds the models.
+        url: absolute URL of that folder.
         document: the document of the evaluation, which names the models.
-        plain: the model that was given.
-        calibration: yields input tensors of the baseline's images, one image each.
-        input_shape: shape of the input for one image.
+        loaded: what was given.
+        onnx: the given model as noises are put into it; None for a predictor.
+        kind: kind of the dataset.
+        image_bytes: the largest number of bytes of an image of the set.
+        batch_size: number of images per batch, where the model leaves that open.
     """
 
     output: Root
+    url: str
     document: Document
-    plain: onnx.ModelProto
-    calibration: Callable[[], Iterator[NDArray[Any]]]
-    input_shape: tuple[int, ...]
+    loaded: LoadedModels
+    onnx: OnnxBase | None
+    kind: DatasetKind
+    image_bytes: int
+    batch_size: int
 
 
 @dataclass(frozen=True)
-class ModelFile:
-    """A model that was written.
+class Runnable:
+    """A model that can be run.
 
     Attributes:
-        path: path of the model below the folder of predictions.
-        sha256: sha256 of the file, in hexadecimal.
+        inference: what runs over the images.
+        batch_size: number of images per batch.
     """
 
-    path: str
-    sha256: str
+    inference: Inference
+    batch_size: int
 
 
-def model_file(models: Models, noises: Sequence[str]) -> ModelFile | None:
-    """Return a model with noises inside; it is made unless an earlier run made it.
+def runnable(models: Models, noises: Sequence[str]) -> Runnable | None:
+    """Return the model with noises inside; it is made unless an earlier run made it.
 
     Args:
         models: the models of the evaluation.
-        noises: names of ``MODEL_NOISES``; none for the plain model.
+        noises: methods of noises inside the model; none for the model as it was given.
 
     Returns:
         None where the noises change nothing.
@@ -69,47 +164,97 @@ def model_file(models: Models, noises: Sequence[str]) -> ModelFile | None:
     Raises:
         ModelNoiseError: a noise cannot be put into this model.
         InputError: the images of a calibration cannot be read.
-        OutputError: the model cannot be written.
+        OutputError: the model cannot be written, or the folder has predictions of another one.
     """
     name = "+".join(noises) or _PLAIN
+    given = models.loaded.settings.keys() & {*noises}
+    if given and len(noises) > 1:
+        raise ModelNoiseError(
+            f"{min(given)} is a model of its own, into which no other noise can be put: {name}"
+        )
+    loaded = models.loaded.settings[noises[0]] if given else models.loaded.base
+    if isinstance(loaded, LoadedPredictor):
+        if noises and not given:
+            raise ModelNoiseError(f"noises inside of a predictor are settings of its own: {name}")
+        return _predictor(models, name, loaded)
+    return _onnx(models, name, loaded, () if given else noises)
+
+
+def _predictor(models: Models, name: str, loaded: LoadedPredictor) -> Runnable:
+    document = loaded.identity.document
+    entry = {"sha256": loaded.identity.sha256, "noises": [], "predictor": document}
+    _record_given(models, name, entry)
+    inference = PredictorInference(loaded.predictor, models.kind, document, models.image_bytes)
+    return Runnable(inference, models.batch_size)
+
+
+def _onnx(models: Models, name: str, loaded: LoadedOnnx, noises: Sequence[str]) -> Runnable | None:
+    from sysnoise.pipelines.evaluation.onnx_inference import OnnxInference
+    from sysnoise.pipelines.evaluation.runtime import onnx_identity
+
     path = f"{MODELS}/{name}.onnx"
+    sha256 = _noisy(models, name, noises, path) if noises else _given(models, name, loaded, path)
+    if sha256 is None:
+        return None
+    inference = OnnxInference(models.url, path, sha256, loaded.config, onnx_identity())
+    return Runnable(inference, loaded.batch_size)
+
+
+def _given(models: Models, name: str, loaded: LoadedOnnx, path: str) -> str:
+    """Write a model as it was given, and return its sha256."""
+    _record_given(models, name, {"sha256": loaded.sha256, "noises": []})
+    if _sha256_at(models.output, path) != loaded.sha256:
+        write_file(models.output, path, loaded.model.SerializeToString(deterministic=True))
+    return loaded.sha256
+
+
+def _noisy(models: Models, name: str, noises: Sequence[str], path: str) -> str | None:
+    """Write the base with noises inside, and return its sha256; None where nothing changes."""
+    from sysnoise.pipelines.evaluation.noisy_models import noisy_model
+    from sysnoise.transforms.model.noises import model_noise_identity
+
+    identities = [model_noise_identity(noise) for noise in noises]
     known = models.document[MODELS].get(name)
-    if known is None or known["sha256"] != _sha256_at(models.output, path):
-        known = _make(models, name, noises, path)
-    return None if known["sha256"] is None else ModelFile(path, known["sha256"])
-
-
-def _sha256_at(output: Root, path: str) -> str | None:
-    data = read_if_there(output, path, MODEL_BYTES)
-    return None if data is None else hashlib.sha256(data).hexdigest()
-
-
-def _make(models: Models, name: str, noises: Sequence[str], path: str) -> Mapping[str, Any]:
-    """Make a model, write it and add it to the document; without a sha256 if nothing changes."""
-    model = _noisy(models, name, noises) if noises else models.plain
+    if known is not None and not known["noises"]:
+        raise _others(models, name)
+    if known is not None and known["sha256"] == _sha256_at(models.output, path):
+        made: str | None = known["sha256"]
+        return made
+    if models.onnx is None:
+        raise ValueError(f"{name}: there is no ONNX model to put it into")
+    model = noisy_model(models.onnx, noises)
     sha256 = None
     if model is not None:
         data = model.SerializeToString(deterministic=True)
         write_file(models.output, path, data)
         sha256 = hashlib.sha256(data).hexdigest()
-    identities = [model_noise_identity(noise) for noise in noises]
-    known = {"sha256": sha256, "noises": identities}
-    models.document[MODELS][name] = known
+    _record(models, name, {"sha256": sha256, "noises": identities})
+    return sha256
+
+
+def _sha256_at(output: Root, path: str) -> str | None:
+    from sysnoise.pipelines.evaluation.runtime import MODEL_BYTES
+
+    data = read_if_there(output, path, MODEL_BYTES)
+    return None if data is None else hashlib.sha256(data).hexdigest()
+
+
+def _record_given(models: Models, name: str, entry: Mapping[str, Any]) -> None:
+    """Add a given model to the document; refuse another one of its name."""
+    known = models.document[MODELS].get(name)
+    if known is None:
+        _record(models, name, entry)
+    elif known != entry:
+        raise _others(models, name)
+
+
+def _record(models: Models, name: str, entry: Mapping[str, Any]) -> None:
+    models.document[MODELS][name] = entry
     write_document(models.output, models.document)
-    return known
 
 
-def _noisy(models: Models, name: str, noises: Sequence[str]) -> onnx.ModelProto | None:
-    """Put noises into the plain model; return None where they change nothing."""
-    print(f"making the model with {name}", file=sys.stderr, flush=True)
-    try:
-        noisy = apply_noises(models.plain, noises, models.calibration, models.input_shape)
-    except ModelNoiseError as error:
-        raise ModelNoiseError(f"putting {name} into the model: {error}") from error
-    if len(noisy.null) == len(noises):
-        return None
-    try:
-        open_session(noisy.model.SerializeToString(), f"the model with {name}")
-    except InputError as error:
-        raise ModelNoiseError(str(error)) from error
-    return noisy.model
+def _others(models: Models, name: str) -> OutputError:
+    return OutputError(
+        f"{models.output.url!r} has predictions of another model for {name}; give other "
+        "--predictions, or remove it"
+    )

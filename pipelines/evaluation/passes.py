@@ -41,24 +41,30 @@ def pixel_groups(tables: SampleTables, variants: Sequence[str]) -> tuple[Groups,
     return groups, images
 
 
-def model_noises(setting: Setting) -> tuple[str, ...]:
-    """Return the noises inside the model."""
+def model_noises(setting: Setting, given: Collection[str]) -> tuple[str, ...]:
+    """Return the noises for which another model runs: those inside, and those that are given."""
     after = setting.method(Noise.POST_PROCESSING)
-    return tuple(method for method in setting.methods if method != after)
+    return tuple(method for method in setting.methods if method != after or method in given)
 
 
-def box_offset(setting: Setting) -> BoxOffset:
-    """Return how boxes are decoded."""
-    return BoxOffset(setting.method(Noise.POST_PROCESSING) or BoxOffset.NONE.value)
+def box_offset(setting: Setting, given: Collection[str]) -> BoxOffset:
+    """Return how boxes are decoded; a model that is given for that noise has it inside."""
+    after = setting.method(Noise.POST_PROCESSING)
+    return BoxOffset.NONE if after is None or after in given else BoxOffset(after)
 
 
 def missing_passes(
-    settings: Iterable[Setting], groups: Groups, shards: int, present: Collection[str]
+    settings: Iterable[Setting],
+    given: Collection[str],
+    groups: Groups,
+    shards: int,
+    present: Collection[str],
 ) -> Iterator[Pass]:
     """Yield the passes through one model that settings need, by shard.
 
     Args:
         settings: settings with the same noises inside the model.
+        given: methods of noises for which a model is given.
         groups: groups of variants with the same pixels.
         shards: number of shards of the set.
         present: paths of the parts that exist.
@@ -68,7 +74,7 @@ def missing_passes(
         targets: dict[str, list[Target]] = {}
         for setting in wanted:
             if part_path(setting.slug, shard, shards) not in present:
-                target = Target(setting.slug, box_offset(setting))
+                target = Target(setting.slug, box_offset(setting, given))
                 targets.setdefault(first[setting.variant], []).append(target)
         for variant, each in targets.items():
             yield Pass(shard, variant, tuple(each))

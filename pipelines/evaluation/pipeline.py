@@ -6,9 +6,7 @@ its steps without being copied. Each model is a pipeline of its own.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import hashlib
 import itertools
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,8 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-import onnx
-from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
+from apache_beam.ml.inference.base import RunInference
 from numpy.typing import NDArray
 
 from sysnoise.manifests.reading import FinishedSet
@@ -28,16 +25,16 @@ from sysnoise.pipelines.beam.options import Engine
 from sysnoise.pipelines.beam.progress import Work, pause_between_looks, show_progress
 from sysnoise.pipelines.beam.run import refuse_unfinished, run_pipeline
 from sysnoise.pipelines.errors import RESUME_EVALUATING, InputError
-from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
+from sysnoise.pipelines.evaluation.config import Classifier
 from sysnoise.pipelines.evaluation.document import VERSION, open_document
-from sysnoise.pipelines.evaluation.inference import (
-    ReadImages,
-    SingleThreadedModel,
-    WritePredictions,
+from sysnoise.pipelines.evaluation.inference import ReadImages, WritePredictions
+from sysnoise.pipelines.evaluation.models import (
+    LoadedModels,
+    LoadedOnnx,
+    Models,
+    load_models,
+    runnable,
 )
-from sysnoise.pipelines.evaluation.model_check import COMMON_SIZE, FittedModel, SetClasses, fit_model, may_pad
-from sysnoise.pipelines.evaluation.model_reader import read_model
-from sysnoise.pipelines.evaluation.models import Models, model_file
 from sysnoise.pipelines.evaluation.passes import (
     Groups,
     box_offset,
@@ -55,15 +52,17 @@ from sysnoise.pipelines.evaluation.predictions import (
 )
 from sysnoise.pipelines.evaluation.records import InferenceJob, Pass
 from sysnoise.pipelines.evaluation.request import (
+    COMMON_SIZE,
     Request,
+    SetClasses,
     available_variants,
+    may_pad,
+    refuse_other_settings,
     refuse_other_sizes,
-    refuse_other_task,
     wanted_noises,
     wanted_variants,
     with_absolute_urls,
 )
-from sysnoise.pipelines.evaluation.runtime import runtime_identity
 from sysnoise.pipelines.scoring.classification import read_labels
 from sysnoise.pipelines.scoring.compose import Table, named_predictions, score_set
 from sysnoise.pipelines.scoring.files import setting_parser
@@ -76,7 +75,7 @@ from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.root import Root, absolute_url, open_output
 from sysnoise.transforms.errors import ModelNoiseError
 from sysnoise.transforms.model.boxes import BoxOffset, offset_matters
-from sysnoise.transforms.model.input import fit_image, input_tensor
+from sysnoise.transforms.model.input import InputSpec, fit_image, input_tensor
 from sysnoise.transforms.pixels import Size
 
 CALIBRATION_SEED = 0
@@ -94,7 +93,6 @@ class _Run:
         request: what the user asked for.
         tables: the set's tables of samples.
         models: the models.
-        batch_size: number of images per batch.
         groups: groups of variants with the same pixels, by shard.
         images: number of images by shard.
         identical: ids of variants that have the same pixels on every image.
@@ -104,7 +102,6 @@ class _Run:
     request: Request
     tables: SampleTables
     models: Models
-    batch_size: int
     groups: Groups
     images: Mapping[int, int]
     identical: Sequence[Sequence[str]]
@@ -126,7 +123,8 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
 
     Raises:
         SetError: it is no finished set, or a file is missing or damaged.
-        UsageError: unknown variants or noises, or some that do not go with the model.
+        UsageError: unknown variants or noises, or some that do not go with the model; no such
+            predictor.
         InputError: the model cannot be read, or is not what its config says.
         OutputError: the predictions cannot be written, or belong to another evaluation.
         ShardError: shards could not be predicted; the others are kept.
@@ -135,18 +133,19 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
     tables = opened_set(absolute_url(request.set_url))
     found = tables.found
     request = with_absolute_urls(found, request)
-    fitted = fitting_model(
-        request.model, request.config, tables.kind, _set_classes(tables, request.config)
-    )
-    request = dataclasses.replace(request, config=fitted.config)
-    refuse_other_sizes(tables, request.config.input)
-    variants = wanted_variants(found, request)
-    noises = wanted_noises(found, request.noises)
     parse = setting_parser(found)
+    refuse_other_settings(request, parse, found.baseline)
+    loaded = load_models(request, tables.kind, _set_classes(tables, request))
+    for each in (loaded.base, *loaded.settings.values()):
+        if isinstance(each, LoadedOnnx):
+            refuse_other_sizes(tables, each.config.input)
+    variants = wanted_variants(found, request)
+    noises = wanted_noises(found, request)
     output = open_output(request.predictions_url)
     with lock_shards(output, None):
-        run = _prepare(request, tables, fitted, output, engine)
-        singles = [parse("+".join((found.baseline, noise))) for noise in noises]
+        run = _prepare(request, tables, loaded, output, engine)
+        names = (*noises, *request.settings)
+        singles = [parse("+".join((found.baseline, name))) for name in names]
         singles, notes = _applicable(run, singles, request.noises)
         _predict(run, [*map(Setting, variants), *singles])
         row = _score(run, Intervals.NONE).rows[0]
@@ -156,9 +155,14 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
         lacking, others = _applicable(run, lacking, ())
         _predict(run, lacking)
         table = _score(run, Intervals.BOOTSTRAP)
-    spec = request.config.input
-    again = resize_notes(tables, spec.fit.value, spec.width, spec.height)
-    return table, [*again, *notes, *others, *_doubts(table)]
+    return table, [*_second_resizes(tables, loaded), *notes, *others, *_doubts(table)]
+
+
+def _second_resizes(tables: SampleTables, loaded: LoadedModels) -> Iterator[str]:
+    """Report that a model's images are resized again; what a predictor does is not known."""
+    if isinstance(loaded.base, LoadedOnnx):
+        spec = loaded.base.config.input
+        yield from resize_notes(tables, spec.fit.value, spec.width, spec.height)
 
 
 def _doubts(table: Table) -> list[str]:
@@ -173,30 +177,10 @@ def _doubts(table: Table) -> list[str]:
     ]
 
 
-def fitting_model(
-    url: str, config: ModelConfig, kind: DatasetKind, classes: SetClasses
-) -> FittedModel:
-    """Read a model, and refuse one that does not fit its config or the dataset.
-
-    Args:
-        url: the model, path or fsspec URL.
-        config: config of the model.
-        kind: kind of the dataset.
-        classes: what is known of the set.
-
-    Raises:
-        UsageError: a detector on ImageNet, a classifier on COCO, or a config that contradicts the
-            model.
-        InputError: the model cannot be read.
-    """
-    refuse_other_task(kind, config)
-    return fit_model(config, read_model(url), classes)
-
-
-def _set_classes(tables: SampleTables, config: ModelConfig) -> SetClasses:
+def _set_classes(tables: SampleTables, request: Request) -> SetClasses:
     """Return what a config may leave to the set, and what it is compared with."""
     common = COMMON_SIZE
-    if may_pad(config):  # Of equally common sizes, the largest.
+    if may_pad(request):  # Of equally common sizes, the largest.
         common = Size(*max(tables.sizes().items(), key=lambda each: each[::-1])[0])
     listed = len(tables.found.manifest["dataset"].get("classes") or ())
     if tables.kind is not DatasetKind.COCO:
@@ -210,34 +194,51 @@ def _set_classes(tables: SampleTables, config: ModelConfig) -> SetClasses:
 def _prepare(
     request: Request,
     tables: SampleTables,
-    fitted: FittedModel,
+    loaded: LoadedModels,
     output: Root,
     engine: Engine,
 ) -> _Run:
     """Open the folder of predictions and look at the set's samples."""
-    found, plain = tables.found, fitted.model
-    size = fitted.images or request.batch_size
-    document = open_document(output, _document(request, found, plain, size))
+    found = tables.found
+    document = open_document(output, _document(request, found, loaded))
     sweep(output, lambda owner: True)
     groups, images = pixel_groups(tables, available_variants(found, request))
-    calibration = functools.partial(_calibration, request, tables, images)
-    models = Models(output, document, plain, calibration, request.config.input.shape(1))
-    return _Run(request, tables, models, size, groups, images, identical_variants(tables), engine)
+    base = None
+    if isinstance(loaded.base, LoadedOnnx):
+        from sysnoise.pipelines.evaluation.noisy_models import OnnxBase
+
+        spec = loaded.base.config.input
+        calibration = functools.partial(_calibration, request, spec, tables, images)
+        base = OnnxBase(loaded.base.model, calibration, spec.shape(1))
+    models = Models(
+        output=output,
+        url=request.predictions_url,
+        document=document,
+        loaded=loaded,
+        onnx=base,
+        kind=tables.kind,
+        image_bytes=3 * found.image_pixels,
+        batch_size=request.batch_size,
+    )
+    return _Run(request, tables, models, groups, images, identical_variants(tables), engine)
 
 
-def _document(
-    request: Request, found: FinishedSet, plain: onnx.ModelProto, size: int
-) -> dict[str, Any]:
+def _document(request: Request, found: FinishedSet, loaded: LoadedModels) -> dict[str, Any]:
     """Return everything that predictions depend on."""
-    model = plain.SerializeToString(deterministic=True)
+    base = loaded.base
+    start = {"version": VERSION, "set": found.manifest["checksum"]}
+    if not isinstance(base, LoadedOnnx):
+        predictor = base.identity.document
+        return {**start, "predictor": predictor, "batch_size": request.batch_size}
+    from sysnoise.pipelines.evaluation.runtime import onnx_identity
+
     return {
-        "version": VERSION,
-        "set": found.manifest["checksum"],
-        "model": hashlib.sha256(model).hexdigest(),
-        "config": request.config.document(),
-        "batch_size": size,
+        **start,
+        "model": base.sha256,
+        "config": base.config.document(),
+        "batch_size": base.batch_size,
         "calibration": {"images": _calibration_size(request, found), "seed": CALIBRATION_SEED},
-        "runtime": runtime_identity(),
+        "runtime": onnx_identity(),
     }
 
 
@@ -246,14 +247,13 @@ def _calibration_size(request: Request, found: FinishedSet) -> int:
 
 
 def _calibration(
-    request: Request, tables: SampleTables, images: Mapping[int, int]
+    request: Request, spec: InputSpec, tables: SampleTables, images: Mapping[int, int]
 ) -> Iterator[NDArray[Any]]:
     """Yield input tensors of some images of the baseline, chosen by a fixed seed."""
     places = [(shard, place) for shard, count in images.items() for place in range(count)]
     found = tables.found
     count = _calibration_size(request, found)
     chosen = sorted(random.Random(CALIBRATION_SEED).sample(places, count))
-    spec = request.config.input
     for shard, group in itertools.groupby(chosen, lambda each: each[0]):
         rows = accepted_rows(tables, shard, [found.baseline])
         wanted = [rows[place] for _, place in group]
@@ -297,30 +297,34 @@ def _applicable(
 
 def _changes_predictions(run: _Run, setting: Setting) -> bool:
     """Whether the noises of a setting, if it has any, change something in this model."""
-    inside, offset, task = model_noises(setting), box_offset(setting), run.request.config.task
+    given, base = run.request.settings, run.models.loaded.base
+    inside, offset = model_noises(setting, given), box_offset(setting, given)
     if inside:
-        return model_file(run.models, inside) is not None
+        return runnable(run.models, inside) is not None
     if offset is BoxOffset.NONE:
         return True
+    if not isinstance(base, LoadedOnnx):
+        raise ModelNoiseError(f"{offset.value}: a predictor decodes its boxes itself")
+    task = base.config.task
     return not isinstance(task, Classifier) and offset_matters(task.head, offset)
 
 
 def _predict(run: _Run, settings: Sequence[Setting]) -> None:
     """Make the predictions that are missing of some settings, one model after the other."""
-    output, config = run.models.output, run.request.config
+    output, kind, given = run.models.output, run.tables.kind, run.request.settings
     present = set(list_all_files(output))
-    missing = [each for each in settings if final_path(each.slug, config) not in present]
+    missing = [each for each in settings if final_path(each.slug, kind) not in present]
     by_model: dict[tuple[str, ...], list[Setting]] = {}
     for setting in missing:
-        by_model.setdefault(model_noises(setting), []).append(setting)
+        by_model.setdefault(model_noises(setting, given), []).append(setting)
     shards = run.tables.found.shards
     for noises, group in by_model.items():
-        passes = list(missing_passes(group, run.groups, shards, present))
+        passes = list(missing_passes(group, given, run.groups, shards, present))
         if passes:
             _run_model(run, noises, passes)
         for setting in group:
-            join_parts(output, setting, run.images, shards, config)
-    remove_parts(output, config)
+            join_parts(output, setting, run.images, shards, kind)
+    remove_parts(output, kind)
 
 
 def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None:
@@ -328,7 +332,7 @@ def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None
     job, work = _job(run, noises), _work(run, noises, passes)
     most = 1
     if job.images_url is not None:
-        most = max(1, HELD_IMAGE_BYTES // (run.batch_size * job.config.input.image_bytes))
+        most = max(1, HELD_IMAGE_BYTES // (job.batch_size * job.inference.image_bytes))
     elements = list(passes_together(passes, most))
 
     def build(pipeline: beam.Pipeline) -> object:
@@ -336,8 +340,7 @@ def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None
             pipeline
             | "Passes" >> beam.Create(elements)  # passes over one shard
             | "ReadImages" >> beam.ParDo(ReadImages(job))  # [(key, image), ...]
-            | "RunInference"
-            >> RunInference(KeyedModelHandler(SingleThreadedModel(job)).with_no_batching())
+            | "RunInference" >> RunInference(job.inference.handler())
             | "WritePredictions" >> beam.ParDo(WritePredictions(job))  # path of a part
         )
 
@@ -348,19 +351,12 @@ def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None
 
 def _job(run: _Run, noises: Sequence[str]) -> InferenceJob:
     """Return what a process must know to run a model."""
-    model = model_file(run.models, noises)
+    model = runnable(run.models, noises)
     if model is None:
         raise ValueError(f"{noises} change nothing, so that no setting of theirs is run")
-    return InferenceJob(
-        run.request.set_url,
-        run.request.images_url,
-        run.request.predictions_url,
-        model.path,
-        model.sha256,
-        run.request.config,
-        run.batch_size,
-        run.models.document["runtime"],
-    )
+    request = run.request
+    urls = (request.set_url, request.images_url, request.predictions_url)
+    return InferenceJob(*urls, model.inference, model.batch_size)
 
 
 def _work(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> Work:

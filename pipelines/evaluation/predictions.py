@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 
 from sysnoise.manifests.layout import shard_name
 from sysnoise.manifests.settings import Setting
+from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
 from sysnoise.pipelines.evaluation.config_values import Background
-from sysnoise.pipelines.evaluation.records import ImageKey
+from sysnoise.pipelines.evaluation.records import ImageKey, Rows
 from sysnoise.pipelines.scoring.statistics import top_classes
 from sysnoise.pipelines.storage.commit import new_file, remove_folder, write_file
 from sysnoise.pipelines.storage.listing import list_all_files
 from sysnoise.pipelines.storage.reading import read_file, read_in_parallel
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.transforms.model.boxes import BoxOffset, Detections, Detector, detect
-from sysnoise.transforms.model.heads import BoxesHead
 
 PARTS = "parts"
 TOP = 5
@@ -36,9 +36,6 @@ BOX_DECIMALS = 3
 """Number of decimals of a box, in pixels."""
 SCORE_DECIMALS = 6
 """Number of decimals of a score; the order of detections decides between equal ones."""
-
-Rows = Mapping[BoxOffset, Sequence[Mapping[str, Any]]]
-"""The predictions for an image, by the way in which boxes are decoded."""
 
 _CLASSES = pa.schema([pa.field("key", pa.string()), pa.field("top5", pa.list_(pa.int32()))])
 _BOXES = pa.schema(
@@ -64,9 +61,9 @@ def part_path(slug: str, shard: int, shards: int) -> str:
     return f"{PARTS}/{slug}/{shard_name(shard, shards)}.arrow"
 
 
-def final_path(slug: str, config: ModelConfig) -> str:
+def final_path(slug: str, kind: DatasetKind) -> str:
     """Return the path of all predictions of a setting."""
-    return f"{slug}.{'parquet' if isinstance(config.task, Classifier) else 'json'}"
+    return f"{slug}.{'parquet' if kind is DatasetKind.IMAGENET else 'json'}"
 
 
 def predicted_rows(config: ModelConfig, key: ImageKey, outputs: Sequence[NDArray[Any]]) -> Rows:
@@ -84,8 +81,7 @@ def predicted_rows(config: ModelConfig, key: ImageKey, outputs: Sequence[NDArray
     named = dict(zip(config.outputs, outputs, strict=True))
     try:
         if isinstance(task, Classifier):
-            top5 = _top_classes(task, outputs[0])
-            return {BoxOffset.NONE: [{"key": key.key, "top5": top5}]}
+            return {BoxOffset.NONE: [class_row(key, _top_classes(task, outputs[0]))]}
         offsets = {target.offset for target in key.of.targets}
         return {
             offset: _results(key, task, detect(named, task, key.placement, offset))
@@ -104,36 +100,61 @@ def _top_classes(classifier: Classifier, logits: NDArray[Any]) -> list[int]:
             f"expected a number for each of {first + last + TOP} classes or more in output "
             f"{classifier.output!r}, found the shape {logits.shape}"
         )
-    if not np.isfinite(logits).all():
-        raise ValueError(f"output {classifier.output!r} has numbers that are not finite")
-    kept = logits[first : len(logits) - last]
-    return list(map(int, top_classes(kept[np.newaxis], TOP)[0]))
+    return best_classes(logits[first : len(logits) - last], f"output {classifier.output!r}")
+
+
+def best_classes(scores: NDArray[Any], source: str) -> list[int]:
+    """Return the best classes, the best first.
+
+    Args:
+        scores: one score per class, shape (classes,), at least as many as are returned.
+        source: what they are, for the message.
+
+    Raises:
+        ValueError: some are not finite.
+    """
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{source} has numbers that are not finite")
+    return list(map(int, top_classes(scores[np.newaxis], TOP)[0]))
+
+
+def class_row(key: ImageKey, top5: Sequence[int]) -> dict[str, Any]:
+    """Return the row of an image with its best classes."""
+    return {"key": key.key, "top5": top5}
 
 
 def _results(key: ImageKey, detector: Detector, found: Detections) -> list[dict[str, Any]]:
-    """Return detections in COCO's results format, the best first."""
-    columns = (found.classes.tolist(), found.boxes.tolist(), found.scores.tolist())
-    rows: list[dict[str, Any]] = [
-        {
-            "image_id": key.image_id,
-            "category_id": detector.categories[label],
-            "bbox": [round(number, BOX_DECIMALS) for number in box],
-            "score": round(score, SCORE_DECIMALS),
-        }
-        for label, box, score in zip(*columns, strict=True)
-    ]
+    categories = [detector.categories[label] for label in found.classes.tolist()]
+    rows = result_rows(key.image_id, categories, found.boxes, found.scores)
     if found.masks is not None:
         for row, mask in zip(rows, found.masks, strict=True):
             row["segmentation"] = mask
     return rows
 
 
-def _schema(config: ModelConfig) -> pa.Schema:
-    if isinstance(config.task, Classifier):
-        return _CLASSES
-    head = config.task.head
-    return _BOXES.append(_MASK) if isinstance(head, BoxesHead) and head.masks else _BOXES
+def result_rows(
+    image_id: int | None,
+    categories: Sequence[int],
+    boxes: NDArray[np.float64],
+    scores: NDArray[np.float64],
+) -> list[dict[str, Any]]:
+    """Return detections in COCO's results format, in their order.
 
+    Args:
+        image_id: COCO's id of the image.
+        categories: COCO's ids of the categories, one per detection.
+        boxes: x, y, width, height in pixels of the stored image, shape (n, 4).
+        scores: the scores, shape (n,).
+    """
+    return [
+        {
+            "image_id": image_id,
+            "category_id": category,
+            "bbox": [round(number, BOX_DECIMALS) for number in box],
+            "score": round(score, SCORE_DECIMALS),
+        }
+        for category, box, score in zip(categories, boxes.tolist(), scores.tolist(), strict=True)
+    ]
 
 def write_part(
     output: Root,
@@ -141,14 +162,16 @@ def write_part(
     shard: int,
     shards: int,
     rows: Sequence[Mapping[str, Any]],
-    config: ModelConfig,
+    kind: DatasetKind,
 ) -> str:
     """Write the predictions of a setting for a shard, and return their path.
 
     Raises:
         OutputError: they cannot be written.
     """
-    schema = _schema(config)
+    schema = _CLASSES if kind is DatasetKind.IMAGENET else _BOXES
+    if any(_MASK.name in row for row in rows[:1]):
+        schema = schema.append(_MASK)
     buffer = io.BytesIO()
     with pa.ipc.new_file(buffer, schema) as writer:
         writer.write_table(pa.Table.from_pylist(list(rows), schema))
@@ -158,7 +181,7 @@ def write_part(
 
 
 def join_parts(
-    output: Root, setting: Setting, shards: Iterable[int], count: int, config: ModelConfig
+    output: Root, setting: Setting, shards: Iterable[int], count: int, kind: DatasetKind
 ) -> None:
     """Write all predictions of a setting, in the order of the set.
 
@@ -167,7 +190,7 @@ def join_parts(
         setting: the setting.
         shards: numbers of the shards that hold images.
         count: number of shards of the set.
-        config: config of the model.
+        kind: kind of the dataset.
 
     Raises:
         OutputError: they cannot be written.
@@ -175,8 +198,8 @@ def join_parts(
     paths = [part_path(setting.slug, shard, count) for shard in shards]
     read = functools.partial(read_file, output)
     parts = (pa.ipc.open_file(data).read_all() for data in read_in_parallel(read, paths))
-    join = _join_classes if isinstance(config.task, Classifier) else _join_boxes
-    join(output, final_path(setting.slug, config), setting, parts)
+    join = _join_classes if kind is DatasetKind.IMAGENET else _join_boxes
+    join(output, final_path(setting.slug, kind), setting, parts)
 
 
 def _join_classes(output: Root, path: str, setting: Setting, parts: Iterable[pa.Table]) -> None:
@@ -200,19 +223,19 @@ def _join_boxes(output: Root, path: str, setting: Setting, parts: Iterable[pa.Ta
         file.write(b"[]\n" if between == b"[\n" else b"\n]\n")
 
 
-def remove_parts(output: Root, config: ModelConfig) -> None:
+def remove_parts(output: Root, kind: DatasetKind) -> None:
     """Remove the parts of settings that have been joined; those of others are still needed.
 
     Args:
         output: the folder of predictions.
-        config: config of the model.
+        kind: kind of the dataset.
 
     Raises:
         OutputError: they cannot be removed.
     """
     present = set(list_all_files(output))
     slugs = {path.split("/")[1] for path in present if path.startswith(f"{PARTS}/")}
-    joined = {slug for slug in slugs if final_path(slug, config) in present}
+    joined = {slug for slug in slugs if final_path(slug, kind) in present}
     if joined == slugs:
         remove_folder(output, PARTS)
         return

@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from sysnoise.pipelines.evaluation.config import ModelConfig
 from sysnoise.transforms.geometry import Placement
 from sysnoise.transforms.model.boxes import BoxOffset
+from sysnoise.transforms.pixels import Pixels
+
+Rows = Mapping[BoxOffset, Sequence[Mapping[str, Any]]]
+"""The predictions for an image, by the way in which boxes are decoded."""
+
+
+class Inference(Protocol):
+    """What runs over images: an ONNX model with its config, or a predictor of the user's own."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for messages."""
+
+    @property
+    def image_bytes(self) -> int:
+        """The largest number of bytes of a fitted image."""
+
+    def fit(self, image: Pixels) -> tuple[Pixels, Placement]:
+        """Give an image the size that is needed, and return where the image is in it.
+
+        Raises:
+            ValueError: it cannot be done.
+        """
+
+    def handler(self) -> Any:
+        """Return Beam's handler of it, which takes batches of (:class:`ImageKey`, image)."""
+
+    def rows(self, key: ImageKey, outputs: Any) -> Rows:
+        """Return the predictions that the outputs for one image hold.
+
+        Raises:
+            ModelError: the outputs are not what they should be.
+        """
 
 
 @dataclass(frozen=True)
@@ -19,21 +51,15 @@ class InferenceJob:
         set_url: the set.
         images_url: the source images that pixels are made from; None to read the shards.
         predictions_url: the folder of predictions.
-        model: path of the model below that folder.
-        model_sha256: sha256 of the model's file, in hexadecimal.
-        config: config of the model.
+        inference: what runs over the images.
         batch_size: number of images per batch.
-        runtime: versions and CPU features that decide the last bits of a prediction.
     """
 
     set_url: str = field(repr=False)  # URLs can hold passwords, and runners print their work.
     images_url: str | None = field(repr=False)
     predictions_url: str = field(repr=False)
-    model: str
-    model_sha256: str
-    config: ModelConfig
+    inference: Inference
     batch_size: int
-    runtime: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

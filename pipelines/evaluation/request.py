@@ -3,24 +3,60 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.sample_tables import SampleTables
-from sysnoise.manifests.settings import METHODS, noises_of
+from sysnoise.manifests.settings import METHODS, Setting, noises_of
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
+from sysnoise.pipelines.evaluation.predictor import Predictor
 from sysnoise.pipelines.readers.relocated import source_url
+from sysnoise.pipelines.scoring.files import SettingParser
 from sysnoise.pipelines.scoring.records import Counting
 from sysnoise.pipelines.storage.root import absolute_url
 from sysnoise.transforms.methods import unknown_name
 from sysnoise.transforms.model.boxes import BoxOffset
 from sysnoise.transforms.model.input import InputFit, InputSpec
-from sysnoise.transforms.model.noises import MODEL_NOISES
+from sysnoise.transforms.pixels import Size
 
 ALL_NOISES = "all"
+
+
+COMMON_SIZE = Size(640, 640)
+"""The size at which a model of any size is looked at where no images are known yet."""
+
+
+@dataclass(frozen=True)
+class SetClasses:
+    """What is known of a set before a model runs over it.
+
+    Attributes:
+        labels: the labels that occur: classes, 0-based, or ids of categories.
+        listed: number of classes that the labels are places among; 0 where it is unknown.
+        names: ids of categories by their names.
+        common: the commonest size of the images.
+    """
+
+    labels: Collection[int]
+    listed: int = 0
+    names: Mapping[str, int] = field(default_factory=dict)
+    common: Size = COMMON_SIZE
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """An ONNX model as the user names it.
+
+    Attributes:
+        url: path or fsspec URL.
+        config: its config.
+    """
+
+    url: str
+    config: ModelConfig
 
 
 @dataclass(frozen=True)
@@ -30,8 +66,8 @@ class Request:
     Attributes:
         set_url: the finished set, path or fsspec URL.
         images_url: the source images that pixels are made from; None to read the shards.
-        model: path or fsspec URL of an ONNX model.
-        config: config of the model.
+        model: the model whose loss is measured.
+        settings: models that stand for a noise of the table, by the noise's method.
         predictions_url: a new folder, or one with this evaluation begun.
         variants: ids of the variants; empty for all whose images are available.
         noises: names of noises in and after the model.
@@ -42,8 +78,8 @@ class Request:
 
     set_url: str
     images_url: str | None
-    model: str
-    config: ModelConfig
+    model: OnnxModel | Predictor
+    settings: Mapping[str, OnnxModel | Predictor]
     predictions_url: str
     variants: tuple[str, ...]
     noises: tuple[str, ...]
@@ -65,6 +101,18 @@ def with_absolute_urls(found: FinishedSet, request: Request) -> Request:
     )
 
 
+def may_pad(request: Request) -> bool:
+    """Return whether a model may take images of any size, so that a common one has to be found."""
+    configs = [
+        each.config
+        for each in (request.model, *request.settings.values())
+        if isinstance(each, OnnxModel)
+    ]
+    return any(
+        each.input.fit is InputFit.PAD or ("input", "fit") in each.left_open for each in configs
+    )
+
+
 def refuse_other_task(kind: DatasetKind, config: ModelConfig) -> None:
     """Refuse a detector on ImageNet, and a classifier on COCO.
 
@@ -75,6 +123,21 @@ def refuse_other_task(kind: DatasetKind, config: ModelConfig) -> None:
     if classifies != (kind is DatasetKind.IMAGENET):
         task = "classification" if classifies else "detection"
         raise UsageError(f"the config's task is {task}, but this is a set of {kind.value}")
+
+
+def refuse_other_settings(request: Request, parse: SettingParser, baseline: str) -> None:
+    """Refuse models for something that is no noise in or after a model.
+
+    Raises:
+        UsageError: a name is no method of a noise of the table.
+    """
+    for name in request.settings:
+        try:
+            setting = parse(f"{baseline}+{name}")
+        except ValueError as error:
+            raise UsageError(f"--setting {name}=...: {error}") from error
+        if setting != Setting(baseline, (name,)):
+            raise UsageError(f"--setting {name}=...: give one noise for each model")
 
 
 def refuse_other_sizes(tables: SampleTables, spec: InputSpec) -> None:
@@ -118,12 +181,25 @@ def available_variants(found: FinishedSet, request: Request) -> tuple[str, ...]:
     return found.held if request.images_url is None else tuple(found.variants)
 
 
-def wanted_noises(found: FinishedSet, names: Sequence[str]) -> list[str]:
-    """Return noises in the order of the registries; ``all`` means those that the task has.
+def wanted_noises(found: FinishedSet, request: Request) -> list[str]:
+    """Return the noises to put in and after the model, in the order of the registries.
+
+    ``all`` means those that the task has, without those that are made on request. Those for which
+    a model is given are not among them.
 
     Raises:
-        UsageError: an unknown noise.
+        UsageError: an unknown noise, or any for a predictor.
     """
+    names = request.noises
+    if not names:
+        return []
+    if isinstance(request.model, Predictor):
+        raise UsageError(
+            "--model-noise changes ONNX models; for a noise of a predictor, give another one that "
+            "has it: --setting NAME=FILE.py:NAME"
+        )
+    from sysnoise.transforms.model.noises import MODEL_NOISES, ON_REQUEST
+
     kind = DatasetKind(found.manifest["dataset"]["kind"])
     offsets = [each.value for each in BoxOffset if each is not BoxOffset.NONE]
     methods = tuple(name for noise in noises_of(kind) for name in METHODS.get(noise, ()))
@@ -131,4 +207,6 @@ def wanted_noises(found: FinishedSet, names: Sequence[str]) -> list[str]:
     unknown = [name for name in names if name not in (*valid, ALL_NOISES)]
     if unknown:
         raise UsageError(unknown_name("model noise", unknown[0], valid))
-    return [name for name in valid if ALL_NOISES in names or name in names]
+    usual = {name for name in valid if ALL_NOISES in names} - set(ON_REQUEST)
+    wanted = [name for name in valid if name in usual or name in names]
+    return [name for name in wanted if name not in request.settings]

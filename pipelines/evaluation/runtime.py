@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 from typing import Any
 
 import onnxruntime
 
 from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.evaluation.identity import runtime_identity
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.transforms.errors import plain_message
-from sysnoise.transforms.libraries import cpu_features
 
 PACKAGES = ("numpy", "onnx", "onnxruntime", "pillow")
 
@@ -20,10 +19,9 @@ MODEL_BYTES = 2**31
 """Bytes of the longest model: https://protobuf.dev/programming-guides/proto-limits."""
 
 
-def runtime_identity() -> dict[str, Any]:
+def onnx_identity() -> dict[str, Any]:
     """Return versions and CPU features that decide the last bits of a prediction."""
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {**versions, "cpu": list(cpu_features())}
+    return runtime_identity(PACKAGES)
 
 
 def open_session(model: bytes, origin: str) -> onnxruntime.InferenceSession:

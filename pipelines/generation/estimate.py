@@ -62,6 +62,7 @@ class Trial:
         bytes: length of the files by format, and of the receipt as ``receipts``.
         files: number of files.
         rejects: the samples that were left out.
+        distinct: number of variants that have other pixels than each earlier one, on some sample.
     """
 
     samples: int
@@ -70,6 +71,7 @@ class Trial:
     bytes: Mapping[str, int]
     files: int
     rejects: Sequence[RejectedSample]
+    distinct: int
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,7 @@ def _run_trial(plan: Plan, sources: Iterable[Source], read: ReadSource) -> Trial
         bytes=sizes,
         files=len(receipt.files) + 1,
         rejects=receipt.rejects,
+        distinct=sum(receipt.samples not in earlier.values() for earlier in receipt.shared),
     )
 
 
@@ -233,7 +236,7 @@ def format_estimate(found: Estimate) -> str:
     free = found.free_bytes
     lines = {
         "samples": f"{plan.samples} in {plan.shards} shard(s)",
-        "variants": f"{variants} of {plan.grid.name}",
+        "variants": f"{variants} of {plan.grid.name}{_distinct_text(trial)}",
         "images": _images_text(plan),
         "files": f"{found.files}",
         "size": f"{_size_text(found.total_bytes)}: {parts}"
@@ -262,6 +265,12 @@ def format_estimate(found: Estimate) -> str:
 def _reasons_text(rejects: Sequence[RejectedSample]) -> str:
     reasons = Counter(reject.reason for reject in rejects).most_common()
     return f" ({', '.join(f'{reason} {count}' for reason, count in reasons)})" if reasons else ""
+
+
+def _distinct_text(trial: Trial) -> str:
+    """Say how many variants have pixels of their own, as far as the trial tells."""
+    accepted = trial.samples - len(trial.rejects)
+    return f"; on {accepted} sample(s), {trial.distinct} have distinct pixels" if accepted else ""
 
 
 def _images_text(plan: Plan) -> str:

@@ -57,7 +57,6 @@ from sysnoise.pipelines.storage.root import Root, absolute_url, exists, open_out
 from sysnoise.pipelines.workers.job import Failure, FailureKind, ShardJob, check_open_files
 from sysnoise.pipelines.workers.pool import acquire_process, release_process
 from sysnoise.transforms.codecs.exif import Exif
-from sysnoise.transforms.geometry import RandomResizedCrop, ShorterSide, Squash
 from sysnoise.transforms.grid import Grid
 
 
@@ -267,9 +266,10 @@ def _refuse_unfit_grid(kind: DatasetKind, grid: Grid) -> None:
     if kind is not DatasetKind.COCO:
         return
     problems = []
-    if isinstance(grid.geometry, ShorterSide | Squash | RandomResizedCrop):
+    if grid.geometry.crops:
         problems.append(
-            f"its geometry {grid.geometry.rule!r} crops; use keep-ratio, letterbox or native"
+            f"its geometry {grid.geometry.rule!r} crops; use keep-ratio, letterbox or native, or "
+            "squash with a crop of its size"
         )
     if grid.exif is Exif.APPLIED:
         problems.append(

@@ -7,12 +7,18 @@ from collections.abc import Mapping, Sequence
 from sysnoise.manifests.reading import FinishedSet, open_set
 from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.pipelines.errors import UsageError
+from sysnoise.pipelines.report.box_flips import BoxFlipSelection, select_box_flips
 from sysnoise.pipelines.report.evaluation import Evaluation
-from sysnoise.pipelines.report.flips import select_flips
+from sysnoise.pipelines.report.flips import FlipSelection, select_flips
 from sysnoise.pipelines.report.gallery import MAX_VARIANTS, chosen_variants, make_gallery
 from sysnoise.pipelines.report.page import Report, render_page
-from sysnoise.pipelines.scoring.compose import score_set
-from sysnoise.pipelines.scoring.records import Counting, Coverage
+from sysnoise.pipelines.scoring.compose import Table, score_set
+from sysnoise.pipelines.scoring.records import (
+    Counting,
+    Coverage,
+    DetectedBoxes,
+    PredictedClasses,
+)
 from sysnoise.pipelines.scoring.totals import SetTotals, read_totals
 from sysnoise.pipelines.storage.commit import write_file, write_path
 from sysnoise.pipelines.storage.root import open_output
@@ -63,12 +69,29 @@ def _evaluate(
     coverage: Coverage,
     counting: Counting,
 ) -> Evaluation:
-    found = tables.found
     table = score_set(tables, totals.groups, predictions, coverage, counting)
-    predicted = {row.model: row.predicted for row in table.rows if row.predicted is not None}
-    classes = enumerate(found.manifest["dataset"].get("classes", []))
-    names = {label: each["name"] or each["wnid"] or "" for label, each in classes}
-    return Evaluation(table, select_flips(found, predicted) if predicted else None, names)
+    return Evaluation(table, _select_flips(tables, table), _class_names(tables.found))
+
+
+def _select_flips(tables: SampleTables, table: Table) -> FlipSelection | BoxFlipSelection | None:
+    """Choose what is shown of the classes or boxes behind the figures."""
+    behind = {row.model: row.predicted for row in table.rows}
+    classes = {m: each for m, each in behind.items() if isinstance(each, PredictedClasses)}
+    if classes:
+        return select_flips(tables.found, classes)
+    boxes = {m: each for m, each in behind.items() if isinstance(each, DetectedBoxes)}
+    return select_box_flips(tables, boxes) if boxes else None
+
+
+def _class_names(found: FinishedSet) -> dict[int, str]:
+    """Return the names of the classes by label, or of the categories by id."""
+    dataset = found.manifest["dataset"]
+    classes = enumerate(dataset.get("classes", []))
+    categories = dataset.get("categories", [])
+    return {
+        **{label: each["name"] or each["wnid"] or "" for label, each in classes},
+        **{each["id"]: str(each.get("name", "")) for each in categories if "id" in each},
+    }
 
 
 def _check_variants(found: FinishedSet, variants: Sequence[str]) -> None:

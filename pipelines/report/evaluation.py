@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from sysnoise.manifests.settings import Setting
+from sysnoise.pipelines.report.box_flip_section import box_flips_content
+from sysnoise.pipelines.report.box_flips import BoxFlipSelection
 from sysnoise.pipelines.report.content import (
     Choice,
     HtmlCell,
@@ -15,8 +18,14 @@ from sysnoise.pipelines.report.content import (
     number_key,
 )
 from sysnoise.pipelines.report.curve import Chart, common_scale, make_chart
-from sysnoise.pipelines.report.flips import MAX_FLIPS, MAX_IMAGES, Flip, FlipSelection
-from sysnoise.pipelines.report.gallery import StoredPicture, stored_picture
+from sysnoise.pipelines.report.flips import (
+    MAX_FLIPS,
+    MAX_IMAGES,
+    Flip,
+    FlipsData,
+    FlipSelection,
+)
+from sysnoise.pipelines.report.gallery import stored_picture
 from sysnoise.pipelines.scoring.blocks import (
     compares_classes,
     legend,
@@ -39,12 +48,13 @@ class Evaluation:
 
     Attributes:
         table: the figures of the models.
-        flips: images whose class changes; None for detection.
-        class_names: the names of the classes by label, as far as the set has them.
+        flips: images whose class or whose boxes change; None for detectors of masks alone.
+        class_names: the names of the classes by label, or of COCO's categories by id, as far as the
+            set has them.
     """
 
     table: Table
-    flips: FlipSelection | None
+    flips: FlipSelection | BoxFlipSelection | None
     class_names: Mapping[int, str]
 
 
@@ -89,19 +99,6 @@ class StackContent:
 
     charts: Sequence[Chart]
     steps: HtmlTable
-
-
-@dataclass(frozen=True)
-class FlipsData:
-    """What the script of the page reads of the flips.
-
-    Attributes:
-        pictures: the distinct pictures.
-        counts: the indices of a model and a setting, and the number of all flips there.
-    """
-
-    pictures: Sequence[StoredPicture]
-    counts: Sequence[tuple[int, int, int]]
 
 
 @dataclass(frozen=True)
@@ -177,8 +174,13 @@ def evaluation_sections(evaluation: Evaluation) -> Iterator[Section]:
         charts = [make_chart(row, scale) for row in stacked]
         stack = StackContent(charts, block_table(steps_block(table)))
         yield Section("stack", "Noises stacked up", stack)
-    if evaluation.flips is not None:
+    if isinstance(evaluation.flips, FlipSelection):
         yield Section("flips", "Flips", _flips(evaluation, evaluation.flips))
+    if isinstance(evaluation.flips, BoxFlipSelection):
+        models, settings, choices = _choices(table, evaluation.flips.counts)
+        names = evaluation.class_names
+        boxes = box_flips_content(evaluation.flips, models, settings, choices, names)
+        yield Section("box-flips", "Flips", boxes)
 
 
 def _settings_table(scored: Table) -> HtmlTable:
@@ -215,16 +217,11 @@ def _lower_limit(score: Score) -> float | None:
 
 
 def _flips(evaluation: Evaluation, flips: FlipSelection) -> FlipsContent:
-    models = [row.model for row in evaluation.table.rows]
-    settings = _flipping_settings(evaluation.table, flips)
+    models, settings, choices = _choices(evaluation.table, flips.counts)
     counts = [
         (models.index(model), settings.index(setting.id), count)
         for (model, setting), count in flips.counts.items()
         if count
-    ]
-    choices = [
-        _choice("flip-model", "Model", "all models", models),
-        _choice("flip-setting", "Setting", "all settings, each image once", settings),
     ]
     has_models = len(models) > 1
     return FlipsContent(
@@ -235,11 +232,24 @@ def _flips(evaluation: Evaluation, flips: FlipSelection) -> FlipsContent:
     )
 
 
-def _flipping_settings(scored: Table, flips: FlipSelection) -> list[str]:
-    """Return the ids of the settings in which an image flips, in the order of the table."""
-    flipping = {setting.id for (_, setting), count in flips.counts.items() if count}
+def _choices(
+    scored: Table, counts: Mapping[tuple[str, Setting], int]
+) -> tuple[list[str], list[str], list[Choice]]:
+    """Return the models, the settings in which an image flips, and the choices among both.
+
+    Args:
+        scored: the figures, which decide the order.
+        counts: the number of images that flip, by model and setting.
+    """
+    flipping = {setting.id for (_, setting), count in counts.items() if count}
     ordered = (score.setting for row in scored.rows for score in row.scores)
-    return [each for each in dict.fromkeys(ordered) if each in flipping]
+    settings = [each for each in dict.fromkeys(ordered) if each in flipping]
+    models = [row.model for row in scored.rows]
+    choices = [
+        _choice("flip-model", "Model", "all models", models),
+        _choice("flip-setting", "Setting", "all settings, each image once", settings),
+    ]
+    return models, settings, choices
 
 
 def _choice(element_id: str, label: str, all_text: str, names: Sequence[str]) -> Choice:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.settings import Setting
-from sysnoise.pipelines.report.gallery import DistinctPictures, central_crop, read_images
+from sysnoise.pipelines.report.gallery import (
+    DistinctPictures,
+    StoredPicture,
+    central_crop,
+    read_images,
+)
 from sysnoise.pipelines.scoring.records import PredictedClasses
 from sysnoise.transforms.pixels import Pixels
 
@@ -65,6 +70,19 @@ class FlipSelection:
     picture_indices: Mapping[tuple[str, str], int]
 
 
+@dataclass(frozen=True)
+class FlipsData:
+    """What the script of the page reads of the flips.
+
+    Attributes:
+        pictures: the distinct pictures.
+        counts: the indices of a model and a setting, and the number of all flips there.
+    """
+
+    pictures: Sequence[StoredPicture]
+    counts: Sequence[tuple[int, int, int]]
+
+
 def select_flips(found: FinishedSet, predicted: Mapping[str, PredictedClasses]) -> FlipSelection:
     """Choose flips and read their crops.
 
@@ -76,7 +94,7 @@ def select_flips(found: FinishedSet, predicted: Mapping[str, PredictedClasses]) 
         SetError: a file is missing or damaged.
     """
     baseline = Setting(found.baseline)
-    settings = ordered_settings(predicted, baseline)
+    settings = ordered_settings({m: each.classes for m, each in predicted.items()}, baseline)
     keys = sorted({key for each in predicted.values() for key in each.keys})
     matrix = _flip_matrix(predicted, baseline, settings, keys)
     chosen = [
@@ -88,19 +106,23 @@ def select_flips(found: FinishedSet, predicted: Mapping[str, PredictedClasses]) 
 
 
 def ordered_settings(
-    predicted: Mapping[str, PredictedClasses], baseline: Setting
+    predicted: Mapping[str, Collection[Setting]], baseline: Setting
 ) -> list[tuple[str, Setting]]:
     """Return models and settings other than the baseline, in the order in which they take turns.
 
     Settings that differ in fewer noises come first, then those with the lower id.
+
+    Args:
+        predicted: the settings of each model.
+        baseline: the setting that the others are compared with.
     """
-    settings = {each for model in predicted.values() for each in model.classes} - {baseline}
+    settings = {each for model in predicted.values() for each in model} - {baseline}
     ordered = sorted(settings, key=lambda each: (len(each.changes(baseline)), each.id))
     return [
         (model, setting)
         for setting in ordered
         for model, each in predicted.items()
-        if setting in each.classes
+        if setting in each
     ]
 
 

@@ -1,9 +1,11 @@
-"""Predicted classes in Parquet or JSON lines: one row per image and setting."""
+"""Predicted classes in Parquet or JSON lines, one row per image and setting, or in timm's files."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import posixpath
 import reprlib
 import shutil
 import tempfile
@@ -18,13 +20,22 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sysnoise.pipelines.errors import MAX_LISTED, InputError
+from sysnoise.pipelines.scoring.files import setting_text
 from sysnoise.pipelines.scoring.statistics import is_finite_number, top_classes
+from sysnoise.pipelines.scoring.timm_files import (
+    TimmRow,
+    is_of_timm,
+    is_timm_column,
+    read_csv,
+    read_json,
+    timm_row,
+)
 from sysnoise.pipelines.storage.reading import kind_of_file, open_file, open_text
 from sysnoise.pipelines.storage.root import Root, is_local
 from sysnoise.transforms.errors import plain_message
 from sysnoise.transforms.first_bytes import PARQUET
 
-EXTENSIONS = (".parquet", ".jsonl", ".ndjson")
+EXTENSIONS = (".parquet", ".jsonl", ".ndjson", ".csv", ".json")
 """The extensions of files of predicted classes."""
 KINDS = ("class", "top5", "logits")
 """The columns that say what was predicted, of which a file has one."""
@@ -93,8 +104,8 @@ def read_class_rows(root: Root, name: str) -> Iterator[ClassRows]:
         InputError: the file cannot be read, or a row is malformed.
     """
     url = root.child(name)
-    batches = _parquet_rows(root, name) if url.lower().endswith(".parquet") else _json_rows(url)
-    for batch in batches:
+    read_batches = _READERS[posixpath.splitext(name or root.path)[1].lower()]
+    for batch in read_batches(root, name):
         yield _checked(f"the predictions {url!r}", batch)
 
 
@@ -104,6 +115,9 @@ def _parquet_rows(root: Root, name: str) -> Iterator[_UncheckedRows]:
         _refuse_other_files(root, name)
         with _arrow_file(root, name) as opened:
             parquet = pq.ParquetFile(opened)
+            if is_of_timm(parquet.schema_arrow.names):
+                yield from _timm_rows(root, name, _timm_parquet(root.child(name), parquet))
+                return
             kind = _kind(source, parquet.schema_arrow.names)
             _check_types(source, parquet.schema_arrow, kind)
             columns = ["setting", "key", kind]
@@ -199,7 +213,27 @@ def _parquet_values(column: pa.Array) -> list[Any] | NDArray[Any]:
     return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(len(column), -1)
 
 
-def _json_rows(url: str) -> Iterator[_UncheckedRows]:
+def _timm_parquet(url: str, parquet: pq.ParquetFile) -> Iterator[TimmRow]:
+    names = [name for name in parquet.schema_arrow.names if is_timm_column(name)]
+    size, number = _batch_size(parquet.metadata), 0
+    for batch in parquet.iter_batches(size, columns=names, use_threads=False):
+        for row in batch.to_pylist():
+            number += 1
+            yield timm_row(url, number, row)
+
+
+def _timm_rows(root: Root, name: str, rows: Iterator[TimmRow]) -> Iterator[_UncheckedRows]:
+    """Yield timm's rows, of which five classes or more give a top-5, fewer only the best."""
+    setting = setting_text(root, name)
+    while some := list(itertools.islice(rows, BATCH_ROWS)):
+        numbers, keys, classes = zip(*some, strict=True)
+        kind = "top5" if min(map(len, classes)) >= BEST_COUNT else "class"
+        values = [each[:BEST_COUNT] if kind == "top5" else each[0] for each in classes]
+        yield _UncheckedRows(numbers, kind, [setting] * len(some), list(keys), values)
+
+
+def _json_lines(root: Root, name: str) -> Iterator[_UncheckedRows]:
+    url = root.child(name)
     with open_text(url, "predictions file") as opened:
         lines = enumerate(iter(lambda: opened.readline(LINE_CHARACTERS + 1), ""), start=1)
         while some := _some_lines(url, lines):
@@ -215,6 +249,16 @@ def _json_rows(url: str) -> Iterator[_UncheckedRows]:
                     )
             columns = ([row[each] for row in rows.values()] for each in ("setting", "key", kind))
             yield _UncheckedRows(list(rows), kind, *columns)
+
+
+_READERS: Mapping[str, Callable[[Root, str], Iterator[_UncheckedRows]]] = {
+    ".parquet": _parquet_rows,
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".csv": lambda root, name: _timm_rows(root, name, read_csv(root.child(name))),
+    ".json": lambda root, name: _timm_rows(root, name, read_json(root.child(name))),
+}
+"""The functions that read a file's rows, by its extension."""
 
 
 def _some_lines(url: str, lines: Iterator[tuple[int, str]]) -> dict[int, str]:

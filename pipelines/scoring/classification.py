@@ -24,8 +24,6 @@ from sysnoise.pipelines.scoring.records import (
 )
 from sysnoise.pipelines.scoring.statistics import RESAMPLES, mcnemar_p, resampled_means
 
-METRICS = ("top-1", "top-5")
-"""The names of the metrics, the table's own first."""
 _UNKNOWN = -1
 """The class of an image without a prediction, and the index of a key that the set lacks."""
 

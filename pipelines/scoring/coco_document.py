@@ -1,18 +1,26 @@
-"""COCO's instances format, as far as boxes are scored with it."""
+"""COCO's instances format, as far as boxes and masks are scored with it."""
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
+
+from sysnoise.transforms.targets import Rle
 
 
 class ScoredImage(TypedDict):
-    """An image; its size does not matter."""
+    """An image; only masks need its size, in pixels."""
 
     id: int
+    height: NotRequired[int]
+    width: NotRequired[int]
 
 
 class CocoObject(TypedDict):
-    """An object: ``bbox`` is x, y, width and height in pixels of the source image."""
+    """An object.
+
+    ``area`` is in square pixels of the source image. ``bbox`` is x, y, width and height in these
+    pixels; where there is a mask, both are in pixels of the stored image.
+    """
 
     id: int
     image_id: int
@@ -20,6 +28,7 @@ class CocoObject(TypedDict):
     bbox: list[float]
     area: float
     iscrowd: int
+    segmentation: NotRequired[Rle]
 
 
 class CocoCategory(TypedDict):
@@ -29,7 +38,7 @@ class CocoCategory(TypedDict):
 
 
 class CocoDocument(TypedDict):
-    """An instances document, without segmentations."""
+    """An instances document of boxes, or of masks."""
 
     info: dict[str, str]
     images: list[ScoredImage]

@@ -13,8 +13,7 @@ from sysnoise.manifests.reading import open_set
 from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.settings import IMAGE_NOISES, Noise, Setting, noises_of
 from sysnoise.manifests.tables import DatasetKind
-from sysnoise.pipelines.errors import UsageError
-from sysnoise.pipelines.scoring.classification import METRICS as CLASS_METRICS
+from sysnoise.pipelines.errors import InputError, UsageError
 from sysnoise.pipelines.scoring.classification import read_labels, score_classes
 from sysnoise.pipelines.scoring.records import Counting, Coverage, Intervals, Scored
 from sysnoise.pipelines.scoring.second_resize import stored_resize_notes
@@ -155,11 +154,11 @@ def score_set(
         UsageError: a library is missing.
     """
     found, kind = tables.found, tables.kind
-    metrics, score_model = _TASKS[kind](tables)
+    score_model = _TASKS[kind](tables)
     variants = tuple(found.variants)
-    scored = {
-        model: score_model(place, coverage, intervals) for model, place in predictions.items()
-    }
+    scored = _with_same_metrics(
+        {model: score_model(place, coverage, intervals) for model, place in predictions.items()}
+    )
     for model, place in predictions.items():
         notes = (*scored[model].notes, *stored_resize_notes(tables, place))
         scored[model] = dataclasses.replace(scored[model], notes=notes)
@@ -172,7 +171,7 @@ def score_set(
         split=found.manifest["dataset"]["split"],
         baseline=found.baseline,
         images=found.manifest["counts"]["samples"],
-        metrics=metrics,
+        metrics=tuple(rows[0].trained),
         noises=noises_of(kind),
         counting=counting,
         rows=rows,
@@ -180,27 +179,55 @@ def score_set(
     )
 
 
-MetricsAndScorer = tuple[tuple[str, ...], Callable[[str, Coverage, Intervals], Scored]]
-"""The names of the metrics, and the function that scores the predictions at a URL."""
+Scorer = Callable[[str, Coverage, Intervals], Scored]
+"""A function that scores the predictions at a URL."""
 
 
-def _classification(tables: SampleTables) -> MetricsAndScorer:
+def _classification(tables: SampleTables) -> Scorer:
     labels = read_labels(tables)
-    return CLASS_METRICS, functools.partial(score_classes, tables.found, labels)
+    return functools.partial(score_classes, tables.found, labels)
 
 
-def _detection(tables: SampleTables) -> MetricsAndScorer:
+def _detection(tables: SampleTables) -> Scorer:
     if importlib.util.find_spec("faster_coco_eval") is None:
         raise UsageError(f"COCO's metrics need faster-coco-eval: {install_line('evaluate')}")
-    from sysnoise.pipelines.scoring.detection import METRICS, read_ground_truth, score_boxes
+    from sysnoise.pipelines.scoring.detection import score_detections
+    from sysnoise.pipelines.scoring.ground_truth import read_ground_truth
 
-    return METRICS, functools.partial(score_boxes, tables.found, read_ground_truth(tables))
+    return functools.partial(score_detections, read_ground_truth(tables))
 
 
-_TASKS: Mapping[DatasetKind, Callable[[SampleTables], MetricsAndScorer]] = {
+_TASKS: Mapping[DatasetKind, Callable[[SampleTables], Scorer]] = {
     DatasetKind.IMAGENET: _classification,
     DatasetKind.COCO: _detection,
 }
+
+
+def _with_same_metrics(scored: Mapping[str, Scored]) -> dict[str, Scored]:
+    """Return the figures of models with the metrics of all of them; None where one has no value.
+
+    Raises:
+        InputError: some models find masks alone, others boxes, so that they share no metric.
+    """
+    of_model = {
+        model: list(next(iter(each.settings.values())).metrics) for model, each in scored.items()
+    }
+    if len({names[0] for names in of_model.values()}) > 1:
+        owns = ", ".join(f"{model!r} by {names[0]}" for model, names in of_model.items())
+        raise InputError(f"models in one table need one metric, found {owns}; score them apart")
+    names = dict.fromkeys(name for each in of_model.values() for name in each)
+    return {
+        model: dataclasses.replace(
+            each,
+            settings={
+                setting: dataclasses.replace(
+                    figures, metrics={name: figures.metrics.get(name) for name in names}
+                )
+                for setting, figures in each.settings.items()
+            },
+        )
+        for model, each in scored.items()
+    }
 
 
 def _matrices(rows: Sequence[ModelRow], baseline: str, variants: Sequence[str]) -> Iterator[Matrix]:

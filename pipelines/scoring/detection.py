@@ -1,160 +1,61 @@
-"""Scoring boxes: COCO's average precision on the original ground truth."""
+"""Scoring boxes and masks: COCO's average precision."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from sysnoise.manifests.json_documents import DocumentError, as_document
-from sysnoise.manifests.reading import FinishedSet
-from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.settings import Setting
-from sysnoise.manifests.tables import placement_of
 from sysnoise.pipelines.errors import InputError, quoted
 from sysnoise.pipelines.scoring.average_precision import mean_average_precision
-from sysnoise.pipelines.scoring.coco_document import CocoDocument, CocoObject
 from sysnoise.pipelines.scoring.files import grouped, refuse, setting_parser
+from sysnoise.pipelines.scoring.ground_truth import GroundTruth, mask_area
 from sysnoise.pipelines.scoring.matching import SortedObjects, category_matches
-from sysnoise.pipelines.scoring.records import Coverage, Figures, Intervals, Scored
-from sysnoise.pipelines.scoring.result_files import LARGEST_PIXEL, ResultDetections, read_results
+from sysnoise.pipelines.scoring.numbering import CategoryNumbering, numbering_of
+from sysnoise.pipelines.scoring.records import (
+    Coverage,
+    DetectedBoxes,
+    Figures,
+    Intervals,
+    Scored,
+)
+from sysnoise.pipelines.scoring.result_files import (
+    ImageNaming,
+    ResultDetections,
+    ResultFile,
+    Shape,
+    read_results,
+    shape_array,
+)
 from sysnoise.pipelines.scoring.statistics import RESAMPLES, Replicates, resamples
-from sysnoise.transforms.geometry import Placement
-from sysnoise.transforms.targets import unmap_boxes
+from sysnoise.transforms.targets import Rle, rle_string, unmap_boxes
 
-METRICS = ("mAP", "AP50", "AP75", "AP-small", "AP-medium", "AP-large")
+_NAMES = ("mAP", "AP50", "AP75", "AP-small", "AP-medium", "AP-large")
+METRICS = {
+    Shape.BOX: _NAMES,
+    Shape.MASK: tuple(f"mask {name}" for name in _NAMES),
+}
+"""The names of the metrics; the first that a model has is the table's own."""
 _LIBRARY_NAMES = ("AP_all", "AP_50", "AP_75", "AP_small", "AP_medium", "AP_large")
 """The names of the same metrics in faster-coco-eval."""
+_LIBRARY_TYPES = {Shape.BOX: "bbox", Shape.MASK: "segm"}
+"""What the library calls the shapes."""
+SURE_SCORE = 0.3
+"""The score from which on a detector counts as sure of a box, where single boxes are shown."""
 _MAX_COUNTS = 2**22
 """Number of detections times resamples that are held in memory at a time."""
 
 
-@dataclass(frozen=True)
-class GroundTruth:
-    """The original ground truth of the images that a set holds.
-
-    Attributes:
-        placements: the placement of each image by its id, in the order of the ids.
-        document: the objects of these images in COCO's format.
-        notes: what was left out of the document.
-    """
-
-    placements: Mapping[int, Placement]
-    document: CocoDocument
-    notes: tuple[str, ...]
-
-    def only(self, image_ids: Sequence[int]) -> GroundTruth:
-        """Return the ground truth of some of the images."""
-        kept = set(image_ids)
-        objects = self.document["annotations"]
-        document: CocoDocument = {
-            "info": self.document["info"],
-            "images": [each for each in self.document["images"] if each["id"] in kept],
-            "categories": self.document["categories"],
-            "annotations": [each for each in objects if each["image_id"] in kept],
-        }
-        placements = {each: self.placements[each] for each in image_ids}
-        return GroundTruth(placements, document, self.notes)
-
-
-def read_ground_truth(tables: SampleTables) -> GroundTruth:
-    """Read the geometry of the images that a set holds, and their objects.
-
-    Raises:
-        SetError: a file is missing or damaged.
-        InputError: no object is there to be found.
-    """
-    found = tables.found
-    placements: dict[int, Placement] = {}
-    for shard in range(found.shards):
-        for row in tables.rows(shard, ["image_id", "geometry"]):
-            placements[row["image_id"]] = placement_of(row["geometry"])
-    document = _checked_annotations(found)
-    of_set = [each for each in document["annotations"] if each["image_id"] in placements]
-    boxed = [each for each in of_set if "bbox" in each]
-    _refuse_without_objects(found, boxed)
-    unboxed = len(of_set) - len(boxed)
-    return GroundTruth(
-        dict(sorted(placements.items())),
-        {
-            "info": {},
-            "images": [{"id": image_id} for image_id in sorted(placements)],
-            "categories": document["categories"],
-            # Ids are new and begin at 1, since evaluators take the id 0 for no object.
-            "annotations": [_object(number, each) for number, each in enumerate(boxed, start=1)],
-        },
-        (f"objects without a box, which do not count: {unboxed}",) if unboxed else (),
-    )
-
-
-Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-Pixel = Annotated[float, msgspec.Meta(ge=-LARGEST_PIXEL, le=LARGEST_PIXEL)]
-
-
-class _ScoredObject(msgspec.Struct):
-    """What is expected of an object of the stored ground truth."""
-
-    image_id: Id
-    category_id: Id
-    bbox: tuple[Pixel, Pixel, Pixel, Pixel] | msgspec.UnsetType = msgspec.UNSET
-    area: float | msgspec.UnsetType = msgspec.UNSET
-    iscrowd: int | msgspec.UnsetType = msgspec.UNSET
-
-
-class _ScoredCategory(msgspec.Struct):
-    """What is expected of a category."""
-
-    id: Id
-
-
-class _ScoredDocument(msgspec.Struct):
-    """What is expected of the stored ground truth."""
-
-    categories: list[_ScoredCategory]
-    annotations: list[_ScoredObject]
-
-
-def _checked_annotations(found: FinishedSet) -> dict[str, Any]:
-    document = found.annotations()
-    try:
-        as_document(document, _ScoredDocument)
-    except DocumentError as error:
-        raise InputError(f"the ground truth of {found.url!r}: {error}") from error
-    return document
-
-
-def _refuse_without_objects(
-    found: FinishedSet, annotations: Sequence[Mapping[str, object]]
-) -> None:
-    if all(each.get("iscrowd") for each in annotations):
-        raise InputError(
-            f"{found.url!r} cannot be scored against: the images have no object with a box"
-        )
-
-
-def _object(number: int, annotation: Mapping[str, Any]) -> CocoObject:
-    """Return what matters for matches of boxes; the default of an area is that of the box."""
-    box = annotation["bbox"]
-    return {
-        "id": number,
-        "image_id": annotation["image_id"],
-        "category_id": annotation["category_id"],
-        "bbox": box,
-        "area": annotation.get("area", box[2] * box[3]),
-        "iscrowd": annotation.get("iscrowd", 0),
-    }
-
-
-def score_boxes(
-    found: FinishedSet, truth: GroundTruth, url: str, coverage: Coverage, intervals: Intervals
+def score_detections(
+    truth: GroundTruth, url: str, coverage: Coverage, intervals: Intervals
 ) -> Scored:
     """Score a model's predictions.
 
     Args:
-        found: the set.
         truth: the ground truth of the set.
         url: path or fsspec URL of the folder of COCO results, in pixels of the stored images.
         coverage: which images are scored.
@@ -163,9 +64,17 @@ def score_boxes(
     Raises:
         InputError: the predictions cannot be read, or are not of this set.
     """
-    detections = _read_detections(found, truth, url, coverage)
+    files = list(read_results(url, truth.image_ids))
+    numbering = _numbering(truth, url, files)
+    detections = _by_setting(truth, url, coverage, files)
+    if numbering is not CategoryNumbering.IDS:
+        detections = {
+            setting: _renumbered(truth, numbering, each) for setting, each in detections.items()
+        }
+    shapes = _shapes(detections.values())
     notes = [
-        *truth.notes,
+        *truth.notes(shapes),
+        *_numbering_notes(numbering),
         *_foreign_category_notes(truth, detections),
         *grouped(_empty_image_remarks(truth, detections)),
     ]
@@ -177,32 +86,81 @@ def score_boxes(
             raise InputError(f"the predictions {url!r} have no image for all settings in common")
         notes.append(f"{len(images)} of {len(truth.placements)} images are scored")
         truth = truth.only(images)
-        _refuse_without_objects(found, truth.document["annotations"])
-    figures = {setting: _figures(truth, each, intervals) for setting, each in detections.items()}
-    return Scored(len(images), figures, tuple(notes))
+    figures = {
+        setting: _figures(truth, each, shapes, intervals) for setting, each in detections.items()
+    }
+    predicted = None
+    if shapes[0] is Shape.BOX:
+        sure = {setting: _sure_boxes(images, each) for setting, each in detections.items()}
+        predicted = DetectedBoxes(images, sure)
+    return Scored(len(images), figures, tuple(notes), predicted)
 
 
-def _read_detections(
-    found: FinishedSet, truth: GroundTruth, url: str, coverage: Coverage
+def _sure_boxes(images: Sequence[int], detections: ResultDetections) -> ResultDetections:
+    """Return the boxes that a detector is sure of in some images, without their masks."""
+    boxes = dataclasses.replace(detections, shapes={Shape.BOX: detections.shapes[Shape.BOX]})
+    return boxes.chosen(np.isin(detections.image_ids, images) & (detections.scores >= SURE_SCORE))
+
+
+def _numbering(truth: GroundTruth, url: str, files: Sequence[ResultFile]) -> CategoryNumbering:
+    """Return how the files number categories, which is the same in all settings of a model."""
+    used = {number for file in files for number in np.unique(file.detections.category_ids).tolist()}
+    naming = max((file.naming for file in files), key=list(ImageNaming).index)
+    try:
+        return numbering_of(truth.categories, used, naming)
+    except InputError as error:
+        raise InputError(f"the predictions {url!r} cannot be scored: {error}") from error
+
+
+def _numbering_notes(numbering: CategoryNumbering) -> Iterator[str]:
+    if numbering is not CategoryNumbering.IDS:
+        yield f"category_id is read as {numbering.value}, as Ultralytics writes it"
+
+
+def _renumbered(
+    truth: GroundTruth, numbering: CategoryNumbering, detections: ResultDetections
+) -> ResultDetections:
+    """Return detections with the set's ids of categories."""
+    ids = numbering.ids(truth.categories)
+    own = np.array([ids[number] for number in detections.category_ids.tolist()], np.int64)
+    return dataclasses.replace(detections, category_ids=own)
+
+
+def _shapes(detections: Iterable[ResultDetections]) -> tuple[Shape, ...]:
+    """Return what a model finds, the table's own first: boxes, where it finds them."""
+    found = {shape for each in detections if len(each.scores) for shape in each.shapes}
+    return tuple(shape for shape in Shape if shape in found) or (Shape.BOX,)
+
+
+def _by_setting(
+    truth: GroundTruth, url: str, coverage: Coverage, files: Sequence[ResultFile]
 ) -> dict[Setting, ResultDetections]:
     """Return the detections by setting.
 
     Raises:
-        InputError: the predictions cannot be read, or are not of this set.
+        InputError: they are not of this set.
     """
-    parse = setting_parser(found)
-    baseline = Setting(found.baseline)
+    parse = setting_parser(truth.found)
+    baseline = Setting(truth.found.baseline)
+    own = _shapes(file.detections for file in files)[0]
     detections: dict[Setting, ResultDetections] = {}
     problems: list[tuple[str, str]] = []
-    for text, each in read_results(url):
+    for file in files:
+        each = file.detections
         try:
-            setting = parse(text)
+            setting = parse(file.setting)
         except ValueError as error:
-            problems.append((text, str(error)))
+            problems.append((file.setting, str(error)))
             continue
         foreign = sorted({*each.image_ids.tolist()} - truth.placements.keys())
         if foreign and coverage is Coverage.WHOLE:
             text = f"images that are not in the set ({len(foreign)}): {_ids(foreign)}"
+            problems.append((setting.id, text))
+        if own not in each.shapes:
+            problems.append((setting.id, f"no {own.value}, which other settings have"))
+        wrong = list(_wrong_sizes(truth, each))
+        if wrong:
+            text = f"masks that are not of their image's size ({len(wrong)}): {wrong[0]}"
             problems.append((setting.id, text))
         if setting in detections:
             problems.append((setting.id, "two files are of this setting"))
@@ -211,6 +169,19 @@ def _read_detections(
         problems.append((baseline.id, "the baseline setting is not among the predictions"))
     refuse(url, problems)
     return detections
+
+
+def _wrong_sizes(truth: GroundTruth, detections: ResultDetections) -> Iterator[str]:
+    """Yield what is wrong with masks that are not of the size of their stored image."""
+    masks = detections.shapes.get(Shape.MASK, np.empty(0, object))
+    for image_id, mask in zip(detections.image_ids.tolist(), masks.tolist(), strict=False):
+        placement = truth.placements.get(image_id)
+        if placement is not None and mask["size"] != [*placement.output[::-1]]:
+            height, width = mask["size"]
+            yield (
+                f"image {image_id} has {placement.output.width} x {placement.output.height} "
+                f"pixels, the mask {width} x {height}"
+            )
 
 
 def _empty_image_remarks(
@@ -227,7 +198,7 @@ def _foreign_category_notes(
     truth: GroundTruth, detections: Mapping[Setting, ResultDetections]
 ) -> Iterator[str]:
     """Yield a note on detections of categories that the set does not have, if there are any."""
-    categories = [each["id"] for each in truth.document["categories"]]
+    categories = truth.categories
     foreign = [
         ids[~np.isin(ids, categories)]
         for ids in (each.category_ids for each in detections.values())
@@ -244,55 +215,99 @@ def _ids(ids: Sequence[int]) -> str:
     return quoted([str(each) for each in ids])
 
 
-def _figures(truth: GroundTruth, detections: ResultDetections, intervals: Intervals) -> Figures:
+def _figures(
+    truth: GroundTruth,
+    detections: ResultDetections,
+    shapes: Sequence[Shape],
+    intervals: Intervals,
+) -> Figures:
+    """Return the metrics of a setting for all shapes, and the first one's mAP on resamples."""
     ids = np.array(list(truth.placements))
-    in_source = _in_source(truth, detections.chosen(np.isin(detections.image_ids, ids)))
+    held = detections.chosen(np.isin(detections.image_ids, ids))
+    compared = dataclasses.replace(
+        held,
+        shapes={shape: _COMPARED[shape](truth, held) for shape in shapes if shape in held.shapes},
+    )
+    metrics: dict[str, float | None] = {}
+    for shape in shapes:
+        metrics |= dict.fromkeys(METRICS[shape])
+        if shape in compared.shapes:
+            values = coco_metrics(truth, compared, shape)
+            metrics |= zip(METRICS[shape], values, strict=True)
     replicates = np.full(RESAMPLES, np.nan)
     if intervals is Intervals.BOOTSTRAP:
-        replicates = _replicates(truth, in_source)
-    return Figures(coco_metrics(truth.document, in_source), replicates)
+        replicates = _replicates(truth, compared, shapes[0])
+    return Figures(metrics, replicates)
 
 
-def _in_source(truth: GroundTruth, detections: ResultDetections) -> ResultDetections:
+def _boxes_in_source(truth: GroundTruth, detections: ResultDetections) -> NDArray[Any]:
     """Map boxes back into the source images, by the placement of each."""
-    boxes = detections.boxes.copy()
+    boxes = detections.shapes[Shape.BOX].copy()
     order = np.argsort(detections.image_ids, kind="stable")
     ids, starts = np.unique(detections.image_ids[order], return_index=True)
     for image_id, rows in zip(ids.tolist(), np.split(order, starts)[1:], strict=True):
         boxes[rows] = unmap_boxes(boxes[rows], truth.placements[image_id])
-    return ResultDetections(detections.image_ids, detections.category_ids, boxes, detections.scores)
+    return boxes
 
 
-def coco_metrics(document: CocoDocument, detections: ResultDetections) -> dict[str, float | None]:
-    """Return COCO's metrics in percent by name; None where no object has the metric's size.
+def _compressed_masks(truth: GroundTruth, detections: ResultDetections) -> NDArray[Any]:
+    """Return masks as pycocotools and others take them, with their run lengths as text."""
+    return shape_array(Shape.MASK, list(map(_compressed, detections.shapes[Shape.MASK])))
+
+
+def _compressed(mask: Rle) -> Rle:
+    if isinstance(mask["counts"], str):
+        return mask
+    return {"size": mask["size"], "counts": rle_string(mask, *mask["size"])}
+
+
+_COMPARED: Mapping[Shape, Callable[[GroundTruth, ResultDetections], NDArray[Any]]] = {
+    Shape.BOX: _boxes_in_source,
+    Shape.MASK: _compressed_masks,
+}
+"""How the shapes of detections become comparable with those of the ground truth."""
+
+
+def coco_metrics(
+    truth: GroundTruth, detections: ResultDetections, shape: Shape
+) -> list[float | None]:
+    """Return COCO's metrics of a shape in percent; None where no object has the metric's size.
 
     Args:
-        document: the ground truth, in pixels of the source images.
-        detections: the detections, in the same pixels.
+        truth: the ground truth.
+        detections: the detections, in the pixels of the ground truth of this shape.
+        shape: what is compared.
+
+    Returns:
+        The metrics, in the order of their names in :data:`METRICS`.
     """
     from faster_coco_eval import COCO, COCOeval_faster
 
-    truth = COCO(dict(document))
-    columns = (detections.image_ids, detections.category_ids, detections.boxes, detections.scores)
+    document = COCO(dict(truth.document(shape)))
+    columns = (detections.image_ids, detections.category_ids, detections.scores)
     results = [
-        {"image_id": image_id, "category_id": category_id, "bbox": box, "score": score}
-        for image_id, category_id, box, score in zip(
-            *(column.tolist() for column in columns), strict=True
+        {"image_id": image_id, "category_id": category_id, "score": score, shape.value: value}
+        for image_id, category_id, score, value in zip(
+            *(column.tolist() for column in (*columns, detections.shapes[shape])), strict=True
         )
     ]
+    found = document.loadRes(results)
+    if shape is Shape.MASK:  # The library gives masks the area that they have in the stored image.
+        for each in found.dataset["annotations"]:
+            each["area"] = mask_area(each["segmentation"], truth.placements[each["image_id"]])
     evaluation = COCOeval_faster(
-        truth, truth.loadRes(results), "bbox", print_function=lambda *parts: None
+        document, found, _LIBRARY_TYPES[shape], print_function=lambda *parts: None
     )
     evaluation.run()
     stats = evaluation.stats_as_dict
-    values = {name: stats[theirs] for name, theirs in zip(METRICS, _LIBRARY_NAMES, strict=True)}
-    return {name: None if value < 0 else 100 * value for name, value in values.items()}
+    values = [stats[name] for name in _LIBRARY_NAMES]
+    return [None if value < 0 else 100 * value for value in values]
 
 
-def _replicates(truth: GroundTruth, detections: ResultDetections) -> Replicates:
+def _replicates(truth: GroundTruth, detections: ResultDetections, shape: Shape) -> Replicates:
     """Return the mAP on every resample of the images, in percent."""
     images = list(truth.placements)
-    objects = SortedObjects.of(truth.document, images)
+    objects = SortedObjects.of(truth.document(shape), images, shape)
     categories = category_matches(objects, detections)
     longest = max(len(each.scores) for each in categories)
     size = max(1, _MAX_COUNTS // max(1, longest, len(images)))

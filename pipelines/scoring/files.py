@@ -71,9 +71,15 @@ def _found(root: Root, names: Sequence[str]) -> str:
     return kind or f"a file that is named {posixpath.splitext(root.path)[1] or 'without an ending'}"
 
 
-def file_stem(root: Root, name: str) -> str:
-    """Return a file's name without folder and extension."""
-    return posixpath.splitext(posixpath.basename(name or root.path))[0]
+FIXED_STEM = "predictions"
+"""The name that Ultralytics gives its results, whatever they are of: the folder's name tells."""
+
+
+def setting_text(root: Root, name: str) -> str:
+    """Return the setting that a file's name says, or its folder's where the name is fixed."""
+    path = posixpath.join(root.path, name) if name else root.path
+    stem = posixpath.splitext(posixpath.basename(path))[0]
+    return stem if stem != FIXED_STEM else posixpath.basename(posixpath.dirname(path))
 
 
 def refuse(url: str, problems: Iterable[tuple[str, str]]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sysnoise.manifests.settings import Setting
+from sysnoise.pipelines.scoring.result_files import ResultDetections
 from sysnoise.pipelines.scoring.statistics import Replicates
 
 
@@ -89,6 +90,20 @@ class PredictedClasses:
 
 
 @dataclass(frozen=True)
+class DetectedBoxes:
+    """The boxes that a detector is sure of, in the images that were scored.
+
+    Attributes:
+        image_ids: COCO's ids of the images, in ascending order.
+        detections: the boxes by setting, in pixels of the stored images, in the order in which they
+            were predicted.
+    """
+
+    image_ids: Sequence[int]
+    detections: Mapping[Setting, ResultDetections]
+
+
+@dataclass(frozen=True)
 class Scored:
     """A model's predictions, scored.
 
@@ -96,10 +111,10 @@ class Scored:
         images: the number of images that were scored.
         settings: the figures by setting.
         notes: what a reader of the figures has to know.
-        predicted: the classes behind the figures; None for detection.
+        predicted: what is behind the figures; None where a detector finds masks alone.
     """
 
     images: int
     settings: Mapping[Setting, Figures]
     notes: tuple[str, ...]
-    predicted: PredictedClasses | None = None
+    predicted: PredictedClasses | DetectedBoxes | None = None

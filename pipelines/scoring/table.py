@@ -9,7 +9,13 @@ import numpy as np
 
 from sysnoise.manifests.settings import IMAGE_NOISES, Noise, Setting
 from sysnoise.pipelines.errors import quoted
-from sysnoise.pipelines.scoring.records import Counting, Figures, PredictedClasses, Scored
+from sysnoise.pipelines.scoring.records import (
+    Counting,
+    DetectedBoxes,
+    Figures,
+    PredictedClasses,
+    Scored,
+)
 from sysnoise.pipelines.scoring.statistics import interval, sample_deviation
 
 UNSTACKED_NOISE = Noise.FP16
@@ -112,7 +118,7 @@ class ModelRow:
         steps: the steps of the stack.
         others: the scores of settings that differ from the baseline in several noises.
         notes: what a reader of the row has to know.
-        predicted: the classes behind the figures; None for detection.
+        predicted: what is behind the figures; None where a detector finds masks alone.
     """
 
     model: str
@@ -122,7 +128,7 @@ class ModelRow:
     steps: tuple[Step, ...]
     others: tuple[Score, ...]
     notes: tuple[str, ...]
-    predicted: PredictedClasses | None
+    predicted: PredictedClasses | DetectedBoxes | None
 
     @property
     def combined(self) -> Score | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shutil
 from pathlib import Path
@@ -17,7 +18,7 @@ from sysnoise.pipelines.scoring.totals import read_totals
 from tests.end_to_end.commands import command
 from tests.end_to_end.reading import manifest, samples_table
 from tests.odd_files.runs import Run
-from tests.scoring import BASELINE, class_rows, made_up_set, write_lines
+from tests.scoring import BASELINE, class_rows, made_up_set, write_lines, write_perfect_boxes
 from tests.servers import http_server
 
 FFMPEG = "ffmpeg/pillow-bilinear/rgb"
@@ -177,3 +178,69 @@ def test_a_shard_without_a_sample_is_reported(one_image_set: Path, tmp_path: Pat
     assert done.code == 1
     assert "it lacks 'image_00001', which the table of samples has" in done.error
     assert not (tmp_path / "r.html").exists()
+
+
+def cards(page: str) -> dict[str, dict[str, list[str]]]:
+    """The flips of boxes by key: settings, classes of the rectangles, and what is listed."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for text in re.findall(r"<li data-model=.*?</figure>", page, re.DOTALL):
+        (key,) = re.findall(r'data-key="([^"]*)"', text)
+        card = {
+            "settings": re.findall(r"Boxes of .* and (.*) in ", text),
+            "classes": sorted(re.findall(r'<rect class="([^"]*)"', text)),
+            "listed": re.findall(r"<li>(.*)</li>", text),
+        }
+        found[key] = card
+    return found
+
+
+def test_boxes_that_vanish_appear_and_move_are_drawn(coco_set: Path, tmp_path: Path) -> None:
+    baseline, nearest = "pillow/pillow-bilinear/rgb", "pillow/pillow-nearest/rgb"
+    keys = {row["image_id"]: row["key"] for row in samples_table(coco_set)}
+    first, second = sorted(keys)[:2]
+    boxes = {
+        baseline: [(first, 1, [50, 40, 200, 100], 0.9), (second, 1, [0, 0, 90, 90], 0.7)],
+        nearest: [
+            (first, 1, [90, 40, 200, 100], 0.8),
+            (first, 1, [300, 300, 50, 60], 0.5),
+            (first, 1, [300, 300, 50, 60], 0.2),
+            (second, 1, [0, 0, 90, 90], 0.29),
+        ],
+    }
+    for setting, each in boxes.items():
+        names = ("image_id", "category_id", "bbox", "score")
+        results = [dict(zip(names, one, strict=True)) for one in each]
+        (tmp_path / f"{setting.replace('/', '__')}.json").write_text(json.dumps(results), "utf-8")
+    done = command(
+        *("report", str(coco_set), f"--predictions={tmp_path}", "--model=m"),
+        *("-o", str(tmp_path / "report.html")),
+    )
+    assert done.code == 0, done.error
+    page = (tmp_path / "report.html").read_text("utf-8")
+    categories = manifest(coco_set)["dataset"]["categories"]
+    name = {each["id"]: each["name"] for each in categories}.get(1, "category 1")
+    assert cards(page) == {
+        keys[first]: {
+            "settings": [nearest],
+            "classes": ["appeared after", "moved after", "moved before"],
+            "listed": [f"appeared: {name} 0.50", f"moved: {name} 0.90 to 0.80"],
+        },
+        keys[second]: {
+            "settings": [nearest],
+            "classes": ["vanished before"],
+            "listed": [f"vanished: {name} 0.70"],
+        },
+    }
+    assert page.count("<canvas data-picture=") == 2
+    assert len(page) < 8 * 2**20
+
+
+def test_equal_boxes_show_no_flips(coco_set: Path, tmp_path: Path) -> None:
+    folder = write_perfect_boxes(coco_set, tmp_path / "perfect")
+    done = command(
+        *("report", str(coco_set), f"--predictions={folder}", "-o", str(tmp_path / "report.html"))
+    )
+    assert done.code == 0, done.error
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert 'id="box-flips"' in page
+    assert "No box vanishes or appears in any setting" in page

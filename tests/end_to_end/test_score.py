@@ -555,16 +555,16 @@ def test_only_a_finished_set_is_scored_against(lines: Path, tmp_path: Path, nois
     (tmp_path / "empty" / "notes.txt").write_text("nothing", "utf-8")
     empty = score(noisy, tmp_path / "empty")
     assert empty.code == 1
-    assert "no .parquet, .jsonl or .ndjson files" in empty.error
+    assert "no .parquet, .jsonl, .ndjson, .csv or .json files" in empty.error
 
 
 def test_what_is_no_file_of_predictions_is_named(noisy: Path, tmp_path: Path) -> None:
-    kinds = {"p.csv": b"setting,key\n", "p.jsonl.gz": gzip.compress(b"x"), "p": b"x"}
-    named = ("a file that is named .csv", "a gzip file", "a file that is named without an ending")
+    kinds = {"p.txt": b"setting,key\n", "p.jsonl.gz": gzip.compress(b"x"), "p": b"x"}
+    named = ("a file that is named .txt", "a gzip file", "a file that is named without an ending")
     for (name, data), found in zip(kinds.items(), named, strict=True):
         (tmp_path / name).write_bytes(data)
         failed = command("score", str(noisy), "--predictions", str(tmp_path / name))
-        assert (failed.code, failed.lacks("no .parquet, .jsonl or", f"found {found}")) == (1, [])
+        assert (failed.code, failed.lacks("no .parquet, .jsonl,", f"found {found}")) == (1, [])
     (tmp_path / "blank.jsonl").write_text("\n\n", "utf-8")
     failed = command("score", str(noisy), "--predictions", str(tmp_path / "blank.jsonl"))
     assert (failed.code, failed.lacks("blank.jsonl' have no rows")) == (1, [])

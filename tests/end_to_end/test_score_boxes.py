@@ -301,7 +301,8 @@ def test_settings_that_do_not_fit_are_named_all_at_once(coco_set: Path, tmp_path
     [
         (lambda entry: entry.pop("score"), "score: expected a finite number, found nothing"),
         (lambda entry: entry.update(score=float("nan")), "score: expected a finite number, found"),
-        (lambda entry: entry.update(image_id="1"), "image_id: expected a whole number, found 1"),
+        (lambda entry: entry.update(image_id="1"), "image_id: expected a whole number, or the key"),
+        (lambda entry: entry.update(image_id=1.0), "image_id: expected a whole number, or the key"),
         (lambda entry: entry.update(category_id=True), "category_id: expected a whole number"),
         (lambda entry: entry.update(bbox=[1, 2, 3]), "bbox: expected x, y, width, height"),
         (lambda entry: entry.update(bbox=[1, 2, -3, 4]), "bbox: expected x, y, width, height"),

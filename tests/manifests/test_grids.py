@@ -15,6 +15,11 @@ from sysnoise.transforms.geometry import PRESETS
 from sysnoise.transforms.resizers import RESIZES
 
 SHIPPED = {
+    "coco-300-squash": (4, 11, 2, "squash300", 15),
+    "coco-416": (4, 11, 2, "letterbox416", 15),
+    "coco-640-letterbox": (4, 11, 2, "letterbox640", 15),
+    "coco-distinct-full": (3, 11, 2, "coco-800x1333", 66),
+    "coco-distinct-one-factor": (4, 11, 2, "coco-800x1333", 15),
     "coco-full": (6, 11, 2, "coco-800x1333", 132),
     "coco-one-factor": (6, 11, 2, "coco-800x1333", 17),
     "coco-published": (1, 2, 1, "coco-800x1333", 2),

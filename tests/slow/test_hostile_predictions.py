@@ -90,6 +90,12 @@ def test_parquet(
     read_rows(path)
 
 
+MASKS = st.fixed_dictionaries(
+    {
+        "size": st.lists(NUMBERS, min_size=1, max_size=3) | VALUES,
+        "counts": st.lists(NUMBERS, max_size=4) | st.text("0123]^nop\x7f", max_size=9) | VALUES,
+    }
+)
 DETECTIONS = st.lists(
     st.fixed_dictionaries(
         {
@@ -97,7 +103,8 @@ DETECTIONS = st.lists(
             "category_id": NUMBERS | VALUES,
             "bbox": st.lists(NUMBERS, min_size=3, max_size=5) | VALUES,
             "score": NUMBERS | VALUES,
-        }
+        },
+        optional={"segmentation": MASKS | VALUES, "file_name": VALUES},
     ),
     max_size=3,
 )
@@ -110,7 +117,7 @@ def test_results(document: object, tmp_path_factory: pytest.TempPathFactory) -> 
     folder.mkdir(exist_ok=True)
     (folder / "s.json").write_text(json.dumps(document), "utf-8")
     with contextlib.suppress(InputError):
-        list(read_results(str(folder)))
+        list(read_results(str(folder), {}))
 
 
 PATHS = ("task", "input", "output", "background", "head", "categories", "nms", "max_detections")

@@ -273,6 +273,10 @@ def test_render_by_hand(photos: dict[str, Pixels]) -> None:
         "shorter256-crop224": bilinear(coffee, (384, 256))[16:240, 80:304],
         "squash256-crop224": bilinear(coffee, (256, 256))[16:240, 16:240],
         "coco-800x1333": bilinear(coffee, (1200, 800)),
+        "squash300": bilinear(coffee, (300, 300)),
+        "letterbox416": cv2.copyMakeBorder(
+            bilinear(coffee, (416, 277)), 69, 70, 0, 0, cv2.BORDER_CONSTANT, value=(114,) * 3
+        ),
         "letterbox640": boxed,
         "native": coffee,
     }
@@ -368,6 +372,8 @@ def test_scales_of_width_and_height_differ() -> None:
             },
         ),
         ("coco-800x1333", {"rule": "keep-ratio", "shorter": 800, "longer": 1333}),
+        ("squash300", {"rule": "squash", "size": 300, "crop": 300}),
+        ("letterbox416", {"rule": "letterbox", "size": 416, "pad": 114}),
         ("letterbox640", {"rule": "letterbox", "size": 640, "pad": 114}),
         ("native", {"rule": "native"}),
     ],
@@ -402,3 +408,11 @@ def test_presets_in_full(preset: str, document: dict[str, Any]) -> None:
 )
 def test_problems_name_the_parameter(geometry: Geometry, problems: list[str]) -> None:
     assert geometry.problems() == problems
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_geometries_that_crop_say_so(name: str) -> None:
+    """Of images of many shapes, one that crops cuts some, and another none."""
+    sizes = [(640, 480), (480, 640), (500, 333), (301, 1200), (224, 224)]
+    placements = [place(PRESETS[name], size) for size in sizes]
+    assert PRESETS[name].crops is any(each.crops for each in placements)

@@ -1,4 +1,4 @@
-"""Access to an ONNX graph: its nodes, their attributes, and the shapes of its tensors."""
+"""Access to an ONNX graph: its nodes and their attributes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import onnx
-from onnx import TypeProto, helper
+from onnx import helper
 
 from sysnoise.transforms.errors import ModelNoiseError
 
@@ -72,47 +72,3 @@ def input_of(model: onnx.ModelProto) -> onnx.ValueInfoProto:
         names = ", ".join(repr(each.name) for each in inputs) or "none"
         raise ModelNoiseError(f"a model with one input is needed; this one's inputs: {names}")
     return inputs[0]
-
-
-def infer_shapes(model: onnx.ModelProto, input_shape: Shape) -> Shapes:
-    """Return the shapes of all tensors that ONNX's shape inference finds.
-
-    Intermediate and output shapes that the model declares are ignored.
-
-    Args:
-        model: a model with one input.
-        input_shape: the sizes of the input where the model leaves them open.
-
-    Raises:
-        ModelNoiseError: the model's input has another number of axes.
-    """
-    fixed = copy_of(model)
-    tensor = input_of(fixed).type.tensor_type
-    if len(tensor.shape.dim) != len(input_shape):
-        raise ModelNoiseError(
-            f"input {input_of(model).name!r} has {len(tensor.shape.dim)} axes, "
-            f"but the shape {input_shape} was given"
-        )
-    for dimension, size in zip(tensor.shape.dim, input_shape, strict=True):
-        if not dimension.HasField("dim_value"):
-            dimension.dim_value = size
-    del fixed.graph.value_info[:]
-    for output in fixed.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    graph = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
-    shapes: Shapes = {each.name: tuple(each.dims) for each in graph.initializer}
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        shape = _known_shape(value.type)
-        if shape is not None:
-            shapes[value.name] = shape
-    return shapes
-
-
-def _known_shape(kind: TypeProto) -> Shape | None:
-    """Return the shape of a tensor; None where a size or the number of axes is unknown."""
-    if not kind.tensor_type.HasField("shape"):
-        return None
-    dimensions = kind.tensor_type.shape.dim
-    if not all(each.HasField("dim_value") for each in dimensions):
-        return None
-    return tuple(each.dim_value for each in dimensions)

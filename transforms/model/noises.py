@@ -11,10 +11,19 @@ import onnx
 from sysnoise.transforms.errors import ModelNoiseError
 from sysnoise.transforms.methods import Method, MethodIdentity, get_method, identity, registry
 from sysnoise.transforms.model.graph import Shape
-from sysnoise.transforms.model.pooling import ceil_mode
+from sysnoise.transforms.model.pooling import Rounding, round_pools
 from sysnoise.transforms.model.precision import half_precision
-from sysnoise.transforms.model.quantization import Activations, Calibration, Weights, quantize
+from sysnoise.transforms.model.quantization import (
+    Activations,
+    Calibration,
+    Extent,
+    Weights,
+    quantize,
+)
 from sysnoise.transforms.model.upsampling import interpolation, upsample
+
+
+_WHOLE_GRAPH = "-whole-graph"
 
 
 class Family(Enum):
@@ -24,7 +33,7 @@ class Family(Enum):
     one noise of each family.
     """
 
-    CEIL_MODE = "rounding of pools"
+    ROUNDING = "rounding of pools"
     UPSAMPLE = "upsampling"
     PRECISION = "precision"
 
@@ -52,10 +61,12 @@ class ModelNoise(Method[Change]):
 
     Attributes:
         family: the part of the model that it changes.
+        null: why it changes nothing, for models in which it does so.
     """
 
     extra: str | None = "evaluate"
     family: Family = field(kw_only=True)
+    null: str = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -71,12 +82,24 @@ class NoisyModel:
     null: tuple[str, ...]
 
 
-def _ceil_mode(model: onnx.ModelProto, deployment: Deployment) -> onnx.ModelProto:
-    return ceil_mode(model, deployment.input_shape)
-
-
 def _fp16(model: onnx.ModelProto, deployment: Deployment) -> onnx.ModelProto:
     return half_precision(model)
+
+
+def _round(rounding: Rounding) -> ModelNoise:
+    def change(model: onnx.ModelProto, deployment: Deployment) -> onnx.ModelProto:
+        return round_pools(model, deployment.input_shape, rounding)
+
+    options = {"ceil_mode": int(rounding is Rounding.CEIL)}
+    way = "up" if rounding is Rounding.CEIL else "down"
+    return ModelNoise(
+        rounding.value,
+        "onnx",
+        change,
+        options,
+        family=Family.ROUNDING,
+        null=f"no max-pool has another size when it rounds {way}",
+    )
 
 
 def _upsample(mode: str, transformation: str) -> ModelNoise:
@@ -87,32 +110,56 @@ def _upsample(mode: str, transformation: str) -> ModelNoise:
 
     name = "bilinear" if mode == "linear" else mode
     return ModelNoise(
-        f"upsample-{name}-{transformation}", "onnx", change, attributes, family=Family.UPSAMPLE
+        f"upsample-{name}-{transformation}",
+        "onnx",
+        change,
+        attributes,
+        family=Family.UPSAMPLE,
+        null="no feature map is enlarged, or each has the same pixels in this way",
     )
 
 
-def _int8(name: str, activations: Activations, weights: Weights) -> ModelNoise:
+def _int8(activations: Activations, weights: Weights, extent: Extent) -> ModelNoise:
     def change(model: onnx.ModelProto, deployment: Deployment) -> onnx.ModelProto:
-        return quantize(model, deployment.calibration, activations, weights)
+        return quantize(model, deployment.calibration, activations, weights, extent)
 
     options = {
         "format": "QDQ",
         "calibration": "MinMax",
         "activations": activations.value,
         "weights": weights.value,
+        "extent": extent.value,
         "reduce_range": False,
     }
-    return ModelNoise(f"int8-{name}", "onnxruntime", change, options, family=Family.PRECISION)
+    name = f"int8-{activations.name}-{weights.name}".lower().replace("_", "-")
+    name += _WHOLE_GRAPH if extent is Extent.WHOLE_GRAPH else ""
+    return ModelNoise(
+        name,
+        "onnxruntime",
+        change,
+        options,
+        family=Family.PRECISION,
+        null="ONNX Runtime quantizes none of its operators",
+    )
 
 
 MODEL_NOISES: Mapping[str, ModelNoise] = registry(
     (
-        ModelNoise("fp16", "onnx", _fp16, {"arithmetic": "float32"}, family=Family.PRECISION),
-        _int8("symmetric-per-tensor", Activations.SYMMETRIC, Weights.PER_TENSOR),
-        _int8("symmetric-per-channel", Activations.SYMMETRIC, Weights.PER_CHANNEL),
-        _int8("asymmetric-per-tensor", Activations.ASYMMETRIC, Weights.PER_TENSOR),
-        _int8("asymmetric-per-channel", Activations.ASYMMETRIC, Weights.PER_CHANNEL),
-        ModelNoise("ceil-mode", "onnx", _ceil_mode, family=Family.CEIL_MODE),
+        ModelNoise(
+            "fp16",
+            "onnx",
+            _fp16,
+            {"arithmetic": "float32"},
+            family=Family.PRECISION,
+            null="no tensor is float32",
+        ),
+        *(
+            _int8(activations, weights, extent)
+            for extent in Extent
+            for activations in Activations
+            for weights in Weights
+        ),
+        *map(_round, Rounding),
         *(
             _upsample(mode, transformation)
             for mode in ("linear", "nearest")
@@ -120,6 +167,12 @@ MODEL_NOISES: Mapping[str, ModelNoise] = registry(
         ),
     )
 )
+
+
+ON_REQUEST = tuple(name for name in MODEL_NOISES if name.endswith(_WHOLE_GRAPH))
+"""The noises that ``all`` leaves out: what they add to int8 is a matter of what follows the network.
+Among the methods of a column they would be its worst, and stand for it in the stack of all noises.
+"""
 
 
 def model_noise_identity(name: str) -> MethodIdentity:
@@ -160,8 +213,19 @@ def apply_noises(
         if changed is model:
             null.append(noise.name)
         else:
-            model = onnx.shape_inference.infer_shapes(changed, data_prop=True)
+            model = _with_declared_outputs(changed)
     return NoisyModel(model, tuple(null))
+
+
+def _with_declared_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Declare the shapes of the outputs, as ONNX's checker wants it, and of no other tensor.
+
+    From shapes that are declared with sizes that depend on the pixels, such as the number of boxes,
+    ONNX Runtime 1.32 concludes that a Reshape is one to ``[0, -1]``, which fails for no boxes.
+    """
+    declared = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    del declared.graph.value_info[:]
+    return declared
 
 
 def _only(noises: Sequence[ModelNoise]) -> ModelNoise | None:

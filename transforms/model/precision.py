@@ -15,7 +15,11 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from sysnoise.transforms.model.graph import copy_of, input_of, nodes_of
+from sysnoise.transforms.model.graph import attributes_of, copy_of, input_of, nodes_of
+from sysnoise.transforms.model.layers import constant_tensors
+
+_OF_SHAPES = ("Shape", "Size")
+_WHOLE_NUMBERS = (TensorProto.INT32, TensorProto.INT64)
 
 _LARGEST = np.finfo(np.float16).max
 
@@ -25,8 +29,8 @@ def half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Weights are stored as float16. Input and output stay float32, with values that float16 has.
     Finite weights out of its range become its largest value, as in converters; activations become
-    infinite, as in the arithmetic. Scales of Resize, and the tensors that they are computed from,
-    stay exact. Graphs inside of nodes (If, Loop), and tensors whose type cannot be inferred, are
+    infinite, as in the arithmetic. Scales of Resize, sizes that are computed from shapes, and the
+    tensors that both are computed from, stay exact. Graphs inside of nodes (If, Loop), and tensors whose type cannot be inferred, are
     not changed.
 
     Args:
@@ -67,14 +71,19 @@ def _float_tensors(model: onnx.ModelProto) -> set[str]:
 
 
 def _exact_tensors(model: onnx.ModelProto) -> set[str]:
-    """Return the names of the scales of Resize, and of the tensors that they are computed from.
+    """Return the names of the scales of Resize, of sizes, and of what they are computed from.
 
-    Rounding them would change sizes. The shape of a tensor does not depend on its values.
+    Rounding them would change sizes: a graph may compute them in float32, from shapes, and convert
+    them to whole numbers. The shape of a tensor does not depend on its values.
     """
     exact = {name for node in nodes_of(model, "Resize", "Upsample") for name in node.input[1:]}
+    static = constant_tensors(model, *_OF_SHAPES)
+    for node in nodes_of(model, "Cast", "Range"):
+        if node.op_type == "Range" or attributes_of(node)["to"] in _WHOLE_NUMBERS:
+            exact |= static.intersection(node.input)
     for node in reversed(model.graph.node):
         exact.discard("")  # The name of an input that a node leaves out.
-        if node.op_type not in ("Shape", "Size") and not exact.isdisjoint(node.output):
+        if node.op_type not in _OF_SHAPES and not exact.isdisjoint(node.output):
             exact.update(node.input)
     return exact
 

@@ -27,9 +27,12 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from sysnoise.transforms.errors import ModelNoiseError, plain_message
 from sysnoise.transforms.model.graph import input_of, nodes_of, opset_of
+from sysnoise.transforms.model.layers import network_nodes
 
 Calibration = Callable[[], Iterator[NDArray[np.float32]]]
 """A function that yields input tensors, one batch each; every call yields the same ones."""
+
+_FLOAT = onnx.TensorProto.FLOAT
 
 _FIRST_OPSET = 13
 """The first opset in which QuantizeLinear has an axis."""
@@ -40,6 +43,16 @@ class Activations(Enum):
 
     SYMMETRIC = "int8, symmetric"
     ASYMMETRIC = "uint8, asymmetric"
+
+
+class Extent(Enum):
+    """Which nodes are quantized."""
+
+    NETWORK = "network"
+    """The weighted layers and all from which one gets its features: see
+    :func:`~sysnoise.transforms.model.layers.network_nodes`."""
+    WHOLE_GRAPH = "whole graph"
+    """All that the library can quantize."""
 
 
 class Weights(Enum):
@@ -54,11 +67,14 @@ def quantize(
     calibration: Calibration,
     activations: Activations,
     weights: Weights,
+    extent: Extent = Extent.NETWORK,
 ) -> onnx.ModelProto:
     """Quantize weights and activations to eight bits; input and output stay float32.
 
     The model is first simplified as ONNX Runtime's documentation recommends (constants folded,
-    batch normalization fused into convolutions). Weights use all eight bits on every CPU
+    batch normalization fused into convolutions). Then each node gets a copy of its own of the
+    constants that it shares with others: with ``session.x64quantprecision``, a session of ONNX
+    Runtime 1.32 would convert a shared int8 weight once for each node, and fail. Weights use all eight bits on every CPU
     (``reduce_range`` is off), so that the result does not depend on the machine. On x64 CPUs
     without VNNI, the fast kernels can overflow; sessions there need ``session.x64quantprecision``.
 
@@ -70,6 +86,7 @@ def quantize(
         calibration: the inputs over which ranges are found.
         activations: how activations are quantized.
         weights: how weights are quantized.
+        extent: which nodes are quantized.
 
     Returns:
         The changed model; the model itself where the library finds nothing to quantize.
@@ -94,7 +111,11 @@ def quantize(
         onnx.save(model, given)
         try:
             quant_pre_process(given, prepared, skip_symbolic_shape=True)
-            _quantize_file(prepared, result, reader, activations, weights)
+            simple = onnx.load(prepared)
+            unshare_constants(simple)
+            spared = _spared_nodes(simple) if extent is Extent.NETWORK else []
+            onnx.save(simple, prepared)
+            _quantize_file(prepared, result, reader, activations, weights, spared)
         except Exception as error:  # The runtime's own errors have no common base.
             if error is reader.failure or isinstance(error, OSError):
                 raise
@@ -105,8 +126,50 @@ def quantize(
     return changed if any(nodes_of(changed, "QuantizeLinear")) else model
 
 
+def unshare_constants(model: onnx.ModelProto) -> None:
+    """Give each use of a float constant that is used several times a copy of its own, in place.
+
+    Args:
+        model: a model whose constants are initializers. Graphs inside of its nodes, and outputs
+            that are constants, keep the first.
+    """
+    graph = model.graph
+    constants = {each.name: each for each in graph.initializer if each.data_type == _FLOAT}
+    taken: set[str] = set()
+    for number, node in enumerate(graph.node):
+        for place, name in enumerate(node.input):
+            if name in taken:
+                copy = graph.initializer.add()
+                copy.CopyFrom(constants[name])
+                copy.name = node.input[place] = f"{name}/{number}/{place}"
+            elif name in constants:
+                taken.add(name)
+
+
+def _spared_nodes(model: onnx.ModelProto) -> list[str]:
+    """Return the names of the nodes outside of the network; they get names of their own, in place.
+
+    The library takes nodes by name, and those that it made have none.
+    """
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    values = (*graph.input, *graph.value_info, *graph.output)
+    floats = {each.name for each in values if each.type.tensor_type.elem_type == _FLOAT}
+    spared = []
+    for place, is_network in enumerate(network_nodes(model, floats)):
+        if not is_network:
+            node = model.graph.node[place]
+            node.name = f"{node.name}/{place}/float"
+            spared.append(node.name)
+    return spared
+
+
 def _quantize_file(
-    source: str, result: str, reader: _Reader, activations: Activations, weights: Weights
+    source: str,
+    result: str,
+    reader: _Reader,
+    activations: Activations,
+    weights: Weights,
+    spared: list[str],
 ) -> None:
     symmetric = activations is Activations.SYMMETRIC
     quantize_static(
@@ -118,6 +181,7 @@ def _quantize_file(
         reduce_range=False,
         activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
         weight_type=QuantType.QInt8,
+        nodes_to_exclude=spared,
         calibrate_method=CalibrationMethod.MinMax,
         extra_options={"ActivationSymmetric": symmetric, "WeightSymmetric": True},
     )

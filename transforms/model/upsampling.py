@@ -19,12 +19,13 @@ from sysnoise.transforms.model.graph import (
     Shapes,
     attributes_of,
     copy_of,
-    infer_shapes,
     label,
     nodes_of,
     opset_of,
     replace_attributes,
 )
+from sysnoise.transforms.model.layers import image_tensors
+from sysnoise.transforms.model.preparation import prepare
 
 _FIRST_OPSET = 11
 """The first opset in which Resize has a coordinate transformation."""
@@ -74,9 +75,10 @@ def interpolation(mode: str, transformation: str) -> dict[str, str]:
 def upsample(
     model: onnx.ModelProto, input_shape: Shape, attributes: Mapping[str, str]
 ) -> onnx.ModelProto:
-    """Change the interpolation wherever the model enlarges height or width.
+    """Change the interpolation wherever the model enlarges feature maps in height or width.
 
-    Resize nodes that shrink an axis, or change no size, are not changed.
+    Resize nodes that shrink an axis, or change no size, are not changed, and neither are those
+    before the first weighted layer, which resize the image.
 
     Args:
         model: a model with one input.
@@ -92,11 +94,11 @@ def upsample(
         ModelNoiseError: a node that enlarges also changes other axes than the last two of four, or
             crops, or has unknown shapes, or is of an opset before 11.
     """
-    shapes = infer_shapes(model, input_shape)
+    shapes, images = prepare(model, input_shape).shapes, image_tensors(model)
     changed = copy_of(model)
     different = False
     for node in nodes_of(changed, "Resize", "Upsample"):
-        if not _enlarges(node, shapes):
+        if node.input[0] in images or not _enlarges(node, shapes):
             continue
         _refuse_unlike(node, shapes, opset_of(model))
         old, new = shapes[node.input[0]], shapes[node.output[0]]

@@ -14,7 +14,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
 from sysnoise.pipelines.evaluation.config_values import Background
-from sysnoise.pipelines.evaluation.model_check import FittedModel, SetClasses, fit_model
+from sysnoise.pipelines.evaluation.model_check import FittedModel, fit_model
+from sysnoise.pipelines.evaluation.request import SetClasses
 from sysnoise.transforms.model.boxes import (
     Detector,
 )

@@ -13,7 +13,6 @@ from sysnoise.pipelines.report.flips import (
     chosen_images,
     ordered_settings,
 )
-from sysnoise.pipelines.scoring.records import PredictedClasses
 
 BASELINE = Setting("b/b/b")
 
@@ -77,7 +76,5 @@ def test_settings_of_one_noise_come_first_whatever_the_order_of_the_file() -> No
     found = []
     for order in (settings, settings[::-1]):
         parsed = [Setting(name, tuple(rest)) for name, *rest in (each.split("+") for each in order)]
-        empty = np.zeros(0, np.int32)
-        classes = PredictedClasses([], empty, empty.astype(np.int64), dict.fromkeys(parsed, empty))
-        found.append([each.id for _, each in ordered_settings({"m": classes}, BASELINE)])
+        found.append([each.id for _, each in ordered_settings({"m": parsed}, BASELINE)])
     assert found == [["b/b/b+int8", "c/b/b", "c/c/b"]] * 2

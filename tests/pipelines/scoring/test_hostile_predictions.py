@@ -145,7 +145,7 @@ HOSTILE_RESULTS = {
 def test_results_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text(text, "utf-8")
     with pytest.raises(InputError, match="the results file"):
-        list(read_results(str(tmp_path)))
+        list(read_results(str(tmp_path), {}))
 
 
 def test_results_that_are_too_long_are_refused(
@@ -154,4 +154,4 @@ def test_results_that_are_too_long_are_refused(
     monkeypatch.setattr(result_files, "RESULTS_CHARACTERS", 10)
     (tmp_path / "s.json").write_text(" " * 11 + "[]", "utf-8")
     with pytest.raises(InputError, match="longer than 10 characters"):
-        list(read_results(str(tmp_path)))
+        list(read_results(str(tmp_path), {}))

@@ -107,6 +107,25 @@ def test_weights_beyond_the_range_stay_finite() -> None:
     assert np.array_equal(found, stored(changed)["w/half"])
 
 
+def test_sizes_that_are_computed_from_shapes_stay_exact() -> None:
+    """A float16 next to 1.0001 and 1.0004 is 1; pixels that become whole numbers are rounded."""
+    nodes = [
+        *(node("Shape", "x", "shape"), node("Cast", "shape", "length", to=TensorProto.FLOAT)),
+        *(node("Mul", "length factor", "scaled"), node("Floor", "scaled", "floored")),
+        node("Cast", "floored", "size", to=TensorProto.INT64),
+        node("ConstantOfShape", "size", "y"),
+        *(node("Mul", "x other", "p"), node("Cast", "p", "whole", to=TensorProto.INT64)),
+        node("Cast", "whole", "z", to=TensorProto.FLOAT),
+    ]
+    weights = {"factor": floats(1.0001), "other": floats(1.0004)}
+    model = model_of(nodes, ["N"], weights, y=["M"], z=["N"])
+    x = np.full(10000, 3000, np.float32)
+    for changed, expected in ((model, 3001), (half_precision(model), 3000)):
+        size, found = run(changed, x)
+        assert size.shape == (10001,)
+        assert set(found) == {expected}
+
+
 def test_scales_of_resize_stay_exact() -> None:
     nodes = [
         node("Resize", "x - s", "a"),

@@ -16,9 +16,11 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from sysnoise.transforms.errors import ModelNoiseError
-from sysnoise.transforms.model.quantization import Activations, Weights, quantize
+from sysnoise.transforms.model.quantization import Activations, Extent, Weights, quantize
 from tests.transforms.model.graphs import (
     Array,
     bytes_of,
@@ -137,6 +139,107 @@ def test_batch_normalization_is_part_of_the_convolution() -> None:
     assert np.abs(found - expected).max() < 0.02 * np.ptp(expected)
 
 
+def towers() -> onnx.ModelProto:
+    """Two maps through one head, as in RetinaNet; one half and one weight for both products."""
+    nodes = [
+        node("Conv", "x w b", "c", "stem", pads=[1] * 4),
+        node("MaxPool", "c", "p", "pool", kernel_shape=[3, 3], strides=[3, 3]),
+        node("Conv", "c head b", "h1", "head1"),
+        node("Conv", "p head b", "h2", "head2"),
+        *(node("Mul", "h1 half", "m1"), node("Mul", "h2 half", "m2")),
+        *(node("GlobalAveragePool", "m1", "g1"), node("GlobalAveragePool", "m2", "g2")),
+        *(node("Flatten", "g1", "f1"), node("Flatten", "g2", "f2")),
+        *(node("MatMul", "f1 square", "s1"), node("MatMul", "f2 square", "s2")),
+        node("Add", "s1 s2", "y"),
+    ]
+    weights = {"w": W, "b": B, "head": noise(6, 6, 2, 2, seed=2), "square": noise(6, 6, seed=3)}
+    weights["half"] = np.array([0.5], np.float32)
+    return model_of(nodes, ["N", 3, 9, 9], weights, y=["N", 6])
+
+
+@pytest.mark.parametrize("extent", Extent)
+@pytest.mark.parametrize(("activations", "weights"), VARIANTS)
+def test_nodes_that_share_constants_run_with_exact_sums(
+    activations: Activations, weights: Weights, extent: Extent
+) -> None:
+    """In a session with session.x64quantprecision, which ``run`` opens."""
+    model = towers()
+    with unchanged(model):
+        changed = quantize(model, calibration, activations, weights, extent)
+    (found,), (expected,) = run(changed, X), run(model, X)
+    assert 0 < np.abs(found - expected).max() < 0.05 * np.ptp(expected)
+    read = [name for each in changed.graph.node for name in each.input]
+    stored = {each.name for each in changed.graph.initializer if len(each.dims) > 1}
+    assert len([name for name in read if name in stored]) == len(stored) == 5
+
+
+def decoder() -> onnx.ModelProto:
+    """A head whose deltas are decoded in the graph, around anchors that are large."""
+    nodes = [
+        node("Conv", "x w b", "c", "stem", pads=[1] * 4),
+        node("Relu", "c", "r"),
+        node("Conv", "r head b", "deltas", "head"),
+        node("Mul", "deltas sizes", "m"),
+        node("Add", "m anchors", "y"),
+        node("Softmax", "deltas", "z", axis=1),
+    ]
+    weights = {"w": W, "b": B, "head": noise(6, 6, 2, 2, seed=2) / 8}
+    weights["sizes"] = np.array([16], np.float32)
+    weights["anchors"] = np.arange(6 * 64, dtype=np.float32).reshape(1, 6, 8, 8)
+    outputs: dict[str, Any] = {name: [None] * 4 for name in ("deltas", "y", "z")}
+    return model_of(nodes, ["N", 3, 9, 9], weights, **outputs)
+
+
+@pytest.mark.parametrize(("activations", "weights"), VARIANTS)
+def test_what_follows_the_last_layer_stays_float(
+    activations: Activations, weights: Weights
+) -> None:
+    changed = quantize(decoder(), calibration, activations, weights)
+    deltas, found, scores = run(changed, X)
+    anchors = np.arange(6 * 64, dtype=np.float32).reshape(1, 6, 8, 8)
+    assert np.array_equal(found, deltas * np.float32(16) + anchors)
+    exact = np.exp(deltas.astype(np.float64))
+    assert np.abs(scores - exact / exact.sum(axis=1, keepdims=True)).max() < 1e-6
+    whole = quantize(decoder(), calibration, activations, weights, Extent.WHOLE_GRAPH)
+    _, coarse, _ = run(whole, X)
+    expected = run(decoder(), X)[1]
+    assert len(np.unique(coarse)) <= 256 < len(np.unique(found))
+    assert np.abs(found - expected).mean() < np.abs(coarse - expected).mean()
+
+
+@pytest.mark.parametrize(("activations", "weights"), VARIANTS)
+def test_a_network_alone_is_what_the_library_makes(
+    activations: Activations, weights: Weights, tmp_path: Path
+) -> None:
+    """Where nothing follows the last layer and nothing is shared, whatever the extent."""
+    given, prepared, result = (str(tmp_path / name) for name in "123")
+    onnx.save(conv(), given)
+    quant_pre_process(given, prepared, skip_symbolic_shape=True)
+    symmetric = activations is Activations.SYMMETRIC
+    quantize_static(
+        prepared,
+        result,
+        Samples(),
+        per_channel=weights is Weights.PER_CHANNEL,
+        activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
+        extra_options={"ActivationSymmetric": symmetric},
+    )
+    for extent in Extent:
+        changed = quantize(conv(), calibration, activations, weights, extent)
+        assert np.array_equal(run(changed, X)[0], run(onnx.load(result), X)[0])
+
+
+class Samples(CalibrationDataReader):  # type: ignore[misc]
+    """The calibration in the library's form."""
+
+    def __init__(self) -> None:
+        self.left = calibration()
+
+    def get_next(self) -> dict[str, Array] | None:
+        batch = next(self.left, None)
+        return None if batch is None else {"x": batch}
+
+
 @pytest.mark.parametrize(("activations", "weights"), VARIANTS)
 def test_the_same_calibration_gives_the_same_bytes(
     activations: Activations, weights: Weights
@@ -144,10 +247,10 @@ def test_the_same_calibration_gives_the_same_bytes(
     script = f"""
 import hashlib
 from tests.transforms.model.test_quantization import *
-changed = quantize(conv(), calibration, {activations}, {weights})
+changed = quantize(towers(), calibration, {activations}, {weights})
 print(hashlib.sha256(bytes_of(changed)).hexdigest())
 """
-    expected = hashlib.sha256(bytes_of(quantize(conv(), calibration, activations, weights)))
+    expected = hashlib.sha256(bytes_of(quantize(towers(), calibration, activations, weights)))
     for seed in "12":  # Of the order in which Python's sets are walked through.
         done = subprocess.run(
             [sys.executable, "-c", script],

@@ -180,6 +180,45 @@ def test_only_nodes_that_enlarge_are_changed() -> None:
     assert run(changed, noise(3, 2, 4, 6))[0].shape == (3, 2, 16, 20)
 
 
+def test_the_image_is_resized_as_before() -> None:
+    """What stands before the first weighted layer prepares the image, as in torchvision."""
+    nodes = [
+        node("Mul", "x half", "n"),
+        node("Resize", "n - double", "r", "prepare", mode="linear"),
+        node("Conv", "r k", "c"),
+        node("Resize", "c - double", "y", "pyramid", mode="linear"),
+    ]
+    weights = {"half": floats(0.5), "double": floats(1, 1, 2, 2), "k": noise(2, 2, 1, 1)}
+    model = model_of(nodes, ["N", 2, "H", "W"], weights)
+    changed = upsample(model, (1, 2, 4, 6), DARKNET)
+    assert find(changed, "Resize") == [{"mode": "linear"}, DARKNET]
+    x = noise(3, 2, 4, 6)
+    smooth = resized(x * np.float32(0.5), (8, 12), "linear", "half_pixel")
+    features = np.einsum("oi,bihw->bohw", weights["k"][:, :, 0, 0], smooth)
+    expected = resized(features.astype(np.float32), (16, 24), "nearest", "asymmetric")
+    assert np.abs(run(changed, x)[0] - expected).max() < 1e-5
+    without = model_of([*nodes[:3], node("Relu", "c", "y")], ["N", 2, "H", "W"], weights)
+    assert upsample(without, (1, 2, 4, 6), DARKNET) is without
+
+
+def test_sizes_that_the_graph_computes_are_followed() -> None:
+    """The factor is 16 / height, in float32, and rounded down."""
+    nodes = [
+        node("Conv", "x k", "c"),
+        *(node("Shape", "c", "shape"), node("Gather", "shape two", "height", axis=0)),
+        *(node("Cast", "height", "length", to=1), node("Div", "target length", "factor")),
+        *(node("Mul", "length factor", "exact"), node("Floor", "exact", "floored")),
+        *(node("Cast", "floored", "size", to=7), node("Concat", "front size size", "sizes", axis=0)),
+        node("Resize", "c - - sizes", "y", "up", mode="linear"),
+    ]
+    weights: dict[str, Any] = {"k": noise(2, 2, 1, 1), "two": np.array([2]), "target": floats(16)}
+    weights["front"] = np.array([1, 2])
+    model = model_of(nodes, [1, 2, "H", "W"], weights)
+    assert find(upsample(model, (1, 2, 5, 7), DARKNET), "Resize") == [DARKNET]
+    assert upsample(model, (1, 2, 16, 16), DARKNET) is model
+    assert upsample(model, (1, 2, 32, 32), DARKNET) is model
+
+
 def test_axes_and_aspect_stay_and_antialias_goes() -> None:
     kept: dict[str, Any] = {"axes": [2, 3], "keep_aspect_ratio_policy": "not_larger"}
     nodes = [node("Resize", "x - - s", "y", mode="linear", antialias=1, **kept)]

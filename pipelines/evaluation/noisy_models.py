@@ -1,0 +1,53 @@
+"""An ONNX model with noises inside, made from the one that was given."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+
+from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.evaluation.runtime import open_session
+from sysnoise.transforms.errors import ModelNoiseError
+from sysnoise.transforms.model.noises import apply_noises
+
+
+@dataclass(frozen=True)
+class OnnxBase:
+    """An ONNX model that noises are put into.
+
+    Attributes:
+        model: the model that was given.
+        calibration: yields input tensors of the baseline's images, one image each.
+        input_shape: shape of the input for one image.
+    """
+
+    model: onnx.ModelProto
+    calibration: Callable[[], Iterator[NDArray[Any]]]
+    input_shape: tuple[int, ...]
+
+
+def noisy_model(base: OnnxBase, noises: Sequence[str]) -> onnx.ModelProto | None:
+    """Put noises into a model; return None where they change nothing.
+
+    Raises:
+        ModelNoiseError: a noise cannot be put into this model.
+        InputError: the images of a calibration cannot be read.
+    """
+    name = "+".join(noises)
+    print(f"making the model with {name}", file=sys.stderr, flush=True)
+    try:
+        noisy = apply_noises(base.model, noises, base.calibration, base.input_shape)
+    except ModelNoiseError as error:
+        raise ModelNoiseError(f"putting {name} into the model: {error}") from error
+    if len(noisy.null) == len(noises):
+        return None
+    try:
+        open_session(noisy.model.SerializeToString(), f"the model with {name}")
+    except InputError as error:
+        raise ModelNoiseError(str(error)) from error
+    return noisy.model

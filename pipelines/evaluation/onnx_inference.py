@@ -1,0 +1,129 @@
+"""An ONNX model over images, with Beam's own handler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import onnxruntime
+from apache_beam.ml.inference.base import KeyedModelHandler, PredictionResult
+from apache_beam.ml.inference.onnx_inference import OnnxModelHandlerNumpy
+from numpy.typing import NDArray
+
+from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
+from sysnoise.pipelines.evaluation.identity import refuse_other_runtime
+from sysnoise.pipelines.evaluation.predictions import predicted_rows
+from sysnoise.pipelines.evaluation.records import ImageKey, Rows
+from sysnoise.pipelines.evaluation.runtime import load_model, onnx_identity
+from sysnoise.pipelines.storage.root import open_output
+from sysnoise.transforms.geometry import Placement
+from sysnoise.transforms.model.heads import lacks_images
+from sysnoise.transforms.model.input import fit_image, input_tensor
+from sysnoise.transforms.pixels import Pixels
+
+
+@dataclass(frozen=True)
+class OnnxInference:
+    """An ONNX model that a run wrote, as :class:`~.records.Inference` describes it.
+
+    Attributes:
+        predictions_url: the folder of predictions, which holds the model.
+        path: path of the model below that folder.
+        sha256: sha256 of the model's file, in hexadecimal.
+        config: config of the model.
+        runtime: versions and CPU features that decide the last bits of a prediction.
+    """
+
+    predictions_url: str = field(repr=False)
+    path: str
+    sha256: str
+    config: ModelConfig
+    runtime: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The model's path."""
+        return self.path
+
+    @property
+    def image_bytes(self) -> int:
+        """The number of bytes of an image of the model's size."""
+        return self.config.input.image_bytes
+
+    def fit(self, image: Pixels) -> tuple[Pixels, Placement]:
+        """Give an image the model's size."""
+        return fit_image(image, self.config.input)
+
+    def handler(self) -> Any:
+        """Return a handler that passes images on without their keys."""
+        return KeyedModelHandler(SingleThreadedModel(self)).with_no_batching()
+
+    def rows(self, key: ImageKey, outputs: Any) -> Rows:
+        """Return what the outputs say, by the config."""
+        return predicted_rows(self.config, key, outputs)
+
+
+class SingleThreadedModel(OnnxModelHandlerNumpy):
+    """Beam's handler of ONNX models, with one thread per worker, for a model that a run wrote."""
+
+    def __init__(self, inference: OnnxInference) -> None:
+        """Take what a worker must know."""
+        super().__init__(inference.path)
+        self._inference = inference
+
+    def load_model(self) -> onnxruntime.InferenceSession:
+        """Load the model of the run, in the runtime that the run started with."""
+        given = self._inference
+        refuse_other_runtime(given.runtime, onnx_identity())
+        return load_model(open_output(given.predictions_url), given.path, given.sha256)
+
+    def run_inference(
+        self,
+        batch: Sequence[Pixels],
+        inference_session: onnxruntime.InferenceSession,
+        inference_args: dict[str, Any] | None = None,
+    ) -> list[PredictionResult]:
+        """Run a batch of fitted images; where that fails, the error is the prediction.
+
+        Beam's local runner can hang where a step raises. Images are not passed to the next step.
+        """
+        config = self._inference.config
+        try:
+            feed = {config.input.name: input_tensor(batch, config.input)}
+            outputs = inference_session.run(list(config.outputs), feed)
+            predictions = by_image(config, outputs, len(batch))
+        except Exception as error:  # noqa: BLE001
+            return [PredictionResult(None, error)] * len(batch)
+        return [PredictionResult(None, each) for each in predictions]
+
+
+def by_image(
+    config: ModelConfig, outputs: Sequence[NDArray[Any]], images: int
+) -> list[tuple[NDArray[Any], ...]]:
+    """Return the outputs of each image of a batch, without the first dimension, N.
+
+    Args:
+        config: config of the model.
+        outputs: the outputs, in the order of ``config.outputs``.
+        images: number of images of the batch.
+
+    Raises:
+        ValueError: their first dimension is not the number of images.
+    """
+    task = config.task
+    one = not isinstance(task, Classifier) and lacks_images(task.head, outputs[0].ndim)
+    if images == 1 and one:
+        return [tuple(outputs)]
+    for name, output in zip(config.outputs, outputs, strict=True):
+        _check_images(name, output.shape, images)
+    return list(zip(*outputs, strict=True))
+
+
+def _check_images(name: str, shape: tuple[int, ...], images: int) -> None:
+    """Refuse outputs whose first dimension is not the number of images."""
+    if shape[:1] != (images,):
+        raise ValueError(
+            f"output {name!r} has the shape {shape} for a batch of {images} images, whose number "
+            "comes first; a model for one image at a time needs --batch-size 1"
+        )

@@ -1,0 +1,192 @@
+"""A predictor of the user's own over images, with a handler of Beam's."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from apache_beam.ml.inference.base import ModelHandler, PredictionResult
+from numpy.typing import NDArray
+
+from sysnoise.manifests.tables import DatasetKind
+from sysnoise.pipelines.errors import quoted
+from sysnoise.pipelines.evaluation.identity import refuse_other_runtime
+from sysnoise.pipelines.evaluation.predictions import (
+    TOP,
+    ModelError,
+    best_classes,
+    class_row,
+    result_rows,
+)
+from sysnoise.pipelines.evaluation.predictor import (
+    Predictor,
+    predictor_class,
+    predictor_identity,
+    told,
+)
+from sysnoise.pipelines.evaluation.records import ImageKey, Rows
+from sysnoise.pipelines.scoring.result_files import LARGEST_PIXEL
+from sysnoise.transforms.geometry import Placement, place_stretched
+from sysnoise.transforms.model.boxes import BoxOffset
+from sysnoise.transforms.pixels import Pixels, size_of
+
+KeyedImages = Sequence[tuple[ImageKey, Pixels]]
+Floats = NDArray[np.float64]
+
+MOST_BOXES = 10_000
+"""Largest number of boxes of an image that are kept, the best; COCO counts 100 of a category."""
+_BOX_FIELDS = ("boxes", "scores", "labels")
+
+
+@dataclass(frozen=True)
+class PredictorInference:
+    """A predictor, as :class:`~.records.Inference` describes it.
+
+    Attributes:
+        predictor: what the user names.
+        kind: kind of the dataset.
+        document: what :func:`predictor_identity` said in the command's own process.
+        image_bytes: the largest number of bytes of an image of the set.
+    """
+
+    predictor: Predictor
+    kind: DatasetKind
+    document: Mapping[str, Any]
+    image_bytes: int
+
+    @property
+    def name(self) -> str:
+        """The predictor's reference."""
+        return self.predictor.reference
+
+    def fit(self, image: Pixels) -> tuple[Pixels, Placement]:
+        """Return the image as it is."""
+        return image, place_stretched(size_of(image), size_of(image))
+
+    def handler(self) -> Any:
+        """Return a handler that gives the predictor images and keys."""
+        return PredictorHandler(self).with_no_batching()
+
+    def rows(self, key: ImageKey, outputs: Any) -> Rows:
+        """Return the prediction for an image; it is checked."""
+        try:
+            if self.kind is DatasetKind.IMAGENET:
+                return {BoxOffset.NONE: [class_row(key, _predicted_classes(outputs))]}
+            return {BoxOffset.NONE: _boxes(key, outputs)}
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"on sample {key.key!r} of {key.of.variant!r}: {error}") from error
+
+
+Call = Callable[[KeyedImages], list[Any]]
+
+
+class PredictorHandler(ModelHandler[tuple[ImageKey, Pixels], Any, Call]):
+    """Beam's handler of a predictor.
+
+    One process has one instance, whose calls do not overlap: most frameworks have threads of their
+    own, and some instances cannot be called by two threads.
+    """
+
+    def __init__(self, inference: PredictorInference) -> None:
+        """Take what a worker must know."""
+        self._inference = inference
+
+    def load_model(self) -> Call:
+        """Make the instance, if this process has what the run was begun with.
+
+        Where that fails, every batch does: Beam's local runner can hang where a model is not
+        loaded.
+        """
+        given = self._inference.predictor
+        refuse_other_runtime(self._inference.document, predictor_identity(given).document)
+        doing = f"making the predictor {given.reference!r} with the device {given.device!r}"
+        try:
+            predict = predictor_class(given.reference)(given.device)
+        except Exception as error:  # noqa: BLE001 - it is the user's own code.
+            return _failing(ModelError(told(doing, error)))
+        one_at_a_time = threading.Lock()
+
+        def call(batch: KeyedImages) -> list[Any]:
+            with one_at_a_time:
+                found = predict([image for _, image in batch], [key.key for key, _ in batch])
+                return list(found)
+
+        return call
+
+    def run_inference(
+        self,
+        batch: KeyedImages,
+        model: Call,
+        inference_args: dict[str, Any] | None = None,
+    ) -> Iterable[tuple[ImageKey, PredictionResult]]:
+        """Run a batch; where that fails, the error is the prediction.
+
+        Beam's local runner can hang where a step raises.
+        """
+        try:
+            found: list[Any] = model(batch)
+            if len(found) != len(batch):
+                raise ValueError(f"it gives {len(found)} predictions for {len(batch)} images")
+        except ModelError as error:
+            found = [error] * len(batch)
+        except Exception as error:  # noqa: BLE001 - it is the user's own code.
+            keys = quoted([key.key for key, _ in batch])
+            failure = told(f"the predictor failed on samples {keys}", error)
+            found = [ModelError(failure)] * len(batch)
+        return [
+            (key, PredictionResult(None, each)) for (key, _), each in zip(batch, found, strict=True)
+        ]
+
+
+def _failing(error: ModelError) -> Call:
+    def call(batch: KeyedImages) -> list[Any]:
+        raise error
+
+    return call
+
+
+def _predicted_classes(output: Any) -> list[int]:
+    """Return the five best classes, from one score per class or from the classes themselves."""
+    values = np.asarray(output)
+    if values.ndim != 1 or len(values) < TOP:
+        raise ValueError(
+            f"expected one score for each of {TOP} classes or more, or the {TOP} best classes as "
+            f"whole numbers, found the shape {values.shape}"
+        )
+    if values.dtype.kind in "iu":
+        best = [int(each) for each in values[:TOP]]
+        if min(best) < 0 or len({*best}) < TOP:
+            raise ValueError(f"expected {TOP} different classes from 0 on, found {best}")
+        return best
+    if values.dtype.kind != "f":
+        raise ValueError(f"expected scores or classes, found elements of {values.dtype}")
+    return best_classes(values, "the prediction")
+
+
+def _boxes(key: ImageKey, output: Any) -> list[dict[str, Any]]:
+    """Return the boxes of an image in COCO's results format, the best first."""
+    if not isinstance(output, Mapping) or not {*_BOX_FIELDS} <= output.keys():
+        found = sorted(map(str, output)) if isinstance(output, Mapping) else type(output).__name__
+        raise ValueError(f"expected a mapping with {', '.join(_BOX_FIELDS)}, found {found}")
+    boxes, scores, labels = (np.asarray(output[field]) for field in _BOX_FIELDS)
+    count = len(scores) if scores.ndim else -1
+    shapes = (boxes.shape, scores.shape, labels.shape)
+    if shapes != ((count, 4), (count,), (count,)):
+        raise ValueError(
+            "expected n x 4 boxes, n scores and n labels, found the shapes "
+            f"{', '.join(map(str, shapes))}"
+        )
+    if count and (labels.dtype.kind not in "iu" or labels.min() < 0):
+        raise ValueError("expected ids of categories as labels: whole numbers from 0 on")
+    corners, scores = boxes.astype(np.float64), scores.astype(np.float64)
+    known = np.flatnonzero(np.isfinite(corners).all(axis=1) & np.isfinite(scores))
+    order = known[np.argsort(-scores[known], kind="stable")][:MOST_BOXES]
+    corners = corners[order]
+    if np.abs(corners).max(initial=0) > LARGEST_PIXEL:
+        raise ValueError(f"expected boxes in pixels, found {np.abs(corners).max()}")
+    lower, upper = corners[:, :2], corners[:, 2:]
+    sized = np.hstack([lower, np.maximum(upper - lower, 0)])
+    return result_rows(key.image_id, labels[order].tolist(), sized, scores[order])

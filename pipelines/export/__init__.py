@@ -1,0 +1,1 @@
+"""``sysnoise export``: variants of a set as folders that other evaluators read."""

@@ -1,0 +1,84 @@
+"""Boxes of detectors in the report: the pictures are those of the set, the boxes where they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import report
+from tests.end_to_end.reading import decode_image, read_tars, samples_table
+
+BASELINE = "pillow/pillow-bilinear/rgb"
+NEAREST = "pillow/pillow-nearest/rgb"
+BOX = [0.25, 0.5, 0.5, 0.25]
+"""A box as shares of the image."""
+
+
+@pytest.fixture(scope="module")
+def url(coco_set: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A report on a detector that finds one box in each image, except with another resize."""
+    folder = tmp_path_factory.mktemp("boxes")
+    results = [
+        {
+            "image_id": row["image_id"],
+            "category_id": 1,
+            "bbox": (np.array(BOX) * np.tile(size(row), 2)).tolist(),
+            "score": 0.9,
+        }
+        for row in samples_table(coco_set)
+    ]
+    for setting, found in ((BASELINE, results), (NEAREST, results[1:]), (f"{BASELINE}+fp16", [])):
+        path = folder / "m" / f"{setting.replace('/', '__')}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(found), "utf-8")
+    return report(coco_set, folder / "report.html", f"--predictions={folder / 'm'}")
+
+
+def size(row: dict[str, dict[str, int]]) -> list[int]:
+    return [row["geometry"]["output_width"], row["geometry"]["output_height"]]
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_boxes_lie_where_they_are_in_the_picture(width: int, page: Page, url: str) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(url)
+    page.wait_for_selector("#flips-view[data-shown]")
+    shown = page.locator("#flips-view > li:visible")
+    assert shown.count() == 18
+    for place in range(3):
+        card = shown.nth(place)
+        picture, drawn = (card.locator(each).bounding_box() for each in ("canvas", "rect"))
+        assert picture is not None
+        assert drawn is not None
+        left, top = drawn["x"] - picture["x"], drawn["y"] - picture["y"]
+        shares = [left / picture["width"], top / picture["height"]]
+        shares += [drawn["width"] / picture["width"], drawn["height"] / picture["height"]]
+        assert shares == pytest.approx(BOX, abs=0.02)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_setting_shows_its_own_images(page: Page, url: str, coco_set: Path) -> None:
+    page.goto(url)
+    page.wait_for_selector("#flips-view[data-shown]")
+    page.select_option("#flip-setting", label=NEAREST)
+    page.wait_for_function("document.getElementById('flips-view').dataset.shown.endsWith(' 0')")
+    assert page.inner_text("#flips-text") == "Shown: 1 of 1 flips."
+    key = page.get_attribute("#flips-view > li:visible", "data-key")
+    assert key == next(iter(read_tars(coco_set, BASELINE)))
+    colors = page.evaluate(
+        """() => {
+            const canvas = document.querySelector("#flips-view > li:not([hidden]) canvas");
+            const { width, height } = canvas;
+            const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+            return [width, height, [...data].reduce((sum, each) => sum + each, 0)];
+        }"""
+    )
+    width, height, total = colors
+    assert max(width, height) == 320
+    pixels = decode_image(read_tars(coco_set, BASELINE)[str(key)]["png"])
+    mean = (total / (width * height) - 255) / 3
+    assert mean == pytest.approx(pixels.mean(), abs=0.5)

@@ -1,0 +1,1 @@
+"""The examples of docs/predictors.md, in an environment with the frameworks."""
