@@ -121,5 +121,3 @@ def _read_classifier(config: ConfigSection) -> Callable[[], Classifier]:
     output = config.take_open("output", text, "")
     background = config.take("background", one_of(Background), Background.NONE)
     return lambda: Classifier(output(), background())
-
-

@@ -156,6 +156,7 @@ def result_rows(
         for category, box, score in zip(categories, boxes.tolist(), scores.tolist(), strict=True)
     ]
 
+
 def write_part(
     output: Root,
     slug: str,
