@@ -66,8 +66,8 @@ def test_detections_are_those_of_torchvision() -> None:
         max_size=width,
         detections_per_img=100,
     ).eval()
-    torch.nn.init.normal_(network.head.classification_head.cls_logits.weight, std=0.3)
-    torch.nn.init.normal_(network.head.regression_head.bbox_reg.weight, std=0.3)
+    torch.nn.init.normal_(network.head.classification_head.cls_logits.weight, std=0.04)
+    torch.nn.init.normal_(network.head.regression_head.bbox_reg.weight, std=0.02)
     image = torch.rand(3, height, width)
     with torch.no_grad():
         (expected,) = network([image])
