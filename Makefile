@@ -8,7 +8,7 @@ LOCK = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-vers
     --generate-hashes --no-annotate --custom-compile-command 'make lock' \
     requirements/build.in setup.py
 
-.PHONY: help demo test test-extras test-slow test-browser test-readers test-cluster bench bench-scale golden golden-extras catalogue lint style lock audit clean
+.PHONY: help demo test test-extras test-slow test-browser test-readers test-exporters test-cluster bench bench-scale golden golden-extras catalogue exporters-table lint style lock audit clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -32,6 +32,12 @@ test-browser: .venv/dev ## run the tests in a browser, which must be installed: 
 
 test-readers: .venv-readers/done ## run the examples of docs/reading.md, PyTorch and TensorFlow too: 8 GB
 	.venv-readers/bin/python -m pytest tests/readers --noconftest -m ""
+
+test-exporters: .venv-exporters/done ## export PyTorch's models and compare their noises with PyTorch's: 6 GB, 15 minutes
+	.venv-exporters/bin/python -m pytest tests/exporters --noconftest -m ""
+
+exporters-table: .venv-exporters/done ## write docs/exported-models.md: 40 minutes
+	.venv-exporters/bin/python -m tests.exporters.table docs/exported-models.md
 
 test-cluster: .venv/dev .venv/bin/prism .venv/flink/done ## run the tests on clusters, which they start: Go, Java 17, Maven
 	$(BIN)/python -m pytest -m cluster
@@ -69,7 +75,7 @@ audit: .venv-lock/done ## look for known vulnerabilities in what make installs: 
 	.venv-lock/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/test.txt
 
 clean: ## remove the environment, caches and the demo's output
-	rm -rf .venv .venv-bench .venv-lock .venv-readers demo bench bench-scale build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-bench .venv-lock .venv-readers .venv-exporters demo bench bench-scale build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 .venv/demo: setup.py pyproject.toml requirements/demo.txt
 	$(PYTHON) -m venv .venv
@@ -115,4 +121,13 @@ clean: ## remove the environment, caches and the demo's output
 	.venv-readers/bin/python $(PIP_INSTALL) fsspec jsonschema msgspec numpy pillow pyarrow pytest \
 	    datasets duckdb pycocotools tensorflow-cpu torch webdataset
 	$(BIN)/sysnoise demo --output .venv-readers/made/demo
+	touch $@
+
+# PyTorch and its exporters, with what changes models and runs them.
+.venv-exporters/done: setup.py pyproject.toml
+	rm -rf .venv-exporters
+	$(PYTHON) -m venv .venv-exporters
+	.venv-exporters/bin/python $(PIP_INSTALL) --upgrade pip
+	.venv-exporters/bin/python $(PIP_INSTALL) --no-deps --editable .
+	.venv-exporters/bin/python $(PIP_INSTALL) numpy onnx onnxruntime onnxscript pytest timm torch torchvision
 	touch $@
