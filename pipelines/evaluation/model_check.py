@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,9 @@ from sysnoise.transforms.model.boxes import Detector
 from sysnoise.transforms.model.constants import with_constants
 from sysnoise.transforms.model.input import InputFit, InputSpec
 from sysnoise.transforms.problems import DocumentPath, DocumentProblem
+
+MOST_NUMBERS = 2**24
+"""Largest number of elements of a constant: a mask of 4,096 x 4,096 pixels."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,8 @@ def _constant_arrays(
             continue
         try:
             shape = _constant_shape(inputs[name].shape, sizes, len(numbers))
+            if math.prod(shape) > MOST_NUMBERS:
+                raise ValueError(f"expected at most {MOST_NUMBERS} numbers")
             arrays[name] = np.broadcast_to(np.array(numbers), shape).astype(inputs[name].type)
         except (TypeError, ValueError) as error:
             problems.append((path, f"the model takes {inputs[name]}: {error}"))

@@ -46,6 +46,10 @@ _BOXES = pa.schema(
         pa.field("score", pa.float64()),
     ]
 )
+_MASK = pa.field(
+    "segmentation",
+    pa.struct([pa.field("size", pa.list_(pa.int32())), pa.field("counts", pa.string())]),
+)
 
 
 class ModelError(Exception):
@@ -121,7 +125,11 @@ def class_row(key: ImageKey, top5: Sequence[int]) -> dict[str, Any]:
 
 def _results(key: ImageKey, detector: Detector, found: Detections) -> list[dict[str, Any]]:
     categories = [detector.categories[label] for label in found.classes.tolist()]
-    return result_rows(key.image_id, categories, found.boxes, found.scores)
+    rows = result_rows(key.image_id, categories, found.boxes, found.scores)
+    if found.masks is not None:
+        for row, mask in zip(rows, found.masks, strict=True):
+            row["segmentation"] = mask
+    return rows
 
 
 def result_rows(
@@ -163,6 +171,8 @@ def write_part(
         OutputError: they cannot be written.
     """
     schema = _CLASSES if kind is DatasetKind.IMAGENET else _BOXES
+    if any(_MASK.name in row for row in rows[:1]):
+        schema = schema.append(_MASK)
     buffer = io.BytesIO()
     with pa.ipc.new_file(buffer, schema) as writer:
         writer.write_table(pa.Table.from_pylist(list(rows), schema))

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
 
 from sysnoise import open_set
 from sysnoise.pipelines.evaluation.named_configs import config_names, config_text
@@ -125,6 +126,25 @@ def test_a_detector_by_name(config: str, boxes_set: Path, tmp_path: Path) -> Non
     assert (spec["name"], document["batch_size"]) == ("image", 1)
     if config not in PADDED:
         assert (spec["height"], spec["width"]) == (SIDE, SIDE)
+
+
+def test_masks_are_those_of_the_stored_image(boxes_set: Path, tmp_path: Path) -> None:
+    """Those of the graph fill the boxes; a border is at the same place but for a pixel."""
+    made = model(FAMILIES["torchvision-maskrcnn"]())
+    done = evaluate(boxes_set, made, "torchvision-maskrcnn", tmp_path / "out")
+    assert done.code == 0, done.error
+    sizes = {
+        each.image_id: list(each.image.shape[:2])
+        for each in open_set(str(boxes_set)).iterate(BASELINE)
+    }
+    rows = detections(tmp_path / "out")
+    assert len(rows) == 4
+    for row in rows:
+        assert row["segmentation"]["size"] == sizes[row["image_id"]]
+        assert coco_mask.decode(row["segmentation"]).max() == 1
+        np.testing.assert_allclose(coco_mask.toBbox(row["segmentation"]), row["bbox"], atol=1)
+        filled = row["bbox"][2] * row["bbox"][3]
+        assert coco_mask.area(row["segmentation"]) == pytest.approx(filled, rel=0.02)
 
 
 def test_outputs_of_other_names_and_order(boxes_set: Path, tmp_path: Path) -> None:
