@@ -181,7 +181,5 @@ def test_output_of_a_classifier() -> None:
     two = {**CLASSES, "features": (FLOAT, ("N", 10))}
     with pytest.raises(UsageError, match=r"output: the model has 'logits', 'features': say which"):
         classifier(declared({"x": (FLOAT, ("N", 3, 224, 224))}, two))
-    with pytest.raises(
-        UsageError, match=r"input\.size: the model takes N x 3 x h x w and does"
-    ):
+    with pytest.raises(UsageError, match=r"input\.size: the model takes N x 3 x h x w and does"):
         classifier(declared({"x": (FLOAT, ("N", 3, "h", "w"))}, CLASSES))
