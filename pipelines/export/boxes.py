@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from sysnoise.manifests.errors import SetError
 from sysnoise.manifests.layout import GROUND_TRUTHS, annotations_path
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.sample_tables import SampleTables
@@ -66,7 +67,7 @@ def fill_yolo(tables: SampleTables, folders: Folders) -> None:
     """
     found = tables.found
     refuse_other_images(found)
-    names = class_places(found)
+    names = category_names(found)
     document = {
         "train": IMAGES,  # Ultralytics demands both, and paths are relative to this file.
         "val": IMAGES,
@@ -81,7 +82,7 @@ def fill_yolo(tables: SampleTables, folders: Folders) -> None:
     write_samples(found, folders, functools.partial(_yolo_files, found, classes))
 
 
-def class_places(found: FinishedSet) -> dict[int, str]:
+def category_names(found: FinishedSet) -> dict[int, str]:
     """Return the names of the categories by their ids; a nameless one is called by its id.
 
     Raises:
@@ -92,7 +93,7 @@ def class_places(found: FinishedSet) -> dict[int, str]:
     for category in categories:
         number = category.get("id")
         if type(number) is not int:
-            raise damaged(found, "categories", f"a category has the id {number!r}")
+            raise SetError(f"exporting {found.url!r}: a category of its manifest has no id")
         names[number] = str(category.get("name", f"category {number}"))
     return names
 
@@ -122,7 +123,7 @@ def label_lines(fields: Mapping[str, Any], classes: Mapping[int, int]) -> Iterat
         classes: the number of each class by the id of its category.
     """
     width, height = (fields["geometry"][f"output_{name}"] for name in ("width", "height"))
-    for each in fields["annotations"]:
+    for each in fields.get("annotations") or ():
         box = each.get("bbox")
         if box is None or each.get("iscrowd"):
             continue

@@ -105,14 +105,14 @@ def damaged(found: FinishedSet, key: str, problem: str) -> SetError:
     )
 
 
-def refuse_other_images(found: FinishedSet, formats: tuple[str, ...] = IMAGE_FORMATS) -> None:
+def refuse_other_images(found: FinishedSet) -> None:
     """Refuse a set whose images are stored in a format that the evaluators do not read.
 
     Raises:
         UsageError: they are.
     """
-    if found.image_format not in formats:
+    if found.image_format not in IMAGE_FORMATS:
         raise UsageError(
             f"the images of {found.url!r} are {found.image_format}, which such evaluators do not "
-            f"read; generate the set with --image-format {' or '.join(formats)}"
+            f"read; generate the set with --image-format {' or '.join(IMAGE_FORMATS)}"
         )

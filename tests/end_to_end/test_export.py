@@ -20,6 +20,7 @@ from pycocotools.coco import COCO
 from tests.end_to_end.commands import Outcome, command
 from tests.end_to_end.damage import edit_json, edit_parquet, reseal, sign
 from tests.end_to_end.reading import manifest, read_tars, samples_table, shards, tree
+from tests.odd_files.runs import Run
 
 BASELINE = "pillow/pillow-bilinear/rgb"
 NEAREST = "pillow/pillow-nearest/rgb"
@@ -163,6 +164,24 @@ def test_yolo_labels_are_shares_of_the_image(coco_set: Path, tmp_path: Path) -> 
             expected += [(right - x) / width, (bottom - y) / height]
             assert shares == pytest.approx(expected, abs=1e-8)
     assert objects > 10
+
+
+def test_odd_objects_make_labels_that_ultralytics_takes(coco_run: Run, tmp_path: Path) -> None:
+    """It leaves out an image of which a number is below 0 or above 1, or a size is 0."""
+    (folder,) = exported(coco_run.output, "yolo", tmp_path / "to", BASELINE)
+    count = len(manifest(coco_run.output)["dataset"]["categories"])
+    lines = [
+        line.split()
+        for path in (folder / "labels").iterdir()
+        for line in path.read_text("utf-8").splitlines()
+    ]
+    assert lines
+    for place, *shares in lines:
+        assert 0 <= int(place) < count
+        x, y, width, height = map(float, shares)
+        assert min(width, height) > 0
+        assert min(x - width / 2, y - height / 2) >= -1e-8
+        assert max(x + width / 2, y + height / 2) <= 1 + 1e-8
 
 
 def test_timm_finds_the_tars_of_the_set(imagenet_set: Path, tmp_path: Path) -> None:

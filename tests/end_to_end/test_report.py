@@ -235,6 +235,24 @@ def test_boxes_that_vanish_appear_and_move_are_drawn(coco_set: Path, tmp_path: P
     assert len(page) < 8 * 2**20
 
 
+def test_a_recipe_has_boxes_but_no_pictures(coco_set: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe"
+    assert command("publish", str(coco_set), str(recipe), "--recipe-only").code == 0
+    folder = write_perfect_boxes(coco_set, tmp_path / "boxes")
+    (folder / "pillow__pillow-nearest__rgb.json").write_text("[]", "utf-8")
+    done = command(
+        *("report", str(recipe), f"--predictions={folder}", "-o", str(tmp_path / "report.html"))
+    )
+    assert done.code == 0, done.error
+    page = (tmp_path / "report.html").read_text("utf-8")
+    found = cards(page)
+    assert 0 < len(found) <= 18
+    assert {name for card in found.values() for name in card["classes"]} == {"vanished before"}
+    assert page.count('class="alone"') == len(found)
+    assert "<canvas data-picture=" not in page
+    assert "There are no images here: only the boxes are shown." in page
+
+
 def test_equal_boxes_show_no_flips(coco_set: Path, tmp_path: Path) -> None:
     folder = write_perfect_boxes(coco_set, tmp_path / "perfect")
     done = command(

@@ -36,7 +36,7 @@ FOUND = 0.95
 DETECTORS = ("RetinaNet R50", "Faster R-CNN R50")
 HEADS = ("RetinaNet R50, heads", "Faster R-CNN R50, RPN heads")
 CLASSIFIERS = ("ResNet-18", "ResNet-50")
-INTERPOLATIONS = {
+INTERPOLATIONS: dict[str, dict[str, Any]] = {
     "upsample-bilinear-half_pixel": {"mode": "bilinear", "align_corners": False},
     "upsample-bilinear-align_corners": {"mode": "bilinear", "align_corners": True},
     "upsample-nearest-half_pixel": {"mode": "nearest-exact"},

@@ -55,7 +55,7 @@ class Entry:
     shape: tuple[int, ...]
 
 
-class Heads(nn.Module):
+class Heads(nn.Module):  # type: ignore[misc]
     """A detector up to the results of its heads, which is what dynamo can export."""
 
     def __init__(self, detector: nn.Module) -> None:
@@ -156,9 +156,9 @@ def export(model: nn.Module, image: Tensor, exporter: Exporter) -> onnx.ModelPro
         try:
             torch.onnx.export(model, (image,), buffer, **given)
         except Exception as error:  # The exporters raise errors of all kinds.
-            causes = [error]
-            while causes[-1].__cause__ is not None:
-                causes.append(causes[-1].__cause__)
-            first = str(causes[-1]).strip().splitlines()[0]
-            raise ExportError(f"{type(causes[-1]).__name__}: {first}") from error
+            cause: BaseException = error
+            while cause.__cause__ is not None:
+                cause = cause.__cause__
+            first = str(cause).strip().splitlines()[0]
+            raise ExportError(f"{type(cause).__name__}: {first}") from error
     return onnx.load_from_string(buffer.getvalue())

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sysnoise.pipelines.errors import InputError, UsageError
 from sysnoise.pipelines.evaluation.config import parse_config
-from sysnoise.pipelines.scoring.class_rows import read_class_rows
+from sysnoise.pipelines.scoring.class_rows import EXTENSIONS, read_class_rows
 from sysnoise.pipelines.scoring.result_files import read_results
 from sysnoise.pipelines.storage.root import open_root
 from tests.models import CLASSIFIER_CONFIG, DETECTOR_CONFIG
@@ -66,8 +66,8 @@ def test_json_lines(rows: list[dict[str, Any]], tmp_path_factory: pytest.TempPat
 @fuzzed
 @given(data=st.binary(max_size=200))
 def test_bytes(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
-    for name in ("fuzzed-bytes.jsonl", "fuzzed-bytes.parquet"):
-        path = tmp_path_factory.getbasetemp() / name
+    for extension in EXTENSIONS:
+        path = tmp_path_factory.getbasetemp() / f"fuzzed-bytes{extension}"
         path.write_bytes(data)
         read_rows(path)
 
@@ -87,6 +87,26 @@ def test_parquet(
     for flip in flips:
         data[flip // 8 % len(data)] ^= 1 << flip % 8
     path.write_bytes(data)
+    read_rows(path)
+
+
+FIELDS = st.sampled_from(["filename", "index", "index_0", "index_1", "columns", "data", "x"])
+
+
+@fuzzed
+@given(document=st.dictionaries(st.text(max_size=5), st.dictionaries(FIELDS, VALUES)) | VALUES)
+def test_json_of_timm(document: object, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzzed-timm.json"
+    path.write_text(json.dumps(document), "utf-8")
+    read_rows(path)
+
+
+@fuzzed
+@given(rows=st.lists(st.dictionaries(FIELDS, st.text('0129[] ,"\n\x00a', max_size=9)), max_size=3))
+def test_csv_of_timm(rows: list[dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzzed-timm.csv"
+    lines = [",".join(each) for row in rows for each in (row.keys(), row.values())]
+    path.write_text("\n".join(lines), "utf-8")
     read_rows(path)
 
 

@@ -22,7 +22,6 @@ from sysnoise.transforms.model.quantization import (
 )
 from sysnoise.transforms.model.upsampling import interpolation, upsample
 
-
 _WHOLE_GRAPH = "-whole-graph"
 
 
@@ -170,8 +169,9 @@ MODEL_NOISES: Mapping[str, ModelNoise] = registry(
 
 
 ON_REQUEST = tuple(name for name in MODEL_NOISES if name.endswith(_WHOLE_GRAPH))
-"""The noises that ``all`` leaves out: what they add to int8 is a matter of what follows the network.
-Among the methods of a column they would be its worst, and stand for it in the stack of all noises.
+"""The noises that ``all`` leaves out: what they add to int8 belongs to what follows the network.
+
+As the worst methods of their column, they would stand for it in the stack of all noises.
 """
 
 
