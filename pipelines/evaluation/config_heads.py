@@ -116,7 +116,7 @@ def _read_grids(head: ConfigSection) -> Callable[[], YoloHead]:
         if name and name != AUTO and name in names:
             output.report(("name",), f"{name!r} is used twice")
         names.append(name)
-    if AUTO in names and set(names) != {AUTO}:
+    if AUTO in names and any(name != AUTO for name in names):
         head.report(("outputs",), f"say {AUTO} for the names of all outputs, or of none")
     return lambda: YoloHead(tuple(YoloOutput(name(), anchors()) for name, anchors in grids))
 

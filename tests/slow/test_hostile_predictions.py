@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 
 from sysnoise.pipelines.errors import InputError, UsageError
 from sysnoise.pipelines.evaluation.config import parse_config
+from sysnoise.pipelines.evaluation.config_heads import DETECTOR_FIELDS, LEVEL_FIELDS
+from sysnoise.pipelines.evaluation.config_input import INPUT_FIELDS
+from sysnoise.pipelines.evaluation.named_configs import config_names, config_text
 from sysnoise.pipelines.scoring.class_rows import EXTENSIONS, read_class_rows
 from sysnoise.pipelines.scoring.result_files import read_results
 from sysnoise.pipelines.storage.root import open_root
@@ -140,22 +143,32 @@ def test_results(document: object, tmp_path_factory: pytest.TempPathFactory) -> 
         list(read_results(str(folder), {}))
 
 
-PATHS = ("task", "input", "output", "background", "head", "categories", "nms", "max_detections")
-INNER = ("name", "size", "layout", "channels", "mean", "scale", "dtype", "fit", "pad", "type")
+CONFIGS = (CLASSIFIER_CONFIG, DETECTOR_CONFIG, *map(config_text, config_names()))
+FIELDS_OF = {
+    "input": (*INPUT_FIELDS, "type"),
+    "head": (
+        *("type", "outputs", "output", "axes", "values", "strides", "boxes", "scores", "labels"),
+        *("masks", "format", "units", "activation", "deltas", "weights", "candidates"),
+        *("proposals", *LEVEL_FIELDS),
+    ),
+    "nms": ("iou", "classes"),
+}
+WHOLE = ("task", "input", "constants", "output", *DETECTOR_FIELDS)
 
 
 @fuzzed
 @given(
-    text=st.sampled_from([CLASSIFIER_CONFIG, DETECTOR_CONFIG]),
-    name=st.sampled_from(PATHS),
-    inner=st.sampled_from(INNER),
+    text=st.sampled_from(CONFIGS),
+    name=st.sampled_from(WHOLE),
+    inner=st.sampled_from([(part, each) for part, of in FIELDS_OF.items() for each in of]),
     value=VALUES,
 )
-def test_values_of_configs(text: str, name: str, inner: str, value: object) -> None:
+def test_values_of_configs(text: str, name: str, inner: tuple[str, str], value: object) -> None:
     document = yaml.safe_load(text)
     document[name] = value
-    if isinstance(document.get("input"), dict):
-        document["input"][inner] = value
+    part, field = inner
+    if isinstance(document.get(part), dict):
+        document[part][field] = value
     try:
         written = yaml.safe_dump(document)
     except ValueError:  # A number of more digits than Python writes.
