@@ -176,13 +176,17 @@ def completed_detector(
 
 
 def class_names(metadata: Mapping[str, str]) -> list[str] | None:
-    """Return the names of the classes that a model says, in their order; None where it does not."""
+    """Return the names of the classes that a model says, in their order; None where it does not.
+
+    Ultralytics gives classes without a name their number.
+    """
     found = _literal(metadata, NAMES)
     if isinstance(found, dict) and sorted(found) == list(range(len(found))):
         found = [found[number] for number in range(len(found))]
-    if isinstance(found, list) and found and all(isinstance(each, str) for each in found):
-        return found
-    return None
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        return None
+    numbers = [str(number) for number in range(len(found))]
+    return None if found == numbers else found
 
 
 def model_categories(metadata: Mapping[str, str], names: Mapping[str, int]) -> Categories:

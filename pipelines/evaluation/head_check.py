@@ -179,8 +179,8 @@ def _advice(categories: int, outputs: Tensors) -> str | None:
         said = _tensor_advice(output, categories) or _boxes_advice(output, outputs)
         if said is not None:
             return (
-                f"{output.name} is {written(output.shape)}; such outputs fit 'head: {said}'; "
-                "'sysnoise configs' lists configs by name"
+                f"{output.name} is {written(output.shape)}; such outputs fit {said}; 'sysnoise "
+                "configs' lists all configs"
             )
     return None
 
@@ -193,22 +193,26 @@ def _tensor_advice(output: TensorInfo, categories: int) -> str | None:
     if output.type not in FLOATS or not (len(shape) == 3 or for_one) or 4 in sizes:
         return None
     one, objects = ((each + categories, each + COCO_CLASSES) for each in (4, 5))
+    by_rows, by_columns = TensorAxes.BOXES_VALUES, TensorAxes.VALUES_BOXES
     if sizes[1] == 6:
-        return _tensor_said(output, TensorAxes.BOXES_VALUES, "[box, score, label]", "xyxy")
-    for axes, values in zip(
-        (TensorAxes.BOXES_VALUES, TensorAxes.VALUES_BOXES), sizes[::-1], strict=True
-    ):
-        if values in objects:
-            return _tensor_said(output, axes, "[box, objectness, scores]", "cxcywh")
-        if values in one:
-            return _tensor_said(output, axes, "[box, scores]", "cxcywh")
+        values = "[box, score, label]"
+        return (
+            f"--config yolov10, or {_tensor_said(output, by_rows, values, 'xyxy')} and 'nms: none'"
+        )
+    for axes, count in ((by_rows, sizes[1]), (by_columns, sizes[0])):
+        if count in objects:
+            name = "--config yolov5, or " if axes is by_rows else ""
+            return name + _tensor_said(output, axes, "[box, objectness, scores]", "cxcywh")
+        if count in one:
+            name = "--config yolov8, or " if axes is by_columns else ""
+            return name + _tensor_said(output, axes, "[box, scores]", "cxcywh")
     return None
 
 
 def _tensor_said(output: TensorInfo, axes: TensorAxes, values: str, box_format: str) -> str:
     return (
-        f"{{type: tensor, output: {output.name}, axes: {axes.value}, values: {values}, "
-        f"format: {box_format}, units: pixels}}"
+        f"'head: {{type: tensor, output: {output.name}, axes: {axes.value}, values: {values}, "
+        f"format: {box_format}, units: pixels}}'"
     )
 
 
@@ -228,4 +232,4 @@ def _boxes_advice(output: TensorInfo, outputs: Tensors) -> str | None:
         named = f"scores: {of_all[0]}"
     else:
         return None
-    return f"{{type: boxes, boxes: {output.name}, {named}, format: xyxy, units: pixels}}"
+    return f"'head: {{type: boxes, boxes: {output.name}, {named}, format: xyxy, units: pixels}}'"

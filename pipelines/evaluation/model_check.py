@@ -87,11 +87,13 @@ def fit_model(config: ModelConfig, model: ModelProto, classes: SetClasses) -> Fi
     outputs = outputs_of(model, spec)
     task, unknown = _completed_task(config, outputs, metadata, classes)
     problems += [*wrong, *unknown]
+    if unknown:  # What is compared below is not known, either.
+        raise misfit(problems, inputs, outputs)
     if isinstance(task, Classifier):
-        problems += [] if unknown else _classifier_problems(task, outputs, classes)
+        problems += _classifier_problems(task, outputs, classes)
     else:
         problems += _category_problems(task, classes.labels, metadata)
-        problems += [] if unknown else head_problems(task.head, len(task.categories), spec, outputs)
+        problems += head_problems(task.head, len(task.categories), spec, outputs)
     if problems:
         raise misfit(problems, inputs, outputs)
     complete = ModelConfig(spec, task, config.constants)

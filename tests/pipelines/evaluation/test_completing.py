@@ -162,7 +162,9 @@ def test_categories_by_the_names_in_the_model(names: str) -> None:
     assert task.categories == (1, 2, None)
 
 
-@pytest.mark.parametrize("names", ["", "7", "{0: 'cat', 2: 'dog'}", "(" * 10_000, "[1]"])
+@pytest.mark.parametrize(
+    "names", ["", "7", "{0: 'cat', 2: 'dog'}", "(" * 10_000, "[1]", "['0', '1']"]
+)
 def test_metadata_that_names_no_classes(names: str) -> None:
     model = declared({"image": (FLOAT, (1, 3, 64, 96))}, BOXES, names=names)
     task = fitted(model, OPEN.replace("[1, 2]", "auto")).config.task

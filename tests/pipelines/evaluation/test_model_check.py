@@ -280,8 +280,8 @@ def test_boxes_that_the_model_has_decoded() -> None:
     assert problems(BOXES, model, [1]) == [
         "head.scores: with 3 categories expected N x boxes x 3, but the model gives 1 x 9",
         "head: boxes is 1 x 9 x 4; such outputs fit 'head: {type: boxes, boxes: boxes, scores: "
-        "scores, labels: labels, format: xyxy, units: pixels}'; 'sysnoise configs' lists configs "
-        "by name",
+        "scores, labels: labels, format: xyxy, units: pixels}'; 'sysnoise configs' lists all "
+        "configs",
     ]
     model = detector(boxes=(LONG, (1, 8, 5)), scores=(FLOAT, (1, 9)), labels=(BYTES, (1, 9, 1)))
     assert problems(ModelConfig(SPEC, with_labels), model, [1]) == [
