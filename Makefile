@@ -8,7 +8,7 @@ LOCK = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-vers
     --generate-hashes --no-annotate --custom-compile-command 'make lock' \
     requirements/build.in setup.py
 
-.PHONY: help demo test test-extras test-slow test-browser test-readers test-frameworks test-cluster bench bench-scale results golden golden-extras catalogue lint style lock audit clean
+.PHONY: help demo test test-extras test-slow test-browser test-readers test-frameworks test-exporters test-cluster bench bench-scale results golden golden-extras catalogue exporters-table lint style lock audit clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -35,6 +35,12 @@ test-readers: .venv-readers/done ## run the examples of docs/reading.md, and the
 
 test-frameworks: .venv-frameworks/done ## run models of PyTorch, TensorFlow, LiteRT and OpenVINO, as docs/predictors.md has them: 9 GB
 	.venv-frameworks/bin/python -m pytest tests/frameworks --noconftest -m ""
+
+test-exporters: .venv-frameworks/done ## export PyTorch's models and compare their noises with PyTorch's: 9 GB, 15 minutes
+	.venv-frameworks/bin/python -m pytest tests/exporters --noconftest -m ""
+
+exporters-table: .venv-frameworks/done ## write docs/exported-models.md: 40 minutes
+	.venv-frameworks/bin/python -m tests.exporters.table docs/exported-models.md
 
 test-cluster: .venv/dev .venv/bin/prism .venv/flink/done ## run the tests on clusters, which they start: Go, Java 17, Maven
 	$(BIN)/python -m pytest -m cluster
@@ -112,13 +118,14 @@ clean: ## remove the environment, caches and the demo's output
 	.venv-bench/bin/python $(PIP_INSTALL) --editable '.[demo,bench,evaluate]'
 	touch $@
 
-# The environment of a user of predictors: this project beside the frameworks.
+# The frameworks beside this project: their models run as predictors, and are exported to ONNX.
 .venv-frameworks/done: setup.py pyproject.toml
 	rm -rf .venv-frameworks
 	$(PYTHON) -m venv .venv-frameworks
 	.venv-frameworks/bin/python $(PIP_INSTALL) --upgrade pip
 	.venv-frameworks/bin/python $(PIP_INSTALL) --editable '.[demo,evaluate]'
-	.venv-frameworks/bin/python $(PIP_INSTALL) ai-edge-litert openvino pytest tensorflow-cpu torch torchvision
+	.venv-frameworks/bin/python $(PIP_INSTALL) ai-edge-litert onnxscript openvino pytest tensorflow-cpu \
+	    timm torch torchvision
 	touch $@
 
 # The environment of a reader: of this project's dependencies, only those that reading needs.

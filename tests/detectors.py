@@ -133,6 +133,16 @@ def _torchvision(image: Dims) -> Family:
     return Family(outputs, image, open={"boxes": ("n", 4), "labels": ("n",), "scores": ("n",)})
 
 
+def _with_masks() -> Family:
+    """Mask R-CNN: a pixel belongs to an object with a probability of 0.875 inside of its box."""
+    family = _torchvision((1, 3, SIDE, SIDE))
+    masks = np.full((2, 1, SIDE, SIDE), 0.125, np.float32)
+    for mask, (x1, y1, x2, y2) in zip(masks, EDGES, strict=True):
+        mask[0, y1:y2, x1:x2] = 0.875
+    opened = {**family.open, "masks": ("n", 1, SIDE, SIDE)}
+    return dataclasses.replace(family, outputs={**family.outputs, "masks": masks}, open=opened)
+
+
 def _queries(classes: int, places: tuple[int, ...], logits: Array) -> Family:
     """Logits and boxes of five queries, of which the last three are nothing."""
     scores = np.full((1, 5, classes), -20, np.float32)
@@ -187,6 +197,7 @@ FAMILIES: Mapping[str, Callable[[], Family]] = {
     "yolov10": lambda: Family({"output0": _ended()}),
     "yolox": lambda: Family({"output": _yolox()}),
     "torchvision-fasterrcnn": lambda: _torchvision((3, "height", "width")),
+    "torchvision-maskrcnn": _with_masks,
     "torchvision-retinanet": lambda: _torchvision((1, 3, SIDE, SIDE)),
     "torchvision-ssd": lambda: _torchvision((1, 3, "height", "width")),
     "retinanet-anchors": _anchored,

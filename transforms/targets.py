@@ -288,6 +288,11 @@ def decode_rle(rle: Rle) -> NDArray[np.uint8]:
     return np.asarray(coco_mask.decode(rle), np.uint8)
 
 
+def encode_rle(mask: NDArray[np.uint8]) -> Rle:
+    """Return the compressed run lengths of a mask of 0 and 1, shape (H, W)."""
+    return {"size": list(mask.shape), "counts": _compressed(mask)}
+
+
 def _map_points(flat: Sequence[float], placement: Placement) -> list[float]:
     """Map ``x, y, x, y, ...``; outlines are too short for NumPy to be faster."""
     region, pad, crop = placement.region, placement.pad, placement.crop

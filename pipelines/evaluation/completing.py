@@ -29,7 +29,7 @@ LONGEST_METADATA = 2**18
 """Characters of metadata that are read: names of a thousand classes have some 20,000."""
 
 
-class _Unknown(ValueError):
+class _UnknownError(ValueError):
     """A value that the model does not say."""
 
 
@@ -72,7 +72,7 @@ def completed_input(
     if ("input", "size") in left_open:
         try:
             spec = _sized(spec, shape, metadata, ("input", "fit") in left_open)
-        except _Unknown as error:
+        except _UnknownError as error:
             problems.append((("input", "size"), str(error)))
     if spec.fit is InputFit.PAD:
         height, width = (_up(side, spec.multiple or 1) for side in (common.height, common.width))
@@ -99,7 +99,7 @@ def _sized(
     """Return the input with the model's size, and with the fit that goes with it.
 
     Raises:
-        _Unknown: the model leaves its size open, and the config does not.
+        _UnknownError: the model leaves its size open, and the config does not.
     """
     known = dict(zip(spec.layout.value, shape or (), strict=False))
     sides = _sides([known.get("H"), known.get("W")])
@@ -107,7 +107,7 @@ def _sized(
         return dataclasses.replace(spec, fit=InputFit.PAD)
     sides = sides or _sides(_literal(metadata, SIDES))
     if sides is None:
-        raise _Unknown(
+        raise _UnknownError(
             f"the model takes {written(shape)} and does not say its size; give [height, width], "
             "or 'any' with 'fit: pad', in a config of your own ('sysnoise configs NAME' prints one)"
         )
@@ -130,13 +130,13 @@ def _up(side: int, multiple: int) -> int:
     return -(-side // multiple) * multiple
 
 
-def completed_output(
-    name: str, outputs: Tensors
-) -> tuple[str, list[DocumentProblem]]:
+def completed_output(name: str, outputs: Tensors) -> tuple[str, list[DocumentProblem]]:
     """Return the name of a classifier's output, which a config leaves open."""
     if len(outputs) == 1:
         return next(iter(outputs)), []
-    return name, [(("output",), f"the model has {quoted(list(outputs))}: say which has the classes")]
+    return name, [
+        (("output",), f"the model has {quoted(list(outputs))}: say which has the classes")
+    ]
 
 
 def completed_detector(
@@ -163,13 +163,13 @@ def completed_detector(
     try:
         if ("categories",) in left_open:
             categories = model_categories(metadata, names)
-    except _Unknown as error:
+    except _UnknownError as error:
         problems.append((("categories",), str(error)))
     head = detector.head
     fields = [path for path in left_open if path[0] == "head"]
     try:
         head = _completed_head(detector.head, fields, outputs, len(categories))
-    except _Unknown as error:
+    except _UnknownError as error:
         given = "; ".join(map(str, outputs.values()))
         problems.append((fields[0], f"{error}; say which: {given}"))
     return dataclasses.replace(detector, head=head, categories=categories), problems
@@ -189,7 +189,7 @@ def model_categories(metadata: Mapping[str, str], names: Mapping[str, int]) -> C
     """Return the ids of the classes that a model names, or COCO's 80 where it names none.
 
     Raises:
-        _Unknown: the set has none of these names.
+        _UnknownError: the set has none of these names.
     """
     found = class_names(metadata)
     if found is None:
@@ -197,7 +197,7 @@ def model_categories(metadata: Mapping[str, str], names: Mapping[str, int]) -> C
     ids = {name.casefold(): number for name, number in names.items()}
     categories = tuple(ids.get(name.casefold()) for name in found)
     if not any(each is not None for each in categories):
-        raise _Unknown(
+        raise _UnknownError(
             f"the model names its classes {quoted(found)}, and the set has {quoted(list(names))}; "
             "give their ids"
         )
@@ -218,7 +218,7 @@ def _completed_head(head: Head, fields: Open, outputs: Tensors, categories: int)
     """Find the outputs of a head by their shapes.
 
     Raises:
-        _Unknown: several outputs fit, or none.
+        _UnknownError: several outputs fit, or none.
     """
     if not fields:
         return head
@@ -243,7 +243,9 @@ def _completed_grids(head: YoloHead, outputs: Tensors) -> YoloHead:
     ]
     grids.sort(key=lambda each: (each.shape or ())[-1])
     if len(grids) != len(head.outputs):
-        raise _Unknown(f"the model gives {len(grids)} grids, the config has {len(head.outputs)}")
+        raise _UnknownError(
+            f"the model gives {len(grids)} grids, the config has {len(head.outputs)}"
+        )
     named = [
         dataclasses.replace(output, name=grid.name)
         for output, grid in zip(head.outputs, grids, strict=True)
@@ -282,7 +284,10 @@ def _completed_boxes(head: BoxesHead, fields: Sequence[str], outputs: Tensors) -
         floats = [each for each in left if each.type in FLOATS]
         wanted = rank if labels is None else rank - 1
         scores = _only(_of_rank(floats, wanted), f"scores with {wanted} dimensions")
-    return dataclasses.replace(head, boxes=boxes, scores=scores, labels=labels)
+    masks = head.masks
+    if "masks" in fields:
+        masks = _only(_of_rank(left, rank + 2), f"masks with {rank + 2} dimensions")
+    return dataclasses.replace(head, boxes=boxes, scores=scores, labels=labels, masks=masks)
 
 
 def _of_rank(tensors: Iterable[TensorInfo], *ranks: int) -> list[TensorInfo]:
@@ -291,5 +296,5 @@ def _of_rank(tensors: Iterable[TensorInfo], *ranks: int) -> list[TensorInfo]:
 
 def _only(fitting: Sequence[TensorInfo], what: str) -> str:
     if len(fitting) != 1:
-        raise _Unknown(f"{len(fitting)} outputs look like {what}, where the config has {AUTO}")
+        raise _UnknownError(f"{len(fitting)} outputs look like {what}, where the config has {AUTO}")
     return fitting[0].name

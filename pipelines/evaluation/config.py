@@ -19,7 +19,7 @@ from sysnoise.transforms.model.boxes import Detector
 from sysnoise.transforms.model.input import InputSpec
 from sysnoise.transforms.problems import DocumentPath
 
-LATER_FIELDS = ("activation", "constants", "left_open", "multiple")
+LATER_FIELDS = ("activation", "constants", "left_open", "masks", "multiple")
 """Fields that configs had not at first; left out of documents where they are empty, so that these
 stay as they were."""
 
@@ -121,5 +121,3 @@ def _read_classifier(config: ConfigSection) -> Callable[[], Classifier]:
     output = config.take_open("output", text, "")
     background = config.take("background", one_of(Background), Background.NONE)
     return lambda: Classifier(output(), background())
-
-

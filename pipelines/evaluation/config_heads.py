@@ -9,6 +9,7 @@ from typing import Any
 
 from sysnoise.pipelines.evaluation.config_section import AUTO, MAPPING, ConfigSection, refused
 from sysnoise.pipelines.evaluation.config_values import (
+    MOST_ANCHORS,
     Background,
     anchors,
     entries,
@@ -121,12 +122,15 @@ def _read_grids(head: ConfigSection) -> Callable[[], YoloHead]:
 
 
 def _read_boxes(head: ConfigSection) -> Callable[[], BoxesHead]:
-    head.only("type", "boxes", "scores", "labels", "format", "units", "activation")
+    head.only("type", "boxes", "scores", "labels", "format", "units", "activation", "masks")
     boxes, scores = head.take_open("boxes", text, ""), head.take_open("scores", text, "")
-    labels, activation = _optional(head, "labels"), _read_activation(head)
+    labels, masks = _optional(head, "labels"), _optional(head, "masks")
+    activation = _read_activation(head)
     box_format = head.take("format", one_of(BoxFormat))
     units = head.take("units", one_of(BoxUnits))
-    return lambda: BoxesHead(boxes(), scores(), labels(), box_format(), units(), activation())
+    return lambda: BoxesHead(
+        boxes(), scores(), labels(), box_format(), units(), activation(), masks()
+    )
 
 
 def _optional(head: ConfigSection, name: str) -> Callable[[], str | None]:
@@ -151,9 +155,7 @@ def _read_tensor(head: ConfigSection) -> Callable[[], TensorHead]:
     decoded = (BoxFormat.CXCYWH.value, BoxUnits.PIXELS.value)
     if head.raw("strides") is not None and (head.raw("format"), head.raw("units")) != decoded:
         head.report(("strides",), "goes with format cxcywh and units pixels only")
-    return lambda: TensorHead(
-        output(), axes(), values(), box_format(), units(), strides()
-    )
+    return lambda: TensorHead(output(), axes(), values(), box_format(), units(), strides())
 
 
 def _tensor_values(value: Any) -> tuple[TensorValue, ...]:
@@ -181,7 +183,9 @@ def _read_anchors(head: ConfigSection) -> Callable[[], AnchorsHead]:
     activation = _read_activation(head)
     weights = head.take("weights", _four_weights, (1.0, 1.0, 1.0, 1.0))
     proposals = head.take("proposals", text) if "proposals" in places else lambda: None
-    levels = [] if "proposals" in places else [_read_level(each) for each in head.sections("levels")]
+    levels = (
+        [] if "proposals" in places else [_read_level(each) for each in head.sections("levels")]
+    )
     spacing = head.take("spacing", one_of(AnchorSpacing), AnchorSpacing.STRIDE)
     center = head.take("center", share, 0.0)
     edges = head.take("edges", one_of(AnchorEdges), AnchorEdges.EXACT)
@@ -210,6 +214,10 @@ def _read_level(level: ConfigSection) -> Callable[[], AnchorLevel]:
     one: tuple[float, ...] = (1.0,)
     ratios = level.take("ratios", list_of(length), one)
     scales = level.take("scales", list_of(length), one)
+    lists = [level.raw(name) for name in ("sizes", "ratios", "scales")]
+    count = math.prod(len(each) for each in lists if isinstance(each, list))
+    if count > MOST_ANCHORS:
+        level.report((), f"expected at most {MOST_ANCHORS} anchors of a cell, found {count}")
     return lambda: AnchorLevel(stride(), _generated(sizes(), ratios(), scales()))
 
 

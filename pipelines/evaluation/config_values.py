@@ -65,6 +65,7 @@ def list_of(read: Callable[[Any], Value]) -> Callable[[Any], tuple[Value, ...]]:
 
 def whole_number(most: int) -> Callable[[Any], int]:
     """Return a reader of whole numbers from 1."""
+
     def read(value: Any) -> int:
         if type(value) is not int or value < 1:
             raise ValueError(f"expected a whole number of at least 1, found {shown(value)}")

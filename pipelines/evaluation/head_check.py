@@ -15,8 +15,16 @@ from sysnoise.pipelines.evaluation.model_tensors import (
 )
 from sysnoise.transforms.methods import unknown_name
 from sysnoise.transforms.model.anchors import anchor_count
-from sysnoise.transforms.model.decoding import grid_cells
-from sysnoise.transforms.model.heads import AnchorsHead, BoxesHead, Head, TensorAxes, TensorHead, YoloHead, lacks_images
+from sysnoise.transforms.model.decoding import cell_count
+from sysnoise.transforms.model.heads import (
+    AnchorsHead,
+    BoxesHead,
+    Head,
+    TensorAxes,
+    TensorHead,
+    YoloHead,
+    lacks_images,
+)
 from sysnoise.transforms.model.input import InputSpec
 from sysnoise.transforms.problems import DocumentPath, DocumentProblem
 
@@ -31,7 +39,7 @@ def head_problems(
         case YoloHead():
             problems = list(_yolo_problems(head, categories, spec, outputs))
         case BoxesHead():
-            problems = list(_boxes_problems(head, categories, outputs))
+            problems = list(_boxes_problems(head, categories, spec, outputs))
         case TensorHead():
             problems = list(_tensor_problems(head, categories, spec, outputs))
         case AnchorsHead():
@@ -78,7 +86,7 @@ def _grid_problems(
 
 
 def _boxes_problems(
-    head: BoxesHead, categories: int, outputs: Tensors
+    head: BoxesHead, categories: int, spec: InputSpec, outputs: Tensors
 ) -> Iterator[DocumentProblem]:
     per_box: Shape = ("boxes",) if is_for_one_image(head, outputs) else ("N", "boxes")
     scores = (*per_box, categories) if head.labels is None else per_box
@@ -88,6 +96,8 @@ def _boxes_problems(
     ]
     if head.labels is not None:
         fields.append(("labels", head.labels, per_box, NUMBERS))
+    if head.masks is not None:
+        fields.append(("masks", head.masks, (*per_box, 1, spec.height, spec.width), FLOATS))
     counts: dict[str, int] = {}
     for field, name, expected, types in fields:
         path = ("head", field)
@@ -152,15 +162,15 @@ def _anchors_problems(
         if found is None:
             yield path, unknown_name("output", name, outputs)
             continue
-        why = f"{anchors} anchors at {spec.width} x {spec.height} pixels and {categories} categories"
+        why = (
+            f"{anchors} anchors at {spec.width} x {spec.height} pixels and {categories} categories"
+        )
         yield from output_problems(path, found, expected, f"{why} make")
 
 
 def _cells(head: TensorHead, spec: InputSpec) -> int | str:
     """Return how many boxes grids of cells have."""
-    if not head.strides:
-        return "boxes"
-    return sum(len(grid_cells(spec.width, spec.height, stride)) for stride in head.strides)
+    return cell_count(spec.width, spec.height, head.strides) if head.strides else "boxes"
 
 
 def _advice(categories: int, outputs: Tensors) -> str | None:
@@ -185,7 +195,9 @@ def _tensor_advice(output: TensorInfo, categories: int) -> str | None:
     one, objects = ((each + categories, each + COCO_CLASSES) for each in (4, 5))
     if sizes[1] == 6:
         return _tensor_said(output, TensorAxes.BOXES_VALUES, "[box, score, label]", "xyxy")
-    for axes, values in zip((TensorAxes.BOXES_VALUES, TensorAxes.VALUES_BOXES), sizes[::-1], strict=True):
+    for axes, values in zip(
+        (TensorAxes.BOXES_VALUES, TensorAxes.VALUES_BOXES), sizes[::-1], strict=True
+    ):
         if values in objects:
             return _tensor_said(output, axes, "[box, objectness, scores]", "cxcywh")
         if values in one:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,9 @@ from sysnoise.transforms.model.boxes import Detector
 from sysnoise.transforms.model.constants import with_constants
 from sysnoise.transforms.model.input import InputFit, InputSpec
 from sysnoise.transforms.problems import DocumentPath, DocumentProblem
+
+MOST_NUMBERS = 2**24
+"""Largest number of elements of a constant: a mask of 4,096 x 4,096 pixels."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,13 @@ def _input_problems(spec: InputSpec, inputs: Tensors) -> Iterator[DocumentProble
         return
     expected = spec.shape(1)
     open_batch: Shape = ("N", *expected[1:]) if "N" in spec.layout.value else expected
-    if not fits(found.shape, open_batch):
+    if spec.fit is InputFit.PAD and _is_fixed(found.shape, spec):
+        yield (
+            ("input", "size"),
+            f"any, but the model takes {written(found.shape)} only; give that size with 'fit: "
+            "letterbox', or export it for images of any size",
+        )
+    elif not fits(found.shape, open_batch):
         yield (
             ("input",),
             f"layout {spec.layout.value} and size [{spec.height}, {spec.width}] make "
@@ -149,17 +159,11 @@ def _input_problems(spec: InputSpec, inputs: Tensors) -> Iterator[DocumentProble
             f"the model takes batches of {found.shape[0]} only; export it for batches of 1 or "
             "of any size",
         )
-    elif spec.fit is InputFit.PAD and _is_fixed(found.shape, spec):
-        yield (
-            ("input", "size"),
-            f"any, but the model takes {written(found.shape)} only; give that size with 'fit: "
-            "letterbox', or export it for images of any size",
-        )
 
 
 def _is_fixed(shape: Shape, spec: InputSpec) -> bool:
-    sides = dict(zip(spec.layout.value, shape, strict=True))
-    return isinstance(sides["H"], int) or isinstance(sides["W"], int)
+    sides = dict(zip(spec.layout.value, shape, strict=False))
+    return isinstance(sides.get("H"), int) or isinstance(sides.get("W"), int)
 
 
 def _constant_arrays(
@@ -180,6 +184,8 @@ def _constant_arrays(
             continue
         try:
             shape = _constant_shape(inputs[name].shape, sizes, len(numbers))
+            if math.prod(shape) > MOST_NUMBERS:
+                raise ValueError(f"expected at most {MOST_NUMBERS} numbers")
             arrays[name] = np.broadcast_to(np.array(numbers), shape).astype(inputs[name].type)
         except (TypeError, ValueError) as error:
             problems.append((path, f"the model takes {inputs[name]}: {error}"))

@@ -56,9 +56,7 @@ def load_config(name_or_file: str) -> ModelConfig:
 
 
 def _is_path(name_or_file: str) -> bool:
-    return (
-        "/" in name_or_file or name_or_file.endswith(SUFFIXES) or Path(name_or_file).is_file()
-    )
+    return "/" in name_or_file or name_or_file.endswith(SUFFIXES) or Path(name_or_file).is_file()
 
 
 def _folder() -> Traversable:

@@ -278,21 +278,32 @@ def _applicable(
     Raises:
         InputError: a required noise cannot be put into the model.
     """
-    kept, notes = [], []
+    kept: list[Setting] = []
+    others: dict[tuple[str, str], list[str]] = {}
     for setting in settings:
+        name = "+".join(setting.methods)
         try:
             changes = _changes_predictions(run, setting)
         except ModelNoiseError as error:
             if not set(setting.methods).isdisjoint(required):
                 raise InputError(str(error)) from error
-            notes.append(f"left out: {error}")
+            others.setdefault(("left out", str(error.__cause__ or error)), []).append(name)
             continue
         if changes:
             kept.append(setting)
         else:
-            name = "+".join(setting.methods)
-            notes.append(f"{name} changes nothing in this model at this input size")
-    return kept, notes
+            others.setdefault(("null", _null_reason(setting)), []).append(name)
+    return kept, [
+        f"{what}: {', '.join(names)}: {reason}" for (what, reason), names in others.items()
+    ]
+
+
+def _null_reason(setting: Setting) -> str:
+    """Say why the noises of a setting change nothing in a model."""
+    from sysnoise.transforms.model.noises import MODEL_NOISES
+
+    reasons = [MODEL_NOISES[each].null for each in setting.methods if each in MODEL_NOISES]
+    return "; ".join(dict.fromkeys(reasons)) or "the model computes the corners of boxes itself"
 
 
 def _changes_predictions(run: _Run, setting: Setting) -> bool:

@@ -28,6 +28,7 @@ from sysnoise.pipelines.storage.listing import list_all_files
 from sysnoise.pipelines.storage.reading import read_file, read_in_parallel
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.transforms.model.boxes import BoxOffset, Detections, Detector, detect
+from sysnoise.transforms.targets import Rle
 
 PARTS = "parts"
 TOP = 5
@@ -45,6 +46,10 @@ _BOXES = pa.schema(
         pa.field("bbox", pa.list_(pa.float64())),
         pa.field("score", pa.float64()),
     ]
+)
+_MASK = pa.field(
+    "segmentation",
+    pa.struct([pa.field("size", pa.list_(pa.int32())), pa.field("counts", pa.string())]),
 )
 
 
@@ -121,7 +126,7 @@ def class_row(key: ImageKey, top5: Sequence[int]) -> dict[str, Any]:
 
 def _results(key: ImageKey, detector: Detector, found: Detections) -> list[dict[str, Any]]:
     categories = [detector.categories[label] for label in found.classes.tolist()]
-    return result_rows(key.image_id, categories, found.boxes, found.scores)
+    return result_rows(key.image_id, categories, found.boxes, found.scores, found.masks)
 
 
 def result_rows(
@@ -129,6 +134,7 @@ def result_rows(
     categories: Sequence[int],
     boxes: NDArray[np.float64],
     scores: NDArray[np.float64],
+    masks: Sequence[Rle] | None,
 ) -> list[dict[str, Any]]:
     """Return detections in COCO's results format, in their order.
 
@@ -137,8 +143,9 @@ def result_rows(
         categories: COCO's ids of the categories, one per detection.
         boxes: x, y, width, height in pixels of the stored image, shape (n, 4).
         scores: the scores, shape (n,).
+        masks: the masks in the stored image, one per detection; None for boxes alone.
     """
-    return [
+    rows: list[dict[str, Any]] = [
         {
             "image_id": image_id,
             "category_id": category,
@@ -147,6 +154,10 @@ def result_rows(
         }
         for category, box, score in zip(categories, boxes.tolist(), scores.tolist(), strict=True)
     ]
+    if masks is not None:
+        for row, mask in zip(rows, masks, strict=True):
+            row[_MASK.name] = mask
+    return rows
 
 
 def write_part(
@@ -163,6 +174,8 @@ def write_part(
         OutputError: they cannot be written.
     """
     schema = _CLASSES if kind is DatasetKind.IMAGENET else _BOXES
+    if any(_MASK.name in row for row in rows):
+        schema = schema.append(_MASK)
     buffer = io.BytesIO()
     with pa.ipc.new_file(buffer, schema) as writer:
         writer.write_table(pa.Table.from_pylist(list(rows), schema))
@@ -209,7 +222,8 @@ def _join_boxes(output: Root, path: str, setting: Setting, parts: Iterable[pa.Ta
         between = b"[\n"
         for part in parts:
             for row in part.to_pylist():
-                file.write(between + json.dumps(row).encode())
+                known = {name: value for name, value in row.items() if value is not None}
+                file.write(between + json.dumps(known).encode())
                 between = b",\n"
         file.write(b"[]\n" if between == b"[\n" else b"\n]\n")
 

@@ -31,7 +31,9 @@ from sysnoise.pipelines.evaluation.records import ImageKey, Rows
 from sysnoise.pipelines.scoring.result_files import LARGEST_PIXEL
 from sysnoise.transforms.geometry import Placement, place_stretched
 from sysnoise.transforms.model.boxes import BoxOffset
+from sysnoise.transforms.model.masks import stored_mask
 from sysnoise.transforms.pixels import Pixels, size_of
+from sysnoise.transforms.targets import Rle
 
 KeyedImages = Sequence[tuple[ImageKey, Pixels]]
 Floats = NDArray[np.float64]
@@ -189,4 +191,17 @@ def _boxes(key: ImageKey, output: Any) -> list[dict[str, Any]]:
         raise ValueError(f"expected boxes in pixels, found {np.abs(corners).max()}")
     lower, upper = corners[:, :2], corners[:, 2:]
     sized = np.hstack([lower, np.maximum(upper - lower, 0)])
-    return result_rows(key.image_id, labels[order].tolist(), sized, scores[order])
+    masks = _masks(key, output["masks"], count, order) if "masks" in output else None
+    return result_rows(key.image_id, labels[order].tolist(), sized, scores[order], masks)
+
+
+def _masks(key: ImageKey, given: Any, count: int, order: NDArray[np.intp]) -> list[Rle]:
+    """Return the masks of the chosen boxes."""
+    masks = np.asarray(given)
+    masks = masks[:, 0] if masks.ndim == 4 and masks.shape[1] == 1 else masks
+    if masks.ndim != 3 or len(masks) != count:
+        raise ValueError(
+            f"expected one mask of the image's size for each of {count} boxes, found the shape "
+            f"{masks.shape}"
+        )
+    return [stored_mask(masks[place], key.placement) for place in order]

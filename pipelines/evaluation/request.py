@@ -184,7 +184,8 @@ def available_variants(found: FinishedSet, request: Request) -> tuple[str, ...]:
 def wanted_noises(found: FinishedSet, request: Request) -> list[str]:
     """Return the noises to put in and after the model, in the order of the registries.
 
-    ``all`` means those that the task has. Those for which a model is given are not among them.
+    ``all`` means those that the task has, without those that are made on request. Those for which
+    a model is given are not among them.
 
     Raises:
         UsageError: an unknown noise, or any for a predictor.
@@ -197,7 +198,7 @@ def wanted_noises(found: FinishedSet, request: Request) -> list[str]:
             "--model-noise changes ONNX models; for a noise of a predictor, give another one that "
             "has it: --setting NAME=FILE.py:NAME"
         )
-    from sysnoise.transforms.model.noises import MODEL_NOISES
+    from sysnoise.transforms.model.noises import MODEL_NOISES, ON_REQUEST
 
     kind = DatasetKind(found.manifest["dataset"]["kind"])
     offsets = [each.value for each in BoxOffset if each is not BoxOffset.NONE]
@@ -206,5 +207,6 @@ def wanted_noises(found: FinishedSet, request: Request) -> list[str]:
     unknown = [name for name in names if name not in (*valid, ALL_NOISES)]
     if unknown:
         raise UsageError(unknown_name("model noise", unknown[0], valid))
-    wanted = [name for name in valid if ALL_NOISES in names or name in names]
+    usual = {name for name in valid if ALL_NOISES in names} - set(ON_REQUEST)
+    wanted = [name for name in valid if name in usual or name in names]
     return [name for name in wanted if name not in request.settings]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
 
 from sysnoise import open_set
 from sysnoise.pipelines.evaluation.named_configs import config_names, config_text
@@ -124,6 +126,25 @@ def test_a_detector_by_name(config: str, boxes_set: Path, tmp_path: Path) -> Non
     assert (spec["name"], document["batch_size"]) == ("image", 1)
     if config not in PADDED:
         assert (spec["height"], spec["width"]) == (SIDE, SIDE)
+
+
+def test_masks_are_those_of_the_stored_image(boxes_set: Path, tmp_path: Path) -> None:
+    """Those of the graph fill the boxes; a border is at the same place but for a pixel."""
+    made = model(FAMILIES["torchvision-maskrcnn"]())
+    done = evaluate(boxes_set, made, "torchvision-maskrcnn", tmp_path / "out")
+    assert done.code == 0, done.error
+    sizes = {
+        each.image_id: list(each.image.shape[:2])
+        for each in open_set(str(boxes_set)).iterate(BASELINE)
+    }
+    rows = detections(tmp_path / "out")
+    assert len(rows) == 4
+    for row in rows:
+        assert row["segmentation"]["size"] == sizes[row["image_id"]]
+        assert coco_mask.decode(row["segmentation"]).max() == 1
+        np.testing.assert_allclose(coco_mask.toBbox(row["segmentation"]), row["bbox"], atol=1)
+        filled = row["bbox"][2] * row["bbox"][3]
+        assert coco_mask.area(row["segmentation"]) == pytest.approx(filled, rel=0.02)
 
 
 def test_outputs_of_other_names_and_order(boxes_set: Path, tmp_path: Path) -> None:
@@ -240,3 +261,97 @@ def top5(image: NDArray[np.uint8], mean: Any, scale: Any) -> list[int]:
     matrix, bias = weights()
     logits = windows.max(axis=(3, 4)).mean(axis=(0, 1)) @ matrix.astype(np.float64) + bias
     return [int(each) for each in np.argsort(-logits)[:5]]
+
+
+def of_any_size() -> onnx.ModelProto:
+    """A graph with one box, and the mean of each channel as scores; height and width are open."""
+    helper = onnx.helper
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["means"], axes=[2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["means", "middle"], ["scores"]),
+        helper.make_node("Identity", ["fixed"], ["boxes"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "any",
+        [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, [1, 3, "height", "width"])],
+        [
+            helper.make_tensor_value_info("scores", onnx.TensorProto.FLOAT, [1, 1, 3]),
+            helper.make_tensor_value_info("boxes", onnx.TensorProto.FLOAT, [1, 1, 4]),
+        ],
+        [
+            onnx.numpy_helper.from_array(np.array([1], np.int64), "middle"),
+            onnx.numpy_helper.from_array(np.array([[[64, 32, 96, 72]]], np.float32), "fixed"),
+        ],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def test_images_of_the_set_run_as_they_are_through_a_model_of_any_size(
+    coco_set: Path, tmp_path: Path
+) -> None:
+    """At 800 x 1333, padded to multiples of 32; nearest is not bilinear."""
+    (tmp_path / "any.yaml").write_text(
+        """
+task: detection
+input:
+  {name: image, size: any, fit: pad, pad: 7, layout: NCHW, channels: RGB, mean: 0, scale: 255}
+head: {type: boxes, boxes: boxes, scores: scores, format: xyxy, units: pixels}
+categories: [1, 2, 3]
+score_threshold: 0
+nms: none
+""",
+        "utf-8",
+    )
+    onnx.save(of_any_size(), tmp_path / "any.onnx")
+    done = command(
+        "evaluate",
+        str(coco_set),
+        f"--model={tmp_path / 'any.onnx'}",
+        f"--config={tmp_path / 'any.yaml'}",
+        f"--predictions={tmp_path / 'out'}",
+        "--variant=pillow/pillow-nearest/rgb",
+    )
+    assert done.code == 0, done.error
+    assert "a second time" not in done.error
+    found, scores = open_set(str(coco_set)), {}
+    for variant in (found.baseline, "pillow/pillow-nearest/rgb"):
+        slug = found.variants[variant]["slug"]
+        rows = json.loads((tmp_path / "out" / f"{slug}.json").read_text("utf-8"))
+        means = {(row["image_id"], row["category_id"]): row["score"] for row in rows}
+        assert {tuple(row["bbox"]) for row in rows} == {(64, 32, 32, 40)}
+        assert len(means) == len(rows) == 18 * 3
+        for each in found.iterate(variant):
+            height, width = each.image.shape[:2]
+            assert max(height, width) <= 1333
+            padded = np.full((-(-height // 32) * 32, -(-width // 32) * 32, 3), 7, np.float64)
+            padded[:height, :width] = each.image
+            made = [means[each.image_id, number] for number in (1, 2, 3)]
+            np.testing.assert_allclose(made, padded.mean(axis=(0, 1)) / 255, atol=5e-4)
+        scores[variant] = means
+    assert scores[found.baseline] != scores["pillow/pillow-nearest/rgb"]
+    document = yaml.safe_load((tmp_path / "out" / "evaluation.yaml").read_text("utf-8"))
+    sides = [document["config"]["input"][side] for side in ("height", "width", "multiple")]
+    sizes = [each.image.shape[:2] for each in found.iterate(found.baseline)]
+    common = max(set(sizes), key=lambda size: (sizes.count(size), size[1], size[0]))
+    assert sides == [*(-(-side // 32) * 32 for side in common), 32]
+
+
+def test_a_model_of_one_size_is_not_one_of_any(boxes_set: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        config_text("yolov10").replace("size: auto", "size: any").replace("letterbox", "pad"),
+        "utf-8",
+    )
+    made = model(FAMILIES["yolov10"]())
+    failed = evaluate(boxes_set, made, str(tmp_path / "own.yaml"), tmp_path / "out")
+    assert failed.code == 2
+    assert not failed.lacks("input.size: any, but the model takes 1 x 3 x 64 x 64 only; give that")
+    opened = model(dataclasses.replace(FAMILIES["yolov10"](), image=(1, 3, "h", "w")))
+    failed = evaluate(boxes_set, opened, "yolov10", tmp_path / "open")
+    assert not failed.lacks("input.size: the model takes 1 x 3 x h x w and does not say its size")
+    opened = model(
+        dataclasses.replace(FAMILIES["yolov10"](), image=(1, 3, "h", "w")), imgsz="[64, 64]"
+    )
+    done = evaluate(boxes_set, opened, "yolov10", tmp_path / "said")
+    assert done.code == 0, done.error
+    check_objects(boxes_set, tmp_path / "said", "yolov10")

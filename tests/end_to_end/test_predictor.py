@@ -13,6 +13,7 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from pycocotools import mask as coco_mask
 
 from sysnoise.manifests.reading import open_set
 from tests.end_to_end.commands import Outcome, command
@@ -74,6 +75,23 @@ class Unmakable(Means):
 
 class Unwritable(Means):
     identity = {"weights": np.zeros(3)}
+
+
+class Masks:
+    """Gives one box over all of the image, with a mask of its left half; torchvision's shape."""
+
+    def __init__(self, device):
+        pass
+
+    def __call__(self, images, keys):
+        found = []
+        for image in images:
+            height, width = image.shape[:2]
+            masks = np.zeros((1, 1, height, width))
+            masks[..., : width // 2] = 0.75
+            boxes = [[0, 0, width, height]]
+            found.append({"boxes": boxes, "scores": [0.5], "labels": [1], "masks": masks})
+        return found
 
 
 class Boxes:
@@ -183,6 +201,22 @@ def test_boxes_are_those_of_the_class(coco_set: Path, work: Path, tmp_path: Path
             expected.append({**row, "score": round(float(score), 6)})
     file = tmp_path / "out" / f"{opened.baseline.replace('/', '__')}.json"
     assert json.loads(file.read_text("utf-8")) == expected
+
+
+def test_masks_are_those_of_the_class(coco_set: Path, work: Path, tmp_path: Path) -> None:
+    done = evaluate(coco_set, f"{work / 'own.py'}:Masks", tmp_path / "out", "--format=json")
+    assert done.code == 0, done.error
+    opened = open_set(str(coco_set))
+    file = tmp_path / "out" / f"{opened.baseline.replace('/', '__')}.json"
+    rows = {row["image_id"]: row for row in json.loads(file.read_text("utf-8"))}
+    for sample in opened.paired([opened.baseline]):
+        height, width = sample.images[opened.baseline].shape[:2]
+        decoded = coco_mask.decode(rows[sample.image_id]["segmentation"])
+        assert decoded.shape == (height, width)
+        assert decoded[:, : width // 2].all()
+        assert not decoded[:, width // 2 :].any()
+    (model,) = json.loads(done.out)["models"]
+    assert "mask mAP" in model["trained"]
 
 
 def test_a_failed_run_goes_on(

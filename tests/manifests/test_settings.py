@@ -30,7 +30,9 @@ def test_columns_are_the_papers() -> None:
         ("fp16", Noise.FP16),
         ("int8", Noise.INT8),
         ("int8-symmetric-per-channel", Noise.INT8),
+        ("int8-symmetric-per-channel-whole-graph", Noise.INT8),
         ("ceil-mode", Noise.CEIL_MODE),
+        ("floor-mode", Noise.CEIL_MODE),
         ("upsample-bilinear", Noise.UPSAMPLE),
         ("upsample-nearest-align_corners", Noise.UPSAMPLE),
         ("box-offset-1", Noise.POST_PROCESSING),
@@ -93,4 +95,4 @@ def test_other_texts_are_refused(text: str, complaint: str) -> None:
 def test_classification_has_no_noises_of_detection() -> None:
     with pytest.raises(ValueError, match="unknown noise 'box-offset-1'") as raised:
         parse(f"{PILLOW}+box-offset-1", CLASSIFICATION)
-    assert str(raised.value).endswith("valid: fp16, int8, ceil-mode")
+    assert str(raised.value).endswith("valid: fp16, int8, ceil-mode, floor-mode")

@@ -22,9 +22,10 @@ from sysnoise.transforms.model.decoding import (
     candidates,
     decodes,
 )
-from sysnoise.transforms.model.heads import Head
+from sysnoise.transforms.model.heads import BoxesHead, Head
+from sysnoise.transforms.model.masks import stored_mask
 from sysnoise.transforms.model.suppression import suppress
-from sysnoise.transforms.targets import unmap_boxes
+from sysnoise.transforms.targets import Rle, unmap_boxes
 
 
 class BoxOffset(Enum):
@@ -88,11 +89,13 @@ class Detections:
         boxes: x, y, width, height in pixels of the stored image, shape (n, 4).
         scores: the scores, 0 to 1, shape (n,).
         classes: the classes, 0-based, shape (n,).
+        masks: the masks in the stored image; None where the model gives none.
     """
 
     boxes: Floats
     scores: Floats
     classes: NDArray[np.int64]
+    masks: tuple[Rle, ...] | None = None
 
 
 def offset_matters(head: Head, box_offset: BoxOffset) -> bool:
@@ -139,7 +142,25 @@ def detect(
     chosen = _best(corners, found, detector, comparing)
     lower, upper = corners[chosen, :2], corners[chosen, 2:]
     boxes = unmap_boxes(np.hstack([lower, np.maximum(upper - lower, 0)]), placement)
-    return Detections(boxes, found.scores[chosen], found.classes[chosen])
+    masks = _masks(outputs, detector.head, found, chosen, placement)
+    return Detections(boxes, found.scores[chosen], found.classes[chosen], masks)
+
+
+def _masks(
+    outputs: Outputs,
+    head: Head,
+    found: Candidates,
+    chosen: NDArray[np.intp],
+    placement: Placement,
+) -> tuple[Rle, ...] | None:
+    """Return the masks of the chosen boxes, if the model gives some."""
+    if not isinstance(head, BoxesHead) or head.masks is None or found.places is None:
+        return None
+    given = outputs[head.masks]
+    return tuple(
+        stored_mask(given[place].reshape(given.shape[-2:]), placement)
+        for place in found.places[chosen]
+    )
 
 
 def _clipped(corners: Floats, placement: Placement, offset: float) -> Floats:

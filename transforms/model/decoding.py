@@ -6,14 +6,14 @@ right edge is ``x1 + w - 1``, and otherwise 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sysnoise.transforms.model.anchors import anchor_corners, decode_deltas
+from sysnoise.transforms.model.anchors import anchor_corners, anchor_count, decode_deltas
 from sysnoise.transforms.model.heads import (
     NUMBERS,
     Activation,
@@ -44,11 +44,13 @@ class Candidates:
         corners: left, upper, right and lower edge in pixels of the input, shape (n, 4).
         scores: scores, 0 to 1, shape (n,).
         classes: classes, 0-based, shape (n,).
+        places: the places of the boxes in the outputs, shape (n,), of heads with masks.
     """
 
     corners: Floats
     scores: Floats
     classes: NDArray[np.int64]
+    places: NDArray[np.intp] | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def _given(outputs: Outputs, head: BoxesHead, how: Decoding) -> Candidates:
     labels = None if head.labels is None else outputs[head.labels]
     place, chosen, classes = _above(scores, labels, how)
     boxes = outputs[head.boxes].reshape(-1, 4)[place]
-    return Candidates(_in_pixels(boxes, head, how), chosen, classes)
+    return Candidates(_in_pixels(boxes, head, how), chosen, classes, place)
 
 
 def _from_tensor(tensor: NDArray[Any], head: TensorHead, how: Decoding) -> Candidates:
@@ -185,16 +187,20 @@ def _columns(head: TensorHead, classes: int) -> Iterator[tuple[TensorValue, slic
 def _from_anchors(outputs: Outputs, head: AnchorsHead, how: Decoding) -> Candidates:
     """Return the boxes of a head of anchors."""
     scores = _activated(outputs[head.scores], head.activation)
+    given = outputs[head.deltas]
+    count = anchor_count(head, how.width, how.height)
+    if head.proposals is not None:
+        count = len(outputs[head.proposals])
+    if len(scores) != count or len(given) != count:
+        raise ValueError(
+            f"there are {count} anchors at {how.width} x {how.height} pixels, and the model gives "
+            f"scores of {len(scores)} and boxes of {len(given)}"
+        )
     if head.proposals is None:
         anchors = anchor_corners(head, how.width, how.height)
     else:
         anchors = outputs[head.proposals].astype(np.float64)
-    if len(scores) != len(anchors) or len(outputs[head.deltas]) != len(anchors):
-        raise ValueError(
-            f"there are {len(anchors)} anchors at {how.width} x {how.height} pixels, and the model "
-            f"gives scores of {len(scores)} and boxes of {len(outputs[head.deltas])}"
-        )
-    deltas = outputs[head.deltas].reshape(len(anchors), -1, 4)
+    deltas = given.reshape(count, given.shape[-1] // 4, 4)
     place, chosen, classes = _above(scores, None, how)
     of_class = classes if deltas.shape[1] > 1 else np.zeros_like(classes)
     relative = deltas[place, of_class].astype(np.float64)
@@ -221,19 +227,25 @@ def _from_cells(
     Raises:
         ValueError: there are boxes beyond the last grid.
     """
-    cells = np.concatenate([grid_cells(how.width, how.height, stride) for stride in strides])
-    if len(places) and places[-1] >= len(cells):
+    count = cell_count(how.width, how.height, strides)
+    if len(places) and places[-1] >= count:
         raise ValueError(
-            f"the grids of strides {', '.join(map(str, strides))} have {len(cells)} cells at this "
+            f"the grids of strides {', '.join(map(str, strides))} have {count} cells at this "
             "input size, but the model gives more boxes"
         )
+    cells = np.concatenate([_grid_cells(how.width, how.height, stride) for stride in strides])
     column, row, stride = cells[places].T
     centers = (boxes[:, :2] + np.stack([column, row], axis=1)) * stride[:, None]
     with np.errstate(over="ignore"):
         return np.hstack([centers, np.exp(boxes[:, 2:].astype(np.float64)) * stride[:, None]])
 
 
-def grid_cells(width: int, height: int, stride: int) -> Floats:
+def cell_count(width: int, height: int, strides: Iterable[int]) -> int:
+    """Return how many cells grids of these strides have over an input."""
+    return sum((width // stride) * (height // stride) for stride in strides)
+
+
+def _grid_cells(width: int, height: int, stride: int) -> Floats:
     """Return column, row and stride of each cell of a grid over an input, shape (cells, 3)."""
     rows, columns = np.mgrid[: height // stride, : width // stride].reshape(2, -1)
     return np.stack([columns, rows, np.full(rows.shape, stride)], axis=1).astype(np.float64)

@@ -128,28 +128,27 @@ def _regrouped_run(old: Shape, result: Shape, new: Shape) -> Shape | None:
     if not changed:
         return result
     first, last = changed[0], changed[-1] + 1
-    before, span, after = (math.prod(old[a:b]) for a, b in ((0, first), (first, last), (last, None)))
+    lead, span, rest = math.prod(old[:first]), math.prod(old[first:last]), math.prod(old[last:])
     for place, size in enumerate(result):
-        inner = before % math.prod(result[:place]) == 0 == after % math.prod(result[place + 1 :])
-        if inner and size % span == 0:
-            size = size // span * math.prod(new[first:last])
-            return (*result[:place], size, *result[place + 1 :])
+        left, right = result[:place], result[place + 1 :]
+        if lead % math.prod(left) == rest % math.prod(right) == size % span == 0:
+            return (*left, size // span * math.prod(new[first:last]), *right)
     return None
 
 
 def _stale_resize(
     node: NodeProto, before: Known, after: Known, makers: Mapping[str, NodeProto]
 ) -> StaleSizes | None:
-    size = before.shapes.get(node.output[0], ())[2:]
-    maps = [name for name in node.input if _map_size(before, name) == size and len(size) == 2]
+    size = _map_size(before, node.output[0])
+    maps = [name for name in node.input if size and _map_size(before, name) == size]
     found = {name: _map_size(after, name) for name in maps}
-    wanted = {each for each in found.values() if each != size}
-    if len(wanted) != 1 or None in wanted:
+    wanted = {each for each in found.values() if each not in (size, ())}
+    if len(wanted) != 1:
         return None
     for name in (name for name in maps if found[name] == size):
         resize = enlarged_by(name, before, makers)
         if resize is not None:
-            return _resize_sizes(resize, after, *wanted)
+            return _resize_sizes(resize, after, wanted.pop())
     return None
 
 
@@ -173,10 +172,10 @@ def enlarged_by(name: str, known: Known, makers: Mapping[str, NodeProto]) -> Nod
     return None
 
 
-def _map_size(known: Known, name: str) -> Shape | None:
-    """Return the height and width of a tensor of four axes; None for any other."""
+def _map_size(known: Known, name: str) -> Shape:
+    """Return the height and width of a tensor of four axes; nothing for any other."""
     shape = known.shapes.get(name, ())
-    return shape[2:] if len(shape) == 4 else None
+    return shape[2:] if len(shape) == 4 else ()
 
 
 def _resize_sizes(resize: NodeProto, after: Known, wanted: Shape) -> StaleSizes | None:

@@ -132,6 +132,8 @@ class BoxesHead:
         format: the meaning of the four numbers of a box.
         units: the unit of these numbers.
         activation: what makes scores of 0 to 1; None where the model gives these.
+        masks: the name of an output with the probability, 0 to 1, of each pixel of the input, N x
+            boxes x 1 x height x width; None where there is none.
     """
 
     boxes: str
@@ -140,11 +142,13 @@ class BoxesHead:
     format: BoxFormat
     units: BoxUnits
     activation: Activation | None = None
+    masks: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the outputs that are needed."""
-        return tuple(name for name in (self.boxes, self.scores, self.labels) if name is not None)
+        named = (self.boxes, self.scores, self.labels, self.masks)
+        return tuple(name for name in named if name is not None)
 
 
 @dataclass(frozen=True)

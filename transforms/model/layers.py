@@ -60,16 +60,15 @@ def network_nodes(model: onnx.ModelProto, floats: set[str]) -> list[bool]:
     Returns:
         One value per node of the main graph, in order.
     """
-    weights = _constants(model)
-    layers = [_is_weighted(node, weights) for node in model.graph.node]
+    nodes, weights = list(model.graph.node), _constants(model)
+    layers = [_is_weighted(node, weights) for node in nodes]
     network, needed = list(layers), set[str]()
-    for place in reversed(range(len(layers))):
-        node = model.graph.node[place]
+    for place, node in reversed(list(enumerate(nodes))):
         network[place] |= not needed.isdisjoint(node.output)
         if network[place]:
             needed.update(name for name in _features(node) if name in floats)
-    results = {node.output[0] for node, is_layer in zip(model.graph.node, layers) if is_layer}
-    fused = (node.op_type in _FUSED and node.input[0] in results for node in model.graph.node)
+    results = {node.output[0] for node, is_layer in zip(nodes, layers, strict=True) if is_layer}
+    fused = (node.op_type in _FUSED and node.input[0] in results for node in nodes)
     return [known or follows for known, follows in zip(network, fused, strict=True)]
 
 

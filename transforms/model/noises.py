@@ -22,6 +22,8 @@ from sysnoise.transforms.model.quantization import (
 )
 from sysnoise.transforms.model.upsampling import interpolation, upsample
 
+_WHOLE_GRAPH = "-whole-graph"
+
 
 class Family(Enum):
     """The part of a model that a noise changes; families are applied in this order.
@@ -58,10 +60,12 @@ class ModelNoise(Method[Change]):
 
     Attributes:
         family: the part of the model that it changes.
+        null: why it changes nothing, for models in which it does so.
     """
 
     extra: str | None = "evaluate"
     family: Family = field(kw_only=True)
+    null: str = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,15 @@ def _round(rounding: Rounding) -> ModelNoise:
         return round_pools(model, deployment.input_shape, rounding)
 
     options = {"ceil_mode": int(rounding is Rounding.CEIL)}
-    return ModelNoise(rounding.value, "onnx", change, options, family=Family.ROUNDING)
+    way = "up" if rounding is Rounding.CEIL else "down"
+    return ModelNoise(
+        rounding.value,
+        "onnx",
+        change,
+        options,
+        family=Family.ROUNDING,
+        null=f"no max-pool has another size when it rounds {way}",
+    )
 
 
 def _upsample(mode: str, transformation: str) -> ModelNoise:
@@ -97,7 +109,12 @@ def _upsample(mode: str, transformation: str) -> ModelNoise:
 
     name = "bilinear" if mode == "linear" else mode
     return ModelNoise(
-        f"upsample-{name}-{transformation}", "onnx", change, attributes, family=Family.UPSAMPLE
+        f"upsample-{name}-{transformation}",
+        "onnx",
+        change,
+        attributes,
+        family=Family.UPSAMPLE,
+        null="no feature map is enlarged, or each has the same pixels in this way",
     )
 
 
@@ -113,16 +130,28 @@ def _int8(activations: Activations, weights: Weights, extent: Extent) -> ModelNo
         "extent": extent.value,
         "reduce_range": False,
     }
-    parts = ("int8", activations.name, weights.name, *_SUFFIX[extent])
-    name = "-".join(parts).lower().replace("_", "-")
-    return ModelNoise(name, "onnxruntime", change, options, family=Family.PRECISION)
+    name = f"int8-{activations.name}-{weights.name}".lower().replace("_", "-")
+    name += _WHOLE_GRAPH if extent is Extent.WHOLE_GRAPH else ""
+    return ModelNoise(
+        name,
+        "onnxruntime",
+        change,
+        options,
+        family=Family.PRECISION,
+        null="ONNX Runtime quantizes none of its operators",
+    )
 
-
-_SUFFIX = {Extent.NETWORK: (), Extent.WHOLE_GRAPH: (Extent.WHOLE_GRAPH.name,)}
 
 MODEL_NOISES: Mapping[str, ModelNoise] = registry(
     (
-        ModelNoise("fp16", "onnx", _fp16, {"arithmetic": "float32"}, family=Family.PRECISION),
+        ModelNoise(
+            "fp16",
+            "onnx",
+            _fp16,
+            {"arithmetic": "float32"},
+            family=Family.PRECISION,
+            null="no tensor is float32",
+        ),
         *(
             _int8(activations, weights, extent)
             for extent in Extent
@@ -137,6 +166,13 @@ MODEL_NOISES: Mapping[str, ModelNoise] = registry(
         ),
     )
 )
+
+
+ON_REQUEST = tuple(name for name in MODEL_NOISES if name.endswith(_WHOLE_GRAPH))
+"""The noises that ``all`` leaves out: what they add to int8 belongs to what follows the network.
+
+As the worst methods of their column, they would stand for it in the stack of all noises.
+"""
 
 
 def model_noise_identity(name: str) -> MethodIdentity:

@@ -72,9 +72,7 @@ class Rounding(Enum):
     """Down, as in PyTorch and ONNX by default."""
 
 
-def round_pools(
-    model: onnx.ModelProto, input_shape: Shape, rounding: Rounding
-) -> onnx.ModelProto:
+def round_pools(model: onnx.ModelProto, input_shape: Shape, rounding: Rounding) -> onnx.ModelProto:
     """Round the result of every strided max-pool up or down.
 
     A pool with ``auto_pad`` first gets the explicit padding that this means for the input shape.
@@ -228,20 +226,22 @@ def _refuse_misfit(node: onnx.NodeProto, change: _Change) -> None:
     if lost or _drops_elements(node, before, after):
         causes = "; ".join(_described(pool, change) for pool in _pools_before(node, change))
         raise ModelNoiseError(
-            f"{label(node)} cannot take the new shapes: {_compared(node, before, after)}; {causes}; "
-            f"{_advice(node, change)}"
+            f"{label(node)} cannot take the new shapes: {_compared(node, before, after)}; "
+            f"{causes}; {_advice(node, change)}"
         )
 
 
 def _drops_elements(node: onnx.NodeProto, before: Shapes, after: Shapes) -> bool:
     """Whether a node no longer passes all elements on, which inference does not check."""
-    if node.op_type not in ("Reshape", "Slice") or not {node.input[0], *node.output} <= after.keys():
+    if node.op_type not in ("Reshape", "Slice"):
         return False
-    source, result = node.input[0], node.output[0]
+    names = (node.input[0], node.output[0])
+    if not (before.keys() & after.keys()).issuperset(names):
+        return False
+    (old, kept), (new, found) = ([shapes[name] for name in names] for shapes in (before, after))
     if node.op_type == "Reshape":
-        return math.prod(after[source]) != math.prod(after[result])
-    axes = zip(before.get(source, ()), before.get(result, ()), after[source], after[result])
-    return any(old == kept and new != found for old, kept, new, found in axes)
+        return math.prod(new) != math.prod(found)
+    return any(a == b and c != d for a, b, c, d in zip(old, kept, new, found, strict=True))
 
 
 def _compared(node: onnx.NodeProto, before: Shapes, after: Shapes) -> str:

@@ -30,8 +30,8 @@ def half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     Weights are stored as float16. Input and output stay float32, with values that float16 has.
     Finite weights out of its range become its largest value, as in converters; activations become
     infinite, as in the arithmetic. Scales of Resize, sizes that are computed from shapes, and the
-    tensors that both are computed from, stay exact. Graphs inside of nodes (If, Loop), and tensors whose type cannot be inferred, are
-    not changed.
+    tensors that both are computed from, stay exact. Graphs inside of nodes (If, Loop), and tensors
+    whose type cannot be inferred, are not changed.
 
     Args:
         model: a model with one input.

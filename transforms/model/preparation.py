@@ -9,6 +9,7 @@ rewritten, so that its nodes keep their names and an open batch size stays open.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,13 +21,13 @@ from onnx import NodeProto, TypeProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from sysnoise.transforms.errors import ModelNoiseError
-from sysnoise.transforms.model.graph import Shape, Shapes, attributes_of, copy_of, input_of
+from sysnoise.transforms.model.graph import Shape, Shapes, attributes_of, input_of
 
 Values = dict[str, NDArray[Any]]
 """The values of tensors by name."""
 
 _MOST_ELEMENTS = 2**14
-"""The elements of the largest tensor whose values are computed: sizes are short, weights are not."""
+"""The elements of the largest tensor whose values are computed: sizes are few, weights are many."""
 
 _RANDOM = (
     *("Bernoulli", "Multinomial"),
@@ -42,6 +43,12 @@ _NO_ANSWER = (
     onnx.shape_inference.InferenceError,
 )
 """Raised for a node that is not valid, an unknown operator, and shapes that do not fit."""
+
+_GAPS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""Raised by the reference implementation, by NumPy, for what is not implemented or does not fit."""
+
+_SHORTER = ("NonZero", "Compress", "Unique")
+"""The operators whose results have sizes that only values tell; their input's are a bound."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def start(model: onnx.ModelProto, input_shape: Shape) -> Known:
         _add_type(
             known, weight.name, helper.make_tensor_type_proto(weight.data_type, tuple(weight.dims))
         )
-        if np.prod(weight.dims) <= _MOST_ELEMENTS:
+        if math.prod(weight.dims) <= _MOST_ELEMENTS:
             known.values[weight.name] = numpy_helper.to_array(weight)
     return known
 
@@ -118,10 +125,10 @@ def learn(known: Known, node: NodeProto) -> None:
         _add_type(known, name, kind)
     for name, value in _computed(known, node).items():
         # The reference implementation has other types than the standard here and there.
-        kind = known.types[name].tensor_type.elem_type if name in known.types else 0
-        kind = kind or helper.np_dtype_to_tensor_dtype(value.dtype)
-        known.values[name] = value.astype(helper.tensor_dtype_to_np_dtype(kind))
-        _add_type(known, name, helper.make_tensor_type_proto(kind, value.shape))
+        element = known.types[name].tensor_type.elem_type if name in known.types else 0
+        element = element or helper.np_dtype_to_tensor_dtype(value.dtype)
+        known.values[name] = value.astype(helper.tensor_dtype_to_np_dtype(element))
+        _add_type(known, name, helper.make_tensor_type_proto(element, value.shape))
 
 
 def _fixed(image: onnx.ValueInfoProto, input_shape: Shape) -> TypeProto:
@@ -195,7 +202,7 @@ def _computed(known: Known, node: NodeProto) -> Values:
             results = _evaluator(known, node, inputs).run(
                 None, {name: known.values[name] for name in inputs}
             )
-    except Exception:  # The reference implementation has gaps, which raise anything.
+    except _GAPS:
         return {}
     named = zip([name for name in node.output if name], results, strict=True)
     return {name: np.asarray(value) for name, value in named if np.size(value) <= _MOST_ELEMENTS}
@@ -206,8 +213,11 @@ def _is_computed(known: Known, node: NodeProto, inputs: list[str]) -> bool:
         return False
     if any(each.type in (each.GRAPH, each.GRAPHS) for each in node.attribute):
         return False
-    sizes = [np.prod(known.shapes.get(name, ())) for name in node.output]
-    return max(sizes, default=0) <= _MOST_ELEMENTS and all(name in known.values for name in inputs)
+    results = [name for name in node.output if name]
+    is_short = node.op_type in _SHORTER or all(
+        name in known.shapes and math.prod(known.shapes[name]) <= _MOST_ELEMENTS for name in results
+    )
+    return is_short and all(name in known.values for name in inputs)
 
 
 def _evaluator(known: Known, node: NodeProto, inputs: list[str]) -> ReferenceEvaluator:

@@ -74,9 +74,10 @@ def quantize(
     The model is first simplified as ONNX Runtime's documentation recommends (constants folded,
     batch normalization fused into convolutions). Then each node gets a copy of its own of the
     constants that it shares with others: with ``session.x64quantprecision``, a session of ONNX
-    Runtime 1.32 would convert a shared int8 weight once for each node, and fail. Weights use all eight bits on every CPU
-    (``reduce_range`` is off), so that the result does not depend on the machine. On x64 CPUs
-    without VNNI, the fast kernels can overflow; sessions there need ``session.x64quantprecision``.
+    Runtime 1.32 would convert a shared int8 weight once for each node, and fail. Weights use all
+    eight bits on every CPU (``reduce_range`` is off), so that the result does not depend on the
+    machine. On x64 CPUs without VNNI, the fast kernels can overflow; sessions there need
+    ``session.x64quantprecision``.
 
     The same model, calibration and versions give the same bytes. The library works on files, which
     are in a temporary folder.

@@ -412,6 +412,7 @@ def test_what_is_missing_is_told_once(text: str, messages: list[str]) -> None:
         (TENSOR, "letterbox-top-left", "auto", "input.fit: auto goes with size auto only"),
         (ANCHORS, "[10, 10, 5, 5]", "[10, 5]", "head.weights: expected four numbers, for x, y, wi"),
         (ANCHORS, "[0.5, 2]", "[0]", "head.levels[0].ratios: expected a number above 0 and at mo"),
+        (ANCHORS, "[32, 64]", f"{[1] * 999}", "head.levels[0]: expected at most 1000 anchors of a"),
         (ANCHORS, "center: 0.5", "center: 2", "head.center: expected a number from 0 to 1, found"),
         (
             ANCHORS,

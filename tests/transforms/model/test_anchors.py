@@ -193,6 +193,15 @@ def test_boxes_of_a_first_stage_stand_for_anchors() -> None:
     assert second.names == ("scores", "deltas", "proposals")
 
 
+def test_no_boxes_of_a_first_stage_are_no_detections() -> None:
+    head = dataclasses.replace(HEAD, proposals="proposals", levels=())
+    outputs = {name: np.zeros((0, 4), np.float32) for name in ("deltas", "proposals")}
+    outputs["scores"] = np.zeros((0, 3), np.float32)
+    whole = Native().place(Size(WIDTH, HEIGHT), 0, "")
+    made = detect(outputs, Detector(head, (1, 2, 3), 0.6, Nms(0.5), 100), whole, BoxOffset.NONE)
+    assert made.boxes.shape == (0, 4)
+
+
 def test_another_number_of_anchors_is_refused() -> None:
     scores, deltas = drawn(3, 1)
     whole = Native().place(Size(WIDTH + 8, HEIGHT), 0, "")

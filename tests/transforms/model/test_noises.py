@@ -173,7 +173,10 @@ def test_ceil_mode_and_int8_are_one_after_the_other() -> None:
     model = detector()
     noisy = apply_noises(model, ["int8-symmetric-per-tensor", "ceil-mode"], calibration, SHAPE)
     expected = quantize(
-        round_pools(model, SHAPE, Rounding.CEIL), calibration, Activations.SYMMETRIC, Weights.PER_TENSOR
+        round_pools(model, SHAPE, Rounding.CEIL),
+        calibration,
+        Activations.SYMMETRIC,
+        Weights.PER_TENSOR,
     )
     x = noise(2, *SHAPE[1:], seed=4)
     assert np.array_equal(run(noisy.model, x)[0], run(expected, x)[0])
@@ -199,14 +202,23 @@ def chooser() -> onnx.ModelProto:
         node("Conv", "x w", "c", "conv", pads=[1] * 4),
         node("MaxPool", "c", "p", "pool", kernel_shape=[2, 2], strides=[2, 2]),
         *(node("Transpose", "p", "t", perm=[0, 2, 3, 1]), node("Reshape", "t four", "all")),
-        *(node("ReduceMax", "all", "best", axes=[1], keepdims=0), node("Greater", "best zero", "g")),
+        *(
+            node("ReduceMax", "all", "best", axes=[1], keepdims=0),
+            node("Greater", "best zero", "g"),
+        ),
         *(node("NonZero", "g", "n"), node("Transpose", "n", "places", perm=[1, 0])),
         node("GatherND", "all places", "boxes"),
         *(node("Shape", "boxes", "shape1"), node("Shape", "boxes", "shape2")),
-        *(node("Slice", "boxes start end one step", "a"), node("Slice", "boxes one big one step", "b")),
+        *(
+            node("Slice", "boxes start end one step", "a"),
+            node("Slice", "boxes one big one step", "b"),
+        ),
         *(node("Unsqueeze", "a last", "a2"), node("Unsqueeze", "b last", "b2")),
         node("Concat", "a2 b2", "corners", axis=2),
-        *(node("Gather", "shape1 i0", "rows", axis=0), node("Gather", "shape2 i1", "sides", axis=0)),
+        *(
+            node("Gather", "shape1 i0", "rows", axis=0),
+            node("Gather", "shape2 i1", "sides", axis=0),
+        ),
         *(node("Unsqueeze", "rows start", "rows1"), node("Unsqueeze", "sides start", "sides1")),
         *(node("Concat", "rows1 sides1", "to", axis=0), node("Reshape", "corners to", "y")),
     ]
@@ -215,8 +227,11 @@ def chooser() -> onnx.ModelProto:
         "zero": np.zeros(1, np.float32),
         "four": np.array([-1, 4]),
         **{name: np.array([value]) for name, value in (("start", 0), ("one", 1), ("last", 2))},
-        "end": np.array([99]), "big": np.array([99]), "step": np.array([2]),
-        "i0": np.array(0), "i1": np.array(1),
+        "end": np.array([99]),
+        "big": np.array([99]),
+        "step": np.array([2]),
+        "i0": np.array(0),
+        "i1": np.array(1),
     }
     return model_of(nodes, SHAPE, weights, y=[None, 4])
 

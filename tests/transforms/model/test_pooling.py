@@ -309,7 +309,7 @@ _BATCH = [
     node("Constant", "", "end2", value_ints=[8, 8]),
     node("Concat", "batch end2", "to2", axis=0),
 ]
-FROZEN = {
+FROZEN: dict[str, dict[str, Any]] = {
     "constants": {
         "nodes": [],
         "given": {},

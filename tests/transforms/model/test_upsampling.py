@@ -208,7 +208,10 @@ def test_sizes_that_the_graph_computes_are_followed() -> None:
         *(node("Shape", "c", "shape"), node("Gather", "shape two", "height", axis=0)),
         *(node("Cast", "height", "length", to=1), node("Div", "target length", "factor")),
         *(node("Mul", "length factor", "exact"), node("Floor", "exact", "floored")),
-        *(node("Cast", "floored", "size", to=7), node("Concat", "front size size", "sizes", axis=0)),
+        *(
+            node("Cast", "floored", "size", to=7),
+            node("Concat", "front size size", "sizes", axis=0),
+        ),
         node("Resize", "c - - sizes", "y", "up", mode="linear"),
     ]
     weights: dict[str, Any] = {"k": noise(2, 2, 1, 1), "two": np.array([2]), "target": floats(16)}
