@@ -178,10 +178,11 @@ def _tensor_values(value: Any) -> tuple[TensorValue, ...]:
 
 def _read_anchors(head: ConfigSection) -> Callable[[], AnchorsHead]:
     places = ("proposals",) if head.raw("proposals") is not None else LEVEL_FIELDS
-    head.only("type", "scores", "deltas", "activation", "weights", *places)
+    head.only("type", "scores", "deltas", "activation", "weights", "candidates", *places)
     scores, deltas = head.take_open("scores", text, ""), head.take_open("deltas", text, "")
     activation = _read_activation(head)
     weights = head.take("weights", _four_weights, (1.0, 1.0, 1.0, 1.0))
+    candidates = _read_candidates(head)
     proposals = head.take("proposals", text) if "proposals" in places else lambda: None
     levels = (
         [] if "proposals" in places else [_read_level(each) for each in head.sections("levels")]
@@ -199,7 +200,14 @@ def _read_anchors(head: ConfigSection) -> Callable[[], AnchorsHead]:
         spacing=spacing(),
         center=center(),
         edges=edges(),
+        candidates=candidates(),
     )
+
+
+def _read_candidates(head: ConfigSection) -> Callable[[], int | None]:
+    if head.raw("candidates") is None:
+        return lambda: None
+    return head.take("candidates", whole_number(MOST_DETECTIONS))
 
 
 def _read_level(level: ConfigSection) -> Callable[[], AnchorLevel]:

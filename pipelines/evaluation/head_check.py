@@ -14,7 +14,7 @@ from sysnoise.pipelines.evaluation.model_tensors import (
     written,
 )
 from sysnoise.transforms.methods import unknown_name
-from sysnoise.transforms.model.anchors import anchor_count
+from sysnoise.transforms.model.anchors import level_counts
 from sysnoise.transforms.model.decoding import cell_count
 from sysnoise.transforms.model.heads import (
     AnchorsHead,
@@ -146,7 +146,7 @@ def _anchors_problems(
 ) -> Iterator[DocumentProblem]:
     anchors: int | str = "anchors"
     if head.proposals is None:
-        anchors = anchor_count(head, spec.width, spec.height)
+        anchors = sum(level_counts(head, spec.width, spec.height))
     per_anchor: Shape = (anchors,) if is_for_one_image(head, outputs) else ("N", anchors)
     deltas = outputs.get(head.deltas)
     by_class = deltas is not None and (deltas.shape or ())[-1:] == (4 * categories,)

@@ -147,6 +147,20 @@ def test_masks_are_those_of_the_stored_image(boxes_set: Path, tmp_path: Path) ->
         assert coco_mask.area(row["segmentation"]) == pytest.approx(filled, rel=0.02)
 
 
+def test_score_tells_of_the_second_resize_too(boxes_set: Path, tmp_path: Path) -> None:
+    """As far as the folder is one of ``evaluate``, and its document can be read."""
+    out = tmp_path / "out"
+    assert evaluate(boxes_set, model(FAMILIES["ssd"]()), "ssd", out).code == 0
+    note = "out: 2 of 2 images are resized a second time, to the model's 64 x 64 (stretch), which"
+    score = ("score", str(boxes_set), f"--predictions={out}")
+    assert note in command(*score).out
+    for text in ("{", "models: 7", "config: {input: {fit: exact, height: 64, width: 64}}", ""):
+        (out / "evaluation.yaml").write_text(text, "utf-8")
+        done = command(*score)
+        assert done.code == 0, done.error
+        assert "a second time" not in done.out
+
+
 def test_outputs_of_other_names_and_order(boxes_set: Path, tmp_path: Path) -> None:
     for config, names in (
         ("torchvision-retinanet", {"boxes": "3145", "labels": "3146", "scores": "3149"}),

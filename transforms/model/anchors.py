@@ -40,12 +40,12 @@ def anchor_corners(head: AnchorsHead, width: int, height: int) -> NDArray[np.flo
     return made
 
 
-def anchor_count(head: AnchorsHead, width: int, height: int) -> int:
-    """Return the number of anchors over an input of this size in pixels."""
-    return sum(
+def level_counts(head: AnchorsHead, width: int, height: int) -> list[int]:
+    """Return the number of anchors of each level over an input of this size in pixels."""
+    return [
         math.ceil(width / level.stride) * math.ceil(height / level.stride) * len(level.anchors)
         for level in head.levels
-    )
+    ]
 
 
 def _level_corners(

@@ -6,14 +6,15 @@ right edge is ``x1 + w - 1``, and otherwise 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sysnoise.transforms.model.anchors import anchor_corners, anchor_count, decode_deltas
+from sysnoise.transforms.model.anchors import anchor_corners, decode_deltas, level_counts
 from sysnoise.transforms.model.heads import (
     NUMBERS,
     Activation,
@@ -188,9 +189,10 @@ def _from_anchors(outputs: Outputs, head: AnchorsHead, how: Decoding) -> Candida
     """Return the boxes of a head of anchors."""
     scores = _activated(outputs[head.scores], head.activation)
     given = outputs[head.deltas]
-    count = anchor_count(head, how.width, how.height)
+    counts = level_counts(head, how.width, how.height)
     if head.proposals is not None:
-        count = len(outputs[head.proposals])
+        counts = [len(outputs[head.proposals])]
+    count = sum(counts)
     if len(scores) != count or len(given) != count:
         raise ValueError(
             f"there are {count} anchors at {how.width} x {how.height} pixels, and the model gives "
@@ -202,10 +204,39 @@ def _from_anchors(outputs: Outputs, head: AnchorsHead, how: Decoding) -> Candida
         anchors = outputs[head.proposals].astype(np.float64)
     deltas = given.reshape(count, given.shape[-1] // 4, 4)
     place, chosen, classes = _above(scores, None, how)
+    if head.candidates is not None:
+        kept = _best_of_levels(place, chosen, counts, head.candidates)
+        place, chosen, classes = place[kept], chosen[kept], classes[kept]
     of_class = classes if deltas.shape[1] > 1 else np.zeros_like(classes)
     relative = deltas[place, of_class].astype(np.float64)
     boxes = decode_deltas(anchors[place], relative, head.weights, how.offset)
     return Candidates(boxes, chosen, classes)
+
+
+def _best_of_levels(
+    places: NDArray[np.intp], scores: Floats, counts: Sequence[int], most: int
+) -> NDArray[np.intp]:
+    """Return the indices of the best candidates of each level, in their order.
+
+    Source: RetinaNet (arXiv 1708.02002), section 4.1, which decodes the best 1,000 of a level.
+
+    Args:
+        places: the anchors of the candidates, rising, shape (n,).
+        scores: their scores, shape (n,).
+        counts: the number of anchors of each level.
+        most: the number of candidates of a level that are kept; the earlier of equal ones are.
+    """
+    kept = []
+    edges = np.searchsorted(places, np.cumsum([0, *counts]))
+    for start, end in itertools.pairwise(edges):
+        of_level = scores[start:end]
+        best = np.arange(len(of_level))
+        if len(best) > most:
+            # Few are sorted, because a model without training has millions above the threshold.
+            best = np.flatnonzero(of_level >= np.partition(of_level, -most)[-most])
+            best = best[np.argsort(-of_level[best], kind="stable")[:most]]
+        kept.append(start + np.sort(best))
+    return np.concatenate(kept)
 
 
 def _from_cells(

@@ -215,6 +215,8 @@ class AnchorsHead:
         spacing: the distance between the anchors of neighboring cells.
         center: the point of a cell around which its anchors are, as a fraction of the distance.
         edges: where the edges of anchors are.
+        candidates: how many boxes of one class of each level are decoded, the best; None for all
+            above the threshold.
     """
 
     scores: str
@@ -226,6 +228,7 @@ class AnchorsHead:
     spacing: AnchorSpacing
     center: float
     edges: AnchorEdges
+    candidates: int | None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -54,11 +54,14 @@ def _clash(
     offset: float,
 ) -> NDArray[np.bool_]:
     """Return which boxes overlap too much with which others of their class."""
-    first, second = corners[one, None], corners[None, other]
+    first, second = corners[one][:, None], corners[other][None]
     sides = np.minimum(first, second)[..., 2:] - np.maximum(first, second)[..., :2] + offset
     shared = np.maximum(sides, 0).prod(axis=-1)
-    areas = np.maximum(corners[:, 2:] - corners[:, :2] + offset, 0).prod(axis=1)
-    union = areas[one, None] + areas[None, other] - shared
+    area, other_area = (
+        np.maximum(each[..., 2:] - each[..., :2] + offset, 0).prod(axis=-1)
+        for each in (first, second)
+    )
+    union = area + other_area - shared
     same = classes[one, None] == classes[None, other]
     # There is no division, because the union of two boxes without an area is zero.
     return np.asarray(same & (shared > iou * union))

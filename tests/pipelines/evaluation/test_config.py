@@ -96,6 +96,7 @@ head:
   deltas: d
   activation: sigmoid
   weights: [10, 10, 5, 5]
+  candidates: 200
   spacing: grid
   center: 0.5
   levels:
@@ -214,7 +215,7 @@ def test_detector_with_anchors() -> None:
     head = config.task.head
     assert isinstance(head, AnchorsHead)
     assert head.weights == (10.0, 10.0, 5.0, 5.0)
-    assert head.activation is Activation.SIGMOID
+    assert (head.activation, head.candidates) == (Activation.SIGMOID, 200)
     assert (head.spacing, head.edges, head.center) == (AnchorSpacing.GRID, AnchorEdges.EXACT, 0.5)
     coarse, fine = head.levels
     assert fine == AnchorLevel(8, ((10.0, 20.0), (30.0, 15.0)))
@@ -226,7 +227,9 @@ def test_detector_with_anchors() -> None:
         for side in (32, 40, 64, 80)
     ]
     np.testing.assert_allclose(coarse.anchors, expected)
-    second = ANCHORS[: ANCHORS.index("  spacing")] + "  proposals: p\ncategories: [1]\nnms: none\n"
+    second = (
+        ANCHORS[: ANCHORS.index("  candidates")] + "  proposals: p\ncategories: [1]\nnms: none\n"
+    )
     config = parse_config(second, "my.yaml")
     assert config.outputs == ("s", "d", "p")
 

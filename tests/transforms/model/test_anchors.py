@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sysnoise.transforms.geometry import Native
-from sysnoise.transforms.model.anchors import anchor_corners, anchor_count, decode_deltas
+from sysnoise.transforms.model.anchors import anchor_corners, decode_deltas, level_counts
 from sysnoise.transforms.model.boxes import (
     BoxOffset,
     Detector,
@@ -19,6 +19,7 @@ from sysnoise.transforms.model.boxes import (
     detect,
     offset_matters,
 )
+from sysnoise.transforms.model.decoding import Decoding, candidates
 from sysnoise.transforms.model.heads import (
     Activation,
     AnchorEdges,
@@ -43,6 +44,7 @@ HEAD = AnchorsHead(
     spacing=AnchorSpacing.STRIDE,
     center=0.0,
     edges=AnchorEdges.EXACT,
+    candidates=None,
 )
 ANCHORS = 13 * 9 * 2 + 4 * 3
 Box = list[float]
@@ -110,7 +112,8 @@ def test_anchors_of_all_levels(spacing: AnchorSpacing, center: float, edges: Anc
     head = dataclasses.replace(HEAD, spacing=spacing, center=center, edges=edges)
     expected = plain_anchors(spacing, center, edges)
     np.testing.assert_allclose(anchor_corners(head, WIDTH, HEIGHT), expected, atol=1e-12)
-    assert anchor_count(head, WIDTH, HEIGHT) == len(expected) == ANCHORS
+    assert level_counts(head, WIDTH, HEIGHT) == [13 * 9 * 2, 4 * 3]
+    assert len(expected) == ANCHORS
 
 
 @pytest.mark.parametrize("offset", [0, 1])
@@ -166,6 +169,31 @@ def test_detections_in_each_convention(per_class: int, offset: BoxOffset) -> Non
     boxes = [[x1, y1, x2 - x1, y2 - y1] for (x1, y1, x2, y2), _, _ in expected]
     np.testing.assert_allclose(made.boxes, boxes, rtol=1e-10, atol=1e-9)
     assert offset_matters(HEAD, offset) == (offset is not BoxOffset.NONE)
+
+
+@pytest.mark.parametrize("most", [1, 5, 40, 1000])
+def test_the_best_of_each_level_are_decoded(most: int) -> None:
+    scores, deltas = drawn(3, 1)
+    scores = np.round(scores)  # With equal ones, of which the earlier are kept.
+    head = dataclasses.replace(HEAD, candidates=most)
+    expected = []
+    for start, end in ((0, 13 * 9 * 2), (13 * 9 * 2, ANCHORS)):
+        of_level = [
+            (-scores[place, label], place, label)
+            for place in range(start, end)
+            for label in range(3)
+            if scores[place, label] > 0
+        ]
+        expected += sorted(of_level)[:most]
+    counted = np.array([True, True, True])
+    how = Decoding(counted, np.float64(0.5), width=WIDTH, height=HEIGHT, offset=0.0)
+    made = candidates({"scores": scores, "deltas": deltas}, head, how)
+    by_place = sorted(expected, key=lambda each: each[1:])
+    assert made.classes.tolist() == [label for _, _, label in by_place]
+    corners = decode_deltas(
+        anchor_corners(HEAD, WIDTH, HEIGHT), deltas.astype(np.float64), HEAD.weights, 0.0
+    )
+    assert np.array_equal(made.corners, corners[[place for _, place, _ in by_place]])
 
 
 def test_the_conventions_differ() -> None:
