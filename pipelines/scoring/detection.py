@@ -66,11 +66,10 @@ def score_detections(
     """
     files = list(read_results(url, truth.image_ids))
     numbering = _numbering(truth, url, files)
-    detections = _by_setting(truth, url, coverage, files)
-    if numbering is not CategoryNumbering.IDS:
-        detections = {
-            setting: _renumbered(truth, numbering, each) for setting, each in detections.items()
-        }
+    detections = {
+        setting: _renumbered(truth, numbering, each)
+        for setting, each in _by_setting(truth, url, coverage, files).items()
+    }
     shapes = _shapes(detections.values())
     notes = [
         *truth.notes(shapes),
@@ -89,17 +88,20 @@ def score_detections(
     figures = {
         setting: _figures(truth, each, shapes, intervals) for setting, each in detections.items()
     }
-    predicted = None
-    if shapes[0] is Shape.BOX:
-        sure = {setting: _sure_boxes(images, each) for setting, each in detections.items()}
-        predicted = DetectedBoxes(images, sure)
+    predicted = _sure_boxes(images, detections) if shapes[0] is Shape.BOX else None
     return Scored(len(images), figures, tuple(notes), predicted)
 
 
-def _sure_boxes(images: Sequence[int], detections: ResultDetections) -> ResultDetections:
+def _sure_boxes(
+    images: Sequence[int], detections: Mapping[Setting, ResultDetections]
+) -> DetectedBoxes:
     """Return the boxes that a detector is sure of in some images, without their masks."""
-    boxes = dataclasses.replace(detections, shapes={Shape.BOX: detections.shapes[Shape.BOX]})
-    return boxes.chosen(np.isin(detections.image_ids, images) & (detections.scores >= SURE_SCORE))
+    sure = {}
+    for setting, each in detections.items():
+        boxes = dataclasses.replace(each, shapes={Shape.BOX: each.shapes[Shape.BOX]})
+        are_shown = np.isin(each.image_ids, images) & (each.scores >= SURE_SCORE)
+        sure[setting] = boxes.chosen(are_shown)
+    return DetectedBoxes(images, sure)
 
 
 def _numbering(truth: GroundTruth, url: str, files: Sequence[ResultFile]) -> CategoryNumbering:
@@ -120,7 +122,9 @@ def _numbering_notes(numbering: CategoryNumbering) -> Iterator[str]:
 def _renumbered(
     truth: GroundTruth, numbering: CategoryNumbering, detections: ResultDetections
 ) -> ResultDetections:
-    """Return detections with the set's ids of categories."""
+    """Return detections with the set's ids of categories, where they have other numbers."""
+    if numbering is CategoryNumbering.IDS:
+        return detections
     ids = numbering.ids(truth.categories)
     own = np.array([ids[number] for number in detections.category_ids.tolist()], np.int64)
     return dataclasses.replace(detections, category_ids=own)

@@ -50,6 +50,26 @@ FFMPEG = "ffmpeg/pillow-bilinear/rgb"
 NEAREST = "pillow/pillow-nearest/rgb"
 
 
+def test_checked_samples_are_those_of_a_whole_shard(small_set: Path, tmp_path: Path) -> None:
+    """A flipped bit in the last image is found before the first sample is given."""
+    copy = shutil.copytree(small_set, tmp_path / "set")
+    variant = open_set(str(copy)).baseline
+    samples = [
+        sample
+        for shard in range(6)
+        for sample in open_set(str(copy)).checked_samples(variant, shard)
+    ]
+    members = read_tars(copy, variant)
+    assert {each.key: each.image for each in samples} == {k: m["png"] for k, m in members.items()}
+    assert [each.fields for each in samples] == [json.loads(m["json"]) for m in members.values()]
+    damaged = shards(copy, variant, "tar")[3]
+    data = bytearray(damaged.read_bytes())
+    data[-5000] ^= 1
+    damaged.write_bytes(data)
+    with pytest.raises(SetError, match=f"{damaged.name}.*sha256"):
+        next(open_set(str(copy)).checked_samples(variant, 3))
+
+
 def test_a_variant_gives_the_images_and_labels_of_its_tars(imagenet_set: Path) -> None:
     found = open_set(str(imagenet_set))
     extension = imagenet_set.name.split("-")[1]
@@ -405,6 +425,9 @@ def test_annotations_are_the_original_ground_truth(
 ) -> None:
     (path,) = (coco_set / "annotations").glob("*.original.json")
     assert open_set(str(coco_set)).annotations() == json.loads(path.read_text("utf-8"))
+    (rescaled,) = (coco_set / "annotations").glob("*.rescaled.json")
+    expected = json.loads(rescaled.read_text("utf-8"))
+    assert open_set(str(coco_set)).annotations("rescaled") == expected
     with pytest.raises(SetError, match="has no file 'annotations/"):
         open_set(str(imagenet_set)).annotations()
     damaged = shutil.copytree(coco_set, tmp_path / "damaged")
