@@ -135,7 +135,7 @@ def _input_problems(spec: InputSpec, inputs: Tensors) -> Iterator[DocumentProble
         yield (
             ("input",),
             f"the model also needs {quoted(others)}, which nothing feeds; if it is the same for "
-            f"every image, say 'constants: {{{others[0]}: [NUMBER, ...]}}'",
+            f"every image, say 'constants: {{{others[0]}: [NUMBER, ...]}}' in a config of your own",
         )
     if found.type != spec.type.value:
         yield ("input", "dtype"), f"{spec.type.value}, but the model takes {found.type}"

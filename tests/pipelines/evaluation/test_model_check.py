@@ -116,7 +116,7 @@ def test_all_problems_are_told_at_once_with_what_the_model_says_of_itself() -> N
     assert str(caught.value).splitlines() == [
         "the config does not fit the model:",
         "  input: the model also needs 'size', which nothing feeds; if it is the same for every "
-        "image, say 'constants: {size: [NUMBER, ...]}'",
+        "image, say 'constants: {size: [NUMBER, ...]}' in a config of your own",
         "  input.dtype: float32, but the model takes float16",
         "  input: layout NCHW and size [32, 64] make N x 3 x 32 x 64, "
         "but the model takes N x 32 x 64 x 3",
@@ -166,7 +166,7 @@ def test_weights_that_an_older_model_lists_among_its_inputs() -> None:
     model = classifier(10, weights=(FLOAT, (4, 4)))
     assert problems(CLASSIFIER, model, [9]) == [
         "input: the model also needs 'weights', which nothing feeds; if it is the same for every "
-        "image, say 'constants: {weights: [NUMBER, ...]}'"
+        "image, say 'constants: {weights: [NUMBER, ...]}' in a config of your own"
     ]
     model.graph.initializer.append(numpy_helper.from_array(np.ones((4, 4), np.float32), "weights"))
     check_model(CLASSIFIER, model, [9])
