@@ -150,6 +150,7 @@ def test_the_table_is_that_of_score(product_set: Path, work: Path, tmp_path: Pat
     model = json.loads(done.out)["models"][0]
     noises = [noise["noise"] for noise in model["noises"]]
     assert noises == ["decode", "resize", "fp16", "int8", "ceil mode"]
+    assert list((out / "models").glob("*whole-graph*")) == []
     assert model["combined"]["missing"] == []
     last = model["combined"]["steps"][-1]["setting"].split("+")
     assert last[0].startswith("ffmpeg/pillow-nearest")
@@ -181,10 +182,11 @@ def test_each_table_of_samples_is_read_once(
 
 
 def test_a_noisy_model_is_what_predicts(product_set: Path, work: Path, tmp_path: Path) -> None:
-    noises = (f"--model-noise={INT8}", "--model-noise=ceil-mode", f"--variant={NEAREST}")
-    done = evaluate(product_set, work, "classifier", tmp_path / "out", *noises)
+    noises = (INT8, f"{INT8}-whole-graph", "ceil-mode")
+    arguments = (*(f"--model-noise={noise}" for noise in noises), f"--variant={NEAREST}")
+    done = evaluate(product_set, work, "classifier", tmp_path / "out", *arguments)
     assert done.code == 0, done.error
-    for noise in (INT8, "ceil-mode"):
+    for noise in noises:
         options = onnxruntime.SessionOptions()
         # As the evaluation has it: CPUs without VNNI saturate sums of int8 otherwise.
         options.add_session_config_entry("session.x64quantprecision", "1")
