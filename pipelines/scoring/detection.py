@@ -70,9 +70,16 @@ def score_detections(
         setting: _renumbered(truth, numbering, each)
         for setting, each in _by_setting(truth, url, coverage, files).items()
     }
-    shapes = _shapes(detections.values())
+    found = _shapes(detections.values())
+    # Boxes tell of a model that gives masks too, where the set has boxes alone.
+    shapes = tuple(each for each in found if each is found[0] or truth.has(each))
     notes = [
         *truth.notes(shapes),
+        *(
+            ["the objects have no masks: those of detections do not count"]
+            if len(shapes) < len(found)
+            else []
+        ),
         *_numbering_notes(numbering),
         *_foreign_category_notes(truth, detections),
         *grouped(_empty_image_remarks(truth, detections)),

@@ -105,12 +105,17 @@ class GroundTruth:
             InputError: none has one; other errors are those of :attr:`masks`.
         """
         document = self.boxes if shape is Shape.BOX else self.masks
-        if all(each["iscrowd"] for each in document["annotations"]):
+        if not self.has(shape):
             raise InputError(
                 f"{self.found.url!r} cannot be scored against: the images have no object with a "
                 f"{_WORDS[shape]}"
             )
         return document
+
+    def has(self, shape: Shape) -> bool:
+        """Whether an object can be found by this shape; errors are those of :attr:`masks`."""
+        document = self.boxes if shape is Shape.BOX else self.masks
+        return not all(each["iscrowd"] for each in document["annotations"])
 
     def only(self, image_ids: Sequence[int]) -> GroundTruth:
         """Return the ground truth of some of the images."""

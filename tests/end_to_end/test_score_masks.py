@@ -22,7 +22,7 @@ from sysnoise.pipelines.scoring.average_precision import mean_average_precision
 from sysnoise.pipelines.scoring.ground_truth import read_ground_truth
 from sysnoise.pipelines.scoring.matching import SortedObjects, category_matches
 from sysnoise.pipelines.scoring.result_files import Shape, read_results, shape_array
-from tests.end_to_end.commands import Outcome, command
+from tests.end_to_end.commands import Options, Outcome, command, generate
 from tests.end_to_end.reading import samples_table
 from tests.odd_files.runs import Run
 
@@ -313,6 +313,34 @@ def test_objects_without_masks_are_counted(coco_run: Run, tmp_path: Path) -> Non
     (row,) = table(coco_run.output, write(tmp_path / "masks", {BASELINE: whole}))["models"]
     assert without > 1
     assert f"objects without a mask, which do not count: {without}" in row["notes"]
+
+
+def test_a_set_without_masks_is_scored_by_boxes(coco_source: Path, tmp_path: Path) -> None:
+    """A model that gives boxes and masks runs to its end, and its boxes count."""
+    document = json.loads((coco_source / "instances_demo.json").read_text("utf-8"))
+    for annotation in document["annotations"]:
+        annotation.pop("segmentation", None)
+    (tmp_path / "instances_demo.json").write_text(json.dumps(document), "utf-8")
+    (tmp_path / "grid.yaml").write_text(
+        "decoders: [pillow]\nresizes: [pillow-bilinear]\ncolors: [rgb]\ngeometry: letterbox416\n"
+    )
+    options: Options = {
+        "images": coco_source / "images",
+        "annotations": tmp_path / "instances_demo.json",
+        "grid": tmp_path / "grid.yaml",
+        "output": tmp_path / "set",
+    }
+    assert generate("coco", options, "--workers=1").code == 0
+    whole = coco_mask.encode(np.ones((416, 416), np.uint8, order="F"))
+    rle = {"size": whole["size"], "counts": whole["counts"].decode()}
+    results = [
+        {**each, "score": 1.0, "segmentation": rle}
+        for each in read(tmp_path / "set", "rescaled")["annotations"]
+    ]
+    (row,) = table(tmp_path / "set", write(tmp_path / "model", {BASELINE: results}))["models"]
+    assert row["trained"]["mAP"] == pytest.approx(100)
+    assert [name for name in row["trained"] if name.startswith("mask")] == []
+    assert "the objects have no masks: those of detections do not count" in row["notes"]
 
 
 def test_all_images_once_have_the_metric_of_the_set(
