@@ -237,6 +237,7 @@ def test_a_failed_run_goes_on(
     assert top5(tmp_path / "out", NEAREST).keys() == {*keys}
 
 
+@pytest.mark.slow
 def test_workers_and_engines_change_nothing(
     found: Path, work: Path, tmp_path: Path, seen: Path
 ) -> None:
