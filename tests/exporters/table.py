@@ -10,6 +10,7 @@ import contextlib
 import io
 import logging
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def row(name: str, exporter: Exporter) -> Mapping[str, str] | str:
         with contextlib.redirect_stdout(io.StringIO()):
             model = export(build(name), image_for(name), exporter)
     except ExportError as error:
-        return f"PyTorch cannot export it: {str(error)[:60]} ..."
+        return f"PyTorch cannot export it: {textwrap.shorten(str(error), 70, placeholder=' ...')}"
     found: dict[str, dict[str, list[str]]] = {each: {} for each in COLUMNS}
     for noise in MODEL_NOISES:
         print(f"{name}, {exporter.value}, {noise}", file=sys.stderr, flush=True)
