@@ -30,7 +30,15 @@ LONGEST_METADATA = 2**18
 
 
 class _UnknownError(ValueError):
-    """A value that the model does not say."""
+    """A value that the model does not say.
+
+    Attributes:
+        field: the field of the head, where it is one of several.
+    """
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 Open = Sequence[DocumentPath]
@@ -105,6 +113,8 @@ def _sized(
     sides = _sides([known.get("H"), known.get("W")])
     if sides is None and fit_open:
         return dataclasses.replace(spec, fit=InputFit.PAD)
+    if sides is None and spec.fit is InputFit.STRETCH:  # There is no size to stretch them to.
+        return dataclasses.replace(spec, fit=InputFit.PAD, multiple=1)
     sides = sides or _sides(_literal(metadata, SIDES))
     if sides is None:
         raise _UnknownError(
@@ -170,8 +180,8 @@ def completed_detector(
     try:
         head = _completed_head(detector.head, fields, outputs, len(categories))
     except _UnknownError as error:
-        given = "; ".join(map(str, outputs.values()))
-        problems.append((fields[0], f"{error}; say which: {given}"))
+        field = fields[0] if error.field is None else ("head", error.field)
+        problems.append((field, str(error)))
     return dataclasses.replace(detector, head=head, categories=categories), problems
 
 
@@ -230,7 +240,9 @@ def _completed_head(head: Head, fields: Open, outputs: Tensors, categories: int)
         case YoloHead():
             return _completed_grids(head, outputs)
         case TensorHead():
-            fitting = [each for each in _of_rank(outputs.values(), 2, 3) if each.type in FLOATS]
+            tables = [each for each in _of_rank(outputs.values(), 2, 3) if each.type in FLOATS]
+            # Four numbers are those of a box alone.
+            fitting = [each for each in tables if 4 not in (each.shape or ())[-2:]]
             sized = [each for each in fitting if head.width(categories) in (each.shape or ())]
             output = _only(fitting if len(fitting) == 1 else sized, "all boxes")
             return dataclasses.replace(head, output=output)
@@ -276,21 +288,21 @@ def _completed_boxes(head: BoxesHead, fields: Sequence[str], outputs: Tensors) -
     boxes = head.boxes
     if "boxes" in fields:
         fours = [each for each in left if each.type in FLOATS and (each.shape or ())[-1:] == (4,)]
-        boxes = _only(_of_rank(fours, 2, 3, 4), "four numbers per box")
+        boxes = _only(_of_rank(fours, 2, 3, 4), "four numbers per box", "boxes")
     shape = outputs[boxes].shape if boxes in outputs else None
     rank = 3 if shape is None else 2 if len(shape) == 2 else 3
     left = [each for each in left if each.name != boxes]
     labels, scores = head.labels, head.scores
     if "labels" in fields:
         whole = [each for each in left if each.type not in FLOATS]
-        labels = _only(_of_rank(whole, rank - 1), "whole numbers, one per box")
+        labels = _only(_of_rank(whole, rank - 1), "whole numbers, one per box", "labels")
     if "scores" in fields:
         floats = [each for each in left if each.type in FLOATS]
         wanted = rank if labels is None else rank - 1
-        scores = _only(_of_rank(floats, wanted), f"scores with {wanted} dimensions")
+        scores = _only(_of_rank(floats, wanted), f"scores with {wanted} dimensions", "scores")
     masks = head.masks
     if "masks" in fields:
-        masks = _only(_of_rank(left, rank + 2), f"masks with {rank + 2} dimensions")
+        masks = _only(_of_rank(left, rank + 2), f"masks with {rank + 2} dimensions", "masks")
     return dataclasses.replace(head, boxes=boxes, scores=scores, labels=labels, masks=masks)
 
 
@@ -298,7 +310,12 @@ def _of_rank(tensors: Iterable[TensorInfo], *ranks: int) -> list[TensorInfo]:
     return [each for each in tensors if each.shape is not None and len(each.shape) in ranks]
 
 
-def _only(fitting: Sequence[TensorInfo], what: str) -> str:
-    if len(fitting) != 1:
-        raise _UnknownError(f"{len(fitting)} outputs look like {what}, where the config has {AUTO}")
+def _only(fitting: Sequence[TensorInfo], what: str, field: str | None = None) -> str:
+    """Return the name of the one output that fits a field of the head."""
+    if not fitting:
+        raise _UnknownError(f"no output looks like {what}", field)
+    if len(fitting) > 1:
+        names = "; ".join(map(str, fitting))
+        text = f"{len(fitting)} outputs look like {what}, where the config has {AUTO}; say which: "
+        raise _UnknownError(text + names, field)
     return fitting[0].name

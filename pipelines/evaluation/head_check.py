@@ -45,7 +45,7 @@ def head_problems(
         case AnchorsHead():
             problems = list(_anchors_problems(head, categories, spec, outputs))
     yield from problems
-    advice = _advice(categories, outputs) if problems else None
+    advice = head_advice(categories, outputs) if problems else None
     if advice is not None:
         yield ("head",), advice
 
@@ -173,8 +173,8 @@ def _cells(head: TensorHead, spec: InputSpec) -> int | str:
     return cell_count(spec.width, spec.height, head.strides) if head.strides else "boxes"
 
 
-def _advice(categories: int, outputs: Tensors) -> str | None:
-    """Return which head the outputs fit, as a config says it."""
+def head_advice(categories: int, outputs: Tensors) -> str | None:
+    """Return which head the outputs fit, as a config says it; None where none does."""
     for output in outputs.values():
         said = _tensor_advice(output, categories) or _boxes_advice(output, outputs)
         if said is not None:
@@ -226,10 +226,13 @@ def _boxes_advice(output: TensorInfo, outputs: Tensors) -> str | None:
     scores = [each.name for each in per_box if each.type in FLOATS]
     labels = [each.name for each in per_box if each.type not in FLOATS]
     of_all = [each.name for each in others if len(each.shape or ()) == len(shape)]
+    name = ""
     if scores and labels:
         named = f"scores: {scores[0]}, labels: {labels[0]}"
+        name = "--config torchvision-fasterrcnn, or " if len(shape) == 2 else ""
     elif of_all:
         named = f"scores: {of_all[0]}"
     else:
         return None
-    return f"'head: {{type: boxes, boxes: {output.name}, {named}, format: xyxy, units: pixels}}'"
+    said = f"boxes: {output.name}, {named}, format: xyxy, units: pixels"
+    return f"{name}'head: {{type: boxes, {said}}}'"

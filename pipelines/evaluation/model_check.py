@@ -23,7 +23,11 @@ from sysnoise.pipelines.evaluation.completing import (
 from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
 from sysnoise.pipelines.evaluation.config_input import Constants
 from sysnoise.pipelines.evaluation.config_values import Background
-from sysnoise.pipelines.evaluation.head_check import head_problems, is_for_one_image
+from sysnoise.pipelines.evaluation.head_check import (
+    head_advice,
+    head_problems,
+    is_for_one_image,
+)
 from sysnoise.pipelines.evaluation.model_tensors import (
     Shape,
     TensorInfo,
@@ -88,6 +92,7 @@ def fit_model(config: ModelConfig, model: ModelProto, classes: SetClasses) -> Fi
     task, unknown = _completed_task(config, outputs, metadata, classes)
     problems += [*wrong, *unknown]
     if unknown:  # What is compared below is not known, either.
+        problems += _advice(task, outputs)
         raise misfit(problems, inputs, outputs)
     if isinstance(task, Classifier):
         problems += _classifier_problems(task, outputs, classes)
@@ -98,6 +103,14 @@ def fit_model(config: ModelConfig, model: ModelProto, classes: SetClasses) -> Fi
         raise misfit(problems, inputs, outputs)
     complete = ModelConfig(spec, task, config.constants)
     return FittedModel(model, complete, _images(complete, inputs, outputs))
+
+
+def _advice(task: Classifier | Detector, outputs: Tensors) -> Iterator[DocumentProblem]:
+    """Yield which head the outputs of a detector fit, if any."""
+    if isinstance(task, Detector):
+        said = head_advice(len(task.categories), outputs)
+        if said is not None:
+            yield ("head",), said
 
 
 def _completed_task(

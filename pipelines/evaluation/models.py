@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sysnoise.manifests.tables import DatasetKind
-from sysnoise.pipelines.errors import OutputError
+from sysnoise.pipelines.errors import OutputError, UsageError
 from sysnoise.pipelines.evaluation.config import ModelConfig
 from sysnoise.pipelines.evaluation.document import Document, write_document
 from sysnoise.pipelines.evaluation.predictor import (
@@ -108,7 +108,10 @@ def _load_onnx(given: OnnxModel, wanted: int, kind: DatasetKind, classes: SetCla
     from sysnoise.pipelines.evaluation.model_reader import read_model
 
     refuse_other_task(kind, given.config)
-    fitted = fit_model(given.config, read_model(given.url), classes)
+    try:
+        fitted = fit_model(given.config, read_model(given.url), classes)
+    except UsageError as error:
+        raise UsageError(f"{given.url!r}: {error}") from error
     sha256 = hashlib.sha256(fitted.model.SerializeToString(deterministic=True)).hexdigest()
     return LoadedOnnx(fitted.model, fitted.config, sha256, fitted.images or wanted)
 
@@ -125,6 +128,7 @@ class Models:
         onnx: the given model as noises are put into it; None for a predictor.
         kind: kind of the dataset.
         image_bytes: the largest number of bytes of an image of the set.
+        largest_label: the largest label that occurs in the set.
         batch_size: number of images per batch, where the model leaves that open.
     """
 
@@ -135,6 +139,7 @@ class Models:
     onnx: OnnxBase | None
     kind: DatasetKind
     image_bytes: int
+    largest_label: int
     batch_size: int
 
 
@@ -184,7 +189,9 @@ def _predictor(models: Models, name: str, loaded: LoadedPredictor) -> Runnable:
     document = loaded.identity.document
     entry = {"sha256": loaded.identity.sha256, "noises": [], "predictor": document}
     _record_given(models, name, entry)
-    inference = PredictorInference(loaded.predictor, models.kind, document, models.image_bytes)
+    inference = PredictorInference(
+        loaded.predictor, models.kind, document, models.image_bytes, models.largest_label
+    )
     return Runnable(inference, models.batch_size)
 
 

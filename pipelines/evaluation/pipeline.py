@@ -135,7 +135,8 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
     request = with_absolute_urls(found, request)
     parse = setting_parser(found)
     refuse_other_settings(request, parse, found.baseline)
-    loaded = load_models(request, tables.kind, _set_classes(tables, request))
+    classes = _set_classes(tables, request)
+    loaded = load_models(request, tables.kind, classes)
     for each in (loaded.base, *loaded.settings.values()):
         if isinstance(each, LoadedOnnx):
             refuse_other_sizes(tables, each.config.input)
@@ -143,7 +144,7 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
     noises = wanted_noises(found, request)
     output = open_output(request.predictions_url)
     with lock_shards(output, None):
-        run = _prepare(request, tables, loaded, output, engine)
+        run = _prepare(request, tables, loaded, classes, output, engine)
         names = (*noises, *request.settings)
         singles = [parse("+".join((found.baseline, name))) for name in names]
         singles, notes = _applicable(run, singles, request.noises)
@@ -155,7 +156,7 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
         lacking, others = _applicable(run, lacking, ())
         _predict(run, lacking)
         table = _score(run, Intervals.BOOTSTRAP)
-    return table, [*_second_resizes(tables, loaded), *notes, *others, *_doubts(table)]
+    return table, [*_second_resizes(tables, loaded), *notes, *others, *_doubts(table, loaded)]
 
 
 def _second_resizes(tables: SampleTables, loaded: LoadedModels) -> Iterator[str]:
@@ -165,16 +166,16 @@ def _second_resizes(tables: SampleTables, loaded: LoadedModels) -> Iterator[str]
         yield from resize_notes(tables, spec.fit.value, spec.width, spec.height)
 
 
-def _doubts(table: Table) -> list[str]:
+def _doubts(table: Table, loaded: LoadedModels) -> list[str]:
     """Report a baseline so bad that the config may be wrong, which nothing else can notice."""
     metric = table.metrics[0]
     value = table.rows[0].trained[metric]
     if value is None or value >= DOUBTFUL_PERCENT:
         return []
-    return [
-        f"the baseline's {metric} is {value:.2f}: do mean, scale, channels, fit and the outputs in "
-        "the config fit the model?"
-    ]
+    doubt = "mean, scale, channels, fit and the outputs in the config fit the model"
+    if not isinstance(loaded.base, LoadedOnnx):
+        doubt = "the predictor's preprocessing and its numbers of classes fit the set"
+    return [f"the baseline's {metric} is {value:.2f}: do {doubt}?"]
 
 
 def _set_classes(tables: SampleTables, request: Request) -> SetClasses:
@@ -195,6 +196,7 @@ def _prepare(
     request: Request,
     tables: SampleTables,
     loaded: LoadedModels,
+    classes: SetClasses,
     output: Root,
     engine: Engine,
 ) -> _Run:
@@ -218,6 +220,7 @@ def _prepare(
         onnx=base,
         kind=tables.kind,
         image_bytes=3 * found.image_pixels,
+        largest_label=max(classes.labels, default=0),
         batch_size=request.batch_size,
     )
     return _Run(request, tables, models, groups, images, identical_variants(tables), engine)

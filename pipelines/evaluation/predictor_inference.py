@@ -11,6 +11,7 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 from numpy.typing import NDArray
 
+from sysnoise.manifests.imagenet_classes import CLASS_COUNT
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import quoted
 from sysnoise.pipelines.evaluation.identity import refuse_other_runtime
@@ -52,12 +53,14 @@ class PredictorInference:
         kind: kind of the dataset.
         document: what :func:`predictor_identity` said in the command's own process.
         image_bytes: the largest number of bytes of an image of the set.
+        largest_label: the largest label that occurs in the set.
     """
 
     predictor: Predictor
     kind: DatasetKind
     document: Mapping[str, Any]
     image_bytes: int
+    largest_label: int
 
     @property
     def name(self) -> str:
@@ -76,10 +79,24 @@ class PredictorInference:
         """Return the prediction for an image; it is checked."""
         try:
             if self.kind is DatasetKind.IMAGENET:
-                return {BoxOffset.NONE: [class_row(key, _predicted_classes(outputs))]}
+                return {BoxOffset.NONE: [class_row(key, self._classes(outputs))]}
             return {BoxOffset.NONE: _boxes(key, outputs)}
         except (TypeError, ValueError) as error:
             raise ModelError(f"on sample {key.key!r} of {key.of.variant!r}: {error}") from error
+
+    def _classes(self, outputs: Any) -> list[int]:
+        values = np.asarray(outputs)
+        if values.ndim == 1 and values.dtype.kind == "f":
+            if len(values) <= self.largest_label:
+                raise ValueError(
+                    f"{len(values)} scores, but the set has labels up to {self.largest_label}"
+                )
+            if len(values) == CLASS_COUNT + 1:
+                raise ValueError(
+                    f"{len(values)} scores, but ImageNet has {CLASS_COUNT} classes: leave that of "
+                    "the background out"
+                )
+        return _predicted_classes(values)
 
 
 Call = Callable[[KeyedImages], list[Any]]
@@ -114,7 +131,9 @@ class PredictorHandler(ModelHandler[tuple[ImageKey, Pixels], Any, Call]):
         def call(batch: KeyedImages) -> list[Any]:
             with one_at_a_time:
                 found = predict([image for _, image in batch], [key.key for key, _ in batch])
-                return list(found)
+            if isinstance(found, Mapping) or not hasattr(found, "__iter__"):
+                raise ModelError(f"expected one prediction per image, found {type(found).__name__}")
+            return list(found)
 
         return call
 
@@ -130,8 +149,7 @@ class PredictorHandler(ModelHandler[tuple[ImageKey, Pixels], Any, Call]):
         """
         try:
             found: list[Any] = model(batch)
-            if len(found) != len(batch):
-                raise ValueError(f"it gives {len(found)} predictions for {len(batch)} images")
+            _check_count(found, len(batch))
         except ModelError as error:
             found = [error] * len(batch)
         except Exception as error:  # noqa: BLE001 - it is the user's own code.
@@ -143,6 +161,11 @@ class PredictorHandler(ModelHandler[tuple[ImageKey, Pixels], Any, Call]):
         ]
 
 
+def _check_count(found: list[Any], images: int) -> None:
+    if len(found) != images:
+        raise ModelError(f"it gives {len(found)} predictions for {images} images")
+
+
 def _failing(error: ModelError) -> Call:
     def call(batch: KeyedImages) -> list[Any]:
         raise error
@@ -150,9 +173,8 @@ def _failing(error: ModelError) -> Call:
     return call
 
 
-def _predicted_classes(output: Any) -> list[int]:
+def _predicted_classes(values: NDArray[Any]) -> list[int]:
     """Return the five best classes, from one score per class or from the classes themselves."""
-    values = np.asarray(output)
     if values.ndim != 1 or len(values) < TOP:
         raise ValueError(
             f"expected one score for each of {TOP} classes or more, or the {TOP} best classes as "

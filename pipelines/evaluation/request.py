@@ -10,7 +10,7 @@ from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.settings import METHODS, Setting, noises_of
 from sysnoise.manifests.tables import DatasetKind
-from sysnoise.pipelines.errors import UsageError
+from sysnoise.pipelines.errors import UsageError, quoted
 from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
 from sysnoise.pipelines.evaluation.predictor import Predictor
 from sysnoise.pipelines.readers.relocated import source_url
@@ -23,6 +23,8 @@ from sysnoise.transforms.model.input import InputFit, InputSpec
 from sysnoise.transforms.pixels import Size
 
 ALL_NOISES = "all"
+_OFFSETS = tuple(each.value for each in BoxOffset if each is not BoxOffset.NONE)
+"""The noises after a detector."""
 
 
 COMMON_SIZE = Size(640, 640)
@@ -131,13 +133,28 @@ def refuse_other_settings(request: Request, parse: SettingParser, baseline: str)
     Raises:
         UsageError: a name is no method of a noise of the table.
     """
+    own = _made_here(request)
     for name in request.settings:
+        if name in own:
+            raise UsageError(
+                f"--setting {name}=...: that is what evaluate itself makes of a model; give a name "
+                f"of your own, such as {name}-mine"
+            )
         try:
             setting = parse(f"{baseline}+{name}")
         except ValueError as error:
             raise UsageError(f"--setting {name}=...: {error}") from error
         if setting != Setting(baseline, (name,)):
             raise UsageError(f"--setting {name}=...: give one noise for each model")
+
+
+def _made_here(request: Request) -> Collection[str]:
+    """Return the noises that can be put in and after the model of a request."""
+    if isinstance(request.model, Predictor):
+        return ()
+    from sysnoise.transforms.model.noises import MODEL_NOISES
+
+    return (*MODEL_NOISES, *_OFFSETS)
 
 
 def refuse_other_sizes(tables: SampleTables, spec: InputSpec) -> None:
@@ -201,12 +218,14 @@ def wanted_noises(found: FinishedSet, request: Request) -> list[str]:
     from sysnoise.transforms.model.noises import MODEL_NOISES, ON_REQUEST
 
     kind = DatasetKind(found.manifest["dataset"]["kind"])
-    offsets = [each.value for each in BoxOffset if each is not BoxOffset.NONE]
     methods = tuple(name for noise in noises_of(kind) for name in METHODS.get(noise, ()))
-    valid = [name for name in (*MODEL_NOISES, *offsets) if name.startswith(methods)]
+    valid = [name for name in (*MODEL_NOISES, *_OFFSETS) if name.startswith(methods)]
+    others = {*MODEL_NOISES, *_OFFSETS}.intersection(names).difference(valid)
+    if others:
+        raise UsageError(f"{quoted(sorted(others))} is for detectors, on a set of COCO")
     unknown = [name for name in names if name not in (*valid, ALL_NOISES)]
     if unknown:
-        raise UsageError(unknown_name("model noise", unknown[0], valid))
+        raise UsageError(unknown_name("model noise", unknown[0], (ALL_NOISES, *valid)))
     usual = {name for name in valid if ALL_NOISES in names} - set(ON_REQUEST)
     wanted = [name for name in valid if name in usual or name in names]
     return [name for name in wanted if name not in request.settings]

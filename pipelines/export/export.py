@@ -157,12 +157,23 @@ def _is_there(target: Root, found: FinishedSet, layout: ExportLayout, variant: s
         record = None if data is None else parse_json(data)
     except (OSError, DocumentError):
         record = None
+    files = record.pop("files", None) if isinstance(record, dict) else None
     if record != _record(found, layout, variant):
         raise OutputError(
             f"{target.child(slug)!r} is there already and holds something else than this variant "
             f"as {layout.value}; give another --to, or remove it first"
         )
+    present = _count_files(Path(target.path, slug)) - 1  # Without the record itself.
+    if present != files:
+        raise OutputError(
+            f"{target.child(slug)!r} has {present} files, and {files} were written; remove the "
+            "folder and export again"
+        )
     return True
+
+
+def _count_files(folder: Path) -> int:
+    return sum(path.is_file() for path in folder.rglob("*"))
 
 
 def _record(found: FinishedSet, layout: ExportLayout, variant: str) -> dict[str, str]:
@@ -175,10 +186,12 @@ def _make(found: FinishedSet, layout: ExportLayout, variants: Sequence[str], tar
     try:
         with working_folder(target, _OWNER) as working:
             folders = {each: Path(working, variant_slug(each)) for each in variants}
-            for variant, folder in folders.items():
+            for folder in folders.values():
                 folder.mkdir()
-                (folder / RECORD).write_bytes(json_bytes(_record(found, layout, variant)))
             _FILLERS[layout](SampleTables(found), folders)
+            for variant, folder in folders.items():
+                record = {**_record(found, layout, variant), "files": _count_files(folder)}
+                (folder / RECORD).write_bytes(json_bytes(record))
             os.sync()  # A folder that is there after a power cut has its files.
             for folder in folders.values():
                 folder.rename(Path(target.path, folder.name))

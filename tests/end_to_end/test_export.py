@@ -50,6 +50,7 @@ def exported(output: Path, layout: str, to: Path, *variants: str) -> list[Path]:
             "set": manifest(output)["checksum"],
             "variant": variant,
             "layout": layout,
+            "files": sum(path.is_file() for path in folder.rglob("*")) - 1,
         }
     return folders
 
@@ -232,6 +233,10 @@ def test_finished_folders_stay_and_others_are_added(small_set: Path, tmp_path: P
     ]
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
     assert len(names(added)) == 19
+    next(folder.rglob("*.png")).unlink()
+    refused = export(small_set, "imagefolder", to, one)
+    assert refused.code == 1
+    assert refused.lacks(str(folder), "has 18 files, and 19 were written") == []
 
 
 @pytest.mark.parametrize("holds", ["nothing", "another layout", "other files"])

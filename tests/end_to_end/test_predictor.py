@@ -278,14 +278,21 @@ def test_an_instance_that_cannot_be_made_ends_the_run(
     ("gives", "expected"),
     [
         ("[1]", "1 predictions for 2 images"),
-        ("None", "NoneType"),
-        ("[[0.5] * 3] * 2", "found the shape (3,)"),
-        ("[[0.5, float('nan'), 1.0, 2.0, 3.0]] * 2", "not finite"),
+        ("None", "found NoneType"),
+        ("[[0.5] * 3] * 2", "3 scores"),
+        ("[[1, 2, 3]] * 2", "found the shape (3,)"),
+        ("[[0.5, float('nan')] * 500] * 2", "not finite"),
         ("[[1, 1, 2, 3, 4]] * 2", "expected 5 different classes"),
         ("[['a', 'b', 'c', 'd', 'e']] * 2", "expected scores or classes"),
         ("[{'boxes': []}] * 2", "found the shape ()"),
+        ("{'boxes': []}", "expected one prediction per image, found dict"),
+        ("np.zeros((2, 6))", "6 scores, but the set has labels up to"),
+        ("np.zeros((2, 1001))", "leave that of the background out"),
     ],
-    ids=["count", "nothing", "few", "nan", "repeated", "texts", "boxes"],
+    ids=[
+        *("count", "nothing", "few", "three", "nan", "repeated", "texts", "boxes", "mapping"),
+        *("lacking", "background"),
+    ],
 )
 def test_what_is_no_prediction_is_refused(
     gives: str,
@@ -298,7 +305,7 @@ def test_what_is_no_prediction_is_refused(
     monkeypatch.setenv("GIVES", gives)
     done = evaluate(found, f"{work / 'own.py'}:Wrong", tmp_path / "out", "--workers=1")
     assert done.code == 1
-    assert done.lacks(expected, "own.py:Wrong", "on sample", PILLOW) == []
+    assert done.lacks(expected, "own.py:Wrong", PILLOW) == []
 
 
 @pytest.mark.parametrize(
@@ -380,6 +387,13 @@ def test_what_does_not_go_together_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_noise_that_is_made_here_takes_no_model(found: Path, work: Path, tmp_path: Path) -> None:
+    setting = f"--setting=fp16={work / 'classifier.onnx'}"
+    done = run_settings(found, work, tmp_path / "out", setting)
+    assert done.code == 2
+    assert done.lacks("give a name of your own, such as fp16-mine") == []
+
+
 def test_onnx_models_have_no_device(found: Path, work: Path, tmp_path: Path) -> None:
     done = run_settings(found, work, tmp_path / "out", "--device=cuda")
     assert done.code == 2
@@ -413,14 +427,14 @@ def test_another_model_stands_for_a_noise(
     write_negated(tmp_path / "negated.onnx")
     settings = (
         f"--setting=int8-converted={tmp_path / 'negated.onnx'}",
-        f"--setting=fp16={work / 'own.py'}:Means",
+        f"--setting=fp16-own={work / 'own.py'}:Means",
     )
     done = run_settings(found, work, tmp_path / "out", *settings, "--format=json")
     assert done.code == 0, done.error
     (row,) = json.loads(done.out)["models"]
     cells = {cell["noise"]: [each["method"] for each in cell["methods"]] for cell in row["noises"]}
     assert cells["int8"] == ["int8-converted"]
-    assert cells["fp16"] == ["fp16"]
+    assert cells["fp16"] == ["fp16-own"]
     alone = command(
         "evaluate",
         str(found),
@@ -431,7 +445,7 @@ def test_another_model_stands_for_a_noise(
     assert alone.code == 0, alone.error
     assert top5(tmp_path / "out", f"{PILLOW}+int8-converted") == top5(tmp_path / "alone", PILLOW)
     expected = {key: nearest_classes(image) for key, image in images(found, PILLOW).items()}
-    assert top5(tmp_path / "out", f"{PILLOW}+fp16") == expected
+    assert top5(tmp_path / "out", f"{PILLOW}+fp16-own") == expected
     again = run_settings(
         found, work, tmp_path / "out", f"--setting=int8-converted={work / 'classifier.onnx'}"
     )
