@@ -438,7 +438,7 @@ def test_predictions_of_another_evaluation_are_refused(
     [
         (["--variant=pillow/pillow-box/rgb"], ["unknown variant 'pillow/pillow-box/rgb'"]),
         (["--model-noise=int4"], ["unknown model noise 'int4'", INT8]),
-        (["--model-noise=box-offset-1-all"], ["unknown model noise 'box-offset-1-all'"]),
+        (["--model-noise=box-offset-1-all"], ["'box-offset-1-all' is for detectors"]),
         (["--online"], ["--online and --images go together"]),
         (["--images=x"], ["--online and --images go together"]),
         (["--direct_num_worker=3"], ["unknown argument '--direct_num_worker"]),
