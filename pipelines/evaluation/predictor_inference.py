@@ -196,6 +196,8 @@ def _boxes(key: ImageKey, output: Any) -> list[dict[str, Any]]:
         found = sorted(map(str, output)) if isinstance(output, Mapping) else type(output).__name__
         raise ValueError(f"expected a mapping with {', '.join(_BOX_FIELDS)}, found {found}")
     boxes, scores, labels = (np.asarray(output[field]) for field in _BOX_FIELDS)
+    if not boxes.size:  # An empty list has one dimension.
+        boxes = boxes.reshape(0, 4)
     count = len(scores) if scores.ndim else -1
     shapes = (boxes.shape, scores.shape, labels.shape)
     if shapes != ((count, 4), (count,), (count,)):

@@ -94,6 +94,16 @@ class Masks:
         return found
 
 
+class Nothing:
+    """Finds no box in any image, and says so by lists."""
+
+    def __init__(self, device):
+        pass
+
+    def __call__(self, images, keys):
+        return [{"boxes": [], "scores": [], "labels": []} for _ in images]
+
+
 class Boxes:
     """Gives two boxes that depend on the image: its upper left quarter, and its middle row."""
 
@@ -201,6 +211,15 @@ def test_boxes_are_those_of_the_class(coco_set: Path, work: Path, tmp_path: Path
             expected.append({**row, "score": round(float(score), 6)})
     file = tmp_path / "out" / f"{opened.baseline.replace('/', '__')}.json"
     assert json.loads(file.read_text("utf-8")) == expected
+
+
+def test_images_without_boxes_are_predicted(coco_set: Path, work: Path, tmp_path: Path) -> None:
+    done = evaluate(coco_set, f"{work / 'own.py'}:Nothing", tmp_path / "out", "--format=json")
+    assert done.code == 0, done.error
+    (model,) = json.loads(done.out)["models"]
+    assert model["trained"]["mAP"] == 0
+    slug = open_set(str(coco_set)).baseline.replace("/", "__")
+    assert json.loads((tmp_path / "out" / f"{slug}.json").read_text("utf-8")) == []
 
 
 def test_masks_are_those_of_the_class(coco_set: Path, work: Path, tmp_path: Path) -> None:
