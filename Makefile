@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Python compiles what is imported; compiling every module takes as long as downloading them.
 PIP_INSTALL := -m pip install --quiet --no-compile
-TEST_EXTRAS := demo dev jxl bench dask evaluate
+TEST_EXTRAS := demo dev jxl bench dask evaluate jpegli skimage stb vips zune
 LOCK = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
     --generate-hashes --no-annotate --custom-compile-command 'make lock' \
     requirements/build.in setup.py
@@ -21,7 +21,7 @@ demo: .venv/demo ## generate two small sets from shipped photographs into demo/
 test: .venv/dev ## run all tests, on all cores
 	$(BIN)/python -m pytest --numprocesses=logical --dist=worksteal
 
-test-extras: .venv/extras ## run the tests of the extras jpeglib and dali
+test-extras: .venv/extras ## run the tests of the extras jpeglib, dali and skia
 	$(BIN)/python -m pytest -m extras
 
 test-slow: .venv/dev ## run the slow tests, which take root: killed runs, full disks, mutated files, ...
@@ -58,7 +58,7 @@ results: .venv/dev ## run real models on real photographs, and write docs/result
 golden: .venv/dev ## record the pixels that the libraries at hand give, in tests/golden/
 	$(BIN)/python -m pytest tests/golden --rewrite
 
-golden-extras: .venv/extras ## the same for the extras jpeglib and dali
+golden-extras: .venv/extras ## the same for the extras jpeglib, dali and skia
 	$(BIN)/python -m pytest tests/golden --rewrite -m extras
 
 catalogue: .venv/extras ## write docs/catalogue.md and its pictures, extras included
@@ -94,7 +94,7 @@ clean: ## remove the environment, caches and the demo's output
 	touch $@
 
 .venv/extras: setup.py pyproject.toml .venv/dev
-	$(BIN)/python $(PIP_INSTALL) --editable '.[jxl,jpeglib,dali]'
+	$(BIN)/python $(PIP_INSTALL) --editable '.[stacks,dali]'
 	touch $@
 
 .venv/bin/prism: .venv/dev

@@ -11,7 +11,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-TEST_EXTRAS = ("demo", "dev", "jxl", "bench", "dask", "evaluate")
+TEST_EXTRAS = (
+    *("demo", "dev", "jxl", "bench", "dask", "evaluate"),
+    *("jpegli", "skimage", "stb", "vips", "zune"),
+)
 
 
 def locked(name: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Which build of which codec each library uses, and which CPU features.
+"""The libraries that do the work: where each comes from, which codecs it uses, which CPU features.
 
 Two machines with the same builds are expected to give the same pixels. The manifest records these
 facts, so that the cause of a difference can be found.
@@ -12,6 +12,8 @@ import importlib.util
 import mmap
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 Build = dict[str, str | list[str]]
 """Facts about a build by name: versions and settings as text, CPU features as a list."""
@@ -61,14 +63,18 @@ def simplejpeg_build() -> Build:
     """
     import simplejpeg
 
-    pattern = re.compile(rb"libjpeg-turbo version ([0-9][0-9.]*)")
+    found = _version_in(simplejpeg._jpeg, rb"libjpeg-turbo version ([0-9][0-9.]*)")
+    return {"version": simplejpeg.__version__, "libjpeg_turbo": found}
+
+
+def _version_in(extension: Any, pattern: bytes) -> str:
+    """Return the first group of a pattern's first match in the binary of an extension module."""
     with (
-        open(simplejpeg._jpeg.__file__, "rb") as binary,
+        open(extension.__file__, "rb") as binary,
         mmap.mmap(binary.fileno(), 0, access=mmap.ACCESS_READ) as text,
     ):
-        match = pattern.search(text)
-        found = match.group(1).decode() if match else "not found in the binary"
-    return {"version": simplejpeg.__version__, "libjpeg_turbo": found}
+        match = re.search(pattern, text)
+        return match.group(1).decode() if match else "not found in the binary"
 
 
 def pyav_build() -> Build:
@@ -141,48 +147,122 @@ def onnxruntime_build() -> Build:
     }
 
 
-BUILDS: dict[str, Callable[[], Build]] = {
-    "pillow": pillow_build,
-    "opencv": opencv_build,
-    "simplejpeg": simplejpeg_build,
-    "pyav": pyav_build,
-    "numpy": numpy_build,
-    "isal": isal_build,
-    "imagecodecs": imagecodecs_build,
-    "jpeglib": jpeglib_build,
-    "dali": dali_build,
-    "onnx": onnx_build,
-    "onnxruntime": onnxruntime_build,
-}
+def stb_build() -> Build:
+    """Return libstb's version; the CPU has no effect, because stb_image's SSE2 code rounds alike.
 
-IMPORT_NAMES = {
-    "pillow": "PIL",
-    "opencv": "cv2",
-    "simplejpeg": "simplejpeg",
-    "pyav": "av",
-    "numpy": "numpy",
-    "isal": "isal",
-    "imagecodecs": "imagecodecs",
-    "jpeglib": "jpeglib",
-    "dali": "nvidia.dali",
-    "onnx": "onnx",
-    "onnxruntime": "onnxruntime",
+    Source: stb_image 2.30, the comment on ``stbi__idct_simd``.
+    """
+    import libstb
+
+    return {"version": libstb.__version__}
+
+
+def zune_build() -> Build:
+    """Return the versions of kornia-rs and of its zune-jpeg, and the CPU features.
+
+    kornia-rs does not report the latter, so it is read from the source paths in the binary.
+    """
+    from kornia_rs import kornia_rs
+
+    return {
+        "version": importlib.metadata.version("kornia-rs"),
+        "zune_jpeg": _version_in(kornia_rs, rb"zune-jpeg-([0-9]+[.][0-9]+[.][0-9]+)"),
+        "cpu_features": list(cpu_features()),
+    }
+
+
+def jpegli_build() -> Build:
+    """Return ajpegli's version, its jpegli's commit, and the CPU features, which select code."""
+    import ajpegli
+
+    return {
+        "version": ajpegli.__version__,
+        "jpegli": ajpegli.jpegli_commit(),
+        "cpu_features": list(cpu_features()),
+    }
+
+
+def vips_build() -> Build:
+    """Return the versions of pyvips and libvips, and the CPU features, which select code."""
+    import pyvips
+
+    return {
+        "version": pyvips.__version__,
+        "libvips": ".".join(str(pyvips.version(part)) for part in range(3)),
+        "cpu_features": list(cpu_features()),
+    }
+
+
+def skia_build() -> Build:
+    """Return the version of skia-python, whose first number is Skia's, and the CPU features."""
+    import skia
+
+    return {"version": skia.__version__, "cpu_features": list(cpu_features())}
+
+
+def skimage_build() -> Build:
+    """Return the versions of scikit-image and of SciPy, which interpolates and filters for it."""
+    import scipy
+
+    return {"version": importlib.metadata.version("scikit-image"), "scipy": scipy.__version__}
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library that does the work of methods.
+
+    Attributes:
+        name: the name in methods and manifests.
+        module: the Python module, as it is imported.
+        package: the package on PyPI.
+        build: returns the facts about the installed build that decide pixels, its version first.
+        extra: the extra of sysnoise that installs the package; None where the core does.
+    """
+
+    name: str
+    module: str
+    package: str
+    build: Callable[[], Build]
+    extra: str | None = None
+
+
+LIBRARIES = {
+    each.name: each
+    for each in (
+        Library("pillow", "PIL", "pillow", pillow_build),
+        Library("opencv", "cv2", "opencv-python-headless", opencv_build),
+        Library("simplejpeg", "simplejpeg", "simplejpeg", simplejpeg_build),
+        Library("pyav", "av", "av", pyav_build),
+        Library("numpy", "numpy", "numpy", numpy_build),
+        Library("isal", "isal", "isal", isal_build),
+        Library("imagecodecs", "imagecodecs", "imagecodecs", imagecodecs_build, "jxl"),
+        Library("jpeglib", "jpeglib", "jpeglib", jpeglib_build, "jpeglib"),
+        Library("dali", "nvidia.dali", "nvidia-dali-cuda120", dali_build, "dali"),
+        Library("stb", "libstb", "libstb", stb_build, "stb"),
+        Library("zune", "kornia_rs", "kornia-rs", zune_build, "zune"),
+        Library("jpegli", "ajpegli", "ajpegli", jpegli_build, "jpegli"),
+        Library("vips", "pyvips", "pyvips", vips_build, "vips"),
+        Library("skia", "skia", "skia-python", skia_build, "skia"),
+        Library("skimage", "skimage", "scikit-image", skimage_build, "skimage"),
+        Library("onnx", "onnx", "onnx", onnx_build, "evaluate"),
+        Library("onnxruntime", "onnxruntime", "onnxruntime", onnxruntime_build, "evaluate"),
+    )
 }
-"""The Python module of each library in :data:`BUILDS`."""
+"""The libraries of all methods by name."""
 
 
 def is_importable(library: str) -> bool:
-    """Whether a library in :data:`BUILDS` is installed here; it is not loaded."""
+    """Whether a library in :data:`LIBRARIES` is installed here; it is not loaded."""
     try:
-        return importlib.util.find_spec(IMPORT_NAMES[library]) is not None
+        return importlib.util.find_spec(LIBRARIES[library].module) is not None
     except ModuleNotFoundError:  # The package of the module is not installed.
         return False
 
 
 @functools.cache
 def library_build(library: str) -> Build:
-    """Return the build facts of one library in :data:`BUILDS`; the first key is its version."""
-    return BUILDS[library]()
+    """Return the build facts of one library in :data:`LIBRARIES`; the first key is its version."""
+    return LIBRARIES[library].build()
 
 
 @functools.cache

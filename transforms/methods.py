@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypedDict, TypeVar
 
-from sysnoise.transforms.libraries import Build, is_importable, library_build
+from sysnoise.transforms.libraries import LIBRARIES, Build, is_importable, library_build
 
 AXES = ("decoder", "resize", "color")
 """The noise axes, in the order of a variant's id."""
@@ -25,11 +25,10 @@ class Method(Generic[Function]):
 
     Attributes:
         name: the public name, without slash, dot or double underscore, for use in ids and paths.
-        library: the library that does the work, a key of ``BUILDS``.
+        library: the library that does the work, a key of ``LIBRARIES``.
         function: the pure function.
         options: the options that the library gets, in its own terms; they are part of the identity.
         aliases: other names that are accepted for the same method.
-        extra: the extra of this package that installs the library; None where the core does.
     """
 
     name: str
@@ -37,7 +36,11 @@ class Method(Generic[Function]):
     function: Function
     options: Mapping[str, str | int | bool] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
-    extra: str | None = None
+
+    @property
+    def extra(self) -> str | None:
+        """The extra of this package that installs the library; None where the core does."""
+        return LIBRARIES[self.library].extra
 
 
 AnyMethod = TypeVar("AnyMethod", bound=Method[Any])
@@ -51,11 +54,17 @@ def registry(methods: Iterable[AnyMethod]) -> dict[str, AnyMethod]:
     """Index methods by name.
 
     Raises:
-        ValueError: a name or alias is used twice.
+        ValueError: a name or alias is used twice, or a library is not registered.
     """
     by_name: dict[str, AnyMethod] = {}
     seen: set[str] = set()
     for method in methods:
+        if method.library not in LIBRARIES:
+            raise ValueError(
+                f"the method {method.name!r} is done by the library {method.library!r}, which is "
+                "not registered: add a Library of that name to LIBRARIES in "
+                "sysnoise/transforms/libraries.py"
+            )
         for name in (method.name, *method.aliases):
             if name in seen:
                 raise ValueError(f"two methods are called {name!r}")

@@ -145,7 +145,7 @@ def _dali(name: str, filter_: DaliFilter) -> Method[Resize]:
         "interpolation": "INTERP_LINEAR",
         "antialias": filter_ is DaliFilter.TRIANGULAR,
     }
-    return Method(f"dali-{name}", "dali", function, options, extra="dali")
+    return Method(f"dali-{name}", "dali", function, options)
 
 
 RESIZES = registry(

@@ -160,7 +160,6 @@ def _jpeglib(name: str, build: str) -> Decoder:
         "jpeglib",
         functools.partial(decode_jpeglib, build=build),
         {"build": build, "dct": "islow", "upsampling": "fancy"},
-        extra="jpeglib",
         supports=functools.partial(jpeglib_kind, build=build),
     )
 
@@ -213,7 +212,6 @@ DECODERS = registry(
             "dali",
             decode_dali,
             {"device": "cpu", "dct": "islow", "upsampling": "fancy"},
-            extra="dali",
             supports=dali_kind,
         ),
     )

@@ -146,7 +146,6 @@ ENCODERS = registry(
             "imagecodecs",
             encode_jxl,
             {"lossless": True, "effort": 1},
-            extra="jxl",
             media_type="image/jxl",
         ),
         Encoder("npy", "numpy", encode_npy, media_type="application/x-npy"),

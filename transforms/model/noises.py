@@ -63,7 +63,6 @@ class ModelNoise(Method[Change]):
         null: why it changes nothing, for models in which it does so.
     """
 
-    extra: str | None = "evaluate"
     family: Family = field(kw_only=True)
     null: str = field(kw_only=True)
 

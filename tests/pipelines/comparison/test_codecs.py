@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from sysnoise.pipelines.cli.main import main
 from sysnoise.transforms.codecs.decoders import DECODERS
 from sysnoise.transforms.codecs.probes import KINDS, probe_jpeg
-from sysnoise.transforms.libraries import IMPORT_NAMES, library_build
+from sysnoise.transforms.libraries import LIBRARIES, library_build
 from sysnoise.transforms.methods import is_available
 from tests.conftest import Command
 from tests.transforms import plain
@@ -170,8 +171,10 @@ def test_text_tells_the_same(document: Mapping[str, Any], sysnoise: Command) -> 
 @pytest.fixture
 def no_extras(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the modules of the extras not found."""
-    for library in ("dali", "jpeglib"):
-        monkeypatch.setitem(IMPORT_NAMES, library, f"absent_{library}")
+    for name, library in LIBRARIES.items():
+        if library.extra:
+            absent = dataclasses.replace(library, module=f"absent_{name}")
+            monkeypatch.setitem(LIBRARIES, name, absent)
 
 
 @pytest.mark.usefixtures("no_extras")
