@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = ("transforms", "manifests", "pipelines")
 CODECS = ("PIL", "av", "cv2", "imagecodecs", "simplejpeg")
 ONNX = {"onnx", "onnxruntime"}
-ONNX_ROOMS = ("transforms/model/", "pipelines/evaluation/")
+ONNX_ROOMS = ("transforms/model/", "transforms/resize/", "pipelines/evaluation/")
 """Whose modules may import ONNX; the extra ``evaluate`` brings it."""
 
 ROOMS = (

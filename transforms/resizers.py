@@ -7,9 +7,7 @@ the reduction (antialiasing); of OpenCV's interpolations, only INTER_AREA does.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -20,51 +18,15 @@ from sysnoise.transforms.codecs.dali import DaliFilter, resize_dali
 from sysnoise.transforms.codecs.ffmpeg import resize_ffmpeg
 from sysnoise.transforms.methods import Method, get_method, registry
 from sysnoise.transforms.pixels import Pixels
-
-Box = tuple[int, int, int, int]
-"""The left, upper, right and lower edge in pixels, as Pillow takes them."""
-
-_WIDEST_SUPPORT = 3
-"""Source pixels on each side, times the reduction, that Pillow's widest filter reads."""
+from sysnoise.transforms.resize.onnx_runtime import ElementType, OnnxResize, resize_onnx_runtime
+from sysnoise.transforms.resize.scikit_image import resize_scikit_image
+from sysnoise.transforms.resize.skia import Sampling, resize_skia
+from sysnoise.transforms.resize.task import Box, ResizeTask
+from sysnoise.transforms.resize.vips import resize_vips, resize_vips_linear_light
 
 
 class ResizeError(Exception):
     """Sizes that a library does not support; the message is the library's, the cause is chained."""
-
-
-@dataclass(frozen=True)
-class ResizeTask:
-    """An array to be resized by several methods, which share what each of them needs.
-
-    Attributes:
-        pixels: uint8, shape (H, W, 3).
-        size: the width and height of the whole result.
-        box: the part of the result that is kept.
-    """
-
-    pixels: Pixels
-    size: tuple[int, int]
-    box: Box
-
-    @functools.cached_property
-    def image(self) -> Image.Image:
-        """The array as a Pillow image."""
-        return Image.fromarray(self.pixels)
-
-    @functools.cached_property
-    def strip(self) -> tuple[int, Image.Image]:
-        """The source rows that any of Pillow's filters needs for the box: first row, and image.
-
-        The filters are centered at ``(row + 0.5) * scale``. One more row on each side allows for
-        Pillow's rounding.
-        """
-        width, height = self.image.size
-        scale = height / self.size[1]
-        reach = _WIDEST_SUPPORT * max(scale, 1) + 1
-        _, upper, _, lower = self.box
-        first = max(0, math.floor((upper + 0.5) * scale - reach))
-        last = min(height, math.ceil((lower - 0.5) * scale + reach))
-        return first, self.image.crop((0, first, width, last))
 
 
 Resize = Callable[[ResizeTask], Pixels]
@@ -93,9 +55,7 @@ def resize_pillow(task: ResizeTask, *, resample: Image.Resampling) -> Pixels:
 
 def resize_opencv(task: ResizeTask, *, interpolation: int) -> Pixels:
     """Resize with OpenCV's ``resize`` to a given size; the factors are the ratios of the sizes."""
-    return _cropped(
-        task, np.asarray(cv2.resize(task.pixels, task.size, interpolation=interpolation))
-    )
+    return task.cropped(np.asarray(cv2.resize(task.pixels, task.size, interpolation=interpolation)))
 
 
 def resize_none(task: ResizeTask) -> Pixels:
@@ -107,19 +67,14 @@ def resize_none(task: ResizeTask) -> Pixels:
     height, width = task.pixels.shape[:2]
     if task.size != (width, height):
         raise ValueError(f"resize 'none' keeps {width} x {height}, but {task.size} was requested")
-    return _cropped(task, task.pixels)
+    return task.cropped(task.pixels)
 
 
 def _resize_and_crop(
     task: ResizeTask, *, function: Callable[[Pixels, tuple[int, int]], Pixels]
 ) -> Pixels:
     """Resize with a function that returns the whole result, and crop it to the box."""
-    return _cropped(task, function(task.pixels, task.size))
-
-
-def _cropped(task: ResizeTask, resized: Pixels) -> Pixels:
-    left, upper, right, lower = task.box
-    return np.ascontiguousarray(resized[upper:lower, left:right])
+    return task.cropped(function(task.pixels, task.size))
 
 
 def _pillow(name: str, resample: Image.Resampling, paper_name: str) -> Method[Resize]:
@@ -148,6 +103,26 @@ def _dali(name: str, filter_: DaliFilter) -> Method[Resize]:
     return Method(f"dali-{name}", "dali", function, options)
 
 
+def _onnx_runtime(name: str, operator: OnnxResize, *aliases: str) -> Method[Resize]:
+    function = functools.partial(resize_onnx_runtime, operator=operator)
+    return Method(f"ort-{name}", "onnxruntime", function, operator.options(), aliases)
+
+
+def _vips(name: str, gap: float) -> Method[Resize]:
+    function = functools.partial(resize_vips, gap=gap)
+    options: dict[str, str | int | bool] = {
+        "operation": "resize",
+        "kernel": "lanczos3",
+        "gap": str(gap),
+    }
+    return Method(f"vips-{name}", "vips", function, options)
+
+
+def _skia(sampling: Sampling, **options: str) -> Method[Resize]:
+    function = functools.partial(resize_skia, sampling=sampling)
+    return Method(f"skia-{sampling.value}", "skia", function, options)
+
+
 RESIZES = registry(
     (
         _pillow("nearest", Image.Resampling.NEAREST, "pil-nearest"),
@@ -169,6 +144,32 @@ RESIZES = registry(
         _ffmpeg("lanczos"),
         _dali("triangular", DaliFilter.TRIANGULAR),
         _dali("linear", DaliFilter.LINEAR),
+        _onnx_runtime("linear", OnnxResize("linear")),
+        _onnx_runtime("linear-asymmetric", OnnxResize("linear", "asymmetric")),
+        _onnx_runtime("linear-align-corners", OnnxResize("linear", "align_corners")),
+        _onnx_runtime("linear-uint8", OnnxResize("linear", element=ElementType.UINT8)),
+        _onnx_runtime("linear-antialias", OnnxResize("linear", antialias=1)),
+        _onnx_runtime(
+            "cubic-05", OnnxResize("cubic", cubic_coeff_a=-0.5, exclude_outside=1), "ort-cubic-0.5"
+        ),
+        _onnx_runtime("cubic-antialias", OnnxResize("cubic", antialias=1)),
+        _vips("lanczos3", gap=2.0),
+        _vips("shrink", gap=1.0),
+        Method(
+            "vips-linear-light",
+            "vips",
+            resize_vips_linear_light,
+            {"operation": "thumbnail_image", "size": "force", "linear": True},
+        ),
+        _skia(Sampling.MIPMAP, filter="kLinear", mipmap="kLinear"),
+        _skia(Sampling.MITCHELL, cubic="Mitchell"),
+        _skia(Sampling.CATMULL_ROM, cubic="CatmullRom"),
+        Method(
+            "skimage-gaussian",
+            "skimage",
+            resize_scikit_image,
+            {"anti_aliasing": True, "order": 1, "mode": "reflect", "rounding": "rint"},
+        ),
         Method("none", "numpy", resize_none),
     )
 )

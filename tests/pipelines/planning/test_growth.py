@@ -12,7 +12,8 @@ from sysnoise.pipelines.shards import sample
 from sysnoise.transforms import fanout
 from sysnoise.transforms.codecs.encoders import encode
 from sysnoise.transforms.pixels import Pixels
-from sysnoise.transforms.resizers import Box, resize_each
+from sysnoise.transforms.resize.task import Box
+from sysnoise.transforms.resizers import resize_each
 
 GRID = """
 decoders: {decoders}
