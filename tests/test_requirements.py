@@ -10,11 +10,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.installed import TEST_EXTRAS
+
 ROOT = Path(__file__).parents[1]
-TEST_EXTRAS = (
-    *("demo", "dev", "jxl", "bench", "dask", "evaluate"),
-    *("jpegli", "skimage", "stb", "vips", "zune"),
-)
 
 
 def locked(name: str) -> dict[str, str]:
@@ -38,6 +36,11 @@ def test_the_lock_holds_what_setup_asks_for(name: str, extras: tuple[str, ...]) 
         if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras):
             assert each.specifier.contains(versions[canonicalize_name(each.name)]), each
     assert {"pip", "setuptools"} <= versions.keys()
+
+
+def test_the_makefile_locks_these_extras() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert f"TEST_EXTRAS := {' '.join(TEST_EXTRAS)}\n" in makefile
 
 
 def test_both_locks_hold_the_same_versions() -> None:

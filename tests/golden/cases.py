@@ -56,13 +56,11 @@ class Case:
     Attributes:
         method: axis and name: ``decoder ffmpeg``.
         library: whose build decides the pixels.
-        extra: the extra of this package that brings the library; None in the core.
         draw: returns the images by name.
     """
 
     method: str
     library: str
-    extra: str | None
     draw: Callable[[], Mapping[str, Pixels]]
 
     def drawn(self) -> Drawn:
@@ -76,7 +74,6 @@ def cases() -> list[Case]:
         Case(
             f"{axis} {name}",
             method.library,
-            getattr(method, "extra", None),
             functools.partial(draw, name),
         )
         for axis, methods, draw in (
@@ -87,7 +84,7 @@ def cases() -> list[Case]:
         for name, method in methods.items()
     ]
     placed = [
-        Case(f"geometry {rule}", "numpy", None, functools.partial(rendered, rule)) for rule in RULES
+        Case(f"geometry {rule}", "numpy", functools.partial(rendered, rule)) for rule in RULES
     ]
     return found + placed
 

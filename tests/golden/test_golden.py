@@ -28,12 +28,12 @@ from tests.golden.records import (
     recorded,
     save,
 )
+from tests.installed import marks
 
 FILE = Path(__file__).parent / "golden.json"
 CASES = {case.method: case for case in cases()}
 PARAMETERS = [
-    pytest.param(case, id=case.method, marks=[pytest.mark.extras] if case.extra else [])
-    for case in CASES.values()
+    pytest.param(case, id=case.method, marks=marks(case.library)) for case in CASES.values()
 ]
 NOTHING: Golden = {"records": {}, "pixels": {}}
 

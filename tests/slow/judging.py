@@ -21,6 +21,7 @@ from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.geometry import Geometry, Native, ShorterSide
 from sysnoise.transforms.grid import Combine, Grid, Variant
 from sysnoise.transforms.resizers import RESIZES
+from tests.installed import installed
 
 MAX_PIXELS = 300_000
 """Headers may be mutated to any size; files that claim more are rejected."""
@@ -52,8 +53,8 @@ def judge(data: bytes) -> str:
 @functools.cache
 def plans() -> tuple[Plan, ...]:
     """All core decoders at the image's own size; and with all core resizes one at a time."""
-    decoders = tuple(name for name, each in DECODERS.items() if each.extra is None)
-    resizes = tuple(name for name, each in RESIZES.items() if each.extra is None and name != "none")
+    decoders = tuple(installed(DECODERS))
+    resizes = tuple(name for name in installed(RESIZES) if name != "none")
     colors = ("rgb", "nv12-bt601")
     return (
         _plan(Native(), decoders, ("none",), ("rgb",)),

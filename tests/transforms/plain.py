@@ -6,8 +6,11 @@ import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import ajpegli
 import av
 import cv2
+import kornia_rs
+import libstb
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
@@ -37,6 +40,11 @@ def ffmpeg_decode(data: bytes) -> Plain:
         return frame.reformat(format="rgb24", interpolation="BICUBIC").to_ndarray()
 
 
+def zune_decode(data: bytes) -> Plain:
+    pixels = kornia_rs.io.decode_image_jpeg(data)
+    return np.dstack([pixels] * 3) if pixels.shape[2] == 1 else pixels
+
+
 def pillow_resize(pixels: Plain, size: tuple[int, int], resample: Image.Resampling) -> Plain:
     return np.array(Image.fromarray(pixels).resize(size, resample))
 
@@ -60,6 +68,9 @@ DECODERS: Mapping[str, Callable[[bytes], Plain]] = {
         data, "RGB", fastdct=True, fastupsample=True
     ),
     "ffmpeg": ffmpeg_decode,
+    "stb": lambda data: libstb.imread(data, channels=3),
+    "zune": zune_decode,
+    "jpegli": lambda data: ajpegli.imdecode(data),
 }
 
 RESIZES: Mapping[str, Callable[[Plain, tuple[int, int]], Plain]] = {

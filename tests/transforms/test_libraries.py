@@ -39,11 +39,9 @@ from sysnoise.transforms.libraries import (
     vips_build,
     zune_build,
 )
+from tests.installed import INSTALLED
 
 ROOT = Path(__file__).parents[2]
-NOT_INSTALLED = {"jpeglib", "dali", "skia"}
-"""The libraries of extras that the tests run without."""
-INSTALLED = [name for name in LIBRARIES if name not in NOT_INSTALLED]
 
 
 def setup_argument(name: str) -> Any:

@@ -23,12 +23,8 @@ from sysnoise.transforms.methods import (
     unknown_name,
 )
 from sysnoise.transforms.resizers import RESIZES
+from tests.installed import INSTALLED
 
-# The libraries that are installed wherever the tests run.
-INSTALLED = {
-    *("pillow", "opencv", "simplejpeg", "pyav", "numpy", "imagecodecs"),
-    *("stb", "zune", "jpegli", "vips", "skimage", "onnxruntime"),
-}
 REGISTRIES: Mapping[str, Mapping[str, Method[Any]]] = {
     "decoders": DECODERS,
     "resizes": RESIZES,

@@ -25,9 +25,12 @@ from sysnoise.transforms.codecs.ffmpeg import (
     decode_ffmpeg_nv12,
     ffmpeg_kind,
 )
+from sysnoise.transforms.codecs.jpegli import decode_jpegli, jpegli_kind
 from sysnoise.transforms.codecs.libjpeg import LIBJPEG_BUILDS, decode_jpeglib, jpeglib_kind
 from sysnoise.transforms.codecs.raster import open_raster, unknown_kind
 from sysnoise.transforms.codecs.sniff import Container, ImageKind
+from sysnoise.transforms.codecs.stb import decode_stb, stb_kind
+from sysnoise.transforms.codecs.zune import decode_zune, zune_kind
 from sysnoise.transforms.errors import plain_message
 from sysnoise.transforms.methods import Method, get_method, registry
 from sysnoise.transforms.pixels import Pixels, check_pixels
@@ -214,6 +217,9 @@ DECODERS = registry(
             {"device": "cpu", "dct": "islow", "upsampling": "fancy"},
             supports=dali_kind,
         ),
+        Decoder("stb", "stb", decode_stb, {"channels": 3}, supports=stb_kind),
+        Decoder("zune", "zune", decode_zune, supports=zune_kind),
+        Decoder("jpegli", "jpegli", decode_jpegli, {"mode": "RGB"}, supports=jpegli_kind),
     )
 )
 

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 
 START_OF_IMAGE = b"\xff\xd8"
 END_OF_IMAGE = b"\xff\xd9"
+HUFFMAN_TABLES = 0xC4
+QUANTIZATION_TABLES = 0xDB
 START_OF_SCAN = 0xDA
+RESTART_INTERVAL = 0xDD
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 _END_OF_IMAGE = 0xD9
 _SKIPPED = {*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE}
 """Markers of segments whose content every decoder skips or parses; others may be searched."""
 _NEXT_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 """A marker other than those within image data: stuffed bytes, restarts and fill bytes."""
+_ANY_MARKER = re.compile(rb"\xff([^\x00\xff])")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,22 @@ def segments(data: bytes) -> Iterator[Segment]:
         if marker == START_OF_SCAN:
             return
         position += 2 + max(2, length)
+
+
+def all_segments(data: bytes) -> Iterator[Segment]:
+    """Yield the segments of a JPEG, those between scans included, and its end-of-image marker.
+
+    That and other markers without a length, such as those of restarts, have an empty payload.
+    """
+    position = 2
+    while found := _ANY_MARKER.search(data, position):
+        marker, start = found[1][0], found.end()
+        has_length = marker not in _WITHOUT_LENGTH and marker != _END_OF_IMAGE
+        length = int.from_bytes(data[start : start + 2], "big") if has_length else 0
+        yield Segment(marker, start - 2, data[start + 2 : start + length])
+        if marker == _END_OF_IMAGE:
+            return
+        position = start + length
 
 
 def has_end_of_image(data: bytes) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from sysnoise.transforms.codecs.jpeg import (
+    RESTART_INTERVAL,
     START_OF_IMAGE,
     START_OF_SCAN,
     Segment,
@@ -46,6 +47,7 @@ class JpegFrame:
         height: the height in pixels.
         sampling: the horizontal and vertical sampling factor of each component.
         scans: the number of scans; 1 where the first one holds the whole image.
+        restarts: whether the image data has restart markers.
     """
 
     process: int
@@ -54,6 +56,7 @@ class JpegFrame:
     height: int
     sampling: tuple[tuple[int, int], ...]
     scans: int = 1
+    restarts: bool = False
 
     @property
     def entropy(self) -> Entropy:
@@ -69,6 +72,11 @@ class JpegFrame:
     def lossless(self) -> bool:
         """Whether the process is one of the lossless ones."""
         return self.process % 4 == 3
+
+    @property
+    def is_common(self) -> bool:
+        """Whether it is Huffman-coded, lossy, of 8 bits, and gray or of three components."""
+        return self.process <= 2 and self.precision == 8 and len(self.sampling) in (1, 3)
 
 
 @dataclass(frozen=True)
@@ -129,15 +137,18 @@ def sniff_container(data: bytes) -> Container:
 
 
 def _jpeg_frame(data: bytes) -> JpegFrame | None:
-    frame = None
+    frame, restarts = None, False
     for segment in segments(data):
-        if segment.marker in _START_OF_FRAME and frame is None:
+        if segment.marker == RESTART_INTERVAL:
+            restarts = any(segment.payload)
+        elif segment.marker in _START_OF_FRAME and frame is None:
             frame = _start_of_frame(segment)
             if frame is None:
                 return None
         elif segment.marker == START_OF_SCAN and frame is not None:
             is_whole = not frame.progressive and segment.payload[:1] == bytes([len(frame.sampling)])
-            return frame if is_whole else replace(frame, scans=count_scans(data))
+            scans = 1 if is_whole else count_scans(data)
+            return replace(frame, scans=scans, restarts=restarts)
     return frame
 
 

@@ -9,6 +9,7 @@ from sysnoise.manifests.layout import IMAGE_FORMATS
 from sysnoise.pipelines.cli.main import main
 from sysnoise.transforms import grid, methods
 from sysnoise.transforms.codecs.encoders import ENCODERS
+from sysnoise.transforms.libraries import LIBRARIES
 
 
 def test_grids_lists_the_grids(
@@ -20,12 +21,12 @@ def test_grids_lists_the_grids(
     assert [line.split()[0] for line in lines] == grid_names()
     variants = {line.split()[0]: line.split()[1:3] for line in lines}
     assert variants["imagenet-full"] == ["132", "variants:"]
-    assert variants["imagenet-wide"] == ["40", "variants:"]
+    assert variants["imagenet-wide"] == ["43", "variants:"]
 
 
 @pytest.fixture
 def no_extras(monkeypatch: pytest.MonkeyPatch) -> None:
-    extras = {"dali", "imagecodecs", "jpeglib"}
+    extras = {name for name, library in LIBRARIES.items() if library.extra}
     monkeypatch.setattr(methods, "is_importable", lambda library: library not in extras)
 
 
@@ -36,7 +37,7 @@ def test_grids_lists_grids_whose_extras_are_absent(capsys: pytest.CaptureFixture
     assert len(lines) == len(grid_names())
     assert lines[-1].split(maxsplit=1) == [
         "imagenet-wide",
-        "needs pip install 'sysnoise[dali,jpeglib]'",
+        "needs pip install 'sysnoise[dali,jpegli,jpeglib,stb,zune]'",
     ]
 
 
@@ -44,7 +45,7 @@ def test_grids_lists_grids_whose_extras_are_absent(capsys: pytest.CaptureFixture
 def test_absent_extras_are_named_with_the_pip_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["grids", "imagenet-wide"]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 9
+    assert len(lines) == 12
     place = "sysnoise: imagenet-wide.yaml:14:5: decoders[9]: "
     assert lines[0] == (
         f"{place}'jpeglib-6b' is not installed here: pip install 'sysnoise[jpeglib]'"

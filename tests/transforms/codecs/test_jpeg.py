@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from sysnoise.pipelines.cli.photographs import jpeg_bytes
-from sysnoise.transforms.codecs.jpeg import Segment, has_end_of_image, segments
+from sysnoise.transforms.codecs.jpeg import Segment, all_segments, has_end_of_image, segments
 from sysnoise.transforms.pixels import Pixels
 from tests.transforms.plain import saved
 
@@ -35,6 +35,25 @@ def test_segments_of_a_file_made_by_hand() -> None:
         Segment(marker=0xFE, offset=11, payload=b""),
         Segment(marker=0xDA, offset=19, payload=b"\x07"),
     ]
+
+
+def test_all_segments_of_a_file_made_by_hand() -> None:
+    """Those of the image data too: it holds an empty one that is none here, and the end."""
+    assert list(all_segments(HAND_MADE)) == [
+        Segment(marker=0xE0, offset=2, payload=b"AB"),
+        Segment(marker=0xFE, offset=11, payload=b""),
+        Segment(marker=0x01, offset=15, payload=b""),
+        Segment(marker=0xD0, offset=17, payload=b""),
+        Segment(marker=0xDA, offset=19, payload=b"\x07"),
+        Segment(marker=0xD9, offset=29, payload=b""),
+    ]
+
+
+def test_scans_are_among_all_segments() -> None:
+    data = saved(Image.linear_gradient("L"), "JPEG", progressive=True)
+    found = list(all_segments(data + b"\xff\xda\0\4ab"))
+    assert [each.marker for each in found].count(0xDA) == data.count(b"\xff\xda") > 1
+    assert found[-1] == Segment(0xD9, len(data) - 2, b"")
 
 
 def test_segments_of_a_photograph(jpeg: bytes) -> None:

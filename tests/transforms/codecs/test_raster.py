@@ -13,6 +13,7 @@ from sysnoise.transforms.codecs.decoders import DECODERS, MAX_SCANS, Unsupported
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.codecs.raster import PILLOW_FORMATS, open_raster
 from sysnoise.transforms.codecs.sniff import Container
+from tests.installed import installed
 from tests.odd_files.images import POSTSCRIPT, many_scans
 from tests.transforms.plain import saved
 
@@ -30,7 +31,7 @@ OTHER_KINDS = {
 
 
 @pytest.mark.parametrize("data", OTHER_KINDS.values(), ids=OTHER_KINDS)
-@pytest.mark.parametrize("name", [name for name, each in DECODERS.items() if each.extra is None])
+@pytest.mark.parametrize("name", installed(DECODERS))
 def test_other_content_reaches_no_decoder(
     name: str, data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,6 +39,8 @@ def test_other_content_reaches_no_decoder(
         raise AssertionError("a decoder was given the file")
 
     for library in ("PIL.Image.open", "cv2.imdecode", "simplejpeg.decode_jpeg", "av.Packet"):
+        monkeypatch.setattr(library, refuse)
+    for library in ("libstb.imread", "kornia_rs.io.decode_image_jpeg", "ajpegli.imdecode"):
         monkeypatch.setattr(library, refuse)
     image = EncodedImage(data)
     with pytest.raises(DecodeError) as caught:
@@ -55,7 +58,7 @@ def test_every_kind_is_opened() -> None:
             assert (image.format, image.size) == (name, (16, 16))
 
 
-@pytest.mark.parametrize("name", [name for name, each in DECODERS.items() if each.extra is None])
+@pytest.mark.parametrize("name", installed(DECODERS))
 def test_scans_have_a_limit(name: str) -> None:
     with pytest.raises(DecodeError, match=rf"has {MAX_SCANS + 1} scans, the limit is {MAX_SCANS}"):
         decode(name, EncodedImage(many_scans(MAX_SCANS + 1)))

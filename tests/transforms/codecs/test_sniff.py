@@ -106,6 +106,38 @@ def test_scans_are_counted(data: bytes, scans: int) -> None:
     assert found.frame.scans == scans
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("interval", [0, 3])
+def test_restart_markers(progressive: bool, interval: int) -> None:
+    image = Image.new("RGB", (64, 64))
+    data = saved(image, "JPEG", progressive=progressive, restart_marker_blocks=interval)
+    found = sniff(data)
+    assert found.frame is not None
+    assert found.frame.restarts is (b"\xff\xd0" in data) is (interval > 0)
+
+
+@pytest.mark.parametrize(
+    ("process", "precision", "components", "is_common"),
+    [
+        (0, 8, "01 22 00 02 11 01 03 11 01", True),
+        (1, 8, "01 11 00", True),
+        (2, 8, "01 11 00", True),
+        (1, 12, "01 11 00", False),
+        (3, 8, "01 11 00", False),
+        (5, 8, "01 11 00", False),
+        (9, 8, "01 11 00", False),
+        (0, 8, "01 11 00 02 11 00", False),
+        (0, 8, "01 11 00 02 11 00 03 11 00 04 11 00", False),
+    ],
+)
+def test_what_every_decoder_reads(
+    process: int, precision: int, components: str, is_common: bool
+) -> None:
+    frame = sniff(frame_header(process, precision, components)).frame
+    assert frame is not None
+    assert frame.is_common is is_common
+
+
 @pytest.mark.parametrize(
     ("subsampling", "sampling"), zip(SUBSAMPLINGS, ["1x1", "2x1", "2x2"], strict=True)
 )

@@ -1,0 +1,87 @@
+"""zune-jpeg: which kinds of JPEG it is made for, and that it is right on those."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import kornia_rs
+import numpy as np
+import pytest
+from PIL import Image
+
+from sysnoise.pipelines.cli.photographs import SUBSAMPLINGS, jpeg_bytes
+from sysnoise.transforms.codecs.decoders import UnsupportedKindError, decode
+from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
+from sysnoise.transforms.codecs.sniff import Container, ImageKind, JpegFrame
+from sysnoise.transforms.codecs.zune import zune_kind
+from sysnoise.transforms.pixels import Pixels
+from tests.odd_files.images import FILES, cmyk, jpeg
+from tests.transforms.plain import saved
+
+ThreeFactors = tuple[tuple[int, int], ...]
+
+
+@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
+@pytest.mark.parametrize("progressive", [False, True], ids=["sequential", "progressive"])
+def test_pixels_are_close_to_those_of_libjpeg_turbo_and_not_equal(
+    subsampling: str, progressive: bool, photos: dict[str, Pixels]
+) -> None:
+    image = Image.fromarray(photos["coffee"])
+    options = {"progressive": progressive, "subsampling": ":".join(subsampling)}
+    data = EncodedImage(saved(image, "JPEG", quality=90, **options))
+    difference = np.abs(decode("zune", data).astype(int) - decode("pillow", data))
+    assert 0 < difference.mean() < 0.5
+
+
+def test_threads_share_nothing(photos: dict[str, Pixels]) -> None:
+    images = [EncodedImage(jpeg_bytes(pixels, "420")) for pixels in photos.values()] * 4
+    expected = [decode("zune", image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda image: decode("zune", image), images))
+    for got, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize(
+    ("process", "scans", "sampling", "is_read"),
+    [
+        (0, 1, ((2, 2), (1, 1), (1, 1)), True),
+        (1, 1, ((2, 2), (2, 1), (1, 2)), True),
+        (2, 9, ((4, 2), (1, 1), (1, 1)), True),
+        (0, 1, ((1, 3), (1, 1), (1, 1)), True),
+        (0, 1, ((1, 1),), True),
+        (0, 1, ((3, 1), (1, 1), (1, 1)), False),
+        (0, 1, ((1, 1), (2, 2), (2, 2)), False),
+        (0, 1, ((1, 2), (2, 1), (2, 1)), False),
+        (0, 3, ((2, 2), (1, 1), (1, 1)), False),
+        (9, 1, ((1, 1),), False),
+        (0, 1, ((1, 1),) * 4, False),
+    ],
+)
+def test_kinds(process: int, scans: int, sampling: ThreeFactors, is_read: bool) -> None:
+    frame = JpegFrame(process, 8, 600, 400, sampling, scans)
+    assert zune_kind(ImageKind(Container.JPEG, frame)) is is_read
+
+
+def test_a_horizontal_factor_of_three_is_refused_by_the_library_itself() -> None:
+    data = (FILES / "3x1.jpg").read_bytes()
+    with pytest.raises(UnsupportedKindError):
+        decode("zune", EncodedImage(data))
+    with pytest.raises(Exception, match="not a power of two"):
+        kornia_rs.io.decode_image_jpeg(data)
+
+
+@pytest.mark.parametrize("kind", ["cmyk", "arithmetic", "lossless", "12bit"])
+def test_kinds_that_it_is_not_made_for(kind: str) -> None:
+    data = saved(cmyk(), "JPEG") if kind == "cmyk" else (FILES / f"{kind}.jpg").read_bytes()
+    with pytest.raises(UnsupportedKindError):
+        decode("zune", EncodedImage(data))
+    with pytest.raises(Exception, match=r"\S"):
+        kornia_rs.io.decode_image_jpeg(data)
+
+
+def test_a_file_without_its_end_is_damaged_though_the_library_fills_it_up() -> None:
+    cut = jpeg()[:-400]
+    assert kornia_rs.io.decode_image_jpeg(cut).shape == (43, 61, 3)
+    with pytest.raises(DecodeError, match=r"^zune: not a JPEG, or one without its end"):
+        decode("zune", EncodedImage(cut))
