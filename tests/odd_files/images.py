@@ -20,7 +20,10 @@ from sysnoise.transforms.pixels import Pixels
 from tests.transforms.plain import saved
 
 FILES = Path(__file__).parent / "files"
-DECODERS = ("pillow", "opencv", "opencv-exif", "simplejpeg", "ffmpeg")
+DECODERS = (
+    *("pillow", "opencv", "opencv-exif", "simplejpeg", "ffmpeg"),
+    *("stb", "zune", "jpegli"),
+)
 MAX_PIXELS = 4_000_000
 """The limit under which the odd files are generated."""
 
@@ -42,20 +45,30 @@ Outcome = tuple[Does, ...]
 """What each of :data:`DECODERS` does."""
 
 
-def outcome(opencv: Does, opencv_exif: Does, simplejpeg: Does, ffmpeg: Does) -> Outcome:
+def outcome(
+    opencv: Does,
+    opencv_exif: Does,
+    simplejpeg: Does,
+    ffmpeg: Does,
+    *others: Does,
+) -> Outcome:
     """What the decoders do with a file that the baseline's decoder reads."""
-    return (Does.BASELINE, opencv, opencv_exif, simplejpeg, ffmpeg)
+    return (Does.BASELINE, opencv, opencv_exif, simplejpeg, ffmpeg, *others)
 
 
-ORDINARY = outcome(Does.SAME, Does.SAME, Does.SAME, Does.OWN)
-ALL_SAME = outcome(Does.SAME, Does.SAME, Does.SAME, Does.SAME)
-ALL_OWN = outcome(Does.OWN, Does.OWN, Does.OWN, Does.OWN)
-TURNED = outcome(Does.SAME, Does.TURNED, Does.SAME, Does.OWN)
-WITHOUT_FFMPEG = outcome(Does.SAME, Does.SAME, Does.SAME, Does.FALLBACK)
-WITHOUT_SIMPLEJPEG = outcome(Does.SAME, Does.SAME, Does.FALLBACK, Does.OWN)
-NO_JPEG = outcome(Does.SAME, Does.SAME, Does.FALLBACK, Does.FALLBACK)
-NO_JPEG_TURNED = outcome(Does.SAME, Does.TURNED, Does.FALLBACK, Does.FALLBACK)
-NO_JPEG_OWN = outcome(Does.OWN, Does.OWN, Does.FALLBACK, Does.FALLBACK)
+NONE_OF_THREE = (Does.FALLBACK,) * 3
+ALL_THREE = (Does.OWN,) * 3
+ORDINARY = outcome(Does.SAME, Does.SAME, Does.SAME, Does.OWN, *ALL_THREE)
+ALL_SAME = outcome(*(Does.SAME,) * 7)
+CMYK = outcome(*(Does.OWN,) * 4, *NONE_OF_THREE)
+TURNED = outcome(Does.SAME, Does.TURNED, Does.SAME, Does.OWN, *ALL_THREE)
+ARITHMETIC = outcome(Does.SAME, Does.SAME, Does.SAME, Does.FALLBACK, *NONE_OF_THREE)
+RESTARTS = outcome(*(Does.SAME,) * 3, Does.OWN, Does.FALLBACK, Does.OWN, Does.OWN)
+WITHOUT_SIMPLEJPEG = outcome(Does.SAME, Does.SAME, Does.FALLBACK, Does.OWN, *ALL_THREE)
+THREE_BY_ONE = (*WITHOUT_SIMPLEJPEG[:-2], Does.FALLBACK, Does.OWN)
+NO_JPEG = outcome(Does.SAME, Does.SAME, Does.FALLBACK, Does.FALLBACK, *NONE_OF_THREE)
+NO_JPEG_TURNED = outcome(Does.SAME, Does.TURNED, Does.FALLBACK, Does.FALLBACK, *NONE_OF_THREE)
+NO_JPEG_OWN = outcome(Does.OWN, Does.OWN, Does.FALLBACK, Does.FALLBACK, *NONE_OF_THREE)
 ALL_FAIL = (Does.FAILS,) * len(DECODERS)
 UNTRIED = (Does.UNTRIED,) * len(DECODERS)
 
@@ -207,25 +220,25 @@ def kinds() -> Iterator[tuple[str, str, bytes, Outcome]]:
     yield "ordinary", "Ordinary, 4:2:0", jpeg(), ORDINARY
     yield "gray", "Grayscale", saved(image("L"), "JPEG"), ORDINARY
     yield "progressive", "Progressive", jpeg(progressive=True), ORDINARY
-    yield "restarts", "Restart markers", jpeg(restart_marker_blocks=1), ORDINARY
+    yield "restarts", "Restart markers", jpeg(restart_marker_blocks=1), RESTARTS
     for digits in ("411", "440"):
         data = simplejpeg.encode_jpeg(picture(), quality=90, colorsubsampling=digits)
         yield f"sampled-{digits}", ":".join(digits), data, ORDINARY
     yield "sampled-441", "4:4:1", shared("441.jpg"), ORDINARY
     yield "sampled-410", "4:1:0", shared("410.jpg"), WITHOUT_SIMPLEJPEG
-    yield "sampled-3x1", "Luma sampled 3 x 1", shared("3x1.jpg"), WITHOUT_SIMPLEJPEG
+    yield "sampled-3x1", "Luma sampled 3 x 1", shared("3x1.jpg"), THREE_BY_ONE
     yield "uneven", "Cb and Cr sampled differently", shared("uneven.jpg"), WITHOUT_SIMPLEJPEG
-    yield "arithmetic", "Arithmetic coding", shared("arithmetic.jpg"), WITHOUT_FFMPEG
+    yield "arithmetic", "Arithmetic coding", shared("arithmetic.jpg"), ARITHMETIC
     name = "arithmetic-progressive"
-    yield name, "Arithmetic coding, progressive", shared(f"{name}.jpg"), WITHOUT_FFMPEG
+    yield name, "Arithmetic coding, progressive", shared(f"{name}.jpg"), ARITHMETIC
     yield "lossless", "Lossless JPEG (SOF3)", shared("lossless.jpg"), NO_JPEG
     yield "rgb", "Stored as RGB (Adobe marker)", jpeg(keep_rgb=True), ORDINARY
     data = without_segments(jpeg(keep_rgb=True), 0xEE)
     yield "rgb-ids", "Stored as RGB, recognized by component names alone", data, ORDINARY
     data = saved(cmyk(), "JPEG", quality=90)
-    yield "cmyk", "CMYK (Adobe marker)", data, ALL_OWN
-    yield "cmyk-plain", "CMYK without Adobe marker", without_segments(data, 0xEE), ALL_OWN
-    yield "ycck", "YCCK (Adobe marker)", shared("ycck.jpg"), ALL_OWN
+    yield "cmyk", "CMYK (Adobe marker)", data, CMYK
+    yield "cmyk-plain", "CMYK without Adobe marker", without_segments(data, 0xEE), CMYK
+    yield "ycck", "YCCK (Adobe marker)", shared("ycck.jpg"), CMYK
 
 
 def metadata() -> Iterator[tuple[str, str, bytes, Outcome]]:
@@ -281,11 +294,13 @@ def damaged() -> Iterator[tuple[str, str, bytes, Outcome]]:
     yield "headless", "Truncated in its header", data[:300], UNTRIED
     middle = len(data) // 2
     before, after = data[:middle], data[middle + 20 :]
-    reads = (Does.READS, Does.READS, Does.READS, Does.READS, Does.FAILS)
+    three = (Does.READS,) * 3
+    reads = (*three, Does.READS, Does.FAILS, Does.FAILS, Does.READS, Does.FAILS)
     yield "codes", "Impossible codes amid the image data", before + b"\xff\0" * 10 + after, reads
-    reads = (Does.READS, Does.READS, Does.READS, Does.FAILS, Does.FAILS)
+    reads = (*three, Does.FAILS, Does.FAILS, *three)
     yield "gap", "A gap in the image data", before + after[2000:], reads
     stray = data[:2] + data[2:].replace(b"\xff\xdb", b"stray\xff\xdb", 1)
+    reads = (*three, *(Does.FAILS,) * 5)
     yield "stray", "Stray bytes between two segments", stray, reads
     yield "empty", "Zero bytes", b"", UNTRIED
     yield "text", "Text", b"<html>404 Not Found</html>", UNTRIED

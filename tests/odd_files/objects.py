@@ -115,14 +115,15 @@ class OddImage:
 
 def odd_images() -> list[OddImage]:
     plain = jpeg(SIZE)
-    no_jpeg = ("simplejpeg", "ffmpeg")
+    no_cmyk = ("stb", "zune", "jpegli")
+    no_jpeg = ("simplejpeg", "ffmpeg", *no_cmyk)
     turned_6 = turned("JPEG", 6)
     mismatch = RejectReason.SIZE_MISMATCH
     return [
         OddImage("With all of the annotations below", "objects.jpg", "objects.jpg", plain),
         OddImage("Without annotations", "nothing.jpg", "nothing.jpg", plain),
         OddImage("Grayscale", "gray.jpg", "gray.jpg", saved(image("L", SIZE), "JPEG")),
-        OddImage("CMYK", "cmyk.jpg", "cmyk.jpg", saved(cmyk(), "JPEG"), (61, 43)),
+        OddImage("CMYK", "cmyk.jpg", "cmyk.jpg", saved(cmyk(), "JPEG"), (61, 43), no_cmyk),
         OddImage("PNG named .jpg", "p.jpg", "p.jpg", saved(image(size=SIZE), "PNG"), SIZE, no_jpeg),
         OddImage("1 x 5000", "slender.jpg", "slender.jpg", jpeg((1, 5000)), (1, 5000)),
         OddImage("EXIF orientation 6, annotated as stored", "o6.jpg", "o6.jpg", turned_6, (61, 43)),
