@@ -25,12 +25,12 @@ from sysnoise.transforms.codecs.encoded import EncodedImage
 from sysnoise.transforms.colors import convert
 from sysnoise.transforms.difference import Difference
 from sysnoise.transforms.geometry import PRESETS, Geometry, geometry_document, render
-from sysnoise.transforms.grid import BASELINE, METHODS
 from sysnoise.transforms.libraries import library_build
 from sysnoise.transforms.methods import Method, is_available
 from sysnoise.transforms.pixel_difference import difference
 from sysnoise.transforms.pixels import Pixels, size_of
 from sysnoise.transforms.resizers import resize, resize_each
+from sysnoise.transforms.variants import BASELINE, METHODS
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE, PICTURES = DOCS / "catalogue.md", DOCS / "catalogue"

@@ -54,6 +54,7 @@ def methods_of(identities: Identities) -> Iterator[tuple[str, MethodIdentity]]:
         "decoder": identities.decoders,
         "resize": identities.resizes,
         "color": identities.colors,
+        "source": identities.sources,
     }
     for axis, methods in axes.items():
         for name, identity in methods.items():

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import Enum
+
+from sysnoise.transforms.variant_ids import FIRST_GEOMETRY
 
 PLAN = "plan.json"
 SOURCES = "sources.parquet"
@@ -114,9 +117,24 @@ def strikes_path(shard: int) -> str:
     return f"{STRIKES}/{shard:05d}.json"
 
 
-def annotations_path(split: str, kind: str) -> str:
-    """Path of a COCO ground truth; ``kind`` is ``original`` or ``rescaled``."""
-    return f"{ANNOTATIONS}/instances_{split}.{kind}.json"
+def ground_truths(geometries: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return COCO's ground truths: by their names in paths, the kind and the geometry.
+
+    Args:
+        geometries: names of the geometries but the first.
+    """
+    original, rescaled = GROUND_TRUTHS
+    others = {f"{rescaled}-at-{name}": (rescaled, name) for name in geometries}
+    return {
+        original: (original, FIRST_GEOMETRY),
+        rescaled: (rescaled, FIRST_GEOMETRY),
+        **others,
+    }
+
+
+def annotations_path(split: str, name: str) -> str:
+    """Path of a COCO ground truth, by its name in :func:`ground_truths`."""
+    return f"{ANNOTATIONS}/instances_{split}.{name}.json"
 
 
 def is_split(text: str) -> bool:

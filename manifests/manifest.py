@@ -109,7 +109,14 @@ class MostLike(TypedDict):
     share: float
 
 
-class VariantDocument(TypedDict):
+class OptionalAxes(TypedDict):
+    """The axes of a variant that are left out where its id does not name them."""
+
+    source: NotRequired[MethodIdentity]
+    geometry: NotRequired[str]
+
+
+class VariantDocument(OptionalAxes):
     """A variant of a set."""
 
     id: str
@@ -124,13 +131,16 @@ class VariantDocument(TypedDict):
     most_like: MostLike | None
 
 
-def variant_method(variant: VariantDocument, axis: str) -> MethodIdentity:
-    """Return a variant's method of an axis: ``decoder``, ``resize`` or ``color``."""
-    return {
+def variant_methods(variant: VariantDocument) -> dict[str, MethodIdentity]:
+    """Return a variant's methods by axis; without the source where the file is as it is."""
+    methods = {
         "decoder": variant["decoder"],
         "resize": variant["resize"],
         "color": variant["color"],
-    }[axis]
+    }
+    if "source" in variant:
+        methods["source"] = variant["source"]
+    return methods
 
 
 class NamedFile(TypedDict):

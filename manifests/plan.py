@@ -24,8 +24,15 @@ from sysnoise.manifests.json_documents import (
 from sysnoise.manifests.layout import IMAGE_COLUMN, IMAGE_FORMATS, SPLIT, ShardFormat, shard_name
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from sysnoise.transforms.digests import canonical_sha256
-from sysnoise.transforms.geometry import GridDocument
-from sysnoise.transforms.methods import MethodIdentity
+from sysnoise.transforms.geometry import GridDocument, NamedVariant, other_geometries
+from sysnoise.transforms.methods import AXES, MethodIdentity
+from sysnoise.transforms.variant_ids import (
+    ALL_AXES,
+    FIRST_GEOMETRY,
+    ORIGINAL,
+    variant_id,
+    variant_names,
+)
 
 if TYPE_CHECKING:
     from sysnoise.transforms.grid import Grid
@@ -59,18 +66,21 @@ class ClassInfo(msgspec.Struct, frozen=True):
     name: str | None
 
 
-class Identities(msgspec.Struct, frozen=True):
+class Identities(msgspec.Struct, frozen=True, omit_defaults=True):
     """What decides the bytes of a set besides its sources: the methods and their builds.
 
     Attributes:
         decoders, resizes, colors: identity of each method of the grid, by name.
         encoder: identity of the encoder of the images.
+        sources: identity of what becomes of files before they are decoded; empty where all are as
+            they are.
     """
 
     decoders: dict[MethodName, MethodIdentity]
     resizes: dict[MethodName, MethodIdentity]
     colors: dict[MethodName, MethodIdentity]
     encoder: MethodIdentity
+    sources: dict[MethodName, MethodIdentity] = {}
 
 
 class Plan(
@@ -206,8 +216,14 @@ def read_plan(data: bytes) -> Plan:
 
 def variant_count(plan: Plan) -> int:
     """Return the number of variants of a plan, without the libraries that its methods need."""
-    grid = plan.grid_document
-    counts = [len(grid[axis]) for axis in ("decoders", "resizes", "colors")]
+    return grid_size(plan.grid_document)
+
+
+def grid_size(grid: GridDocument) -> int:
+    """Return the number of variants of a grid, or a larger one where some are listed twice."""
+    counts = [len(names) for names in _axes(grid).values()]
+    if grid["combine"] == "listed":
+        return len(grid.get("variants", ()))
     if grid["combine"] == "one-factor":
         return 1 + sum(count - 1 for count in counts)
     return math.prod(counts)
@@ -215,13 +231,49 @@ def variant_count(plan: Plan) -> int:
 
 def grid_variants(grid: GridDocument) -> tuple[str, ...]:
     """Return the ids of a grid's variants, in its order, without the libraries of its methods."""
-    axes = (grid["decoders"], grid["resizes"], grid["colors"])
+    if grid["combine"] == "listed":
+        stacks = grid.get("variants", ())
+        return tuple(dict.fromkeys(stack_variant(each) for each in stacks))
+    axes = _axes(grid)
     if grid["combine"] != "one-factor":
-        return tuple("/".join(names) for names in itertools.product(*axes))
-    baseline = grid["baseline"].split("/")
+        first = itertools.product(axes["source"], axes["geometry"])
+        methods = [axes[axis] for axis in AXES]
+        return tuple(
+            variant_id(dict(zip(ALL_AXES, (*names, source, geometry), strict=True)))
+            for source, geometry in first
+            for names in itertools.product(*methods)
+        )
+    baseline = variant_names(grid["baseline"])
     changed = (
-        "/".join((*baseline[:place], name, *baseline[place + 1 :]))
-        for place, names in enumerate(axes)
-        for name in names
+        variant_id({**baseline, axis: name}) for axis, names in axes.items() for name in names
     )
     return tuple(dict.fromkeys((grid["baseline"], *changed)))
+
+
+def _axes(grid: GridDocument) -> dict[str, list[str]]:
+    """Return the names by axis, as ids have them."""
+    return {
+        "decoder": grid["decoders"],
+        "resize": grid["resizes"],
+        "color": grid["colors"],
+        "source": grid.get("sources", [ORIGINAL]),
+        "geometry": [FIRST_GEOMETRY, *other_geometries(grid)],
+    }
+
+
+def stack_variant(stack: NamedVariant) -> str:
+    """Return the id of the variant of a stack, as a set's own documents have it."""
+    return variant_id(
+        {
+            "decoder": stack["decoder"],
+            "resize": stack["resize"],
+            "color": stack.get("color", ""),
+            "source": stack.get("source", ORIGINAL),
+            "geometry": stack.get("geometry", FIRST_GEOMETRY),
+        }
+    )
+
+
+def stack_variants(grid: GridDocument) -> dict[str, str]:
+    """Return the id of the variant of each stack, by the name of the stack."""
+    return {each["name"]: stack_variant(each) for each in grid.get("variants", ())}

@@ -61,7 +61,7 @@ from sysnoise.manifests.tables import (
 from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.errors import plain_message
-from sysnoise.transforms.geometry import largest_output, orient_of
+from sysnoise.transforms.geometry import largest_output, orient_of, other_geometries
 from sysnoise.transforms.pixels import Pixels
 
 _NOT_FOUND = 404
@@ -361,7 +361,14 @@ class FinishedSet:
             return rejects_schema(grid["decoders"])
         kind = DatasetKind(self.manifest["dataset"]["kind"])
         slugs = [variant["slug"] for variant in self.variants.values()]
-        return samples_schema(kind, grid["decoders"], slugs, Exif.APPLIED, orient_of(grid))
+        return samples_schema(
+            kind,
+            grid["decoders"],
+            slugs,
+            Exif.APPLIED,
+            orient_of(grid),
+            other_geometries(grid),
+        )
 
     def _parsed_table(self, path: str, data: bytes, expected: pa.Schema) -> pa.Table:
         """Return a table that has the expected columns of the expected types."""
@@ -445,7 +452,7 @@ class FinishedSet:
     @functools.cached_property
     def image_pixels(self) -> int:
         """The number of pixels of the largest image, as far as the geometry decides it."""
-        largest = largest_output(self.manifest["grid"]["geometry"])
+        largest = largest_output(self.manifest["grid"])
         return self.max_pixels if largest is None else min(largest, self.max_pixels)
 
     def _damaged(self, file: FileRow, problem: str) -> SetError:

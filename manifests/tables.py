@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from sysnoise.transforms.codecs.exif import Exif, Orient
 from sysnoise.transforms.geometry import Offset, Placement, Region
 from sysnoise.transforms.pixels import Size
+from sysnoise.transforms.variant_ids import FIRST_GEOMETRY
 
 
 class DatasetKind(Enum):
@@ -200,9 +201,11 @@ def samples_schema(
     slugs: Sequence[str],
     exif: Exif,
     orient: Orient = Orient.STORED,
+    geometries: Sequence[str] = (),
 ) -> pa.Schema:
     """Schema of ``samples/*.parquet``: one row per sample, rejected ones included.
 
+    ``geometry`` is that of the baseline, and ``geometries`` has a field for each other one by name.
     ``decoders`` has one status per decoder. Each variant's slug names a column with the pixel
     digest, and a field of ``differences``, which is null where the variant is a fallback or of
     another size than the baseline. Rejected samples have null geometry, digests and differences.
@@ -214,12 +217,27 @@ def samples_schema(
             pa.field("source_sha256", pa.string()),
             *target_fields(kind),
             *geometry_fields(exif, orient),
+            *_other_geometries(geometries, orient),
             pa.field("status", pa.string()),
             pa.field("decoders", _status_struct(decoders)),
             *(pa.field(slug, pa.binary(32)) for slug in slugs),
             pa.field("differences", pa.struct([pa.field(slug, DIFFERENCE) for slug in slugs])),
         ]
     )
+
+
+def _other_geometries(names: Sequence[str], orient: Orient) -> list[pa.Field]:
+    kind = GEOMETRY if orient is Orient.STORED else UPRIGHT_GEOMETRY
+    fields = [pa.field(name, kind) for name in names]
+    return [pa.field("geometries", pa.struct(fields))] if names else []
+
+
+def geometry_of(row: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the geometry of a row of the samples table that has a name."""
+    found: Mapping[str, Any] = (
+        row["geometry"] if name == FIRST_GEOMETRY else row["geometries"][name]
+    )
+    return found
 
 
 def rejects_schema(decoders: Sequence[str]) -> pa.Schema:

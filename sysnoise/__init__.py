@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sysnoise.transforms.digests import pixel_digest as pixel_digest
     from sysnoise.transforms.fanout import apply as apply
     from sysnoise.transforms.grid import Grid as Grid
-    from sysnoise.transforms.grid import Variant as Variant
+    from sysnoise.transforms.variants import Variant as Variant
 
 _MODULES = {
     "FinishedSet": "sysnoise.manifests.reading",
@@ -41,7 +41,7 @@ _MODULES = {
     "PairedSample": "sysnoise.manifests.records",
     "Sample": "sysnoise.manifests.records",
     "SetError": "sysnoise.manifests.errors",
-    "Variant": "sysnoise.transforms.grid",
+    "Variant": "sysnoise.transforms.variants",
     "apply": "sysnoise.transforms.fanout",
     "grid_names": "sysnoise.manifests.grids",
     "load_grid": "sysnoise.manifests.grids",

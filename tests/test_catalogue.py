@@ -22,9 +22,9 @@ from benchmarks.catalogue import (
     picture_names,
     pictures,
 )
-from sysnoise.transforms.grid import METHODS
 from sysnoise.transforms.libraries import is_importable, library_build
 from sysnoise.transforms.methods import Method
+from sysnoise.transforms.variants import METHODS
 
 
 def test_page_is_what_registries_and_figures_say() -> None:

@@ -9,14 +9,15 @@ from types import ModuleType
 import pytest
 
 from sysnoise.manifests import grids, reading
-from sysnoise.transforms import digests, fanout, grid
+from sysnoise.transforms import digests, fanout, grid, variants
 
 EXAMPLES = {
     digests: ["pixel_digest"],
     fanout: ["apply"],
-    grid: ["Grid", "Variant"],
+    grid: ["Grid"],
     grids: ["grid_names", "load_grid"],
     reading: ["open_set"],
+    variants: ["Variant"],
 }
 
 

@@ -8,20 +8,25 @@ result.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
 
 from sysnoise.transforms.codecs.decoders import UnsupportedKindError, decode
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
+from sysnoise.transforms.codecs.sources import SCALED, decode_from
 from sysnoise.transforms.colors import convert
 from sysnoise.transforms.digests import pixel_digest
-from sysnoise.transforms.geometry import Placement, render
+from sysnoise.transforms.geometry import Placement, Region, render
 from sysnoise.transforms.grid import ColorStage, Grid
-from sysnoise.transforms.pixels import Pixels, size_of
+from sysnoise.transforms.pixels import Pixels, Size, size_of
 from sysnoise.transforms.resizers import resize_each
+from sysnoise.transforms.variant_ids import FIRST_GEOMETRY, ORIGINAL
+from sysnoise.transforms.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,13 @@ def apply(grid: Grid, variant_id: str, data: bytes, key: str) -> Pixels:
     """
     variant, image = grid.variant(variant_id), EncodedImage(data)
     try:
-        pixels = decode(variant.decoder, image, grid.orient)
+        whole = decode(variant.decoder, image, grid.orient)
     except UnsupportedKindError:
-        pixels = decode(grid.baseline.decoder, image, grid.orient)
-    for stage in _stages(grid, grid.place(size_of(pixels), key)):
-        (pixels,) = stage.apply([getattr(variant, stage.axis)], pixels)
+        variant = dataclasses.replace(variant, decoder=grid.baseline.decoder)
+        whole = decode(variant.decoder, image, grid.orient)
+    pixels = _from_source(grid, variant, image, whole, key)
+    for stage in _stages(grid, size_of(whole), key):
+        (pixels,) = stage.apply([stage.method(variant)], pixels)
     return pixels
 
 
@@ -82,19 +89,28 @@ class Decoded:
     """One image as every decoder of a grid gives it.
 
     Attributes:
-        images: the pixels by decoder; decoders that agree share one array.
+        images: the pixels of the file as it is, by decoder; decoders that agree share one array.
         fallbacks: the errors of decoders that are not made for this kind of file, by decoder; these
             have the pixels of the baseline's decoder.
         errors: the errors of decoders that failed, by decoder; these have no image.
+        variants: the pixels that each variant of the grid starts from, in the order of the grid:
+            those of ``images``, or those of its source; empty where a decoder failed.
     """
 
     images: Mapping[str, Pixels]
     fallbacks: Mapping[str, DecodeError]
     errors: Mapping[str, DecodeError]
+    variants: Sequence[Pixels] = ()
 
 
-def decode_all(grid: Grid, image: EncodedImage) -> Decoded:
-    """Decode an image with every decoder of the grid, and turn it as the grid says."""
+def decode_all(grid: Grid, image: EncodedImage, key: str) -> Decoded:
+    """Decode an image with every decoder and source of the grid, and turn it as the grid says.
+
+    Args:
+        grid: the grid.
+        image: the image file.
+        key: the sample's key.
+    """
     images: dict[str, Pixels] = {}
     unsupported: dict[str, DecodeError] = {}
     errors: dict[str, DecodeError] = {}
@@ -110,18 +126,62 @@ def decode_all(grid: Grid, image: EncodedImage) -> Decoded:
     baseline = images.get(grid.baseline.decoder)
     if baseline is None:
         return Decoded(images, {}, errors | unsupported)
-    return Decoded(images | dict.fromkeys(unsupported, baseline), unsupported, errors)
+    whole = images | dict.fromkeys(unsupported, baseline)
+    variants = [] if errors else _decode_variants(grid, image, whole, unsupported, key, errors)
+    return Decoded(whole, unsupported, errors, variants)
+
+
+def _decode_variants(
+    grid: Grid,
+    image: EncodedImage,
+    whole: Mapping[str, Pixels],
+    unsupported: Container[str],
+    key: str,
+    errors: dict[str, DecodeError],
+) -> list[Pixels]:
+    """Return the pixels that each variant starts from; those that are equal share one array.
+
+    Where a source fails, ``errors`` gets the decoder that met it, and there are none.
+    """
+    decoded: dict[tuple[str, str, str], Pixels] = {}
+    variants = []
+    for variant in grid.variants:
+        if variant.decoder in unsupported:
+            variant = dataclasses.replace(variant, decoder=grid.baseline.decoder)
+        if variant.source == ORIGINAL:
+            variants.append(whole[variant.decoder])
+            continue
+        geometry = variant.geometry if variant.source == SCALED else FIRST_GEOMETRY
+        origin = (variant.source, variant.decoder, geometry)
+        if origin not in decoded:
+            try:
+                pixels = _from_source(grid, variant, image, whole[variant.decoder], key)
+            except DecodeError as error:
+                errors[variant.decoder] = error
+                return []
+            decoded[origin] = _first_equal(pixels, (*whole.values(), *decoded.values()))
+        variants.append(decoded[origin])
+    return variants
+
+
+def _from_source(
+    grid: Grid, variant: Variant, image: EncodedImage, whole: Pixels, key: str
+) -> Pixels:
+    """Return the pixels that a variant starts from, whose decoder gives ``whole`` for the file."""
+    if variant.source == ORIGINAL:
+        return whole
+    resized = grid.place(size_of(whole), key, variant.geometry).resized
+    return decode_from(variant.source, variant.decoder, image, grid.orient, resized)
 
 
 def fan_out(
-    grid: Grid, images: Mapping[str, Pixels], key: str, selected: Container[int] | None = None
+    grid: Grid, decoded: Decoded, key: str, selected: Container[int] | None = None
 ) -> Iterator[Rendering]:
     """Compute the variants of one sample.
 
     Args:
         grid: the grid.
-        images: the decoded image by decoder; decoders that agree have the same object, as
-            :func:`decode_all` returns them.
+        decoded: the image as :func:`decode_all` returns it, without errors.
         key: the sample's key.
         selected: positions in ``grid.variants`` to compute beside the baseline; by default all.
 
@@ -130,52 +190,81 @@ def fan_out(
         first stages agree. Every computed variant is in exactly one rendering, and the baseline is
         in the first.
     """
-    for decoded, members in _group_by_image(grid, images, selected):
-        first, second = _stages(grid, grid.place(size_of(decoded), key))
-        for intermediate, positions in _merge_equal(_run(grid, members, first, decoded)):
-            for pixels, same in _run(grid, positions, second, intermediate):
-                yield Rendering(same, pixel_digest(pixels), pixels)
+    for pixels, members in _group_by_image(grid, decoded.variants, selected):
+        for whole, of_size in _group_by_size(grid, decoded, members):
+            first, second = _stages(grid, whole, key)
+            for intermediate, positions in _merge_equal(_run(grid, of_size, first, pixels)):
+                for result, same in _run(grid, positions, second, intermediate):
+                    yield Rendering(same, pixel_digest(result), result)
 
 
 _Group = tuple[Pixels, tuple[int, ...]]
 """An array and the positions of the variants that have it."""
 
 
+_Method = tuple[str, ...]
+"""What a stage needs to know of a variant: a color, or a geometry and a resize."""
+
+
 @dataclass(frozen=True)
 class _Stage:
-    """A stage after decoding: the axis of its methods, and how they are applied to one array."""
+    """A stage after decoding: the method that a variant has, and how methods are applied."""
 
-    axis: str
-    apply: Callable[[Iterable[str], Pixels], Iterable[Pixels]]
+    method: Callable[[Variant], _Method]
+    apply: Callable[[Iterable[_Method], Pixels], Iterable[Pixels]]
 
 
-def _stages(grid: Grid, placement: Placement) -> tuple[_Stage, _Stage]:
-    def convert_each(names: Iterable[str], pixels: Pixels) -> Iterable[Pixels]:
-        return (convert(name, pixels) for name in names)
+def _stages(grid: Grid, whole: Size, key: str) -> tuple[_Stage, _Stage]:
+    """Return the stages of an image whose file decodes to the size ``whole``."""
 
-    def place_each(names: Iterable[str], pixels: Pixels) -> Iterable[Pixels]:
-        return render(pixels, placement, functools.partial(resize_each, names))
+    def convert_each(colors: Iterable[_Method], pixels: Pixels) -> Iterable[Pixels]:
+        return (convert(name, pixels) for (name,) in colors)
 
-    color_stage, resize_stage = _Stage("color", convert_each), _Stage("resize", place_each)
+    def place_each(methods: Iterable[_Method], pixels: Pixels) -> Iterable[Pixels]:
+        for geometry, group in itertools.groupby(methods, lambda each: each[0]):
+            placement = _of_decoded(grid.place(whole, key, geometry), size_of(pixels))
+            names = [resize for _, resize in group]
+            yield from render(pixels, placement, functools.partial(resize_each, names))
+
+    color_stage = _Stage(lambda variant: (variant.color,), convert_each)
+    resize_stage = _Stage(lambda variant: (variant.geometry, variant.resize), place_each)
     if grid.color_stage is ColorStage.BEFORE_RESIZE:
         return color_stage, resize_stage
     return resize_stage, color_stage
 
 
+def _of_decoded(placement: Placement, decoded: Size) -> Placement:
+    """Return the placement of an image that was decoded at a reduced scale, if it was."""
+    if decoded == placement.source:
+        return placement
+    return dataclasses.replace(placement, source=decoded, region=Region(0, 0, *decoded))
+
+
 def _group_by_image(
-    grid: Grid, images: Mapping[str, Pixels], selected: Container[int] | None
+    grid: Grid, images: Sequence[Pixels], selected: Container[int] | None
 ) -> Iterable[_Group]:
     baseline = grid.variants.index(grid.baseline)
     others = (each for each in range(len(grid.variants)) if selected is None or each in selected)
     positions = dict.fromkeys((baseline, *others))
-    return _join((images[grid.variants[position].decoder], (position,)) for position in positions)
+    return _join((images[position], (position,)) for position in positions)
+
+
+def _group_by_size(
+    grid: Grid, decoded: Decoded, members: Iterable[int]
+) -> Iterator[tuple[Size, list[int]]]:
+    """Group variants by the size to which their decoder decodes the file at full scale."""
+    groups: dict[Size, list[int]] = {}
+    for position in members:
+        whole = size_of(decoded.images[grid.variants[position].decoder])
+        groups.setdefault(whole, []).append(position)
+    return iter(groups.items())
 
 
 def _run(grid: Grid, members: Iterable[int], stage: _Stage, pixels: Pixels) -> Iterator[_Group]:
     """Apply to one array each method that any of the variants has at a stage."""
-    by_method: dict[str, tuple[int, ...]] = {}
+    by_method: dict[_Method, tuple[int, ...]] = {}
     for position in members:
-        method = getattr(grid.variants[position], stage.axis)
+        method = stage.method(grid.variants[position])
         by_method[method] = (*by_method.get(method, ()), position)
     return zip(stage.apply(by_method, pixels), by_method.values(), strict=True)
 

@@ -119,17 +119,28 @@ def place_letterbox(source: Size, output: Size, pad_value: int) -> Placement:
     )
 
 
-def _shorter_side(source: Size, length: int) -> Size:
-    """Return the size with a shorter side of this length; torchvision truncates the longer."""
+ROUNDINGS: Mapping[str, Callable[[float], int]] = {
+    "truncate": int,
+    "round": round,
+    "half-up": lambda length: math.floor(length + 0.5),
+    "ceil": math.ceil,
+}
+"""How a length that is no whole number of pixels becomes one; ``round`` takes halves to even."""
+
+
+def _shorter_side(source: Size, length: int, long_side: str) -> Size:
+    """Return the size with a shorter side of this length, and the longer one rounded as named."""
     width, height = source
+    rounded = ROUNDINGS[long_side]
     if width <= height:
-        return Size(length, max(1, int(length * height / width)))
-    return Size(max(1, int(length * width / height)), length)
+        return Size(length, max(1, rounded(length * height / width)))
+    return Size(max(1, rounded(length * width / height)), length)
 
 
-def _center_crop(source: Size, resized: Size, side: int) -> Placement:
-    """Return the placement with a central square; torchvision rounds its origin in the same way."""
-    crop = Offset(round((resized.width - side) / 2), round((resized.height - side) / 2))
+def _center_crop(source: Size, resized: Size, side: int, offset: str = "round") -> Placement:
+    """Return the placement with a central square, whose origin is rounded as named."""
+    rounded = ROUNDINGS[offset]
+    crop = Offset(rounded((resized.width - side) / 2), rounded((resized.height - side) / 2))
     return dataclasses.replace(place_stretched(source, resized), output=Size(side, side), crop=crop)
 
 
@@ -147,12 +158,19 @@ MAX_RATIO = 1000
 class ShorterSide:
     """Resize the shorter side to ``size`` and crop a central square of ``crop``.
 
-    Source: torchvision ``Resize(size)`` and ``CenterCrop(crop)``.
+    ``long_side`` says how the longer side becomes whole, and ``offset`` how the origin of the crop
+    does, each by a name in :data:`ROUNDINGS`.
+
+    Source: torchvision ``Resize(size)`` and ``CenterCrop(crop)``, which truncate the longer side
+    and round the origin.
     """
 
     rule: ClassVar[str] = "shorter-side"
+    takes_whole: ClassVar[bool] = True
     size: int
     crop: int
+    long_side: str = "truncate"
+    offset: str = "round"
 
     @property
     def crops(self) -> bool:
@@ -161,11 +179,13 @@ class ShorterSide:
 
     def problems(self) -> list[str]:
         """Describe what is wrong with the parameters."""
-        return _positive(self, "size", "crop") + _at_most(self, "crop", "size")
+        lengths = _positive(self, "size", "crop") + _at_most(self, "crop", "size")
+        return lengths + _roundings(self, "long_side", "offset")
 
     def place(self, source: Size, seed: int, key: str) -> Placement:
         """Return the placement of a decoded image of this size."""
-        return _center_crop(source, _shorter_side(source, self.size), self.crop)
+        resized = _shorter_side(source, self.size, self.long_side)
+        return _center_crop(source, resized, self.crop, self.offset)
 
 
 @dataclass(frozen=True)
@@ -177,6 +197,7 @@ class Squash:
     """
 
     rule: ClassVar[str] = "squash"
+    takes_whole: ClassVar[bool] = True
     size: int
     crop: int
 
@@ -195,6 +216,75 @@ class Squash:
 
 
 @dataclass(frozen=True)
+class CentralCrop:
+    """Crop the central ``fraction`` of both sides, and resize it to ``size`` x ``size``.
+
+    Source: TensorFlow, ``tf.image.central_crop`` and then ``tf.image.resize``, as TF-Slim's
+    Inception preprocessing does with 0.875.
+    """
+
+    rule: ClassVar[str] = "central-crop"
+    takes_whole: ClassVar[bool] = False
+    size: int
+    fraction: float = 0.875
+
+    @property
+    def crops(self) -> bool:
+        """Whether parts of an image, and of the boxes in it, may be missing from the output."""
+        return self.fraction < 1
+
+    def problems(self) -> list[str]:
+        """Describe what is wrong with the parameters."""
+        fits = 0 < self.fraction <= 1
+        return _positive(self, "size") + (
+            [] if fits else [f"fraction: expected more than 0 and at most 1, found {self.fraction}"]
+        )
+
+    def place(self, source: Size, seed: int, key: str) -> Placement:
+        """Return the placement of a decoded image of this size."""
+        x, y = (int((side - side * self.fraction) / 2) for side in source)
+        region = Region(x, y, source.width - 2 * x, source.height - 2 * y)
+        output = Size(self.size, self.size)
+        return Placement(source, region, output, output)
+
+
+@dataclass(frozen=True)
+class CentralSquare:
+    """Crop the central square that ``size`` is of ``size + padding``, and resize it to ``size``.
+
+    Its side is ``int(size / (size + padding) * shorter side)``; ``offset`` says how its origin
+    becomes whole, by a name in :data:`ROUNDINGS`.
+
+    Source: TensorFlow's official models and EfficientNet, ``_decode_and_center_crop`` with a
+    ``CROP_PADDING`` of 32.
+    """
+
+    rule: ClassVar[str] = "central-square"
+    takes_whole: ClassVar[bool] = False
+    size: int
+    padding: int = 32
+    offset: str = "half-up"
+
+    @property
+    def crops(self) -> bool:
+        """Whether parts of an image, and of the boxes in it, may be missing from the output."""
+        return True
+
+    def problems(self) -> list[str]:
+        """Describe what is wrong with the parameters."""
+        fits = 0 <= self.padding <= MAX_SIDE
+        found = [] if fits else [f"padding: expected 0 to {MAX_SIDE}, found {self.padding}"]
+        return _positive(self, "size") + found + _roundings(self, "offset")
+
+    def place(self, source: Size, seed: int, key: str) -> Placement:
+        """Return the placement of a decoded image of this size."""
+        side = max(1, int(self.size / (self.size + self.padding) * min(source)))
+        x, y = (ROUNDINGS[self.offset]((length - side) / 2) for length in source)
+        output = Size(self.size, self.size)
+        return Placement(source, Region(x, y, side, side), output, output)
+
+
+@dataclass(frozen=True)
 class RandomResizedCrop:
     """Resize a random region, drawn from the seed and the sample's key, to ``size`` x ``size``.
 
@@ -206,6 +296,7 @@ class RandomResizedCrop:
     """
 
     rule: ClassVar[str] = "random-resized-crop"
+    takes_whole: ClassVar[bool] = False
     size: int
     scale: tuple[float, float] = (0.08, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
@@ -262,12 +353,18 @@ class RandomResizedCrop:
 class KeepRatio:
     """Resize the shorter side to ``shorter``, but the longer to at most ``longer``; crop nothing.
 
-    Source: torchvision ``Resize(shorter, max_size=longer)``.
+    ``long_side`` says how the side that follows from the ratio becomes whole, by a name in
+    :data:`ROUNDINGS`.
+
+    Source: torchvision ``Resize(shorter, max_size=longer)``, which truncates; MMDetection and
+    Detectron2 round.
     """
 
     rule: ClassVar[str] = "keep-ratio"
+    takes_whole: ClassVar[bool] = True
     shorter: int
     longer: int
+    long_side: str = "truncate"
 
     @property
     def crops(self) -> bool:
@@ -276,14 +373,16 @@ class KeepRatio:
 
     def problems(self) -> list[str]:
         """Describe what is wrong with the parameters."""
-        return _positive(self, "shorter", "longer") + _at_most(self, "shorter", "longer")
+        lengths = _positive(self, "shorter", "longer") + _at_most(self, "shorter", "longer")
+        return lengths + _roundings(self, "long_side")
 
     def place(self, source: Size, seed: int, key: str) -> Placement:
         """Return the placement of a decoded image of this size."""
-        resized = _shorter_side(source, self.shorter)
+        resized = _shorter_side(source, self.shorter, self.long_side)
         long_side, short_side = max(resized), min(resized)
         if long_side > self.longer:
-            short_side = max(1, int(self.longer * short_side / long_side))
+            rounded = ROUNDINGS[self.long_side]
+            short_side = max(1, rounded(self.longer * short_side / long_side))
             is_upright = source.width <= source.height
             sides = (short_side, self.longer) if is_upright else (self.longer, short_side)
             resized = Size(*sides)
@@ -301,6 +400,7 @@ class Letterbox:
     """
 
     rule: ClassVar[str] = "letterbox"
+    takes_whole: ClassVar[bool] = True
     size: int
     pad: int = 114
 
@@ -326,6 +426,7 @@ class Native:
     """Keep the image's own size; the only resize that goes with it is ``none``."""
 
     rule: ClassVar[str] = "native"
+    takes_whole: ClassVar[bool] = True
 
     @property
     def crops(self) -> bool:
@@ -341,18 +442,50 @@ class Native:
         return place_stretched(source, source)
 
 
-Geometry = ShorterSide | Squash | RandomResizedCrop | KeepRatio | Letterbox | Native
+Geometry = (
+    ShorterSide
+    | Squash
+    | CentralCrop
+    | CentralSquare
+    | RandomResizedCrop
+    | KeepRatio
+    | Letterbox
+    | Native
+)
+"""A kind of geometry with its parameters.
+
+``rule`` is its name in grid files, and ``takes_whole`` says whether it resizes the whole image,
+which it may crop afterwards.
+"""
 
 RULES: Mapping[str, type[Geometry]] = {
     kind.rule: kind
-    for kind in (ShorterSide, Squash, RandomResizedCrop, KeepRatio, Letterbox, Native)
+    for kind in (
+        ShorterSide,
+        Squash,
+        CentralCrop,
+        CentralSquare,
+        RandomResizedCrop,
+        KeepRatio,
+        Letterbox,
+        Native,
+    )
 }
 
 PRESETS: Mapping[str, Geometry] = {
     "shorter256-crop224": ShorterSide(size=256, crop=224),
+    "shorter256-crop224-long-round": ShorterSide(size=256, crop=224, long_side="round"),
+    "shorter256-crop224-long-ceil": ShorterSide(size=256, crop=224, long_side="ceil"),
+    "shorter256-crop224-offset-truncate": ShorterSide(size=256, crop=224, offset="truncate"),
+    "shorter232-crop224": ShorterSide(size=232, crop=224),
     "squash256-crop224": Squash(size=256, crop=224),
+    "squash224": Squash(size=224, crop=224),
+    "central-crop875-224": CentralCrop(size=224),
+    "central-square224": CentralSquare(size=224),
     "random-resized-crop224": RandomResizedCrop(size=224),
     "coco-800x1333": KeepRatio(shorter=800, longer=1333),
+    "coco-800x1333-round": KeepRatio(shorter=800, longer=1333, long_side="round"),
+    "coco-800x1333-ceil": KeepRatio(shorter=800, longer=1333, long_side="ceil"),
     "squash300": Squash(size=300, crop=300),
     "letterbox416": Letterbox(size=416),
     "letterbox640": Letterbox(size=640),
@@ -360,14 +493,34 @@ PRESETS: Mapping[str, Geometry] = {
 }
 
 
-GeometryDocument = dict[str, str | int | list[float]]
-"""A geometry as JSON: ``rule`` and all parameters by name."""
+GeometryDocument = dict[str, str | int | float | list[float]]
+"""A geometry as JSON: ``rule`` and all parameters by name.
+
+Parameters that came later are left out where they have their default, so that the geometries of
+earlier sets stay as they are. Where a grid has several geometries, each has a ``name``, too.
+"""
+
+_LATER_PARAMETERS = ("long_side", "offset")
+
+
+class NamedVariant(TypedDict):
+    """A stack of a grid as JSON; what is left out is as in the baseline's variant id."""
+
+    name: str
+    decoder: str
+    resize: str
+    color: NotRequired[str]
+    source: NotRequired[str]
+    geometry: NotRequired[str]
+    stands_for: NotRequired[str]
 
 
 class GridDocument(TypedDict):
     """The content of a grid file: the names and values of a grid, as JSON has them.
 
-    ``orient`` is left out where images are as stored.
+    What came later is left out where it has its default: ``orient`` where images are as stored,
+    ``sources`` where all files are as they are, ``geometries`` where there is one, and
+    ``variants`` where they are not listed.
     """
 
     name: str
@@ -380,6 +533,14 @@ class GridDocument(TypedDict):
     color_stage: str
     seed: int
     orient: NotRequired[str]
+    sources: NotRequired[list[str]]
+    geometries: NotRequired[list[GeometryDocument]]
+    variants: NotRequired[list[NamedVariant]]
+
+
+def other_geometries(grid: GridDocument) -> tuple[str, ...]:
+    """Return the names of a grid's geometries but the first, as ids have them."""
+    return tuple(str(each["name"]) for each in grid.get("geometries", ())[1:])
 
 
 def orient_of(grid: GridDocument) -> Orient:
@@ -388,20 +549,28 @@ def orient_of(grid: GridDocument) -> Orient:
 
 
 def geometry_document(geometry: Geometry) -> GeometryDocument:
-    """Return a geometry as a JSON-compatible mapping of its rule and all parameters."""
+    """Return a geometry as a JSON-compatible mapping of its rule and parameters."""
+    defaults = {field.name: field.default for field in dataclasses.fields(geometry)}
     parameters = {
         name: list(map(float, value)) if isinstance(value, tuple) else value
         for name, value in vars(geometry).items()
+        if name not in _LATER_PARAMETERS or value != defaults[name]
     }
     return {"rule": geometry.rule, **parameters}
 
 
-def largest_output(document: GeometryDocument) -> int | None:
-    """Return the number of pixels of the largest image that a geometry makes; None without limit.
+def largest_output(grid: GridDocument) -> int | None:
+    """Return the number of pixels of the largest image that a grid makes; None without limit.
 
     Args:
-        document: the geometry as :func:`geometry_document` has it, of any rule.
+        grid: the grid, whose geometries are as :func:`geometry_document` has them, of any rule.
     """
+    sizes = [_largest_output(each) for each in grid.get("geometries", [grid["geometry"]])]
+    known = [size for size in sizes if size is not None]
+    return max(known) if len(known) == len(sizes) else None
+
+
+def _largest_output(document: GeometryDocument) -> int | None:
     if document.get("rule") == KeepRatio.rule:
         first, second = document.get("shorter"), document.get("longer")
     else:
@@ -421,12 +590,21 @@ def type_problems(kind: type[Geometry], parameters: Mapping[str, object]) -> lis
     return problems
 
 
-_TYPES = {"int": "a whole number", "tuple[float, float]": "a pair of numbers"}
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "tuple[float, float]": "a pair of numbers",
+}
 
 
 def _fits(value: object, annotation: str) -> bool:
     if annotation == "int":
         return isinstance(value, int) and not isinstance(value, bool)
+    if annotation == "float":
+        return is_number(value)
+    if annotation == "str":
+        return isinstance(value, str)
     return isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value))
 
 
@@ -492,6 +670,15 @@ def _positive(geometry: Any, *names: str) -> list[str]:
         else f"{name}: expected at most {MAX_SIDE}, found {value}"
         for name, value in values.items()
         if value < 1 or (value > MAX_SIDE and name != "tries")
+    ]
+
+
+def _roundings(geometry: Any, *names: str) -> list[str]:
+    values = {name: getattr(geometry, name) for name in names}
+    return [
+        f"{name}: expected one of {', '.join(ROUNDINGS)}, found {value!r}"
+        for name, value in values.items()
+        if value not in ROUNDINGS
     ]
 
 

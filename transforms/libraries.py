@@ -31,6 +31,14 @@ def pillow_build() -> Build:
     return {"version": PIL.__version__, **{k: v for k, v in versions.items() if v is not None}}
 
 
+def littlecms_build() -> Build:
+    """Return the versions of Pillow and of LittleCMS, which its wheel contains."""
+    import PIL
+    from PIL import features
+
+    return {"version": PIL.__version__, "littlecms": str(features.version("littlecms2"))}
+
+
 def opencv_build() -> Build:
     """Return OpenCV's version, codec lines of its build report, IPP setting and CPU features.
 
@@ -230,6 +238,7 @@ LIBRARIES = {
     each.name: each
     for each in (
         Library("pillow", "PIL", "pillow", pillow_build),
+        Library("littlecms", "PIL", "pillow", littlecms_build),
         Library("opencv", "cv2", "opencv-python-headless", opencv_build),
         Library("simplejpeg", "simplejpeg", "simplejpeg", simplejpeg_build),
         Library("pyav", "av", "av", pyav_build),

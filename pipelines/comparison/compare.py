@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from sysnoise.manifests.changes import field_changes
 from sysnoise.manifests.errors import NotHeldError
 from sysnoise.manifests.json_documents import JsonObject
-from sysnoise.manifests.manifest import Manifest, variant_method
+from sysnoise.manifests.manifest import Manifest, variant_methods
 from sysnoise.manifests.reading import FinishedSet, open_set
 from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.transforms.difference import Difference, identical
 from sysnoise.transforms.geometry import orient_of
-from sysnoise.transforms.methods import AXES
 from sysnoise.transforms.pixel_difference import difference
 
 
@@ -168,9 +167,9 @@ def _identity_changes(
 ) -> dict[str, list[str]]:
     changes: dict[str, list[str]] = {}
     for variant_id in common:
-        for axis in AXES:
-            one = variant_method(first.variants[variant_id], axis)
-            other = variant_method(second.variants[variant_id], axis)
+        others = variant_methods(second.variants[variant_id])
+        for axis, one in variant_methods(first.variants[variant_id]).items():
+            other = others[axis]
             if one != other:
                 changes[f"{axis} {one['name']}"] = field_changes(one, other)
     return changes

@@ -114,8 +114,8 @@ def _made(
     wanted = {ids.index(variant) for variant in variants}
     for row in rows:
         image = EncodedImage(_read_source(read, sources[row["key"]], row))
-        decoded = decode_all(plan.grid, image)
-        for rendering in fan_out(plan.grid, decoded.images, row["key"], wanted):
+        decoded = decode_all(plan.grid, image, row["key"])
+        for rendering in fan_out(plan.grid, decoded, row["key"], wanted):
             for position in wanted.intersection(rendering.variants):
                 yield (ids[position], row, rendering.pixels), rendering.digest
 

@@ -25,6 +25,7 @@ from sysnoise.manifests.publication import Publication
 from sysnoise.manifests.tables import (
     DatasetKind,
     SampleStatus,
+    geometry_of,
     parse_parquet,
     placement_of,
     rejects_schema,
@@ -62,7 +63,8 @@ from sysnoise.pipelines.storage.reading import (
     read_in_parallel,
 )
 from sysnoise.pipelines.storage.root import Root, open_output
-from sysnoise.transforms.geometry import Placement
+from sysnoise.transforms.geometry import Placement, other_geometries
+from sysnoise.transforms.variant_ids import FIRST_GEOMETRY
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,12 @@ class SampleTotals:
 
     Attributes:
         content_sha256: fingerprint of the source files' bytes.
-        placements: the placement of each COCO image, in key order; None for rejects.
+        placements: of COCO, for each geometry by name, the placement of each image, in key order;
+            None for rejects.
     """
 
     content_sha256: str
-    placements: Sequence[Placement | None]
+    placements: Mapping[str, Sequence[Placement | None]]
 
 
 def finish(plan: Plan, output: Root, max_rejects: RejectLimit = None) -> Manifest:
@@ -264,10 +267,11 @@ def _read_samples(
 ) -> SampleTotals:
     """Add up the tables of samples; refuse those that are not what receipts and sources say."""
     columns = ["key", "source_sha256", "status"]
+    geometries = (FIRST_GEOMETRY, *other_geometries(plan.grid_document))
     if plan.kind is DatasetKind.COCO:
-        columns.append("geometry")
+        columns += ["geometry", "geometries"][: len(geometries)]
     digest = hashlib.sha256()
-    placements: list[Placement | None] = []
+    placements: dict[str, list[Placement | None]] = {name: [] for name in geometries}
     problems = []
     rejected = set(receipts.rejects["key"].to_pylist())
     read = functools.partial(_read_table, output, columns)
@@ -284,7 +288,8 @@ def _read_samples(
         for row in rows:
             digest.update(content_line(row["source_sha256"], row["key"]))
         if plan.kind is DatasetKind.COCO:
-            placements += map(_placement, rows)
+            for name, placed in placements.items():
+                placed += (_placement(row, name) for row in rows)
     _refuse_undone(output, problems)
     return SampleTotals(digest.hexdigest(), placements)
 
@@ -304,17 +309,18 @@ def _is_wrong(row: Mapping[str, Any], rejected: Container[str]) -> bool:
     """Whether a row of the table of samples has another status than its receipt, or no value."""
     if row["key"] in rejected:
         return bool(row["status"] != SampleStatus.REJECTED.value)
-    geometry = row.get("geometry", {})
+    geometries = [row.get("geometry", {}), *(row.get("geometries") or {}).values()]
     return (
         row["status"] != SampleStatus.OK.value
         or row["source_sha256"] is None
-        or geometry is None
-        or None in geometry.values()
+        or any(geometry is None or None in geometry.values() for geometry in geometries)
     )
 
 
-def _placement(row: Mapping[str, Any]) -> Placement | None:
-    return placement_of(row["geometry"]) if row["status"] == SampleStatus.OK.value else None
+def _placement(row: Mapping[str, Any], geometry: str) -> Placement | None:
+    if row["status"] != SampleStatus.OK.value:
+        return None
+    return placement_of(geometry_of(row, geometry))
 
 
 def _write_set_files(
@@ -324,9 +330,10 @@ def _write_set_files(
     rejects = _write_table(output, layout.REJECTS, receipts.rejects)
     rows = [_set_row(layout.REJECTS, receipts.rejects.num_rows, rejects.size, rejects.sha256)]
     if plan.kind is DatasetKind.COCO:
-        for kind in layout.GROUND_TRUTHS:
-            path = layout.annotations_path(plan.split, kind)
-            parts = ground_truth_parts(plan, output, samples.placements, kind)
+        truths = layout.ground_truths(other_geometries(plan.grid_document))
+        for name, (kind, geometry) in truths.items():
+            path = layout.annotations_path(plan.split, name)
+            parts = ground_truth_parts(plan, output, samples.placements[geometry], kind)
             file = _write_parts(output, path, parts)
             rows.append(_set_row(path, receipts.tally.samples, file.size, file.sha256))
     for path, count in ((layout.PLAN, None), (layout.SOURCES, plan.samples)):

@@ -15,6 +15,7 @@ from sysnoise.manifests.manifest import (
     AxisNoise,
     Manifest,
     NamedFile,
+    OptionalAxes,
     VariantDocument,
     dataset_document,
     manifest_checksum,
@@ -23,6 +24,8 @@ from sysnoise.manifests.manifest import (
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.schema import MANIFEST_VERSION
 from sysnoise.pipelines.shards.noise import VariantNoise
+from sysnoise.transforms.variant_ids import FIRST_GEOMETRY, ORIGINAL
+from sysnoise.transforms.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ def _variants(plan: Plan, stored: pa.Table, contents: Contents) -> list[VariantD
                 "decoder": plan.identities.decoders[variant.decoder],
                 "resize": plan.identities.resizes[variant.resize],
                 "color": plan.identities.colors[variant.color],
+                **_optional(plan, variant),
                 "samples": contents.samples,
                 "files": own["bytes_count"],
                 "bytes": own["bytes_sum"],
@@ -118,3 +122,13 @@ def _variants(plan: Plan, stored: pa.Table, contents: Contents) -> list[VariantD
             }
         )
     return rows
+
+
+def _optional(plan: Plan, variant: Variant) -> OptionalAxes:
+    """Return source and geometry of a variant, where its id names them."""
+    optional: OptionalAxes = {}
+    if variant.source != ORIGINAL:
+        optional["source"] = plan.identities.sources[variant.source]
+    if variant.geometry != FIRST_GEOMETRY:
+        optional["geometry"] = variant.geometry
+    return optional

@@ -265,12 +265,13 @@ def check_request(source: SourceSet, grid: Grid, options: PlanOptions, existing:
 def _refuse_unfit_grid(kind: DatasetKind, grid: Grid) -> None:
     if kind is not DatasetKind.COCO:
         return
-    problems = []
-    if grid.geometry.crops:
-        problems.append(
-            f"its geometry {grid.geometry.rule!r} crops; use keep-ratio, letterbox or native, or "
-            "squash with a crop of its size"
-        )
+    geometries = [grid.geometry, *(each.geometry for each in grid.geometries[1:])]
+    problems = [
+        f"its geometry {geometry.rule!r} crops; use keep-ratio, letterbox or native, or "
+        "squash with a crop of its size"
+        for geometry in geometries
+        if geometry.crops
+    ]
     if grid.exif is Exif.APPLIED:
         problems.append(
             "opencv-exif rotates images, but COCO's boxes are those of unrotated images; where "

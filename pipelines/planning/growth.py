@@ -21,7 +21,10 @@ from sysnoise.pipelines.storage.listing import list_folder
 from sysnoise.pipelines.storage.reading import read_file, read_if_there
 from sysnoise.pipelines.storage.root import Root
 
-_GROWING_SETTINGS = ("grid.decoders:", "grid.resizes:", "grid.colors:", "grid.combine:")
+_GROWING_SETTINGS = (
+    *("grid.decoders:", "grid.resizes:", "grid.colors:", "grid.sources:", "grid.geometries:"),
+    *("grid.variants:", "grid.combine:"),
+)
 """The settings in which a plan may differ from that of the smaller grid."""
 
 
@@ -53,6 +56,12 @@ def growth_problems(stored: Plan, plan: Plan) -> list[str]:
     problems = [f"it lacks {variant.id}" for variant in missing]
     if stored.source_sha256 != plan.source_sha256:
         problems.append("its source images, their labels or annotations are different")
+    known = {each.name: each.geometry for each in plan.grid.geometries}
+    problems += (
+        f"it has another geometry {each.name}"
+        for each in stored.grid.geometries
+        if known.get(each.name, each.geometry) != each.geometry
+    )
     changes = plan_changes(stored, plan)
     return problems + [each for each in changes if not each.startswith(_GROWING_SETTINGS)]
 

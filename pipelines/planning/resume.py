@@ -212,7 +212,7 @@ def _own_names(outline: _PlanOutline) -> re.Pattern[str]:
         rf"{layout.VARIANTS}/[^/]+/[^/]+/[^/]+/{split}-{name}\.({extensions})",
         rf"{layout.SAMPLES}/{name}\.parquet",
         rf"({layout.RECEIPTS}|{layout.EARLIER})/{name}\.json",
-        rf"{layout.ANNOTATIONS}/instances_{split}\.({'|'.join(layout.GROUND_TRUTHS)})\.json",
+        rf"{layout.ANNOTATIONS}/instances_{split}\.({'|'.join(layout.GROUND_TRUTHS)})(-at-[^/.]+)?\.json",
         rf"({layout.FAILURES}|{layout.STRIKES})/[0-9]{{5,}}\.json",
         rf"{layout.STAMPS}/[0-9a-f]{{64}}\.parquet",
         re.escape(layout.EARLIER_PLAN),

@@ -15,10 +15,9 @@ from sysnoise.manifests.errors import SetError
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.tables import SampleStatus
 from sysnoise.pipelines.errors import quoted
-from sysnoise.pipelines.report.axes import changed_axes
 from sysnoise.transforms.digests import pixel_digest
-from sysnoise.transforms.methods import AXES
 from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.variant_ids import ALL_AXES, changed_axes
 
 CROP_SIDE = 96
 """The largest width and height of a crop, in pixels."""
@@ -130,10 +129,9 @@ def chosen_variants(found: FinishedSet, groups: Sequence[Sequence[str]]) -> list
     variants with the same pixels, only the first is shown.
     """
     variants = found.variants
-    baseline = variants[found.baseline]
     ordered = sorted(found.held, key=lambda each: -(variants[each]["difference"]["mean"] or 0))
-    axes = {each: changed_axes(variants[each], baseline) for each in ordered}
-    turns = zip_longest(*([each for each in ordered if axes[each] == (axis,)] for axis in AXES))
+    axes = {each: changed_axes(each, found.baseline) for each in ordered}
+    turns = zip_longest(*([each for each in ordered if axes[each] == (axis,)] for axis in ALL_AXES))
     baselines = {*found.held} & {found.baseline}
     first_alike = {each: group[0] for group in groups for each in group}
     shown: dict[str, str] = {}

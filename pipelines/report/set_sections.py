@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sysnoise.manifests.manifest import variant_method
+from sysnoise.manifests.manifest import variant_methods
 from sysnoise.manifests.reading import FinishedSet
-from sysnoise.pipelines.report.axes import changed_axes
 from sysnoise.pipelines.report.content import (
     Choice,
     HtmlCell,
@@ -33,7 +32,7 @@ from sysnoise.pipelines.report.noise_statistics import (
     variant_levels,
 )
 from sysnoise.pipelines.scoring.totals import SetTotals
-from sysnoise.transforms.methods import AXES
+from sysnoise.transforms.variant_ids import changed_axes
 
 CHANNELS = ("red", "green", "blue")
 """The channels of the histogram of differences."""
@@ -121,13 +120,12 @@ def _noise_tables(found: FinishedSet) -> Iterator[HtmlTable]:
                 *_statistic_cells(noise[axis]),
             ],
         )
-        for axis in AXES
+        for axis in noise
     ]
     yield HtmlTable("By axis, pooled", ["axis", "variants", "images", *columns], axes)
-    baseline = found.variants[found.baseline]
     variants = []
     for variant_id, variant in found.variants.items():
-        axis_names = ", ".join(changed_axes(variant, baseline)) or "baseline"
+        axis_names = ", ".join(changed_axes(variant_id, found.baseline)) or "baseline"
         cells = [HtmlCell(axis_names), *_statistic_cells(variant["difference"])]
         variants.append(HtmlRow(HtmlCell(variant_id), cells, variant_id == found.baseline))
     yield HtmlTable("By variant", ["variant", "differs in", *columns], variants)
@@ -233,10 +231,8 @@ def _method_rows(found: FinishedSet) -> Iterator[HtmlRow]:
     """Yield the methods of all variants, each once, and the image format."""
     methods: dict[tuple[str, str], Mapping[str, Any]] = {}
     for variant in found.manifest["variants"]:
-        for axis in AXES:
-            methods.setdefault(
-                (axis, variant_method(variant, axis)["name"]), variant_method(variant, axis)
-            )
+        for axis, each in variant_methods(variant).items():
+            methods.setdefault((axis, each["name"]), each)
     image_format = found.manifest["image_format"]
     methods["image format", image_format["name"]] = image_format
     for (kind, name), method in methods.items():

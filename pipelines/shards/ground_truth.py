@@ -30,8 +30,8 @@ def ground_truth_parts(
     Args:
         plan: the plan of the set.
         root: the root of the set, which has the table of sources.
-        placements: the placement of each image, in key order; None for rejects.
-        kind: ``original`` or ``rescaled``.
+        placements: the placement of each image in one geometry, in key order; None for rejects.
+        kind: ``original`` or ``rescaled``, in the pixels of that geometry.
     """
     map_image, map_objects = _MAPS[kind]
     yield _json({**plan.coco, "images": []}).removesuffix("]}")

@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from sysnoise.manifests.manifest import AxisNoise, MostLike
 from sysnoise.transforms.difference import Difference, DifferenceDocument, merged
-from sysnoise.transforms.methods import AXES
+from sysnoise.transforms.variant_ids import changed_axes, varied_axes
 
 
 class VariantNoise(TypedDict):
@@ -61,17 +61,11 @@ def axis_noise(
         differences: difference of each variant from the baseline.
     """
     noise: dict[str, AxisNoise] = {}
-    for place, axis in enumerate(AXES):
+    for axis in varied_axes(variants):
         members = [
             difference
             for variant, difference in zip(variants, differences, strict=True)
-            if _changed_axes(variant, baseline) == [place]
+            if changed_axes(variant, baseline) == (axis,)
         ]
         noise[axis] = {"variants": len(members), **merged(members).document()}
     return noise
-
-
-def _changed_axes(variant: str, baseline: str) -> list[int]:
-    """Return the positions of the axes in which two variants differ."""
-    pairs = zip(variant.split("/"), baseline.split("/"), strict=True)
-    return [place for place, (one, other) in enumerate(pairs) if one != other]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from sysnoise.manifests.tables import (
 )
 from sysnoise.pipelines.errors import ShardError
 from sysnoise.pipelines.readers.sources import Source
-from sysnoise.pipelines.shards.writers.interface import SampleMetadata
+from sysnoise.pipelines.shards.writers.interface import SampleMetadata, Samples
 from sysnoise.transforms.codecs.decoders import DECODERS
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage, Header
 from sysnoise.transforms.codecs.encoders import EncodeError, encode
@@ -31,6 +32,7 @@ from sysnoise.transforms.pixel_difference import difference
 from sysnoise.transforms.pixels import Pixels, size_of
 from sysnoise.transforms.resizers import ResizeError
 from sysnoise.transforms.targets import Annotation, map_annotation
+from sysnoise.transforms.variant_ids import FIRST_GEOMETRY
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,19 @@ class MadeSample:
     """A sample and its images.
 
     Attributes:
-        sample: what is stored besides the pixels.
+        samples: what is stored besides the pixels, by the name of the geometry.
         variants: the image of each variant, by position in the grid.
         decoders: status by decoder.
     """
 
-    sample: SampleMetadata
+    samples: Samples
     variants: list[Rendered]
     decoders: Mapping[str, DecoderStatus]
+
+    @property
+    def first(self) -> SampleMetadata:
+        """What is stored besides the pixels of the grid's first geometry."""
+        return self.samples[FIRST_GEOMETRY]
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,7 @@ def make_sample(
     except (ResizeError, EncodeError) as error:
         refusal = _Refusal(RejectReason.NOT_RENDERED, str(error), decoded)
         return _rejected(plan, source, data, refusal)
-    sample = SampleMetadata(
+    first = SampleMetadata(
         source.key,
         source.name,
         hashlib.sha256(data).hexdigest(),
@@ -128,7 +135,27 @@ def make_sample(
         _geometry(plan, source.key, decoded, image.header),
         _annotations(plan, source, decoded),
     )
-    return MadeSample(sample, variants, _statuses(decoded))
+    others = {
+        name: _placed(plan, source, decoded, image, first, name)
+        for name in plan.grid.geometry_names[1:]
+    }
+    return MadeSample({FIRST_GEOMETRY: first, **others}, variants, _statuses(decoded))
+
+
+def _placed(
+    plan: Plan,
+    source: Source,
+    decoded: Decoded,
+    image: EncodedImage,
+    first: SampleMetadata,
+    geometry: str,
+) -> SampleMetadata:
+    """Return what is stored besides the pixels of another geometry than the grid's first."""
+    grid = plan.grid
+    placement = grid.place(size_of(decoded.images[grid.baseline.decoder]), source.key, geometry)
+    row = geometry_row(placement, image.header.orientation, grid.orient)
+    annotations = _annotations(plan, source, decoded, geometry)
+    return dataclasses.replace(first, geometry={"geometry": row}, annotations=annotations)
 
 
 def crashed_sample(plan: Plan, source: Source, data: bytes | None) -> Reject:
@@ -167,11 +194,12 @@ def _too_large(plan: Plan, key: str, image: EncodedImage) -> _Refusal | None:
         header = image.header
     except DecodeError as error:
         return _Refusal(RejectReason.DECODE_FAILED, str(error))
-    placement = plan.grid.place(header.size_in(plan.grid.orient), key)
+    size = header.size_in(plan.grid.orient)
+    placements = [plan.grid.place(size, key, name) for name in plan.grid.geometry_names]
     for what, (width, height) in (
         ("the image has", header.size),
-        ("it would be resized to", placement.resized),
-        ("it would be padded to", placement.output),
+        *(("it would be resized to", each.resized) for each in placements),
+        *(("it would be padded to", each.output) for each in placements),
     ):
         if width * height > plan.max_pixels:
             return _Refusal(
@@ -182,7 +210,7 @@ def _too_large(plan: Plan, key: str, image: EncodedImage) -> _Refusal | None:
 
 
 def _decode(plan: Plan, source: Source, image: EncodedImage) -> Decoded | _Refusal:
-    decoded = decode_all(plan.grid, image)
+    decoded = decode_all(plan.grid, image, source.key)
     if decoded.errors:
         message = "; ".join(map(str, decoded.errors.values()))
         return _Refusal(RejectReason.DECODE_FAILED, message, decoded)
@@ -204,7 +232,7 @@ def _render_all(
     encoded = {each.digest: each.image for each in stored_variants.values() if each.image}
     baseline: Pixels | None = None
     missing = set(range(len(variants))) - stored_variants.keys()
-    for rendering in fan_out(plan.grid, decoded.images, key, missing):
+    for rendering in fan_out(plan.grid, decoded, key, missing):
         pixels = rendering.pixels
         if baseline is None:  # The first rendering holds it.
             baseline = pixels
@@ -294,10 +322,12 @@ def _geometry(plan: Plan, key: str, decoded: Decoded, header: Header) -> dict[st
     }
 
 
-def _annotations(plan: Plan, source: Source, decoded: Decoded) -> list[Annotation] | None:
+def _annotations(
+    plan: Plan, source: Source, decoded: Decoded, geometry: str = FIRST_GEOMETRY
+) -> list[Annotation] | None:
     """Return COCO's objects in output pixels, where a shard file stores them."""
     if source.annotations is None or not plan.formats:
         return None
     baseline = decoded.images[plan.grid.baseline.decoder]
-    placement = plan.grid.place(size_of(baseline), source.key)
+    placement = plan.grid.place(size_of(baseline), source.key, geometry)
     return [map_annotation(each, placement) for each in json.loads(source.annotations)]

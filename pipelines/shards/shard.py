@@ -20,6 +20,7 @@ from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import (
     DIFFERENCE,
     Duplicates,
+    GeometryRow,
     SampleStatus,
     geometry_fields,
     parse_parquet,
@@ -67,6 +68,7 @@ from sysnoise.pipelines.storage.hashed_file import HashedFile, WrittenFile
 from sysnoise.pipelines.storage.reading import read_if_there
 from sysnoise.pipelines.storage.root import Root
 from sysnoise.transforms.difference import Difference
+from sysnoise.transforms.variant_ids import FIRST_GEOMETRY
 
 _DIFFERENCE_NAMES = tuple(field.name for field in DIFFERENCE)
 
@@ -261,7 +263,7 @@ def _add(
         return
     for files in written:
         images = [made.variants[position].image for position in files.positions]
-        files.writer.write(made.sample, images)
+        files.writer.write(made.samples, images)
     contents.tally.add(made)
 
 
@@ -287,7 +289,7 @@ def _make(
     on_sample(source.key, WorkStep.MAKING)
     made = make_sample(plan, source, data, stored_variants)
     if isinstance(made, MadeSample):
-        _refuse_other_source(made.sample, sources.known)
+        _refuse_other_source(made.first, sources.known)
     return made
 
 
@@ -341,12 +343,13 @@ def _open_files(
         os.path.join(folder, f"{variants[position].slug}.{shard_format.extension}")
         for position in positions
     ]
+    geometries = [variants[position].geometry for position in positions]
     if shard_format is ShardFormat.WEBDATASET:
-        tar_writer = WebDatasetWriter(paths, plan.image_format)
+        tar_writer = WebDatasetWriter(paths, geometries, plan.image_format)
         return _FormatFiles(shard_format, kept_files, positions, tar_writer)
-    geometry = geometry_fields(plan.grid.exif, plan.grid.orient)
-    schema = shard_schema(plan.kind, geometry, plan.image_format)
-    writer = ParquetWriter(paths, plan.image_format, schema, plan.row_group_rows)
+    fields = geometry_fields(plan.grid.exif, plan.grid.orient)
+    schema = shard_schema(plan.kind, fields, plan.image_format)
+    writer = ParquetWriter(paths, geometries, plan.image_format, schema, plan.row_group_rows)
     return _FormatFiles(shard_format, kept_files, positions, writer)
 
 
@@ -364,11 +367,12 @@ def sample_row(plan: Plan, made: MadeSample | Reject) -> dict[str, Any]:
         }
     slugs = [variant.slug for variant in plan.grid.variants]
     return {
-        "key": made.sample.key,
-        "source_name": made.sample.source_name,
-        "source_sha256": made.sample.source_sha256,
-        **made.sample.targets,
-        **made.sample.geometry,
+        "key": made.first.key,
+        "source_name": made.first.source_name,
+        "source_sha256": made.first.source_sha256,
+        **made.first.targets,
+        **made.first.geometry,
+        **_other_geometries(made),
         "status": SampleStatus.OK.value,
         "decoders": decoders,
         **{slug: each.digest for slug, each in zip(slugs, made.variants, strict=True)},
@@ -377,6 +381,15 @@ def sample_row(plan: Plan, made: MadeSample | Reject) -> dict[str, Any]:
             for slug, each in zip(slugs, made.variants, strict=True)
         },
     }
+
+
+def _other_geometries(made: MadeSample) -> dict[str, dict[str, GeometryRow]]:
+    others = {
+        name: sample.geometry["geometry"]
+        for name, sample in made.samples.items()
+        if name != FIRST_GEOMETRY
+    }
+    return {"geometries": others} if others else {}
 
 
 def _difference_row(difference: Difference | None) -> dict[str, int] | None:
@@ -448,7 +461,9 @@ def _file_row(
 def _write_samples(plan: Plan, rows: Sequence[Mapping[str, Any]], path: str) -> WrittenFile:
     grid = plan.grid
     slugs = [variant.slug for variant in grid.variants]
-    schema = samples_schema(plan.kind, grid.decoders, slugs, grid.exif, grid.orient)
+    schema = samples_schema(
+        plan.kind, grid.decoders, slugs, grid.exif, grid.orient, grid.geometry_names[1:]
+    )
     file = HashedFile(path)
     pq.write_table(pa.Table.from_pylist(list(rows), schema), file, compression="zstd")
     file.close()

@@ -36,6 +36,7 @@ class Tally:
         self.fallbacks: Counter[str] = Counter()
         self._stored: list[list[bytes]] = [[] for _ in grid.variants]
         self._decoders = [variant.decoder for variant in grid.variants]
+        self._geometries = [variant.geometry for variant in grid.variants]
 
     def add(self, made: MadeSample) -> None:
         """Count one sample."""
@@ -61,9 +62,14 @@ class Tally:
             self.shared[position].update(counts)
 
     def first_equal(self) -> list[int]:
-        """Return for each variant the first one all of whose stored images are the same."""
-        first: dict[tuple[bytes, ...], int] = {}
-        return [first.setdefault(tuple(ids), place) for place, ids in enumerate(self._stored)]
+        """Return for each variant the first one of its geometry whose images are all the same."""
+        first: dict[tuple[str, tuple[bytes, ...]], int] = {}
+        return [
+            first.setdefault((geometry, tuple(ids)), place)
+            for place, (geometry, ids) in enumerate(
+                zip(self._geometries, self._stored, strict=True)
+            )
+        ]
 
     def receipt(
         self, plan: Plan, shard: int, rejects: Sequence[RejectedSample], files: Sequence[FileRow]

@@ -220,7 +220,7 @@ def _samples_content(
     samples = parse_samples(path, data, target.facts, rows)
     yield from samples_messages(samples, shard, rows, target.index.plan)
     # What follows from the table is computed here, where an exception is one of this file.
-    _ = (samples.sums, samples.expected if target.facts.formats else None)
+    _ = (samples.sums, samples.expected_at if target.facts.formats else None)
     read.append(samples)
 
 
@@ -420,9 +420,10 @@ def _ground_truth_problems(
     if facts.kind is not DatasetKind.COCO or plan is None or not is_whole:
         return []
     problems = []
-    for kind in layout.GROUND_TRUTHS:
-        path = layout.annotations_path(facts.split, kind)
+    for name, (kind, geometry) in layout.ground_truths(facts.geometries).items():
+        path = layout.annotations_path(facts.split, name)
         if path in sound and layout.SOURCES in sound:
-            checks = ground_truth_messages(target.root, plan, totals.placements, kind, sound[path])
+            placements = totals.placements.get(geometry, [])
+            checks = ground_truth_messages(target.root, plan, placements, kind, sound[path])
             problems += [FileProblem(path, message) for message in collected(checks)]
     return problems

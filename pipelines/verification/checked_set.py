@@ -23,6 +23,7 @@ from sysnoise.pipelines.verification.request import CheckedPart, Depth
 from sysnoise.pipelines.verification.shard_samples import ShardSamples
 from sysnoise.pipelines.verification.statistics import ShardSums, merge_sums, no_sums
 from sysnoise.transforms.geometry import Placement
+from sysnoise.transforms.variant_ids import FIRST_GEOMETRY
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Totals:
         rejected: keys of the rejects in the tables of samples.
         rejects: the rejects in the receipts.
         with_rejects: paths of the receipts that have rejects.
-        placements: of COCO, the placement of each image; None for rejects.
+        placements: of COCO, the placement of each image by geometry; None for rejects.
         content: hash of the keys and source digests, for ``content_sha256``.
     """
 
@@ -141,7 +142,7 @@ class Totals:
     rejected: list[str] = field(default_factory=list)
     rejects: list[RejectedSample] = field(default_factory=list)
     with_rejects: set[str] = field(default_factory=set)
-    placements: list[Placement | None] = field(default_factory=list)
+    placements: dict[str, list[Placement | None]] = field(default_factory=dict)
     content: Any = field(default_factory=hashlib.sha256)
 
     def add(self, samples: ShardSamples | None, rejects: Sequence[RejectedSample] | None) -> None:
@@ -158,7 +159,8 @@ class Totals:
         for key, sha256 in samples.sources():
             self.content.update(content_line(sha256, key))
         if samples.facts.kind is DatasetKind.COCO:
-            self.placements += samples.placements()
+            for name in (FIRST_GEOMETRY, *samples.facts.geometries):
+                self.placements.setdefault(name, []).extend(samples.placements(name))
 
 
 def no_totals(facts: SetFacts) -> Totals:

@@ -9,7 +9,7 @@ from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.plan import Plan, grid_variants
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.transforms.codecs.exif import Orient
-from sysnoise.transforms.geometry import orient_of
+from sysnoise.transforms.geometry import orient_of, other_geometries
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class SetFacts:
         variants: ids of the variants, in grid order.
         baseline: id of the baseline, one of the variants.
         orient: how the images are turned.
+        geometries: names of the geometries but the first.
         formats: formats of the shards.
         image_format: format of the images in them.
         row_group_rows: number of rows per row group of Parquet shards.
@@ -41,6 +42,7 @@ class SetFacts:
     variants: tuple[str, ...]
     baseline: str
     orient: Orient
+    geometries: tuple[str, ...]
     formats: tuple[ShardFormat, ...]
     image_format: str
     row_group_rows: int
@@ -68,6 +70,7 @@ def manifest_facts(manifest: Manifest) -> SetFacts:
         variants=tuple(variant["id"] for variant in manifest["variants"]),
         baseline=manifest["grid"]["baseline"],
         orient=orient_of(manifest["grid"]),
+        geometries=other_geometries(manifest["grid"]),
         formats=tuple(ShardFormat(value) for value in manifest["formats"]),
         image_format=manifest["image_format"]["name"],
         row_group_rows=manifest["plan"]["row_group_rows"],
@@ -87,6 +90,7 @@ def plan_facts(plan: Plan) -> SetFacts:
         variants=grid_variants(plan.grid_document),
         baseline=plan.grid_document["baseline"],
         orient=orient_of(plan.grid_document),
+        geometries=other_geometries(plan.grid_document),
         formats=plan.formats,
         image_format=plan.image_format,
         row_group_rows=plan.row_group_rows,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,8 +11,15 @@ from sysnoise.manifests import layout
 from sysnoise.manifests.files import FILES_SCHEMA, FileRow, file_rows
 from sysnoise.manifests.json_documents import DocumentError, parse_json
 from sysnoise.manifests.layout import variant_slug
-from sysnoise.manifests.manifest import Manifest, NamedFile, manifest_checksum, variant_method
-from sysnoise.manifests.plan import MOST_VARIANTS, Plan, grid_variants, read_plan, shard_count
+from sysnoise.manifests.manifest import Manifest, NamedFile, manifest_checksum, variant_methods
+from sysnoise.manifests.plan import (
+    MOST_VARIANTS,
+    Plan,
+    grid_size,
+    grid_variants,
+    read_plan,
+    shard_count,
+)
 from sysnoise.manifests.schema import manifest_problems
 from sysnoise.manifests.tables import DatasetKind, parse_parquet
 from sysnoise.pipelines.errors import InputError, lines_of, quoted
@@ -31,7 +37,7 @@ from sysnoise.pipelines.verification.facts import SetFacts, manifest_facts
 from sysnoise.pipelines.verification.receipts import shard_paths
 from sysnoise.pipelines.verification.single_file import byte_messages
 from sysnoise.transforms.digests import canonical_sha256
-from sysnoise.transforms.methods import AXES
+from sysnoise.transforms.variant_ids import FIRST_GEOMETRY, OPTIONAL_AXES, variant_id
 
 _NEVER_NULL = ("path", "format", "bytes", "sha256")
 
@@ -75,8 +81,7 @@ def _manifest_messages(data: bytes, read: list[Manifest]) -> Iterator[str]:
 def _contradictions(manifest: Manifest) -> Iterator[str]:
     """Yield how a manifest contradicts itself in what the names of files depend on."""
     grid, counts = manifest["grid"], manifest["counts"]
-    axes = (grid["decoders"], grid["resizes"], grid["colors"])
-    if max(math.prod(map(len, axes)), len(manifest["variants"])) > MOST_VARIANTS:
+    if max(grid_size(grid), len(manifest["variants"])) > MOST_VARIANTS:
         yield f"has more than {MOST_VARIANTS} variants"
         return
     ids = [variant["id"] for variant in manifest["variants"]]
@@ -91,8 +96,10 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
     if grid["fingerprint"] != canonical_sha256(content):
         yield "gives its grid another fingerprint than that has"
     for variant in manifest["variants"]:
-        methods = "/".join(variant_method(variant, axis)["name"] for axis in AXES)
-        if (variant["slug"], methods) != (variant_slug(variant["id"]), variant["id"]):
+        methods = {axis: each["name"] for axis, each in variant_methods(variant).items()}
+        geometry = variant.get("geometry", FIRST_GEOMETRY)
+        own_id = variant_id({**OPTIONAL_AXES, **methods, "geometry": geometry})
+        if (variant["slug"], own_id) != (variant_slug(variant["id"]), variant["id"]):
             yield f"gives {variant['id']!r} another slug, or other methods"
 
 
@@ -198,8 +205,8 @@ def expected_files(facts: SetFacts) -> Iterator[tuple[str, tuple[str | None, int
     for path in (layout.PLAN, layout.SOURCES, layout.REJECTS):
         yield path, (None, None, path.split(".")[0])
     if facts.kind is DatasetKind.COCO:
-        for kind in layout.GROUND_TRUTHS:
-            yield layout.annotations_path(facts.split, kind), (None, None, "annotations")
+        for name in layout.ground_truths(facts.geometries):
+            yield layout.annotations_path(facts.split, name), (None, None, "annotations")
 
 
 def _same_as_messages(rows: Sequence[FileRow]) -> Iterator[str]:

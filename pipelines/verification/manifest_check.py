@@ -9,11 +9,12 @@ from typing import Any
 from sysnoise.manifests import layout
 from sysnoise.manifests.changes import field_changes
 from sysnoise.manifests.json_documents import JsonObject
-from sysnoise.manifests.manifest import Manifest, dataset_document, variant_method
+from sysnoise.manifests.manifest import Manifest, dataset_document, variant_methods
 from sysnoise.manifests.plan import Plan
 from sysnoise.pipelines.shards.noise import axis_noise, most_like, variant_noise
 from sysnoise.pipelines.verification.facts import SetFacts
 from sysnoise.pipelines.verification.statistics import ShardSums
+from sysnoise.transforms.variant_ids import ORIGINAL, variant_names
 
 _TOLERANCE = 1e-12
 """Relative difference of floating-point numbers that other builds of a C library may give."""
@@ -32,14 +33,15 @@ def plan_differences(manifest: Manifest, plan: Plan) -> Iterator[str]:
         yield f"has the formats {manifest['formats']}, not those of {layout.PLAN}"
     identities = plan.identities
     for variant in manifest["variants"]:
-        decoder, resize, color = variant["id"].split("/")
+        names = variant_names(variant["id"])
         planned = {
-            "decoder": identities.decoders.get(decoder),
-            "resize": identities.resizes.get(resize),
-            "color": identities.colors.get(color),
+            "decoder": identities.decoders.get(names["decoder"]),
+            "resize": identities.resizes.get(names["resize"]),
+            "color": identities.colors.get(names["color"]),
         }
-        found = {axis: variant_method(variant, axis) for axis in planned}
-        if found != planned:
+        if names["source"] != ORIGINAL:
+            planned["source"] = identities.sources.get(names["source"])
+        if variant_methods(variant) != planned:
             yield f"gives {variant['id']!r} other methods than {layout.PLAN}"
 
 

@@ -29,6 +29,7 @@ from sysnoise.pipelines.verification.index import (
 from sysnoise.pipelines.verification.receipts import shard_paths
 from sysnoise.pipelines.verification.single_file import UNKNOWN_LENGTH
 from sysnoise.pipelines.verification.sums import parse_sums
+from sysnoise.transforms.variant_ids import is_variant_id
 
 
 def sound_plan(root: Root, present: frozenset[str]) -> Plan | None:
@@ -41,7 +42,7 @@ def sound_plan(root: Root, present: frozenset[str]) -> Plan | None:
         return None
     facts = plan_facts(plan)
     has_ids = len({*facts.variants}) == len(facts.variants) and all(
-        variant.count("/") == 2 for variant in facts.variants
+        map(is_variant_id, facts.variants)
     )
     return plan if has_ids and facts.baseline in facts.variants else None
 

@@ -158,7 +158,7 @@ def ground_truth_messages(
     Args:
         root: the root of the set.
         plan: the plan of the set.
-        placements: the placement of each image, in key order; None for rejects.
+        placements: the placement of each image in one geometry, in key order; None for rejects.
         kind: ``original`` or ``rescaled``.
         sha256: sha256 of the file, in hexadecimal.
     """

@@ -22,6 +22,7 @@ from sysnoise.manifests.tables import (
     DecoderStatus,
     SampleStatus,
     geometry_fields,
+    geometry_of,
     parse_parquet,
     placement_of,
     samples_schema,
@@ -44,6 +45,7 @@ from sysnoise.pipelines.verification.statistics import (
 )
 from sysnoise.transforms.codecs.exif import Exif, Orient
 from sysnoise.transforms.geometry import Placement
+from sysnoise.transforms.variant_ids import FIRST_GEOMETRY, variant_names
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,14 @@ class ShardSamples:
         columns = (self.table[name].to_pylist() for name in ("key", "source_sha256"))
         yield from zip(*columns, strict=True)
 
-    def placements(self) -> list[Placement | None]:
-        """Return the placement of each source image; None for rejects."""
-        rows = self.table.select(["status", "geometry"]).to_pylist()
+    def placements(self, geometry: str) -> list[Placement | None]:
+        """Return the placement of each source image in a geometry; None for rejects."""
+        rows = self.table.select(["status", "geometry", *_others(self.facts)]).to_pylist()
         ok = SampleStatus.OK.value
-        return [placement_of(row["geometry"]) if row["status"] == ok else None for row in rows]
+        return [
+            placement_of(geometry_of(row, geometry)) if row["status"] == ok else None
+            for row in rows
+        ]
 
     def digests_of(self, row: FileRow) -> dict[str, bytes]:
         """Return the pixel digests of the images of a variant's file, by key."""
@@ -110,12 +115,15 @@ class ShardSamples:
         return bool(next(columns).equals(next(columns)))
 
     @functools.cached_property
-    def expected(self) -> Expected:
-        """What every variant's file holds, besides its images."""
+    def expected_at(self) -> dict[str, Expected]:
+        """What the files of the variants of each geometry hold, besides their images."""
+        return {name: self._expected(name) for name in (FIRST_GEOMETRY, *self.facts.geometries)}
+
+    def _expected(self, geometry: str) -> Expected:
         facts = self.facts
         exif = Exif.APPLIED if "geometry_exif" in self.table.column_names else Exif.IGNORED
         is_known = facts.kind is DatasetKind.IMAGENET or self.objects is not None
-        samples = self._metadata()
+        samples = self._metadata(geometry)
         contents: dict[str, bytes | None] = {}
         if ShardFormat.WEBDATASET in facts.formats:
             contents = {
@@ -147,13 +155,15 @@ class ShardSamples:
     def expected_in(self, row: FileRow, *, with_digests: bool) -> Expected:
         """Return what a variant's file holds; without digests its images are not decoded."""
         digests = self.digests_of(row) if with_digests else None
-        return dataclasses.replace(self.expected, digests=digests)
+        geometry = variant_names(str(row.variant))["geometry"]
+        return dataclasses.replace(self.expected_at[geometry], digests=digests)
 
-    def _metadata(self) -> list[SampleMetadata]:
-        """Return what the files store of each accepted sample, as they are written."""
+    def _metadata(self, geometry: str) -> list[SampleMetadata]:
+        """Return what files of a geometry store of each accepted sample, as they are written."""
         geometries = [n for n in ("geometry", "geometry_exif") if n in self.table.column_names]
         targets = [field.name for field in target_fields(self.facts.kind)]
         names = ["key", "source_name", "source_sha256", *targets, *geometries]
+        names += _others(self.facts)
         is_coco = self.facts.kind is DatasetKind.COCO
         objects = self.objects if self.objects is not None else ["[]"] * len(self.keys)
         return [
@@ -162,11 +172,17 @@ class ShardSamples:
                 row["source_name"],
                 row["source_sha256"],
                 {name: row[name] for name in targets},
-                {name: row[name] for name in geometries if row[name] is not None},
-                _mapped(text, placement_of(row["geometry"])) if is_coco else None,
+                {name: row[name] for name in geometries if row[name] is not None}
+                | {"geometry": geometry_of(row, geometry)},
+                _mapped(text, placement_of(geometry_of(row, geometry))) if is_coco else None,
             )
             for row, text in zip(self.accepted.select(names).to_pylist(), objects, strict=True)
         ]
+
+
+def _others(facts: SetFacts) -> tuple[str, ...]:
+    """Return the column of the geometries but the first, if there are any."""
+    return ("geometries",) if facts.geometries else ()
 
 
 @functools.lru_cache(maxsize=4)
@@ -206,7 +222,8 @@ def parse_samples(
     table = parse_parquet(data)
     slugs = [variant_slug(variant) for variant in facts.variants]
     schemas = [
-        samples_schema(facts.kind, facts.decoders, slugs, exif, facts.orient) for exif in Exif
+        samples_schema(facts.kind, facts.decoders, slugs, exif, facts.orient, facts.geometries)
+        for exif in Exif
     ]
     if not any(table.schema.equals(schema) for schema in schemas):
         raise ContentError(f"its columns are {quoted(table.schema.names)}, or of other types")
@@ -231,14 +248,31 @@ def samples_messages(
     if sources is not None and sources.num_rows == table.num_rows:
         yield from _source_messages(table, sources, plan)
     keys = samples.keys
-    yield from difference_messages(samples.columns, facts, keys, _turned(samples.accepted))
+    yield from difference_messages(samples.columns, facts, keys, _of_other_size(samples))
 
 
-def _turned(accepted: pa.Table) -> Flags:
-    """Return whether a sample's upright images are of another size than the others."""
-    if "geometry_exif" not in accepted.column_names:
-        return np.zeros(accepted.num_rows, np.bool_)
-    columns = (accepted[name].combine_chunks() for name in ("geometry", "geometry_exif"))
+def _of_other_size(samples: ShardSamples) -> Flags:
+    """Return whether a variant's images may be of another size than the baseline's.
+
+    Returns:
+        One row per variant, one column per sample.
+    """
+    accepted, facts = samples.accepted, samples.facts
+    first = accepted["geometry"].combine_chunks()
+    upright = np.zeros(accepted.num_rows, np.bool_)
+    if "geometry_exif" in accepted.column_names:
+        upright = _differ(first, accepted["geometry_exif"].combine_chunks())
+    flags = {FIRST_GEOMETRY: upright}
+    if facts.geometries:
+        others = accepted["geometries"].combine_chunks()
+        flags |= {name: _differ(first, others.field(name)) for name in facts.geometries}
+    names = [variant_names(variant)["geometry"] for variant in facts.variants]
+    return np.array([flags[name] for name in names], np.bool_)
+
+
+def _differ(one_geometry: pa.StructArray, other_geometry: pa.StructArray) -> Flags:
+    """Return whether the sizes in two columns of geometries differ, by sample."""
+    columns = (one_geometry, other_geometry)
     one, other = ([each.field(f"output_{s}") for s in ("width", "height")] for each in columns)
     different = [pc.fill_null(pc.not_equal(*pair), False) for pair in zip(one, other, strict=True)]
     return np.asarray(pc.or_(*different).to_numpy(zero_copy_only=False), np.bool_)
@@ -252,13 +286,14 @@ def _null_messages(samples: ShardSamples) -> Iterator[str]:
         yield f"has another status than {quoted(statuses)}"
     slugs = [variant_slug(variant) for variant in facts.variants]
     empty = [name for name in ("key", "source_name") if samples.table[name].null_count]
-    needed = ("source_sha256", "geometry", "decoders", *slugs)
+    others = _others(facts)
+    needed = ("source_sha256", "geometry", *others, "decoders", *slugs)
     empty += [name for name in needed if accepted[name].null_count]
     if empty:
         yield f"has accepted samples without {quoted(empty)}"
     full = [
         name
-        for name in ("geometry", "differences", *slugs)
+        for name in ("geometry", *others, "differences", *slugs)
         if rejects[name].null_count < rejects.num_rows
     ]
     if full:

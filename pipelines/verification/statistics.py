@@ -160,7 +160,8 @@ def difference_messages(
         columns: the accepted samples of a shard.
         facts: what the set says of itself.
         keys: keys of these samples.
-        others: whether a sample's upright images are of another size than the others.
+        others: whether a variant's images may be of another size than the baseline's, one row per
+            variant, one column per sample.
     """
     baseline = facts.variants.index(facts.baseline)
     same = (columns.digests == columns.digests[baseline]).all(axis=2)

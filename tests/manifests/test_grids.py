@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sysnoise import grid_names, load_grid
-from sysnoise.transforms import grid as grid_module
+from sysnoise.transforms import grid_problems
 from sysnoise.transforms.codecs.decoders import DECODERS
 from sysnoise.transforms.colors import COLORS
 from sysnoise.transforms.errors import GridError
@@ -39,7 +39,7 @@ def test_names() -> None:
 @pytest.fixture
 def all_extras(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every library pass for installed; loading a grid uses none."""
-    monkeypatch.setattr(grid_module, "is_available", lambda method: True)
+    monkeypatch.setattr(grid_problems, "is_available", lambda method: True)
 
 
 @pytest.mark.usefixtures("all_extras")

@@ -19,9 +19,10 @@ from sysnoise.pipelines.workers.job import prepare_libraries
 from sysnoise.transforms.codecs.decoders import DECODERS
 from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.geometry import Geometry, Native, ShorterSide
-from sysnoise.transforms.grid import Combine, Grid, Variant
+from sysnoise.transforms.grid import Grid
 from sysnoise.transforms.resizers import RESIZES
 from tests.installed import installed
+from sysnoise.transforms.variants import Combine, Variant
 
 MAX_PIXELS = 300_000
 """Headers may be mutated to any size; files that claim more are rejected."""
@@ -93,7 +94,7 @@ def _check_made(plan: Plan, made: MadeSample) -> None:
     for variant, each in zip(grid.variants, made.variants, strict=True):
         own = made.decoders[variant.decoder] is DecoderStatus.OK
         turns = own and DECODERS[variant.decoder].exif is Exif.APPLIED
-        geometry = made.sample.geometry["geometry_exif" if turns else "geometry"]
+        geometry = made.first.geometry["geometry_exif" if turns else "geometry"]
         pixels = np.load(io.BytesIO(each.image))
         assert pixels.dtype == np.uint8
         assert pixels.shape == (geometry["output_height"], geometry["output_width"], 3)

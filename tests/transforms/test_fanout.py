@@ -19,11 +19,12 @@ from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.codecs.exif import Orient
 from sysnoise.transforms.codecs.sniff import ImageKind, sniff
 from sysnoise.transforms.colors import COLORS, convert
-from sysnoise.transforms.fanout import Rendering, apply, decode_all, fan_out
+from sysnoise.transforms.fanout import Decoded, Rendering, apply, decode_all, fan_out
 from sysnoise.transforms.geometry import PRESETS, KeepRatio, Placement, ShorterSide, Squash
-from sysnoise.transforms.grid import ColorStage, Combine, Grid, Variant
+from sysnoise.transforms.grid import ColorStage, Grid
 from sysnoise.transforms.pixels import Pixels, Size, size_of
 from sysnoise.transforms.resizers import RESIZES
+from sysnoise.transforms.variants import Combine, Variant
 from tests.transforms import plain
 from tests.transforms.plain import saved
 
@@ -65,9 +66,9 @@ def shorter256_crop224(resize: str, pixels: Pixels) -> Pixels:
 
 
 def rendered(grid: Grid, data: bytes, key: str = "key") -> list[Rendering]:
-    decoded = decode_all(grid, EncodedImage(data))
+    decoded = decode_all(grid, EncodedImage(data), key)
     assert not decoded.errors
-    return list(fan_out(grid, decoded.images, key))
+    return list(fan_out(grid, decoded, key))
 
 
 def by_variant(renderings: list[Rendering]) -> Iterator[tuple[int, Pixels]]:
@@ -136,7 +137,7 @@ def test_digest_and_pixels_of_renderings(small_jpeg: bytes) -> None:
 
 
 def test_equal_decoders_share_one_array(small_jpeg: bytes) -> None:
-    decoded = decode_all(make_grid(), EncodedImage(small_jpeg))
+    decoded = decode_all(make_grid(), EncodedImage(small_jpeg), "key")
     assert list(decoded.images) == list(DECODERS)
     assert decoded.errors == decoded.fallbacks == {}
     for one, other in itertools.combinations(decoded.images.values(), 2):
@@ -167,7 +168,9 @@ def test_kind_and_placement_are_found_once(
 
 def test_decoders_that_fail_on_a_damaged_file(small_jpeg: bytes) -> None:
     half = len(small_jpeg) // 2
-    decoded = decode_all(make_grid(), EncodedImage(small_jpeg[:half] + small_jpeg[half + 5000 :]))
+    decoded = decode_all(
+        make_grid(), EncodedImage(small_jpeg[:half] + small_jpeg[half + 5000 :]), "key"
+    )
     assert list(decoded.images) == ["pillow", "opencv"]
     assert list(decoded.errors) == [name for name in DECODERS if name not in decoded.images]
     assert decoded.fallbacks == {}
@@ -178,7 +181,7 @@ def test_decoders_that_fail_on_a_damaged_file(small_jpeg: bytes) -> None:
 def test_unsupported_kinds_fall_back_to_the_baseline(photos: dict[str, Pixels]) -> None:
     data = saved(Image.fromarray(photos["chelsea"]), "PNG")
     grid = make_grid()
-    decoded = decode_all(grid, EncodedImage(data))
+    decoded = decode_all(grid, EncodedImage(data), "key")
     assert decoded.errors == {}
     assert set(decoded.fallbacks) == set(DECODERS) - {"pillow", "opencv"}
     assert set(decoded.images) == set(DECODERS)
@@ -192,7 +195,7 @@ def test_unsupported_kinds_fall_back_to_the_baseline(photos: dict[str, Pixels]) 
 def test_kind_that_the_baseline_does_not_support(photos: dict[str, Pixels]) -> None:
     data = saved(Image.fromarray(photos["chelsea"]), "PNG")
     grid = make_grid(baseline=Variant("ffmpeg", "pillow-bilinear", "rgb"))
-    decoded = decode_all(grid, EncodedImage(data))
+    decoded = decode_all(grid, EncodedImage(data), "key")
     assert list(decoded.images) == ["pillow", "opencv"]
     assert set(decoded.errors) == set(DECODERS) - {"pillow", "opencv"}
     assert decoded.fallbacks == {}
@@ -204,7 +207,7 @@ def test_kind_that_the_baseline_does_not_support(photos: dict[str, Pixels]) -> N
 def test_baseline_stands_in_the_first_rendering(stage: ColorStage, small_jpeg: bytes) -> None:
     baseline = Variant("ffmpeg", "opencv-area", "nv12-bt601")
     grid = make_grid(color_stage=stage, baseline=baseline)
-    first = next(fan_out(grid, decode_all(grid, EncodedImage(small_jpeg)).images, "key"))
+    first = next(fan_out(grid, decode_all(grid, EncodedImage(small_jpeg), "key"), "key"))
     assert grid.variants.index(baseline) in first.variants
 
 
@@ -314,7 +317,9 @@ def test_each_distinct_array_is_computed_once(
 def test_resizes_that_agree_share_one_array(calls: Counter[str]) -> None:
     flat = np.full((300, 451, 3), (10, 120, 230), np.uint8)
     grid = make_grid(decoders=("pillow",), colors=("rgb",), color_stage=ColorStage.AFTER_RESIZE)
-    renderings = list(fan_out(grid, {"pillow": flat}, "key"))
+    renderings = list(
+        fan_out(grid, Decoded({"pillow": flat}, {}, {}, [flat] * len(grid.variants)), "key")
+    )
     assert [sorted(each.variants) for each in renderings] == [list(range(11))]
     np.testing.assert_array_equal(renderings[0].pixels, flat[:224, :224])
     assert calls == {"rgb": 1} | dict.fromkeys(ELEVEN, 1)

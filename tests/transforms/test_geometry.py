@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import cv2
@@ -17,6 +18,8 @@ from PIL import Image
 from sysnoise.transforms.geometry import (
     PRESETS,
     RULES,
+    CentralCrop,
+    CentralSquare,
     Geometry,
     KeepRatio,
     Letterbox,
@@ -416,3 +419,94 @@ def test_geometries_that_crop_say_so(name: str) -> None:
     sizes = [(640, 480), (480, 640), (500, 333), (301, 1200), (224, 224)]
     placements = [place(PRESETS[name], size) for size in sizes]
     assert PRESETS[name].crops is any(each.crops for each in placements)
+
+
+ROUNDED: dict[str, Callable[[Fraction], int]] = {
+    "truncate": math.floor,
+    "round": round,
+    "half-up": lambda length: math.floor(length + Fraction(1, 2)),
+    "ceil": math.ceil,
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("offset", ROUNDED)
+@pytest.mark.parametrize("long_side", ROUNDED)
+def test_lengths_are_rounded_as_named(size: tuple[int, int], long_side: str, offset: str) -> None:
+    placement = place(ShorterSide(256, 224, long_side, offset), size)
+    shorter = min(size)
+    exact = [Fraction(256 * side, shorter) for side in size]
+    resized = tuple(
+        256 if side == shorter else ROUNDED[long_side](length)
+        for side, length in zip(size, exact, strict=True)
+    )
+    assert placement.resized == resized
+    assert placement.crop == tuple(ROUNDED[offset](Fraction(side - 224, 2)) for side in resized)
+
+
+@pytest.mark.parametrize("size", [(640, 427), (1000, 400), (333, 800), (2000, 600)])
+@pytest.mark.parametrize("long_side", ROUNDED)
+def test_keep_ratio_rounds_the_side_that_follows(size: tuple[int, int], long_side: str) -> None:
+    placement = place(KeepRatio(800, 1333, long_side), size)
+    short, long = sorted(size)
+    longer = ROUNDED[long_side](Fraction(800 * long, short))
+    shorter = 800
+    if longer > 1333:
+        longer, shorter = 1333, ROUNDED[long_side](Fraction(1333 * 800, longer))
+    assert placement.resized == ((longer, shorter) if size[0] > size[1] else (shorter, longer))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_central_crop_is_tensorflows(size: tuple[int, int]) -> None:
+    """``tf.image.central_crop``: the start is truncated, and the rest follows from it."""
+    width, height = size
+    x, y = (int((side - side * 0.875) / 2) for side in size)
+    placement = place(PRESETS["central-crop875-224"], size)
+    assert placement.region == (x, y, width - 2 * x, height - 2 * y)
+    assert (placement.resized, placement.output) == ((224, 224), (224, 224))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_central_square_is_that_of_tensorflows_models(size: tuple[int, int]) -> None:
+    """``_decode_and_center_crop`` of EfficientNet with a ``CROP_PADDING`` of 32."""
+    width, height = size
+    side = max(1, int(224 / (224 + 32) * min(height, width)))
+    offset_height, offset_width = ((height - side) + 1) // 2, ((width - side) + 1) // 2
+    placement = place(PRESETS["central-square224"], size)
+    assert placement.region == (offset_width, offset_height, side, side)
+    assert placement.output == (224, 224)
+    whole = place(CentralSquare(224, padding=0, offset="truncate"), size)
+    x, y = ((length - min(size)) // 2 for length in size)
+    assert whole.region == (x, y, min(size), min(size))
+
+
+def test_parameters_that_came_later_are_left_out_where_they_are_usual() -> None:
+    assert geometry_document(ShorterSide(256, 224)) == {
+        "rule": "shorter-side",
+        "size": 256,
+        "crop": 224,
+    }
+    assert geometry_document(ShorterSide(256, 224, "ceil"))["long_side"] == "ceil"
+    assert geometry_document(KeepRatio(800, 1333)) == {
+        "rule": "keep-ratio",
+        "shorter": 800,
+        "longer": 1333,
+    }
+
+
+@pytest.mark.parametrize(
+    ("geometry", "problem"),
+    [
+        (
+            ShorterSide(256, 224, "down"),
+            "long_side: expected one of truncate, round, half-up, ",
+        ),
+        (ShorterSide(256, 224, offset="up"), "offset: expected one of"),
+        (CentralCrop(224, 0.0), "fraction: expected more than 0 and at most 1, found 0.0"),
+        (CentralSquare(224, -1), "padding: expected 0 to 65535, found -1"),
+    ],
+    ids=["long-side", "offset", "fraction", "padding"],
+)
+def test_wrong_roundings_and_fractions(geometry: Geometry, problem: str) -> None:
+    (found,) = geometry.problems()
+    assert found.startswith(problem)

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from sysnoise.manifests.grids.grid_file import parse_grid
+from sysnoise.manifests.plan import grid_variants
 from sysnoise.transforms.codecs.decoders import DECODERS
 from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.colors import COLORS
@@ -25,16 +26,11 @@ from sysnoise.transforms.geometry import (
     RandomResizedCrop,
     ShorterSide,
 )
-from sysnoise.transforms.grid import (
-    BASELINE,
-    ColorStage,
-    Combine,
-    Grid,
-    Variant,
-)
+from sysnoise.transforms.grid import ColorStage, Grid
 from sysnoise.transforms.grid_document import grid_from_document
 from sysnoise.transforms.methods import UnknownNameError, identity
 from sysnoise.transforms.resizers import RESIZES
+from sysnoise.transforms.variants import BASELINE, Combine, Variant
 from tests.transforms import plain
 
 PAPER_RESIZES = {
@@ -193,8 +189,8 @@ def test_id_and_slug() -> None:
     assert Variant.parse(variant.id) == variant
 
 
-@pytest.mark.parametrize("text", ["", "pillow", "pillow/rgb", "pillow/pillow-box/rgb/png"])
-def test_variant_of_other_than_three_parts(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "pillow", "pillow/rgb"])
+def test_variant_of_less_than_three_parts(text: str) -> None:
     with pytest.raises(ValueError, match=f"^expected decoder/resize/color, found '{text}'$"):
         Variant.parse(text)
 
@@ -360,7 +356,8 @@ seed: 1.5
 """
     decoders, resizes = ", ".join(DECODERS), ", ".join(RESIZES)
     settings = (
-        "baseline, color_stage, colors, combine, decoders, geometry, name, orient, resizes, seed"
+        "baseline, color_stage, colors, combine, decoders, geometries, geometry, name, orient, "
+        "resizes, seed, sources, variants"
     )
     assert error(text).splitlines() == [
         f"my.yaml:2:1: colors: expected a list of at least one color; valid: {', '.join(COLORS)}",
@@ -372,7 +369,7 @@ seed: 1.5
         "my.yaml:10:3: geometry.padding: unknown parameter 'padding' (did you mean 'pad'?); "
         "valid: size, pad",
         "my.yaml:11:1: baseline: expected decoder/resize/color, found 'pillow/pillow-bilinear'",
-        "my.yaml:12:1: combine: unknown combine 'all'; valid: product, one-factor",
+        "my.yaml:12:1: combine: unknown combine 'all'; valid: product, one-factor, listed",
         "my.yaml:13:1: colour_stage: unknown setting 'colour_stage' "
         f"(did you mean 'color_stage'?); valid: {settings}",
         "my.yaml:15:1: seed: expected a whole number of at least 0, found 1.5",
@@ -546,3 +543,142 @@ def test_grids_made_in_python_are_checked_too() -> None:
         "geometry: crop: 256 exceeds size 224",
         "colors: the baseline's 'rgb' is not among them",
     ]
+
+
+STACKS = """
+geometries: [shorter256-crop224, shorter232-crop224, {name: own, rule: squash, size: 8, crop: 8}]
+variants:
+  - {name: training, decoder: pil, resize: pil-bilinear}
+  - name: deployed
+    decoder: simplejpeg-fastdct
+    resize: opencv-linear-exact
+    color: nv12-bt601
+    source: jpeg-q75
+    geometry: own
+    stands_for: a camera
+  - {name: again, decoder: pillow, resize: pillow-bilinear, geometry: shorter256-crop224}
+"""
+
+
+def test_variants_that_are_listed() -> None:
+    grid = parse_grid(STACKS, "my.yaml", "test")
+    training = Variant("pillow", "pillow-bilinear", "rgb")
+    deployed = Variant("simplejpeg-fastdct", "opencv-linear-exact", "nv12-bt601", "jpeg-q75", "own")
+    assert [(each.name, each.variant) for each in grid.stacks] == [
+        ("training", training),
+        ("deployed", deployed),
+        ("again", training),
+    ]
+    assert grid.variants == (training, deployed)
+    assert grid.baseline == training
+    assert grid.combine is Combine.LISTED
+    assert grid.decoders == ("pillow", "simplejpeg-fastdct")
+    assert grid.geometry == PRESETS["shorter256-crop224"]
+    assert grid_from_document(grid.document(), "test") == grid
+    assert grid_variants(grid.document()) == tuple(each.id for each in grid.variants)
+
+
+def test_all_problems_of_listed_variants_are_told_at_once() -> None:
+    text = """geometries:
+  - shorter256-crop224
+  - {name: Own, rule: squash, size: 8, crop: 9}
+  - {rule: squash, size: 8, crop: 8}
+  - {name: first, rule: squash, size: 8, crop: 8}
+decoders: [pillow]
+variants:
+  - {name: one, decoder: pillow, resize: pillow-bilinear}
+  - {name: one, decoder: libvips, resize: pillow-bilinear, geometry: squash224}
+  - {name: two, decoder: ffmpeg-nv12, resize: none, color: bgr}
+  - {name: three, decoder: ffmpeg, resize: pillow-box, source: scaled-decode}
+  - {name: four, decoder: pillow, colour: rgb}
+  - five
+"""
+    found = error(text)
+    for part in (
+        "geometries[1].name: expected lower-case letters, digits and single dashes, found 'Own'",
+        "geometries[1]: crop: 9 exceeds size 8",
+        "geometries[2].name: expected a name of the geometry, found None",
+        "geometries[3].name: 'first' stands for the first geometry: take another name",
+        "decoders: leave it out: the variants have other methods, or another order",
+        "variants[1].name: 'one' is listed twice",
+        "variants[1].decoder: unknown decoder 'libvips'",
+        "variants[1].geometry: unknown geometry 'squash224'",
+        "variants[2].resize: resize 'none' and the native geometry go together, found 'none'",
+        "variants[2].decoder: 'ffmpeg-nv12' goes with color 'rgb' only, not with 'bgr'",
+        "variants[3].source: 'scaled-decode' goes with 'pillow' and 'opencv' only, not",
+        "variants[4].colour: unknown setting 'colour'",
+        "variants[4]: 'resize' is missing",
+        "variants[5]: expected a mapping with name, decoder and resize",
+    ):
+        assert part in found
+
+
+def test_sources_and_geometries_are_axes() -> None:
+    text = f"""{YAML}
+sources: [original, jpeg-q75]
+geometries: [shorter256-crop224, squash256-crop224]
+"""
+    text = text.replace("geometry: shorter256-crop224\n", "")
+    grid = parse_grid(text, "my.yaml", "test")
+    plain_grid = parse_grid(YAML, "my.yaml", "test")
+    assert len(grid.variants) == 4 * len(plain_grid.variants)
+    assert grid.variants[: len(plain_grid.variants)] == plain_grid.variants
+    assert grid_variants(grid.document()) == tuple(each.id for each in grid.variants)
+    one = parse_grid(f"{text}combine: one-factor\n", "my.yaml", "test")
+    assert [each.id for each in one.variants[-2:]] == [
+        "pillow/pillow-bilinear/rgb--from-jpeg-q75",
+        "pillow/pillow-bilinear/rgb--at-squash256-crop224",
+    ]
+    assert grid_variants(one.document()) == tuple(each.id for each in one.variants)
+    assert "sources" not in plain_grid.document()
+    assert "sources" not in plain_grid.identities()
+    assert list(grid.identities()["sources"]) == ["original", "jpeg-q75"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (
+            "sources: [original, scaled-decode]\ngeometry: random-resized-crop224",
+            "goes with geometries that resize the whole image, not with 'random-resized-crop'",
+        ),
+        (
+            "sources: [jpeg-q75]\ngeometry: squash224",
+            "sources: the baseline's 'original' is not among them",
+        ),
+        (
+            "geometries: [squash224, native]",
+            "geometries[1]: the native geometry goes with no other one",
+        ),
+        (
+            "geometries: [squash224, squash224]",
+            "geometries[1].name: 'squash224' is listed twice",
+        ),
+        (
+            "geometry: squash224\ngeometries: [squash256-crop224, squash224]",
+            "geometry: expected the first of the geometries; leave it out where these are given",
+        ),
+        (
+            "geometry: squash224\ncombine: listed",
+            "combine: variants and combine 'listed' go together",
+        ),
+        (
+            "geometries: [squash224, squash256-crop224]\n"
+            "baseline: pillow/pillow-bilinear/rgb--at-squash256-crop224",
+            "baseline: expected the first of the geometries, which ids do not name",
+        ),
+    ],
+    ids=["scaled", "baseline", "native", "twice", "both", "listed", "baseline-geometry"],
+)
+def test_sources_and_geometries_that_do_not_fit(settings: str, problem: str) -> None:
+    methods = "decoders: [pillow]\nresizes: [pillow-bilinear]\ncolors: [rgb]\n"
+    assert problem in error(f"{methods}{settings}\n")
+
+
+def test_decoders_that_turn_images_take_one_geometry() -> None:
+    text = """decoders: [pillow, opencv-exif]
+resizes: [pillow-bilinear]
+colors: [rgb]
+geometries: [squash224, squash256-crop224]
+"""
+    assert "decoders[1]: 'opencv-exif' rotates images, which goes with one geometry" in error(text)

@@ -12,7 +12,7 @@ from sysnoise.pipelines.storage.hashed_file import WrittenFile
 
 @dataclass(frozen=True)
 class SampleMetadata:
-    """What is stored besides the pixels of a sample; it is the same for all variants.
+    """What is stored besides the pixels of a sample, the same for all variants of a geometry.
 
     Attributes:
         key: the sample's key.
@@ -31,10 +31,14 @@ class SampleMetadata:
     annotations: Sequence[Mapping[str, Any]] | None
 
 
+Samples = Mapping[str, SampleMetadata]
+"""One sample in each geometry of a grid, by the geometry's name."""
+
+
 class ShardWriter(Protocol):
     """Writes the files of one shard, one per variant, with the same samples in the same order."""
 
-    def write(self, sample: SampleMetadata, images: Sequence[bytes]) -> None:
+    def write(self, samples: Samples, images: Sequence[bytes]) -> None:
         """Append a sample; ``images`` has the encoded image of each variant, in order."""
 
     def close(self) -> list[WrittenFile]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sysnoise.manifests.tables import ANNOTATIONS, DatasetKind, target_fields
-from sysnoise.pipelines.shards.writers.interface import SampleMetadata
+from sysnoise.pipelines.shards.writers.interface import SampleMetadata, Samples
 from sysnoise.pipelines.storage.hashed_file import HashedFile, WrittenFile
 from sysnoise.transforms.targets import rle_string
 
@@ -30,6 +30,7 @@ class ParquetWriter:
     def __init__(
         self,
         paths: Sequence[str],
+        geometries: Sequence[str],
         image_format: str,
         schema: pa.Schema,
         row_group_rows: int,
@@ -38,6 +39,7 @@ class ParquetWriter:
 
         Args:
             paths: the path of each variant's file.
+            geometries: the name of each variant's geometry.
             image_format: file extension of the images.
             schema: the schema of the files, from :func:`shard_schema`.
             row_group_rows: number of rows per row group.
@@ -45,7 +47,8 @@ class ParquetWriter:
         self._schema = schema
         self._image_format = image_format
         self._row_group_rows = row_group_rows
-        self._samples: list[SampleMetadata] = []
+        self._geometries = geometries
+        self._samples: list[Samples] = []
         self._images: list[Sequence[bytes]] = []
         self._count = 0
         self._files = [HashedFile(path) for path in paths]
@@ -65,9 +68,9 @@ class ParquetWriter:
     def _leaves(self) -> list[str]:
         return [name for name in self._schema.names if name != "image"] + ["image.bytes"]
 
-    def write(self, sample: SampleMetadata, images: Sequence[bytes]) -> None:
+    def write(self, samples: Samples, images: Sequence[bytes]) -> None:
         """Append a sample; ``images`` has the encoded image of each variant, in order."""
-        self._samples.append(sample)
+        self._samples.append(samples)
         self._images.append(images)
         if len(self._samples) == self._row_group_rows:
             self._flush()
@@ -82,13 +85,19 @@ class ParquetWriter:
         return [file.describe(self._count) for file in self._files]
 
     def _flush(self) -> None:
-        common = metadata_columns(self._samples, self._schema)
-        names = pa.array([f"{sample.key}.{self._image_format}" for sample in self._samples])
-        for writer, images in zip(self._writers, zip(*self._images, strict=True), strict=True):
+        common = {
+            name: metadata_columns([each[name] for each in self._samples], self._schema)
+            for name in set(self._geometries)
+        }
+        keys = [next(iter(each.values())).key for each in self._samples]
+        paths = pa.array([f"{key}.{self._image_format}" for key in keys])
+        by_variant = zip(*self._images, strict=True)
+        for writer, name, images in zip(self._writers, self._geometries, by_variant, strict=True):
             encoded = pa.array(images, pa.binary())
-            common["image"] = pa.StructArray.from_arrays([encoded, names], fields=list(IMAGE))
-            columns = [common[name] for name in self._schema.names]
-            writer.write_table(pa.table(columns, schema=self._schema))
+            image = pa.StructArray.from_arrays([encoded, paths], fields=list(IMAGE))
+            columns = {**common[name], "image": image}
+            arrays = [columns[field] for field in self._schema.names]
+            writer.write_table(pa.table(arrays, schema=self._schema))
         self._count += len(self._samples)
         self._samples, self._images = [], []
 
@@ -134,7 +143,7 @@ def _feature(data_type: pa.DataType) -> Any:
 
 
 def metadata_columns(samples: Sequence[SampleMetadata], schema: pa.Schema) -> dict[str, pa.Array]:
-    """Return the columns of some samples besides the images, which are the same for all variants.
+    """Return the columns of some samples besides the images, the same for variants of a geometry.
 
     Args:
         samples: the samples.

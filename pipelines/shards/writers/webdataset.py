@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Sequence
 
 from sysnoise.manifests.json_documents import JsonObject
-from sysnoise.pipelines.shards.writers.interface import SampleMetadata
+from sysnoise.pipelines.shards.writers.interface import SampleMetadata, Samples
 from sysnoise.pipelines.storage.hashed_file import HashedFile, WrittenFile
 
 _BLOCK = tarfile.BLOCKSIZE
@@ -21,33 +21,34 @@ _MODE = 0o644
 class WebDatasetWriter:
     """Writes one tar file per variant."""
 
-    def __init__(self, paths: Sequence[str], image_format: str) -> None:
+    def __init__(self, paths: Sequence[str], geometries: Sequence[str], image_format: str) -> None:
         """Create the files.
 
         Args:
             paths: the path of each variant's file.
+            geometries: the name of each variant's geometry.
             image_format: file extension of the images.
         """
         self._files = [HashedFile(path) for path in paths]
+        self._geometries = geometries
         self._image_format = image_format
         self._samples = 0
 
-    def write(self, sample: SampleMetadata, images: Sequence[bytes]) -> None:
+    def write(self, samples: Samples, images: Sequence[bytes]) -> None:
         """Append a sample; ``images`` has the encoded image of each variant, in order."""
-        metadata = b"".join(
-            tar_member(f"{sample.key}.{extension}", data)
-            for extension, data in metadata_members(sample)
-        )
-        header = member_header(f"{sample.key}.{self._image_format}", 0)
-        files_by_image: dict[
-            int, list[HashedFile]
-        ] = {}  # by id() of the image, which variants share
-        for file, image in zip(self._files, images, strict=True):
-            files_by_image.setdefault(id(image), []).append(file)
-        for image in {id(image): image for image in images}.values():
+        metadata = {name: _metadata(sample) for name, sample in samples.items()}
+        key = next(iter(samples.values())).key
+        header = member_header(f"{key}.{self._image_format}", 0)
+        # By geometry and id() of the image, which variants share.
+        files: dict[tuple[str, int], list[HashedFile]] = {}
+        shared: dict[tuple[str, int], bytes] = {}
+        for file, geometry, image in zip(self._files, self._geometries, images, strict=True):
+            files.setdefault((geometry, id(image)), []).append(file)
+            shared[geometry, id(image)] = image
+        for (geometry, number), image in shared.items():
             size = len(image)
-            member = b"".join((metadata, with_size(header, size), image, padding(size)))
-            HashedFile.append_to_all(files_by_image[id(image)], member)
+            member = b"".join((metadata[geometry], with_size(header, size), image, padding(size)))
+            HashedFile.append_to_all(files[geometry, number], member)
         self._samples += 1
 
     def close(self) -> list[WrittenFile]:
@@ -58,10 +59,18 @@ class WebDatasetWriter:
         return [file.describe(self._samples) for file in self._files]
 
 
+def _metadata(sample: SampleMetadata) -> bytes:
+    return b"".join(
+        tar_member(f"{sample.key}.{extension}", data)
+        for extension, data in metadata_members(sample)
+    )
+
+
 def metadata_members(sample: SampleMetadata) -> list[tuple[str, bytes]]:
     """Return extension and content of a sample's members other than the image, in order.
 
-    The JSON holds nothing that depends on the variant, so that equal pixels make equal shards.
+    Of the variant, the JSON depends on the geometry alone, so that equal pixels of a geometry make
+    equal shards.
     """
     document: JsonObject = {
         "key": sample.key,

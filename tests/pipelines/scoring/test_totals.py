@@ -7,9 +7,7 @@ from pathlib import Path
 
 from sysnoise import open_set
 from sysnoise.manifests.sample_tables import SampleTables
-from sysnoise.pipelines.report.axes import changed_axes
 from sysnoise.pipelines.scoring.totals import read_totals
-from sysnoise.transforms.methods import AXES
 from tests.end_to_end.reading import samples_table
 
 
@@ -25,12 +23,3 @@ def test_groups_are_those_whose_digests_agree(imagenet_set: Path) -> None:
     groups = read_totals(SampleTables(found)).groups
     assert {frozenset(pair) for group in groups for pair in combinations(group, 2)} == same
     assert same
-
-
-def test_changed_axes_are_named() -> None:
-    one, other = (
-        {axis: {"name": name} for axis, name in zip(AXES, names, strict=True)}
-        for names in (("pillow", "a", "rgb"), ("pillow", "b", "nv12"))
-    )
-    assert changed_axes(other, one) == ("resize", "color")
-    assert changed_axes(one, one) == ()

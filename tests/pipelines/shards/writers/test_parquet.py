@@ -19,9 +19,9 @@ from tests.pipelines.shards.writers.builders import imagenet_sample
 def test_rows_and_row_groups(tmp_path: Path) -> None:
     paths = [tmp_path / "first.parquet", tmp_path / "second.parquet"]
     schema = shard_schema(DatasetKind.IMAGENET, geometry_fields(Exif.IGNORED), "png")
-    writer = ParquetWriter([str(p) for p in paths], "png", schema, 3)
+    writer = ParquetWriter([str(p) for p in paths], ["first", "first"], "png", schema, 3)
     for number in range(7):
-        writer.write(imagenet_sample(f"k{number}", number), [b"first", b"second"])
+        writer.write({"first": imagenet_sample(f"k{number}", number)}, [b"first", b"second"])
     for path, written, content in zip(paths, writer.close(), [b"first", b"second"], strict=True):
         assert written.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
         file = pq.ParquetFile(path)

@@ -15,9 +15,9 @@ IMAGES = {"a": [b"x" * 700, b"y" * 512], "b": [b"", b"z"]}
 
 def write(folder: Path) -> list[Path]:
     paths = [folder / "first.tar", folder / "second.tar"]
-    writer = WebDatasetWriter([str(path) for path in paths], "png")
+    writer = WebDatasetWriter([str(path) for path in paths], ["first", "first"], "png")
     for key, images in IMAGES.items():
-        writer.write(imagenet_sample(key), images)
+        writer.write({"first": imagenet_sample(key)}, images)
     for path, written in zip(paths, writer.close(), strict=True):
         assert written.samples == 2
         assert written.bytes == path.stat().st_size
