@@ -18,6 +18,7 @@ from benchmarks.measure import (
     start_up,
 )
 from benchmarks.report import draw, format_tables
+from benchmarks.resizes import against_own_calls
 from sysnoise import load_grid
 
 
@@ -35,6 +36,7 @@ def main() -> None:
             "original": against_original(bench, sizes.floor, sizes.original),
             "growth": list(growth(bench, sizes.growth)),
             "memory": list(memory(bench, sizes)),
+            "resizes": list(against_own_calls()),
         }
     tables = format_tables(results)
     (arguments.output / "bench.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")

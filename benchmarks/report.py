@@ -74,6 +74,7 @@ def format_tables(results: Results) -> str:
                 for row in results["memory"]
             ],
         ),
+        resize_table(results["resizes"]),
     ]
     return "\n".join(parts)
 
@@ -88,6 +89,23 @@ def _cost(results: Results, row: Mapping[str, Any]) -> list[str]:
         f"{row['driver_mib']:.0f} MiB",
         f"{row['worker_mib']:.0f} MiB",
     ]
+
+
+def resize_table(rows: Iterable[Results]) -> str:
+    """Return resizes of extras against their libraries' own calls, as a Markdown table."""
+    return table(
+        ("resize of 500 x 375", "to", "here", "the library's own call", "ratio"),
+        [
+            (
+                f"`{row['resize']}`",
+                "{} x {}".format(*row["size"]),
+                f"{row['milliseconds']:.1f} ms",
+                f"{row['own_milliseconds']:.1f} ms",
+                f"**{row['ratio']:.2f}**",
+            )
+            for row in rows
+        ],
+    )
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

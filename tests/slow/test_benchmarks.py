@@ -37,6 +37,9 @@ def test_smoke_run(tmp_path: Path) -> None:
     for row in [*results["growth"], *results["memory"]]:
         assert row["driver_mib"] > 50
         assert row["worker_mib"] > 50
+    assert {row["resize"] for row in results["resizes"]} >= {"ort-linear", "skimage-gaussian"}
+    for row in results["resizes"]:
+        assert row["ratio"] == pytest.approx(row["milliseconds"] / row["own_milliseconds"])
     assert (tmp_path / "bench.md").read_text("utf-8") == format_tables(results)
     with Image.open(tmp_path / "bench.png") as image:
         assert image.size[0] > 500
