@@ -1,4 +1,4 @@
-"""``sysnoise codecs``: the decoders, the builds of their libraries, and how far they differ."""
+"""``sysnoise codecs``: decoders and resizes, their libraries' builds, and how far they differ."""
 
 from __future__ import annotations
 
@@ -10,40 +10,90 @@ from sysnoise.transforms.codecs.decoders import DECODERS, Decoder
 from sysnoise.transforms.codecs.probes import (
     KINDS,
     REFERENCE,
-    DecoderComparison,
     compare_decoders,
+    distinct_decoders,
     probe_jpeg,
 )
+from sysnoise.transforms.difference import Difference
 from sysnoise.transforms.libraries import library_build
-from sysnoise.transforms.methods import install_line, is_available
+from sysnoise.transforms.methods import Method, install_line, is_available
+from sysnoise.transforms.resize import probes as resize_probes
+from sysnoise.transforms.resize.probes import FAMILY_DISTANCE, PROBES
+from sysnoise.transforms.resizers import RESIZES, Resize
 
 JPEG_FACTS = ("libjpeg_turbo", "libjpeg", "jpeg", "libavcodec", "libswscale", "nvimgcodec")
 """The facts of a library's build that concern JPEG."""
 
-WIDTH = 118
+WIDTH = 100
 """Number of characters per line of the text."""
 
 Document = dict[str, Any]
 
 
 def describe_codecs() -> Document:
-    """Return the facts on every decoder and the results of the probes, as JSON-compatible data.
+    """Return the facts on every method and the results of the probes, as JSON-compatible data.
 
     Returns:
         ``decoders``: one row per decoder, including those of extras that are not installed.
         ``identical``: by kind of JPEG, the groups of two or more decoders with the same pixels.
+        ``distinct``: the decoders in groups of the same pixels on all kinds but CMYK.
         ``distance``: by kind and name, mean and maximum absolute difference from ``pillow``, 0 to
         255; None where the decoder does not read the kind. Only installed decoders are included.
+        ``resizes``: the same for resizes, by the sizes of a probe; and ``families``, see
+        :class:`ResizeComparison`.
+        ``counts``: numbers of installed decoders and resizes, of distinct decoders and of families.
     """
     available = [name for name, decoder in DECODERS.items() if is_available(decoder)]
     compared = {kind: compare_decoders(available, probe_jpeg(kind)) for kind in KINDS}
+    distinct = distinct_decoders(compared)
+    resizes = _describe_resizes()
     return {
+        "counts": {
+            "decoders": len(available),
+            "distinct_decoders": len(distinct),
+            "resizes": sum(row["available"] for row in resizes["resizes"]),
+            "resize_families": len(resizes["families"]),
+        },
         "decoders": [_row(decoder) for decoder in DECODERS.values()],
         "identical": {kind: [*map(list, found.identical)] for kind, found in compared.items()},
+        "distinct": [*map(list, distinct)],
         "distance": {
-            kind: {name: _distance(found, name) for name in available}
+            kind: {name: _distance_document(found.distance.get(name)) for name in available}
             for kind, found in compared.items()
         },
+        "resizes": resizes,
+    }
+
+
+def _describe_resizes() -> Document:
+    resizes = {name: each for name, each in RESIZES.items() if name != "none"}
+    available = [name for name, each in resizes.items() if is_available(each)]
+    compared = resize_probes.compare_resizes(available)
+    return {
+        "resizes": [_resize_row(each) for each in resizes.values()],
+        "probes": {
+            name: {"source": [*probe.source], "size": [*probe.size]}
+            for name, probe in PROBES.items()
+        },
+        "identical": [*map(list, compared.identical)],
+        "family_distance": FAMILY_DISTANCE,
+        "families": [*map(list, compared.families)],
+        "distance": {
+            probe: {name: _distance_document(of.get(name)) for name in available}
+            for probe, of in compared.distance.items()
+        },
+    }
+
+
+def _resize_row(method: Method[Resize]) -> Document:
+    available = is_available(method)
+    return {
+        "name": method.name,
+        "library": method.library,
+        "version": library_build(method.library)["version"] if available else None,
+        "options": dict(method.options),
+        "extra": method.extra,
+        "available": available,
     }
 
 
@@ -74,25 +124,29 @@ def _upsampling(options: Mapping[str, Any]) -> str | None:
     return options.get("upsampling")
 
 
-def _distance(compared: DecoderComparison, name: str) -> Document | None:
-    if name in compared.errors:
-        return None
-    found = compared.distance[name]
-    return {"mean": found.mean, "maximum": found.maximum}
+def _distance_document(found: Difference | None) -> Document | None:
+    return None if found is None else {"mean": found.mean, "maximum": found.maximum}
 
 
 def format_codecs(document: Document) -> str:
-    """Return the document as text: decoders, groups of identical decoders and distances."""
+    """Return the document as text: decoders, then resizes, each with groups and distances."""
+    resizes = document["resizes"]
     lines = [
         *_decoder_lines(document["decoders"]),
         *_absent_lines(document["decoders"]),
         "",
         "Identical pixels, by kind of JPEG:",
         *_identical_lines(document["identical"]),
+        *_count_lines(document["counts"]),
         "",
         f"Absolute difference from {REFERENCE}, mean/maximum of 255 levels "
-        "('=' identical, '-' not read by the decoder):",
-        *_distance_lines(document["distance"]),
+        "('=' identical, '-' not read):",
+        *_distance_lines("decoder", document["distance"]),
+        "",
+        f"Resizes, absolute difference from {resize_probes.REFERENCE} on three built-in images:",
+        *_resize_lines(resizes),
+        *_absent_lines(resizes["resizes"]),
+        *_family_lines(document["counts"], resizes["family_distance"]),
     ]
     return "\n".join(lines)
 
@@ -136,10 +190,46 @@ def _identical_lines(identical: Mapping[str, Sequence[Sequence[str]]]) -> Iterat
             yield from _wrapped(f"{'' if position else kind:<13}", " = ".join(names))
 
 
-def _distance_lines(distance: Mapping[str, Mapping[str, Document | None]]) -> Iterator[str]:
+def _count_lines(counts: Mapping[str, int]) -> list[str]:
+    text = (
+        f"The {counts['decoders']} decoders here are {counts['distinct_decoders']} distinct ones, "
+        "without CMYK."
+    )
+    return _wrapped("", text)
+
+
+def _distance_lines(
+    axis: str, distance: Mapping[str, Mapping[str, Document | None]]
+) -> Iterator[str]:
     names = next(iter(distance.values()))
     rows = ([name, *(_distance_text(of[name]) for of in distance.values())] for name in names)
-    return _table(["decoder", *distance], rows)
+    return _table([axis, *distance], rows)
+
+
+def _resize_lines(resizes: Document) -> Iterator[str]:
+    """Yield a row per resize; a member of a family names its first one."""
+    first = {name: family[0] for family in resizes["families"] for name in family[1:]}
+    distance, version = resizes["distance"], {row["name"]: row for row in resizes["resizes"]}
+    sizes = ("{}x{} to {}x{}".format(*p["source"], *p["size"]) for p in resizes["probes"].values())
+    rows = (
+        [
+            name,
+            version[name]["version"],
+            *(_distance_text(of[name]) for of in distance.values()),
+            first.get(name),
+        ]
+        for name in next(iter(distance.values()))
+    )
+    return _table(["resize", "version", *sizes, "family of"], rows)
+
+
+def _family_lines(counts: Mapping[str, int], family_distance: float) -> list[str]:
+    text = (
+        f"The {counts['resizes']} resizes here form {counts['resize_families']} families: a member "
+        f"differs from the first one of its family by at most {family_distance} levels on average, "
+        "on each image."
+    )
+    return _wrapped("", text)
 
 
 def _distance_text(found: Document | None) -> str | None:

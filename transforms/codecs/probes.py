@@ -107,11 +107,13 @@ class DecoderComparison:
     """How much decoders differ on one image.
 
     Attributes:
+        digests: the pixel digest by decoder, 32 bytes.
         identical: groups of two or more decoders that give the same pixels, in the given order.
         distance: the difference from :data:`REFERENCE` by decoder.
         errors: the error by decoder for those that gave no image; these have no distance.
     """
 
+    digests: Mapping[str, bytes]
     identical: tuple[tuple[str, ...], ...]
     distance: Mapping[str, Difference]
     errors: Mapping[str, DecodeError]
@@ -131,7 +133,7 @@ def compare_decoders(names: Iterable[str], data: bytes) -> DecoderComparison:
     """
     image = EncodedImage(data)
     reference = decode(REFERENCE, image)
-    groups: dict[bytes, list[str]] = {}
+    digests: dict[str, bytes] = {}
     distance: dict[str, Difference] = {}
     errors: dict[str, DecodeError] = {}
     for name in names:
@@ -140,7 +142,38 @@ def compare_decoders(names: Iterable[str], data: bytes) -> DecoderComparison:
         except DecodeError as error:
             errors[name] = error
             continue
-        groups.setdefault(pixel_digest(pixels), []).append(name)
+        digests[name] = pixel_digest(pixels)
         distance[name] = difference(pixels, reference)
+    groups: dict[bytes, list[str]] = {}
+    for name, digest in digests.items():
+        groups.setdefault(digest, []).append(name)
     identical = tuple(tuple(group) for group in groups.values() if len(group) > 1)
-    return DecoderComparison(identical, distance, errors)
+    return DecoderComparison(digests, identical, distance, errors)
+
+
+def distinct_decoders(compared: Mapping[str, DecoderComparison]) -> tuple[tuple[str, ...], ...]:
+    """Group decoders that give the same pixels for every kind of JPEG that both read.
+
+    CMYK does not count: its conversion to RGB is not the decoder's.
+
+    Args:
+        compared: what :func:`compare_decoders` found by kind.
+
+    Returns:
+        Every decoder that reads any of the kinds, with the first one that it agrees with.
+    """
+    kinds = {kind: found.digests for kind, found in compared.items() if kind != "cmyk"}
+    names = dict.fromkeys(name for digests in kinds.values() for name in digests)
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        same = (
+            first
+            for first in groups
+            if all(
+                digests[name] == digests[first]
+                for digests in kinds.values()
+                if name in digests and first in digests
+            )
+        )
+        groups.setdefault(next(same, name), []).append(name)
+    return tuple(map(tuple, groups.values()))

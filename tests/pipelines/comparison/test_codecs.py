@@ -6,7 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jsonschema
@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 
 from sysnoise.pipelines.cli.main import main
+from sysnoise.pipelines.comparison.codecs import describe_codecs
 from sysnoise.transforms.codecs.decoders import DECODERS
 from sysnoise.transforms.codecs.probes import KINDS, probe_jpeg
 from sysnoise.transforms.codecs.sniff import sniff
 from sysnoise.transforms.libraries import LIBRARIES, library_build
 from sysnoise.transforms.methods import is_available
+from sysnoise.transforms.resize.probes import PROBES, probe_picture
+from sysnoise.transforms.resizers import RESIZES
 from tests.conftest import Command
 from tests.installed import installed
 from tests.transforms import plain
@@ -29,10 +32,39 @@ ORDINARY = [kind for kind in KINDS if kind != "cmyk"]
 SUBSAMPLED = ["4:2:2", "4:2:0", "4:2:0-odd", "progressive"]
 APART = ["simplejpeg-fastdct", "simplejpeg-fastupsample", "ffmpeg"]
 
+RESIZED = [name for name in RESIZES if name != "none"]
+
+
+def groups_of(names: Iterable[str], at_least: int) -> dict[str, Any]:
+    group = {"type": "array", "items": {"enum": list(names)}, "minItems": at_least}
+    return {"type": "array", "items": group}
+
+
+def distances_of(names: Iterable[str], probes: Iterable[str]) -> dict[str, Any]:
+    distance = {
+        "type": ["object", "null"],
+        "required": ["mean", "maximum"],
+        "additionalProperties": False,
+        "properties": {
+            "mean": {"type": "number", "minimum": 0, "maximum": 255},
+            "maximum": {"type": "integer", "minimum": 0, "maximum": 255},
+        },
+    }
+    return {
+        "type": "object",
+        "required": list(probes),
+        "additionalProperties": {
+            "type": "object",
+            "propertyNames": {"enum": list(names)},
+            "additionalProperties": distance,
+        },
+    }
+
+
 TEXT_OR_NULL = {"type": ["string", "null"]}
 SCHEMA = {
     "type": "object",
-    "required": ["decoders", "identical", "distance"],
+    "required": ["counts", "decoders", "identical", "distinct", "distance", "resizes"],
     "additionalProperties": False,
     "properties": {
         "decoders": {
@@ -57,27 +89,42 @@ SCHEMA = {
         "identical": {
             "type": "object",
             "required": list(KINDS),
-            "additionalProperties": {
-                "type": "array",
-                "items": {"type": "array", "items": {"enum": list(DECODERS)}, "minItems": 2},
-            },
+            "additionalProperties": groups_of(DECODERS, 2),
         },
-        "distance": {
+        "distinct": groups_of(DECODERS, 1),
+        "distance": distances_of(DECODERS, KINDS),
+        "counts": {
             "type": "object",
-            "required": list(KINDS),
-            "additionalProperties": {
-                "type": "object",
-                "propertyNames": {"enum": list(DECODERS)},
-                "additionalProperties": {
-                    "type": ["object", "null"],
-                    "required": ["mean", "maximum"],
-                    "additionalProperties": False,
-                    "properties": {
-                        "mean": {"type": "number", "minimum": 0, "maximum": 255},
-                        "maximum": {"type": "integer", "minimum": 0, "maximum": 255},
+            "required": ["decoders", "distinct_decoders", "resizes", "resize_families"],
+            "additionalProperties": {"type": "integer", "minimum": 1},
+        },
+        "resizes": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "resizes": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "properties": {
+                            "name": {"enum": RESIZED},
+                            "library": {"type": "string"},
+                            "version": TEXT_OR_NULL,
+                            "options": {"type": "object"},
+                            "extra": TEXT_OR_NULL,
+                            "available": {"type": "boolean"},
+                        },
+                        "minProperties": 6,
                     },
                 },
+                "probes": {"type": "object", "required": list(PROBES)},
+                "identical": groups_of(RESIZED, 2),
+                "family_distance": {"const": 0.25},
+                "families": groups_of(RESIZED, 1),
+                "distance": distances_of(RESIZED, PROBES),
             },
+            "minProperties": 6,
         },
     },
 }
@@ -157,11 +204,52 @@ def test_figures_are_those_of_numpy(kind: str, document: Mapping[str, Any]) -> N
     ]
 
 
+def test_decoders_that_agree_on_all_kinds_but_cmyk_are_one(document: Mapping[str, Any]) -> None:
+    groups = document["distinct"]
+    assert document["counts"]["distinct_decoders"] == len(groups)
+    assert {name for group in groups for name in group} == set(document["distance"]["4:4:4"])
+    assert {"pillow", "opencv", "opencv-exif", "simplejpeg"} <= set(groups[0])
+    for name in (*APART, "ffmpeg-accurate", "ffmpeg-nv12"):
+        assert [name] in groups
+
+
+def test_resizes_are_compared_as_numpy_does(document: Mapping[str, Any]) -> None:
+    found = document["resizes"]
+    available = [name for name in RESIZED if is_available(RESIZES[name])]
+    assert [row["name"] for row in found["resizes"]] == RESIZED
+    for probe, sizes in PROBES.items():
+        source = probe_picture(*sizes.source)
+        reference = plain.RESIZES["pillow-bilinear"](source, sizes.size)
+        assert list(found["distance"][probe]) == available
+        for name, resize in plain.RESIZES.items():
+            absolute = np.abs(resize(source, sizes.size).astype(float) - reference)
+            assert found["distance"][probe][name] == {
+                "mean": pytest.approx(absolute.mean(), rel=1e-12),
+                "maximum": absolute.max(),
+            }
+
+
+def test_families_hold_every_resize_once(document: Mapping[str, Any]) -> None:
+    found, counts = document["resizes"], document["counts"]
+    available = [name for name in RESIZED if is_available(RESIZES[name])]
+    assert sorted(name for family in found["families"] for name in family) == sorted(available)
+    assert counts["resizes"] == len(available)
+    assert counts["resize_families"] == len(found["families"])
+
+
+@pytest.mark.extras
+def test_counts_with_all_extras() -> None:
+    document = describe_codecs()
+    jsonschema.validate(document, SCHEMA)
+    assert document["counts"]["distinct_decoders"] >= 12
+    assert document["counts"]["resize_families"] == 26
+
+
 def test_text_tells_the_same(document: Mapping[str, Any], sysnoise: Command) -> None:
     done = sysnoise("codecs")
     assert (done.returncode, done.stderr) == (0, "")
     assert max(map(len, done.stdout.splitlines())) <= 120
-    rows, groups, distances = (
+    rows, groups, distances, resizes = (
         {line.split()[0]: line.split()[1:] for line in section.splitlines()}
         for section in done.stdout.split("\n\n")
     )
@@ -170,6 +258,13 @@ def test_text_tells_the_same(document: Mapping[str, Any], sysnoise: Command) -> 
     assert distances["opencv"][:6] == ["="] * 6
     found = document["distance"]["4:2:0"]["ffmpeg"]
     assert distances["ffmpeg"][2] == f"{found['mean']:.2f}/{found['maximum']}"
+    squashed = document["resizes"]["distance"]["squashed"]["opencv-area"]
+    assert resizes["opencv-area"][2] == f"{squashed['mean']:.2f}/{squashed['maximum']}"
+    assert resizes["opencv-linear-exact"][-1] == "opencv-linear"
+    assert resizes["pillow-bilinear"][1:] == ["=", "=", "=", "-"]
+    counts, text = document["counts"], " ".join(done.stdout.split())
+    assert f" are {counts['distinct_decoders']} distinct ones, " in text
+    assert f" form {counts['resize_families']} families: " in text
 
 
 @pytest.fixture
@@ -196,6 +291,9 @@ def test_absent_extras_are_listed_with_their_pip_line(capsys: pytest.CaptureFixt
     (row,) = [row for row in document["decoders"] if row["name"] == "dali"]
     assert (row["version"], row["codec"], row["available"]) == (None, {}, False)
     assert all(list(of) == CORE for of in document["distance"].values())
+    core = [name for name in RESIZED if not RESIZES[name].extra]
+    assert all(list(of) == core for of in document["resizes"]["distance"].values())
+    assert "provides: ort-linear, ort-linear-asymmetric" in " ".join(text.split())
 
 
 def test_neither_beam_nor_arrow_is_loaded() -> None:

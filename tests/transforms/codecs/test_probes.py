@@ -9,7 +9,14 @@ import pytest
 import simplejpeg
 from PIL import Image, JpegImagePlugin
 
-from sysnoise.transforms.codecs.probes import KINDS, compare_decoders, probe_jpeg, synthetic_picture
+from sysnoise.transforms.codecs.probes import (
+    KINDS,
+    DecoderComparison,
+    compare_decoders,
+    distinct_decoders,
+    probe_jpeg,
+    synthetic_picture,
+)
 from sysnoise.transforms.methods import UnknownNameError
 from tests.transforms import plain
 
@@ -84,3 +91,15 @@ def test_decoder_that_does_not_read_the_kind_has_no_distance(
     assert found.identical == (("pillow", "opencv"),)
     assert list(found.distance) == ["pillow", "opencv"]
     assert str(found.errors["ffmpeg"]) == "ffmpeg: not made for png"
+
+
+def test_decoders_are_distinct_where_any_kind_that_both_read_differs() -> None:
+    def compared(**digests: bytes) -> DecoderComparison:
+        return DecoderComparison(digests, (), {}, {})
+
+    kinds = {
+        "4:4:4": compared(one=b"a", two=b"a", three=b"a", four=b"a"),
+        "4:2:0": compared(one=b"b", two=b"b", three=b"c"),
+        "cmyk": compared(one=b"d", two=b"e"),
+    }
+    assert distinct_decoders(kinds) == (("one", "two", "four"), ("three",))
