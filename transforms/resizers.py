@@ -22,7 +22,11 @@ from sysnoise.transforms.resize.onnx_runtime import ElementType, OnnxResize, res
 from sysnoise.transforms.resize.scikit_image import resize_scikit_image
 from sysnoise.transforms.resize.skia import Sampling, resize_skia
 from sysnoise.transforms.resize.task import Box, ResizeTask
-from sysnoise.transforms.resize.vips import resize_vips, resize_vips_linear_light
+from sysnoise.transforms.resize.vips import (
+    resize_vips,
+    resize_vips_linear_light,
+    resize_vips_thumbnail,
+)
 
 
 class ResizeError(Exception):
@@ -155,6 +159,12 @@ RESIZES = registry(
         _onnx_runtime("cubic-antialias", OnnxResize("cubic", antialias=1)),
         _vips("lanczos3", gap=2.0),
         _vips("shrink", gap=1.0),
+        Method(
+            "vips-thumbnail",
+            "vips",
+            resize_vips_thumbnail,
+            {"operation": "resize", "kernel": "lanczos3", "scales": "one where it gives the size"},
+        ),
         Method(
             "vips-linear-light",
             "vips",

@@ -7,6 +7,7 @@ whole process from the first resize on.
 from __future__ import annotations
 
 import functools
+import math
 import os
 from typing import Any
 
@@ -36,6 +37,31 @@ def resize_vips(task: ResizeTask, *, gap: float) -> Pixels:
     scale, vertical_scale = task.size[0] / width, task.size[1] / height
     image = task.converted(_vips_image)
     return _result(task, image.resize(scale, vscale=vertical_scale, kernel="lanczos3", gap=gap))
+
+
+def resize_vips_thumbnail(task: ResizeTask) -> Pixels:
+    """Resize with libvips's ``resize`` by one scale for both sides, as thumbnails are made.
+
+    Where the aspect ratio is kept, one side of the result is rounded to whole pixels. libvips's
+    thumbnails and sharp scale both sides alike and cut or repeat that fraction of a pixel; two
+    scales would stretch it over the whole side.
+
+    Source: libvips, ``vips_thumbnail``; sharp, ``pipeline.cc``. The scale is that of the shorter
+    side, or of the longer one, whichever gives the requested size; where neither does, the aspect
+    ratio is not kept, and each side has its own.
+
+    Raises:
+        ValueError: libvips gave an image of another size, or this process was forked from one that
+            has used libvips.
+    """
+    source = size_of(task.pixels)
+    ratios = [wanted / side for wanted, side in zip(task.size, source, strict=True)]
+    scales = ratios if source.width <= source.height else ratios[::-1]
+    image = task.converted(_vips_image)
+    for scale in scales:
+        if task.size == tuple(math.floor(side * scale + 0.5) for side in source):
+            return _result(task, image.resize(scale, kernel="lanczos3"))
+    return _result(task, image.resize(ratios[0], vscale=ratios[1], kernel="lanczos3"))
 
 
 def resize_vips_linear_light(task: ResizeTask) -> Pixels:

@@ -54,6 +54,18 @@ def vips_resize(pixels: Plain, size: Size, **options: Any) -> Plain:
     return np.frombuffer(resized.write_to_memory(), np.uint8).reshape(size[1], size[0], 3)
 
 
+def vips_thumbnail(pixels: Plain, size: Size) -> Plain:
+    """libvips's own thumbnails of a width, or of a height, where one has the size."""
+    height, width = pixels.shape[:2]
+    endless = 1_000_000
+    of_width = vips(pixels).thumbnail_image(size[0], height=endless)
+    of_height = vips(pixels).thumbnail_image(endless, height=size[1])
+    for thumbnail in (of_width, of_height) if width <= height else (of_height, of_width):
+        if (thumbnail.width, thumbnail.height) == size:
+            return np.asarray(thumbnail.numpy())
+    return vips_resize(pixels, size, kernel="lanczos3")
+
+
 def vips_linear_light(pixels: Plain, size: Size) -> Plain:
     thumbnail = vips(pixels).thumbnail_image(size[0], height=size[1], size="force", linear=True)
     return np.array(thumbnail.numpy())
@@ -98,6 +110,7 @@ RESIZES: Mapping[str, Callable[[Plain, Size], Plain]] = {
     ),
     "vips-lanczos3": lambda pixels, size: vips_resize(pixels, size, kernel="lanczos3"),
     "vips-shrink": lambda pixels, size: vips_resize(pixels, size, gap=1),
+    "vips-thumbnail": vips_thumbnail,
     "vips-linear-light": vips_linear_light,
     "skia-mipmap": lambda pixels, size: skia(
         pixels,
