@@ -8,7 +8,7 @@ LOCK = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-vers
     --generate-hashes --no-annotate --custom-compile-command 'make lock' \
     requirements/build.in setup.py
 
-.PHONY: help demo test test-extras test-slow test-browser test-readers test-frameworks test-exporters test-cluster bench bench-scale results golden golden-extras catalogue exporters-table lint style lock audit clean
+.PHONY: help demo test test-extras test-slow test-browser test-readers test-frameworks test-exporters test-cluster bench bench-scale results golden golden-extras catalogue deployed exporters-table lint style lock audit clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -64,6 +64,9 @@ golden-extras: .venv/extras ## the same for the extras jpeglib, dali and skia
 catalogue: .venv/extras ## write docs/catalogue.md and its pictures, extras included
 	$(BIN)/python -m benchmarks.catalogue
 
+deployed: .venv-deployed/done ## compare the methods with libraries of the field, and write docs/deployed.md: DATA=folder; Node.js, Chromium, ImageMagick, 12 GB
+	.venv-deployed/bin/python -m benchmarks.deployed --data $(DATA) --modules .venv-deployed/node_modules
+
 lint: .venv/dev ## check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -81,7 +84,7 @@ audit: .venv-lock/done ## look for known vulnerabilities in what make installs: 
 	.venv-lock/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/test.txt
 
 clean: ## remove the environment, caches and the demo's output
-	rm -rf .venv .venv-bench .venv-frameworks .venv-lock .venv-readers demo bench bench-scale results build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-bench .venv-deployed .venv-frameworks .venv-lock .venv-readers demo bench bench-scale results build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 .venv/demo: setup.py pyproject.toml requirements/demo.txt
 	$(PYTHON) -m venv .venv
@@ -126,6 +129,17 @@ clean: ## remove the environment, caches and the demo's output
 	.venv-frameworks/bin/python $(PIP_INSTALL) --editable '.[demo,evaluate]'
 	.venv-frameworks/bin/python $(PIP_INSTALL) ai-edge-litert onnxscript openvino pytest tensorflow-cpu \
 	    timm torch torchvision
+	touch $@
+
+# The libraries of the field, and sharp from npm.
+.venv-deployed/done: setup.py pyproject.toml
+	rm -rf .venv-deployed
+	$(PYTHON) -m venv .venv-deployed
+	.venv-deployed/bin/python $(PIP_INSTALL) --upgrade pip
+	.venv-deployed/bin/python $(PIP_INSTALL) --editable '.[bench,demo,jxl,stacks]'
+	.venv-deployed/bin/python $(PIP_INSTALL) dlib-bin jax kornia MNN ncnn openvino playwright \
+	    rasterio SimpleITK tensorflow-cpu timm torch torchvision transformers
+	npm install --silent --prefix .venv-deployed sharp
 	touch $@
 
 # The environment of a reader: of this project's dependencies, only those that reading needs.

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.report import table
+from sysnoise.manifests.stands_for import stands_for
 from sysnoise.pipelines.cli.photographs import SUBSAMPLINGS, jpeg_bytes, photographs
 from sysnoise.transforms.codecs.decoders import decode
 from sysnoise.transforms.codecs.encoded import EncodedImage
@@ -94,6 +95,8 @@ by Rachel Michetti, CC0; both come with scikit-image.
 **Figures** are the mean / maximum absolute difference from the baseline, of 255 levels, over the
 six photographs that scikit-image and scikit-learn ship, as JPEGs of quality 90.
 [Methods beyond the common wheels](methods.md) describes how some of the methods are related.
+What a method **stands for** in the field was measured on other photographs
+([what the methods stand for](deployed.md)).
 """
 
 SECTIONS = {
@@ -249,7 +252,11 @@ def _entry(axis: str, method: Method[Any], figures: Mapping[str, list[float]]) -
     if method.aliases:
         lines.append("also called " + ", ".join(f"`{alias}`" for alias in method.aliases))
     listed = "; ".join([*lines, *facts])
-    return _joined(axis, method.name, description(method), listed, _figures_text(figures))
+    figures_text = _figures_text(figures)
+    if field := stands_for(axis, method.name):
+        calls = "; ".join(f"`{each.what}` ({each.versions}): {each.distance}" for each in field)
+        figures_text += f"\n\nStands for {calls}."
+    return _joined(axis, method.name, description(method), listed, figures_text)
 
 
 def _figures_text(figures: Mapping[str, list[float]]) -> str:

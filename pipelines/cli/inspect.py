@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 from sysnoise.manifests.grids import grid_names, load_grid
 from sysnoise.pipelines.cli.arguments import add_command, add_json, add_set
 from sysnoise.transforms.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from sysnoise.transforms.grid import Grid
 
 
 def add_grids(commands: Any) -> None:
@@ -54,8 +58,10 @@ def add_status(commands: Any) -> None:
 
 def _grids(arguments: argparse.Namespace) -> None:
     if arguments.grid:
-        for variant in load_grid(arguments.grid).variants:
+        grid = load_grid(arguments.grid)
+        for variant in grid.variants:
             print(variant.id)
+        _print_stands_for(grid)
         return
     from sysnoise.transforms.methods import install_line
 
@@ -70,6 +76,16 @@ def _grids(arguments: argparse.Namespace) -> None:
             f"{len(grid.resizes)} resizes, {len(grid.colors)} colors, "
             f"{grid.geometry.rule}, {grid.combine.value}"
         )
+
+
+def _print_stands_for(grid: Grid) -> None:
+    """Say what the methods of a grid stand for; ids alone go to the standard output."""
+    from sysnoise.manifests.stands_for import stands_for_text
+
+    for axis, names in grid.axes.items():
+        for name in names:
+            if text := stands_for_text(axis, name):
+                print(f"{axis} {name} stands for {text}", file=sys.stderr)
 
 
 def _configs(arguments: argparse.Namespace) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from sysnoise.manifests.stands_for import all_facts, stands_for_text
 from sysnoise.transforms.codecs.decoders import DECODERS, Decoder
 from sysnoise.transforms.codecs.probes import (
     KINDS,
@@ -42,6 +44,8 @@ def describe_codecs() -> Document:
         ``resizes``: the same for resizes, by the sizes of a probe; and ``families``, see
         :class:`ResizeComparison`.
         ``counts``: numbers of installed decoders and resizes, of distinct decoders and of families.
+        ``stands_for``: by axis and name, the calls of other libraries whose pixels a method gives,
+        with the versions and distances that were measured.
     """
     available = [name for name, decoder in DECODERS.items() if is_available(decoder)]
     compared = {kind: compare_decoders(available, probe_jpeg(kind)) for kind in KINDS}
@@ -62,6 +66,10 @@ def describe_codecs() -> Document:
             for kind, found in compared.items()
         },
         "resizes": resizes,
+        "stands_for": {
+            axis: {name: [*map(dataclasses.asdict, found)] for name, found in methods.items()}
+            for axis, methods in all_facts().items()
+        },
     }
 
 
@@ -147,6 +155,9 @@ def format_codecs(document: Document) -> str:
         *_resize_lines(resizes),
         *_absent_lines(resizes["resizes"]),
         *_family_lines(document["counts"], resizes["family_distance"]),
+        "",
+        "What the methods stand for, with the mean / maximum difference where it is not equal:",
+        *_stands_for_lines(),
     ]
     return "\n".join(lines)
 
@@ -236,6 +247,12 @@ def _distance_text(found: Document | None) -> str | None:
     if found is None:
         return None
     return f"{found['mean']:.2f}/{found['maximum']}" if found["maximum"] else "="
+
+
+def _stands_for_lines() -> Iterator[str]:
+    for axis, methods in all_facts().items():
+        for name in methods:
+            yield from _wrapped(f"{name:<32}", stands_for_text(axis, name))
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str | None]]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sysnoise.manifests.manifest import variant_methods
 from sysnoise.manifests.reading import FinishedSet
+from sysnoise.manifests.stands_for import stands_for_text
 from sysnoise.pipelines.report.content import (
     Choice,
     HtmlCell,
@@ -206,7 +207,8 @@ def _rejects(totals: SetTotals) -> RejectsContent:
 
 def _environment_tables(found: FinishedSet) -> Iterator[HtmlTable]:
     environment = found.manifest["environment"]
-    yield HtmlTable("Methods", ["method", "kind", "library", "options"], list(_method_rows(found)))
+    columns = ["method", "kind", "library", "options", "stands for"]
+    yield HtmlTable("Methods", columns, list(_method_rows(found)))
     libraries = [
         text_row(name, build["version"], _pairs(build, "version"))
         for name, build in environment["libraries"].items()
@@ -237,7 +239,7 @@ def _method_rows(found: FinishedSet) -> Iterator[HtmlRow]:
     methods["image format", image_format["name"]] = image_format
     for (kind, name), method in methods.items():
         library = f"{method['library']} {method['build']['version']}"
-        yield text_row(name, kind, library, _pairs(method["options"]))
+        yield text_row(name, kind, library, _pairs(method["options"]), stands_for_text(kind, name))
 
 
 def _pairs(values: Mapping[str, object], *left_out: str) -> str:

@@ -64,7 +64,11 @@ def test_absent_image_format_is_named_with_the_pip_line(
 
 def test_grids_lists_the_variants_of_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["grids", "coco-published"]) == 0
-    assert capsys.readouterr().out == "pillow/pillow-bilinear/rgb\npillow/pillow-nearest/rgb\n"
+    printed = capsys.readouterr()
+    assert printed.out == "pillow/pillow-bilinear/rgb\npillow/pillow-nearest/rgb\n"
+    lines = printed.err.splitlines()
+    assert all(line.startswith(("decoder pillow stands for", "resize pillow-")) for line in lines)
+    assert "torchvision.io.decode_jpeg" in lines[0]
 
 
 def test_image_formats_are_the_encoders() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from sysnoise.pipelines.cli.main import main
-from sysnoise.pipelines.comparison.codecs import describe_codecs
+from sysnoise.pipelines.comparison.codecs import describe_codecs, format_codecs
 from sysnoise.transforms.codecs.decoders import DECODERS
 from sysnoise.transforms.codecs.probes import KINDS, probe_jpeg
 from sysnoise.transforms.codecs.sniff import sniff
@@ -64,8 +64,8 @@ def distances_of(names: Iterable[str], probes: Iterable[str]) -> dict[str, Any]:
 TEXT_OR_NULL = {"type": ["string", "null"]}
 SCHEMA = {
     "type": "object",
-    "required": ["counts", "decoders", "identical", "distinct", "distance", "resizes"],
     "additionalProperties": False,
+    "minProperties": 7,
     "properties": {
         "decoders": {
             "type": "array",
@@ -126,6 +126,28 @@ SCHEMA = {
             },
             "minProperties": 6,
         },
+        "stands_for": {
+            "type": "object",
+            "required": ["decoder", "resize"],
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["what", "versions", "mean", "maximum", "how"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "what": {"type": "string"},
+                            "versions": {"type": "string"},
+                            "mean": {"type": "number", "minimum": 0, "maximum": 255},
+                            "maximum": {"type": "integer", "minimum": 0, "maximum": 255},
+                            "how": {"type": "string"},
+                        },
+                    },
+                },
+            },
+        },
     },
 }
 
@@ -163,6 +185,15 @@ def test_rows_say_what_the_registry_says(document: Mapping[str, Any]) -> None:
     assert rows["opencv-exif"]["exif"] == "applied"
     assert rows["ffmpeg"]["upsampling"] == "swscale bicubic"
     assert rows["jpeglib-9e"]["codec"] == {"libjpeg": "9e"}
+
+
+def test_facts_are_listed(document: Mapping[str, Any]) -> None:
+    facts = document["stands_for"]["decoder"]["simplejpeg-fastdct"]
+    (fact,) = [each for each in facts if each["what"] == "tf.io.decode_jpeg"]
+    assert (fact["mean"], fact["maximum"]) == (0, 0)
+    lines = format_codecs(dict(document)).split("What the methods stand for")[1].splitlines()
+    (line,) = [each for each in lines if each.startswith("simplejpeg-fastdct ")]
+    assert "tf.io.decode_jpeg (tensorflow" in line
 
 
 @pytest.mark.parametrize("kind", ORDINARY)
@@ -249,7 +280,7 @@ def test_text_tells_the_same(document: Mapping[str, Any], sysnoise: Command) -> 
     done = sysnoise("codecs")
     assert (done.returncode, done.stderr) == (0, "")
     assert max(map(len, done.stdout.splitlines())) <= 120
-    rows, groups, distances, resizes = (
+    rows, groups, distances, resizes, _ = (
         {line.split()[0]: line.split()[1:] for line in section.splitlines()}
         for section in done.stdout.split("\n\n")
     )
