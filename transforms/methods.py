@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, Generic, NotRequired, TypedDict, TypeVar
 
 from sysnoise.transforms.libraries import LIBRARIES, Build, is_importable, library_build
 
@@ -29,6 +29,8 @@ class Method(Generic[Function]):
         function: the pure function.
         options: the options that the library gets, in its own terms; they are part of the identity.
         aliases: other names that are accepted for the same method.
+        distribution: the name and version of the distribution that brings the method, such as
+            ``sysnoise-gray==1.2``; None where it is this one.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Method(Generic[Function]):
     function: Function
     options: Mapping[str, str | int | bool] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    distribution: str | None = field(default=None, kw_only=True)
 
     @property
     def extra(self) -> str | None:
@@ -63,7 +66,8 @@ def registry(methods: Iterable[AnyMethod]) -> dict[str, AnyMethod]:
             raise ValueError(
                 f"the method {method.name!r} is done by the library {method.library!r}, which is "
                 "not registered: add a Library of that name to LIBRARIES in "
-                "sysnoise/transforms/libraries.py"
+                "sysnoise/transforms/libraries.py, or, from another distribution, to its entry "
+                "points in the group 'sysnoise.libraries'"
             )
         for name in (method.name, *method.aliases):
             if name in seen:
@@ -111,12 +115,16 @@ def install_line(*extras: str) -> str:
 
 
 class MethodIdentity(TypedDict):
-    """What decides a method's pixels: name, library, build of the library, and options."""
+    """What decides a method's pixels: name, library, build of the library, and options.
+
+    A method of another distribution has that, too.
+    """
 
     name: str
     library: str
     build: Build
     options: dict[str, str | int | bool]
+    distribution: NotRequired[str]
 
 
 def identity(method: Method[Any]) -> MethodIdentity:
@@ -125,9 +133,12 @@ def identity(method: Method[Any]) -> MethodIdentity:
     The result is JSON-compatible. It is the same on every machine that has the same library builds
     and CPU features.
     """
-    return {
+    found: MethodIdentity = {
         "name": method.name,
         "library": method.library,
         "build": library_build(method.library),
         "options": dict(sorted(method.options.items())),
     }
+    if method.distribution:
+        found["distribution"] = method.distribution
+    return found

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from sysnoise.transforms.codecs.decoders import DECODERS
 from sysnoise.transforms.codecs.sources import SOURCES
 from sysnoise.transforms.colors import COLORS
 from sysnoise.transforms.geometry import Geometry
 from sysnoise.transforms.methods import Method, get_method
-from sysnoise.transforms.resizers import RESIZES
+from sysnoise.transforms.outside import DECODERS, RESIZES
 from sysnoise.transforms.variant_ids import FIRST_GEOMETRY, ORIGINAL, variant_id, variant_names
 
 METHODS: Mapping[str, Mapping[str, Method[Any]]] = {

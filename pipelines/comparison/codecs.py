@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sysnoise.manifests.stands_for import all_facts, stands_for_text
-from sysnoise.transforms.codecs.decoders import DECODERS, Decoder
+from sysnoise.transforms.codecs.decoders import Decoder
 from sysnoise.transforms.codecs.probes import (
     KINDS,
     REFERENCE,
@@ -19,9 +19,10 @@ from sysnoise.transforms.codecs.probes import (
 from sysnoise.transforms.difference import Difference
 from sysnoise.transforms.libraries import library_build
 from sysnoise.transforms.methods import Method, install_line, is_available
+from sysnoise.transforms.outside import DECODERS, RESIZES
 from sysnoise.transforms.resize import probes as resize_probes
 from sysnoise.transforms.resize.probes import FAMILY_DISTANCE, PROBES
-from sysnoise.transforms.resizers import RESIZES, Resize
+from sysnoise.transforms.resizers import Resize
 
 JPEG_FACTS = ("libjpeg_turbo", "libjpeg", "jpeg", "libavcodec", "libswscale", "nvimgcodec")
 """The facts of a library's build that concern JPEG."""

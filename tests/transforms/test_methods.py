@@ -65,7 +65,8 @@ def test_a_library_has_to_be_registered() -> None:
     unknown = Method("mine", "my-library", lambda: None)
     message = (
         r"^the method 'mine' is done by the library 'my-library', which is not registered: "
-        r"add a Library of that name to LIBRARIES in sysnoise/transforms/libraries\.py$"
+        r"add a Library of that name to LIBRARIES in sysnoise/transforms/libraries\.py, or, from "
+        r"another distribution, to its entry points in the group 'sysnoise.libraries'$"
     )
     with pytest.raises(ValueError, match=message):
         registry([method("cubic"), unknown])
