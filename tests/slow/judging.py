@@ -21,8 +21,8 @@ from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.geometry import Geometry, Native, ShorterSide
 from sysnoise.transforms.grid import Grid
 from sysnoise.transforms.resizers import RESIZES
-from tests.installed import installed
 from sysnoise.transforms.variants import Combine, Variant
+from tests.installed import installed
 
 MAX_PIXELS = 300_000
 """Headers may be mutated to any size; files that claim more are rejected."""
