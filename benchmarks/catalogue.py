@@ -23,14 +23,17 @@ from sysnoise.manifests.stands_for import stands_for
 from sysnoise.pipelines.cli.photographs import SUBSAMPLINGS, jpeg_bytes, photographs
 from sysnoise.transforms.codecs.decoders import decode
 from sysnoise.transforms.codecs.encoded import EncodedImage
+from sysnoise.transforms.codecs.exif import Orient
+from sysnoise.transforms.codecs.sources import decode_from
 from sysnoise.transforms.colors import convert
 from sysnoise.transforms.difference import Difference
 from sysnoise.transforms.geometry import PRESETS, Geometry, geometry_document, render
 from sysnoise.transforms.libraries import library_build
 from sysnoise.transforms.methods import Method, is_available
 from sysnoise.transforms.pixel_difference import difference
-from sysnoise.transforms.pixels import Pixels, size_of
+from sysnoise.transforms.pixels import Pixels, Size, size_of
 from sysnoise.transforms.resizers import resize, resize_each
+from sysnoise.transforms.variant_ids import ORIGINAL
 from sysnoise.transforms.variants import BASELINE, METHODS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -71,6 +74,31 @@ VARIATIONS = {
     + HALVED,
     "dali-triangular": "A triangle of 1 pixel on each side, times the reduction: DALI's default.",
     "dali-linear": "Linear between the 2 x 2 nearest pixels at any reduction, so it aliases.",
+    "ort-linear": "Linear between the 2 x 2 nearest pixels at any reduction, so it aliases: "
+    "`half_pixel`, as TensorFlow 2 and PyTorch place pixels.",
+    "ort-linear-asymmetric": "Linear between 2 x 2 pixels at `x * reduction`, without the half "
+    "pixel: TensorFlow 1's `resize_bilinear`.",
+    "ort-linear-align-corners": "Linear between 2 x 2 pixels, placed so that the centers of the "
+    "corner pixels stay where they are: `align_corners` of PyTorch and TensorFlow 1.",
+    "ort-linear-uint8": "`ort-linear` on bytes, whose results ONNX Runtime cuts off instead of "
+    "rounding them.",
+    "ort-linear-antialias": "A triangle of 1 pixel on each side, times the reduction.",
+    "ort-cubic-05": "A cubic (a = -0.5) over 4 x 4 pixels at any reduction, so it aliases; pixels "
+    "beyond the border have no weight, as in TensorFlow 2.",
+    "ort-cubic-antialias": "A cubic (a = -0.75, ONNX's default) of 2 pixels on each side, times "
+    "the reduction; the border is repeated.",
+    "vips-lanczos3": "A sinc of 3 pixels on each side, times the reduction, Lanczos-windowed; "
+    "before it, averages over whole factors, so that at least a factor of 2 is left to it. "
+    "Enlarging is a cubic (a = -0.5) that is shifted by half a pixel "
+    "([libvips#943](https://github.com/libvips/libvips/issues/943)). Sharp's default.",
+    "vips-shrink": "`vips-lanczos3` that averages over whole factors as far as possible, and so "
+    "libvips's operation `shrink`; enlarging is the same.",
+    "skia-mipmap": "Linear in the image and in its half, mixed by the reduction less half an "
+    "octave; for smaller results likewise in the half and the quarter, and so on.",
+    "skia-mitchell": "Mitchell and Netravali's cubic (B = C = 1/3) over 4 x 4 pixels at any "
+    "reduction, so it aliases; it blurs a little, also where the size stays.",
+    "skia-catmull-rom": "A cubic (a = -0.5) over 4 x 4 pixels at any reduction, so it aliases; the "
+    "border is repeated.",
     "jpeglib-6b": "libjpeg 6b, from which the others descend.",
     "jpeglib-7": "libjpeg 7, which upsamples chroma inside the DCT.",
     "jpeglib-8d": "libjpeg 8d, which upsamples chroma inside the DCT.",
@@ -113,6 +141,12 @@ of {SHORTER_SIDE} pixels.
     "color": """## Colors
 
 Figures are against `rgb`, on 4:2:0 JPEGs that Pillow decodes, without a resize.
+""",
+    "source": f"""## Sources
+
+What becomes of a file before, or while, a decoder reads it. Figures are against `original`, on
+4:2:0 JPEGs that Pillow decodes, resized by `pillow-bilinear` to a shorter side of {SHORTER_SIDE}
+pixels. None of the photographs has a color profile, and one is twice as large as its result.
 """,
     "geometry": """## Geometries
 
@@ -165,9 +199,18 @@ def _decoded(image: EncodedImage) -> Pixels:
 
 
 def _resized(name: str, pixels: Pixels) -> Pixels:
-    height, width = pixels.shape[:2]
-    factor = SHORTER_SIDE / min(height, width)
-    return resize(name, pixels, (int(width * factor), int(height * factor)))
+    return resize(name, pixels, _size(size_of(pixels)))
+
+
+def _size(source: Size) -> Size:
+    factor = SHORTER_SIDE / min(source)
+    return Size(int(source.width * factor), int(source.height * factor))
+
+
+def _from_source(name: str, image: EncodedImage) -> Pixels:
+    size = _size(image.header.size_in(Orient.STORED))
+    pixels = decode_from(name, BASELINE.decoder, image, Orient.STORED, size)
+    return resize(BASELINE.resize, pixels, size)
 
 
 Make = Callable[[EncodedImage], Pixels]
@@ -179,6 +222,8 @@ def _made(axis: str, name: str) -> tuple[Make, Make]:
         return functools.partial(decode, name), _decoded
     if axis == "color":
         return (lambda image: convert(name, _decoded(image))), _decoded
+    if axis == "source":
+        return functools.partial(_from_source, name), functools.partial(_from_source, ORIGINAL)
     if name == "none":
         return _decoded, _decoded
     return (
@@ -207,7 +252,7 @@ def pictures() -> Iterator[tuple[str, Image.Image]]:
     for axis, methods in METHODS.items():
         for name in methods:
             make, make_baseline = _made(axis, name)
-            crop = CROP_RESIZED if axis == "resize" and name != "none" else CROP
+            crop = CROP_RESIZED if axis in ("resize", "source") and name != "none" else CROP
             shown, baseline = make(data)[crop], make_baseline(data)[crop]
             amplified = 128 + AMPLIFIED * (shown.astype(np.int32) - baseline)
             pair = np.hstack([shown, np.clip(amplified, 0, 255).astype(np.uint8)])

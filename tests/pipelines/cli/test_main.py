@@ -7,7 +7,7 @@ import pytest
 from sysnoise import grid_names
 from sysnoise.manifests.layout import IMAGE_FORMATS
 from sysnoise.pipelines.cli.main import main
-from sysnoise.transforms import grid, methods
+from sysnoise.transforms import grid_problems, methods
 from sysnoise.transforms.codecs.encoders import ENCODERS
 from sysnoise.transforms.libraries import LIBRARIES
 
@@ -15,13 +15,13 @@ from sysnoise.transforms.libraries import LIBRARIES
 def test_grids_lists_the_grids(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(grid, "is_available", lambda method: True)
+    monkeypatch.setattr(grid_problems, "is_available", lambda method: True)
     assert main(["grids"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == grid_names()
     variants = {line.split()[0]: line.split()[1:3] for line in lines}
     assert variants["imagenet-full"] == ["132", "variants:"]
-    assert variants["imagenet-wide"] == ["43", "variants:"]
+    assert variants["imagenet-wide"] == ["57", "variants:"]
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_grids_lists_grids_whose_extras_are_absent(capsys: pytest.CaptureFixture
     assert len(lines) == len(grid_names())
     assert lines[-1].split(maxsplit=1) == [
         "imagenet-wide",
-        "needs pip install 'sysnoise[dali,jpegli,jpeglib,stb,zune]'",
+        "needs pip install 'sysnoise[dali,evaluate,jpegli,jpeglib,skia,skimage,stb,vips,zune]'",
     ]
 
 
@@ -45,7 +45,7 @@ def test_grids_lists_grids_whose_extras_are_absent(capsys: pytest.CaptureFixture
 def test_absent_extras_are_named_with_the_pip_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["grids", "imagenet-wide"]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 12
+    assert len(lines) == 26
     place = "sysnoise: imagenet-wide.yaml:14:5: decoders[9]: "
     assert lines[0] == (
         f"{place}'jpeglib-6b' is not installed here: pip install 'sysnoise[jpeglib]'"
