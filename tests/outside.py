@@ -52,12 +52,15 @@ def write_distribution(
     name: str = "sysnoise-gray",
     entry_points: EntryPoints = ENTRY_POINTS,
     module: str = MODULE,
+    version: str = "1.2",
+    module_name: str = "repeating",
 ) -> None:
-    """Write what pip would install into a folder: the module ``repeating`` and its metadata."""
-    (folder / "repeating.py").write_text(module, "utf-8")
-    metadata = folder / f"{name.replace('-', '_')}-1.2.dist-info"
+    """Write what pip would install into a folder: a module and the metadata."""
+    (folder / f"{module_name}.py").write_text(module, "utf-8")
+    metadata = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+    text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    (metadata / "METADATA").write_text(text, "utf-8")
     lines = [
         line
         for group, entries in entry_points.items()

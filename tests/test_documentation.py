@@ -7,12 +7,15 @@ Python run, grids are loaded. What is not run is in :data:`NOT_RUN`, with the re
 from __future__ import annotations
 
 import ast
+import dataclasses
+import importlib.metadata
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ from tests.end_to_end.commands import command
 from tests.end_to_end.reading import manifest as read_manifest
 from tests.end_to_end.reading import tree
 from tests.models import write_classifier, write_detector
+from tests.outside import write_distribution
 from tests.pages import LANGUAGES, PAGES, PROGRAMS, ROOT, Block, blocks, commands, inline_commands
 from tests.servers import Server, s3_client
 
@@ -258,25 +262,81 @@ STATED = {
 
 def test_a_decoder_is_added_as_the_page_says(laid_out: Path) -> None:
     """The page applied to a copy of the code: its own test, then its commands."""
-    function, listed, test = (each.text for each in blocks(ADDING) if each.language == "python")
+    function, listed, test = ADDED[:3]
     assert len((function + listed).splitlines()) < 30
     line = next(line for line in listed.splitlines() if "Decoder(" in line)
-    code = laid_out / "code"
-    shutil.copytree(ROOT / "sysnoise", code / "sysnoise")  # The links as the folders.
-    decoders = code / "sysnoise" / "transforms" / "codecs" / "decoders.py"
-    begin = "DECODERS = registry(\n    (\n"
-    before, _, after = decoders.read_text("utf-8").partition(begin)
-    decoders.write_text(f"{before}{function}\n\n{begin}{line}\n{after}", "utf-8")
-    _write(next(each for each in blocks(ADDING) if each.language == "yaml"), laid_out)
+    code = _copied_code(laid_out)
+    _add(code / "codecs" / "decoders.py", "DECODERS = registry(\n    (\n", function, line)
     photograph = next((laid_out / "val").iterdir())
     name = test.split("(")[0].removeprefix("def ")
     check = f"{IMPORTS}\n{test}\n{name}(open({str(photograph)!r}, 'rb').read())\n"
-    _run_in(code, "-c", check)
+    _run_in(code.parents[1], "-c", check)
+    _make_a_set_as_the_page_does(laid_out, code.parents[1], "opencv-gray")
+
+
+def test_a_library_is_registered_as_the_page_says(laid_out: Path) -> None:
+    build, listed, function = ADDED[3:6]
+    code = _copied_code(laid_out)
+    line = next(line for line in listed.splitlines() if "Library(" in line)
+    begin = "LIBRARIES = {\n    each.name: each\n    for each in (\n"
+    _add(code / "libraries.py", begin, build, line)
+    (line,) = re.findall(r"^Its line in `DECODERS` is `(.+)`\.", (ROOT / ADDING).read_text(), re.M)
+    decoders = "DECODERS = registry(\n    (\n"
+    _add(code / "codecs" / "decoders.py", decoders, function, f"        {line},")
+    method = _make_a_set_as_the_page_does(laid_out, code.parents[1], "imageio")
+    assert method["build"] == {
+        "version": importlib.metadata.version("imageio"),
+        "pillow": importlib.metadata.version("pillow"),
+    }
+
+
+def test_a_distribution_brings_a_decoder_as_the_page_says(laid_out: Path) -> None:
+    (project,) = (each.text for each in blocks(ADDING) if each.language == "text")
+    declared = tomllib.loads(project)["project"]
+    installed = laid_out / "installed"
+    installed.mkdir()
+    write_distribution(
+        installed,
+        declared["name"],
+        declared["entry-points"],
+        ADDED[6],
+        declared["version"],
+        "red_camera",
+    )
+    path = f"{installed}{os.pathsep}{ROOT}"
+    method = _make_a_set_as_the_page_does(laid_out, path, "opencv-red")
+    assert method["distribution"] == "red-camera==1.0"
+    assert "`red-camera==1.0`" in (ROOT / ADDING).read_text("utf-8")
+
+
+ADDED = [each.text for each in blocks(ADDING) if each.language == "python"]
+"""The Python of the page: a decoder, a library, and the module of another distribution."""
+
+
+def _copied_code(folder: Path) -> Path:
+    """Copy the code, and return the folder of its transforms."""
+    shutil.copytree(ROOT / "sysnoise", folder / "code" / "sysnoise")  # The links as the folders.
+    return folder / "code" / "sysnoise" / "transforms"
+
+
+def _add(module: Path, begin: str, function: str, line: str) -> None:
+    """Write a function before a registry, and a line into it."""
+    before, found, after = module.read_text("utf-8").partition(begin)
+    assert found, f"{module} has no {begin!r}"
+    module.write_text(f"{before}{function}\n\n{begin}{line}\n{after}", "utf-8")
+
+
+def _make_a_set_as_the_page_does(laid_out: Path, code: Path | str, decoder: str) -> dict[str, Any]:
+    """Run the page's commands with a decoder in its grid, and return the decoder's identity."""
+    block = next(each for each in blocks(ADDING) if each.language == "yaml")
+    _write(dataclasses.replace(block, text=block.text.replace("opencv-gray", decoder)), laid_out)
     for words in (words for each in commands(ADDING).values() for words in each):
         _run_in(code, "-m", "sysnoise.pipelines.cli.main", *words[1:])
     variants = read_manifest(laid_out / "gray")["variants"]
-    assert [each["decoder"]["name"] for each in variants] == ["pillow", "opencv-gray"]
-    assert variants[1]["difference"]["mean"] > 1
+    assert [each["decoder"]["name"] for each in variants] == ["pillow", decoder]
+    assert variants[1]["difference"]["mean"] > 1 or decoder == "imageio"
+    found: dict[str, Any] = variants[1]["decoder"]
+    return found
 
 
 IMPORTS = """
@@ -286,7 +346,7 @@ from sysnoise.transforms.codecs.decoders import decode
 from sysnoise.transforms.codecs.encoded import EncodedImage"""
 
 
-def _run_in(code: Path, *arguments: str) -> None:
+def _run_in(code: Path | str, *arguments: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(code)}
     done = subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment
