@@ -12,13 +12,14 @@ from sysnoise.manifests.changes import methods_of
 from sysnoise.manifests.held import HeldSet
 from sysnoise.manifests.layout import IMAGE_COLUMN, MAX_BYTES, MAX_PIXELS, ShardFormat, hub_split
 from sysnoise.manifests.manifest import Manifest, MostLike
-from sysnoise.manifests.plan import Plan
+from sysnoise.manifests.plan import Plan, stack_variant
 from sysnoise.manifests.publication import Dataset, Publication, bibtex, dataset_of, license_url
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from sysnoise.transforms.codecs.exif import Orient
 from sysnoise.transforms.difference import DifferenceDocument
-from sysnoise.transforms.geometry import orient_of
+from sysnoise.transforms.geometry import GeometryDocument, orient_of
 from sysnoise.transforms.text import one_line
+from sysnoise.transforms.variant_ids import varied_axes
 
 Blocks = Iterator[str]
 """Blocks of Markdown, with an empty line between them."""
@@ -123,6 +124,19 @@ def _part(held: HeldSet) -> Blocks:
         )
 
 
+_OPTIONAL_WORDS = {
+    "source": "* **Source**: what becomes of a file before it is decoded, `--from-SOURCE` after color; "
+    "without it, the file is as it is.",
+    "geometry": "* **Geometry**: how an image is resized and cropped, `--at-GEOMETRY` at the end; "
+    "without it, as in the baseline.",
+}
+
+
+def _optional_axes(held: HeldSet) -> list[str]:
+    varied = varied_axes(variant["id"] for variant in held.manifest["variants"])
+    return [axis for axis in varied if axis in _OPTIONAL_WORDS]
+
+
 def _words(held: HeldSet) -> Blocks:
     yield "## Words"
     yield (
@@ -131,7 +145,25 @@ def _words(held: HeldSet) -> Blocks:
         "* **Baseline**: the variant that stands for the training system, "
         f"{_span(held.baseline)}. Noise is measured against it.\n"
         "* **Slug**: the name of a variant where a slash cannot stand, `decoder__resize__color`."
+        + "".join(f"\n{_OPTIONAL_WORDS[axis]}" for axis in _optional_axes(held))
     )
+    grid = held.manifest["grid"]
+    if "variants" in grid:
+        yield (
+            "* **Stack**: a variant with a name, which stands for the way from file to tensor in a "
+            "framework or device."
+        )
+        yield _table(
+            ("stack", "variant", "stands for"),
+            [
+                (
+                    _plain(each["name"]),
+                    _span(stack_variant(each)),
+                    _plain(each.get("stands_for", "")),
+                )
+                for each in grid["variants"]
+            ],
+        )
     stored = f" Images are stored lossless, as {_plain(held.manifest['image_format']['name'])}."
     text = (
         "Every variant has the same samples in the same order in the same shards, so that the "
@@ -288,6 +320,13 @@ _ORIENTS = {
 """What the card says of how images are turned."""
 
 
+def _other_geometry(document: GeometryDocument) -> str:
+    """Return what the card says of a geometry besides the first."""
+    parameters = {name: each for name, each in document.items() if name not in ("name", "rule")}
+    pairs = f" ({_pairs(parameters)})" if parameters else ""
+    return f", {_span(str(document['name']))}: {_span(str(document['rule']))}{pairs}"
+
+
 def _making(held: HeldSet) -> Blocks:
     manifest, environment = held.manifest, held.manifest["environment"]
     geometry = dict(manifest["grid"]["geometry"])
@@ -299,6 +338,7 @@ def _making(held: HeldSet) -> Blocks:
         f"{manifest['grid']['color_stage']}, seed {manifest['grid']['seed']}), geometry "
         f"{_span(str(rule))}"
         + (f" ({_pairs(geometry)})" if geometry else "")
+        + "".join(map(_other_geometry, manifest["grid"].get("geometries", ())[1:]))
         + _ORIENTS[orient_of(manifest["grid"])]
         + ". The methods:"
     )

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.tables import DatasetKind, SampleStatus, target_fields
+from sysnoise.transforms.geometry import other_geometries
 
 HELD_BYTES = 2**28
 """Size of the tables that are kept; further ones are read again when they are needed again."""
@@ -81,6 +82,7 @@ class SampleTables:
     def _read(self, shard: int) -> pa.Table:
         names = [
             *("key", "source_sha256", "status", "decoders", "geometry"),
+            *(["geometries"] if other_geometries(self.found.manifest["grid"]) else []),
             *(field.name for field in target_fields(self.kind)),
             *(variant["slug"] for variant in self.found.variants.values()),
         ]

@@ -7,17 +7,21 @@ A setting is written ``decoder/resize/color+noise+noise``, such as
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from sysnoise.manifests.layout import variant_slug
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.transforms.methods import unknown_name
+from sysnoise.transforms.variant_ids import variant_id, variant_names, varied_axes
 
 
 class Noise(Enum):
-    """A column of the paper's tables (arXiv 2307.00280, tables 2 and 3), in their order."""
+    """A column of the paper's tables (arXiv 2307.00280, tables 2 and 3), in their order.
+
+    Source and geometry are not among the paper's; their columns follow where a set has them.
+    """
 
     DECODE = "decode"
     RESIZE = "resize"
@@ -27,10 +31,18 @@ class Noise(Enum):
     CEIL_MODE = "ceil mode"
     UPSAMPLE = "upsample"
     POST_PROCESSING = "post-processing"
+    SOURCE = "source"
+    GEOMETRY = "geometry"
 
 
-IMAGE_NOISES = (Noise.DECODE, Noise.RESIZE, Noise.COLOR)
-"""The noises in the stored pixels, which are the parts of a variant's id."""
+IMAGE_NOISES: Mapping[Noise, str] = {
+    Noise.DECODE: "decoder",
+    Noise.RESIZE: "resize",
+    Noise.COLOR: "color",
+    Noise.SOURCE: "source",
+    Noise.GEOMETRY: "geometry",
+}
+"""The noises in the stored pixels, and the axes of a variant's id that they are."""
 
 METHODS: Mapping[Noise, tuple[str, ...]] = {
     Noise.FP16: ("fp16",),
@@ -42,12 +54,24 @@ METHODS: Mapping[Noise, tuple[str, ...]] = {
 """Methods of the other noises. A name may continue, as in ``int8-symmetric-per-channel``."""
 
 _OF_DETECTION = (Noise.UPSAMPLE, Noise.POST_PROCESSING)
+_NOT_OF_THE_PAPER = (Noise.SOURCE, Noise.GEOMETRY)
 
 
 def noises_of(kind: DatasetKind) -> tuple[Noise, ...]:
-    """Return the noises of a dataset's task, in the order of the columns."""
+    """Return the paper's noises of a dataset's task, in the order of the columns."""
     detects = kind is DatasetKind.COCO
-    return tuple(noise for noise in Noise if detects or noise not in _OF_DETECTION)
+    return tuple(
+        noise
+        for noise in Noise
+        if noise not in _NOT_OF_THE_PAPER and (detects or noise not in _OF_DETECTION)
+    )
+
+
+def columns_of(kind: DatasetKind, variants: Iterable[str]) -> tuple[Noise, ...]:
+    """Return the columns of a set's table: the paper's, and those of other axes that it varies."""
+    varied = varied_axes(variants)
+    others = (noise for noise in _NOT_OF_THE_PAPER if IMAGE_NOISES[noise] in varied)
+    return (*noises_of(kind), *others)
 
 
 @dataclass(frozen=True)
@@ -75,15 +99,14 @@ class Setting:
     def method(self, noise: Noise) -> str | None:
         """Return the setting's method of a noise; None where the model is as it was trained."""
         if noise in IMAGE_NOISES:
-            return self.variant.split("/")[IMAGE_NOISES.index(noise)]
+            return variant_names(self.variant)[IMAGE_NOISES[noise]]
         return next((each for each in self.methods if _noise_of(each) is noise), None)
 
     def with_method(self, noise: Noise, method: str) -> Setting:
         """Return the setting with another method of a noise."""
         if noise in IMAGE_NOISES:
-            parts = self.variant.split("/")
-            parts[IMAGE_NOISES.index(noise)] = method
-            return Setting("/".join(parts), self.methods)
+            names = variant_names(self.variant) | {IMAGE_NOISES[noise]: method}
+            return Setting(variant_id(names), self.methods)
         others = (each for each in self.methods if _noise_of(each) is not noise)
         return Setting(self.variant, _in_order((*others, method)))
 

@@ -157,6 +157,16 @@ def _add_predictions(parser: Any, **options: Any) -> None:
     add_counting(parser)
 
 
+def add_trained(parser: Any) -> None:
+    """Add what a model was trained with."""
+    parser.add_argument(
+        "--trained",
+        metavar="STACK|ID",
+        help="the stack, or the variant by id or slug, that models were trained with and that the "
+        "others are compared with (default: the set's baseline)",
+    )
+
+
 def add_counting(parser: Any) -> None:
     """Add which methods of a noise count."""
     parser.add_argument(

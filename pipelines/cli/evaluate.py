@@ -20,6 +20,7 @@ from sysnoise.pipelines.cli.arguments import (
     add_orient,
     add_set,
     add_table_output,
+    add_trained,
     positive,
     split_name,
     variant_id,
@@ -120,6 +121,7 @@ def add_evaluate(commands: Any) -> None:
     )
     _add_online(parser)
     add_counting(parser)
+    add_trained(parser)
     add_table_output(parser)
 
 
@@ -226,6 +228,7 @@ def _request(arguments: argparse.Namespace, predictions: str) -> Request:
         batch_size=arguments.batch_size,
         calibration=arguments.calibration_images,
         counting=Counting(arguments.counting),
+        trained=arguments.trained,
     )
 
 

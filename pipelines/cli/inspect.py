@@ -59,7 +59,9 @@ def add_status(commands: Any) -> None:
 def _grids(arguments: argparse.Namespace) -> None:
     if arguments.grid:
         grid = load_grid(arguments.grid)
-        for variant in grid.variants:
+        for stack in grid.stacks:
+            print(f"{stack.name:<22}{stack.variant.id}")
+        for variant in () if grid.stacks else grid.variants:
             print(variant.id)
         _print_stands_for(grid)
         return
@@ -74,7 +76,9 @@ def _grids(arguments: argparse.Namespace) -> None:
         print(
             f"{name:<22}{len(grid.variants):>4} variants: {len(grid.decoders)} decoders, "
             f"{len(grid.resizes)} resizes, {len(grid.colors)} colors, "
-            f"{grid.geometry.rule}, {grid.combine.value}"
+            + (f"{len(grid.sources)} sources, " if len(grid.sources) > 1 else "")
+            + (f"{len(grid.geometries)} geometries, " if len(grid.geometries) > 1 else "")
+            + f"{grid.geometry.rule}, {grid.combine.value}"
         )
 
 

@@ -10,6 +10,7 @@ from sysnoise.pipelines.cli.arguments import (
     add_required_predictions,
     add_set,
     add_table_output,
+    add_trained,
 )
 from sysnoise.pipelines.cli.output import print_table, refuse_outputs_inside
 
@@ -21,6 +22,7 @@ def add_score(commands: Any) -> None:
     parser.epilog = "The format of predictions, and what the figures mean: docs/scoring.md."
     add_set(parser)
     add_required_predictions(parser)
+    add_trained(parser)
     add_table_output(parser)
 
 
@@ -31,4 +33,5 @@ def _score(arguments: argparse.Namespace) -> None:
     refuse_outputs_inside(arguments.set, arguments.output)
     predictions = named_predictions(arguments.predictions, arguments.model)
     coverage, counting = Coverage(arguments.coverage), Counting(arguments.counting)
-    print_table(arguments, score(arguments.set, predictions, coverage, counting))
+    table = score(arguments.set, predictions, coverage, counting, arguments.trained)
+    print_table(arguments, table)

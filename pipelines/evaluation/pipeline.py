@@ -64,7 +64,7 @@ from sysnoise.pipelines.evaluation.request import (
     with_absolute_urls,
 )
 from sysnoise.pipelines.scoring.classification import read_labels
-from sysnoise.pipelines.scoring.compose import Table, named_predictions, score_set
+from sysnoise.pipelines.scoring.compose import Table, named_predictions, score_set, trained_variant
 from sysnoise.pipelines.scoring.files import setting_parser
 from sysnoise.pipelines.scoring.records import Coverage, Intervals
 from sysnoise.pipelines.scoring.second_resize import resize_notes
@@ -134,19 +134,20 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
     found = tables.found
     request = with_absolute_urls(found, request)
     parse = setting_parser(found)
-    refuse_other_settings(request, parse, found.baseline)
+    baseline = trained_variant(found, request.trained)
+    refuse_other_settings(request, parse, baseline)
     classes = _set_classes(tables, request)
     loaded = load_models(request, tables.kind, classes)
     for each in (loaded.base, *loaded.settings.values()):
         if isinstance(each, LoadedOnnx):
             refuse_other_sizes(tables, each.config.input)
-    variants = wanted_variants(found, request)
+    variants = wanted_variants(found, request, baseline)
     noises = wanted_noises(found, request)
     output = open_output(request.predictions_url)
     with lock_shards(output, None):
         run = _prepare(request, tables, loaded, classes, output, engine)
         names = (*noises, *request.settings)
-        singles = [parse("+".join((found.baseline, name))) for name in names]
+        singles = [parse("+".join((baseline, name))) for name in names]
         singles, notes = _applicable(run, singles, request.noises)
         _predict(run, [*map(Setting, variants), *singles])
         row = _score(run, Intervals.NONE).rows[0]
@@ -387,5 +388,13 @@ def _work(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> Work:
 
 def _score(run: _Run, intervals: Intervals) -> Table:
     predictions = named_predictions([run.request.predictions_url], [])
-    counting = run.request.counting
-    return score_set(run.tables, run.identical, predictions, Coverage.WHOLE, counting, intervals)
+    request = run.request
+    return score_set(
+        run.tables,
+        run.identical,
+        predictions,
+        Coverage.WHOLE,
+        request.counting,
+        intervals,
+        request.trained,
+    )

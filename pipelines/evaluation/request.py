@@ -76,6 +76,7 @@ class Request:
         batch_size: number of images per batch, where the model leaves that open.
         calibration: number of the baseline's images that int8 is calibrated on.
         counting: which methods count.
+        trained: stack or variant that the others are compared with; None for the set's baseline.
     """
 
     set_url: str
@@ -88,6 +89,7 @@ class Request:
     batch_size: int
     calibration: int
     counting: Counting
+    trained: str | None = None
 
 
 def with_absolute_urls(found: FinishedSet, request: Request) -> Request:
@@ -174,14 +176,14 @@ def refuse_other_sizes(tables: SampleTables, spec: InputSpec) -> None:
         )
 
 
-def wanted_variants(found: FinishedSet, request: Request) -> list[str]:
-    """Return ids in grid order, the baseline among them.
+def wanted_variants(found: FinishedSet, request: Request, baseline: str) -> list[str]:
+    """Return ids in grid order, the one that the others are compared with among them.
 
     Raises:
         UsageError: a variant that the set does not have, or whose images are not available.
     """
     present = available_variants(found, request)
-    for variant in (found.baseline, *request.variants):
+    for variant in (baseline, *request.variants):
         if variant not in found.variants:
             raise UsageError(unknown_name("variant", variant, list(found.variants)))
         if variant not in present:
@@ -189,7 +191,7 @@ def wanted_variants(found: FinishedSet, request: Request) -> list[str]:
                 f"{found.url!r} has no images of {variant!r}; fetch them, or make them with "
                 "--online --images"
             )
-    wanted = {found.baseline, *(request.variants or present)}
+    wanted = {baseline, *(request.variants or present)}
     return [variant for variant in present if variant in wanted]
 
 

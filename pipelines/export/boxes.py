@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from sysnoise.manifests.errors import SetError
-from sysnoise.manifests.layout import GROUND_TRUTHS, annotations_path
+from sysnoise.manifests.layout import GROUND_TRUTHS, annotations_path, ground_truths
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.stored import StoredSample
@@ -22,6 +22,8 @@ from sysnoise.pipelines.export.folders import (
     refuse_other_images,
     write_samples,
 )
+from sysnoise.transforms.geometry import other_geometries
+from sysnoise.transforms.variant_ids import variant_names
 
 IMAGES = "images"
 LABELS = "labels"
@@ -47,11 +49,16 @@ def fill_coco(tables: SampleTables, folders: Folders) -> None:
     found = tables.found
     refuse_other_images(found)
     split = found.manifest["dataset"]["split"]
-    document = found.listed_file(annotations_path(split, GROUND_TRUTHS[1]))
+    truths = ground_truths(other_geometries(found.manifest["grid"]))
+    rescaled = {
+        geometry: name for name, (kind, geometry) in truths.items() if kind == GROUND_TRUTHS[1]
+    }
     files = LinkedFiles()
-    for folder in folders.values():
+    for variant, folder in folders.items():
         for name in (IMAGES, ANNOTATIONS):
             (folder / name).mkdir()
+        truth = rescaled[variant_names(variant)["geometry"]]
+        document = found.listed_file(annotations_path(split, truth))
         files.write(folder, f"{ANNOTATIONS}/instances_{split}.json", document)
     write_samples(found, folders, functools.partial(_image_file, found))
 

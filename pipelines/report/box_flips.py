@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sysnoise.manifests.sample_tables import SampleTables
-from sysnoise.manifests.settings import Setting
+from sysnoise.manifests.settings import Noise, Setting
 from sysnoise.manifests.tables import placement_of
 from sysnoise.pipelines.report.flips import chosen_flips, chosen_images, ordered_settings
 from sysnoise.pipelines.report.gallery import read_images
@@ -111,7 +111,8 @@ def select_box_flips(
         SetError: a file is missing or damaged.
     """
     baseline = Setting(tables.found.baseline)
-    settings = ordered_settings({m: each.detections for m, each in detected.items()}, baseline)
+    detections = {m: _of_one_geometry(each, baseline) for m, each in detected.items()}
+    settings = ordered_settings(detections, baseline)
     places = _places(tables)
     ids = sorted({image_id for each in detected.values() for image_id in each.image_ids})
     by_image = {
@@ -134,6 +135,15 @@ def select_box_flips(
     shown = {flip.image_id: places[flip.image_id] for flip in chosen}
     sizes = {place.key: place.size for place in shown.values()}
     return BoxFlipSelection(baseline, chosen, counts, sizes, _read_pictures(tables, shown.values()))
+
+
+def _of_one_geometry(detected: DetectedBoxes, baseline: Setting) -> dict[Setting, ResultDetections]:
+    """Return the boxes of the settings whose images show the same as the baseline's."""
+    return {
+        setting: each
+        for setting, each in detected.detections.items()
+        if Noise.GEOMETRY not in setting.changes(baseline)
+    }
 
 
 @dataclass(frozen=True)

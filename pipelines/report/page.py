@@ -17,6 +17,7 @@ from sysnoise.pipelines.report.gallery import CROP_SIDE, Gallery
 from sysnoise.pipelines.report.set_sections import set_sections
 from sysnoise.pipelines.scoring.blocks import CHANCE_MARK
 from sysnoise.pipelines.scoring.totals import SetTotals
+from sysnoise.transforms.geometry import GridDocument
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,17 @@ def _facts(found: FinishedSet) -> dict[str, str]:
         "size": f"{counts['bytes'] / 1e6:,.1f} MB",
         "grid": grid["name"],
         "geometry": ", ".join(f"{name} {value}" for name, value in grid["geometry"].items()),
+        **_other_geometries(grid),
         **({"orient": grid["orient"]} if "orient" in grid else {}),
         "baseline": found.baseline,
+    }
+
+
+def _other_geometries(grid: GridDocument) -> dict[str, str]:
+    """Return the geometries besides the first, by their names."""
+    return {
+        f"geometry {each['name']}": ", ".join(
+            f"{name} {value}" for name, value in each.items() if name != "name"
+        )
+        for each in grid.get("geometries", ())[1:]
     }

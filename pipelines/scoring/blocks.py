@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sysnoise.pipelines.scoring.compose import Matrix, Table
+from sysnoise.pipelines.scoring.compose import Matrix, StackVariant, Table
 from sysnoise.pipelines.scoring.statistics import CONFIDENCE, RESAMPLES, covers_zero
 from sysnoise.pipelines.scoring.table import ModelRow, NoiseCell, Score
 
@@ -31,9 +31,18 @@ class Block:
 
 
 def blocks(table: Table) -> list[Block]:
-    """Return the blocks that the formats for people show."""
+    """Return the blocks that the formats for people show.
+
+    Of a set whose variants are stacks, these come first, and the rest where it says more.
+    """
     steps = [steps_block(table)] if any(row.steps for row in table.rows) else []
-    return [main_block(table), settings_block(table), *steps, *map(matrix_block, table.matrices)]
+    by_noise = [main_block(table), settings_block(table), *steps]
+    matrices = list(map(matrix_block, table.matrices))
+    if not table.stacks:
+        return [*by_noise, *matrices]
+    named = {each.variant for each in table.stacks}
+    others = {each.setting for row in table.rows for each in row.scores} - named
+    return [stacks_block(table), *(by_noise if others else []), *matrices]
 
 
 def legend(table: Table) -> list[str]:
@@ -124,6 +133,39 @@ def _setting_rows(table: Table, row: ModelRow) -> Iterator[list[list[str]]]:
         ]
 
 
+def stacks_block(table: Table) -> Block:
+    """Return a row for each stack of each model: what deploying on it costs."""
+    compared = ["flips", "McNemar p"] if compares_classes(table) else []
+    columns = ["model", "stack", table.metrics[0], "delta", "interval", *compared, "variant"]
+    rows = [
+        cells
+        for row in table.rows
+        for stack in table.stacks
+        for cells in _stack_rows(table, row, stack)
+    ]
+    return Block("Loss by stack", columns, rows)
+
+
+def _stack_rows(
+    table: Table, row: ModelRow, stack: StackVariant
+) -> Iterator[Sequence[Sequence[str]]]:
+    """Yield the cells of a stack, if there are predictions of it."""
+    notes = [f"pixels of {stack.same_as}"] if stack.same_as else []
+    with_classes = compares_classes(table)
+    score = next((each for each in row.scores if each.setting == stack.variant), None)
+    if score is None and stack.variant != table.baseline:
+        return
+    if score is None:
+        figures = [_number_text(row.trained[table.metrics[0]]), "trained", NO_VALUE]
+        compared = [NO_VALUE, NO_VALUE]
+    else:
+        metric = score.metrics[table.metrics[0]]
+        figures = [_number_text(metric), delta_text(score), _interval_text(score.interval)]
+        compared = [_number_text(score.flip_rate), _p_text(score.mcnemar_p)]
+    texts = [*figures, *(compared if with_classes else []), stack.variant]
+    yield [[row.model], [stack.name, *notes], *_single_lines(*texts)]
+
+
 def steps_block(table: Table) -> Block:
     """Return the steps of the stacks."""
     metric = table.metrics[0]
@@ -147,7 +189,7 @@ def matrix_block(matrix: Matrix) -> Block:
         for row in matrix.rows
     ]
     columns = ["model", *matrix.methods, "mean", "std"]
-    return Block(f"Models x {matrix.noise.value}", columns, rows)
+    return Block(f"Models x {matrix.axis}", columns, rows)
 
 
 def _single_lines(*texts: str) -> list[list[str]]:

@@ -87,13 +87,19 @@ def read_labels(tables: SampleTables) -> Labels:
 
 
 def score_classes(
-    found: FinishedSet, truth: Labels, url: str, coverage: Coverage, intervals: Intervals
+    found: FinishedSet,
+    truth: Labels,
+    trained: str,
+    url: str,
+    coverage: Coverage,
+    intervals: Intervals,
 ) -> Scored:
     """Score a model's predictions.
 
     Args:
         found: the set.
         truth: the labels of the set.
+        trained: id of the variant that the others are compared with.
         url: path or fsspec URL of the predictions: Parquet or JSON lines, or a folder of such.
         coverage: which images are scored.
         intervals: whether figures get intervals.
@@ -101,7 +107,7 @@ def score_classes(
     Raises:
         InputError: the predictions cannot be read, or are not of this set.
     """
-    baseline = Setting(found.baseline)
+    baseline = Setting(trained)
     by_setting, problems = _read_predictions(setting_parser(found), truth, url)
     if baseline not in by_setting:
         problems[baseline.id] = "the baseline setting is not among the predictions"

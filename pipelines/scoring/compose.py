@@ -9,9 +9,11 @@ import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sysnoise.manifests.reading import open_set
+from sysnoise.manifests.layout import variant_slug
+from sysnoise.manifests.plan import stack_variants
+from sysnoise.manifests.reading import FinishedSet, open_set
 from sysnoise.manifests.sample_tables import SampleTables
-from sysnoise.manifests.settings import IMAGE_NOISES, Noise, Setting, noises_of
+from sysnoise.manifests.settings import IMAGE_NOISES, Noise, Setting, columns_of
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import InputError, UsageError
 from sysnoise.pipelines.scoring.classification import read_labels, score_classes
@@ -20,7 +22,7 @@ from sysnoise.pipelines.scoring.second_resize import stored_resize_notes
 from sysnoise.pipelines.scoring.statistics import sample_deviation
 from sysnoise.pipelines.scoring.table import ModelRow, build_row
 from sysnoise.pipelines.scoring.totals import identical_variants
-from sysnoise.transforms.methods import install_line
+from sysnoise.transforms.methods import install_line, unknown_name
 from sysnoise.transforms.text import one_line
 
 
@@ -43,19 +45,34 @@ class MatrixRow:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Models, by how they were trained, and methods of an axis, with which they are tested.
+    """Models, by how they were trained, and methods of an axis or stacks, by how they are tested.
 
     Source: tables 7 and 8 of the paper.
 
     Attributes:
-        noise: the axis.
-        methods: the baseline's method, then the others that count.
+        axis: the noise whose methods they are, or ``stack``.
+        methods: the baseline's method, then the others that count; or the names of the stacks.
         rows: one row per model.
     """
 
-    noise: Noise
+    axis: str
     methods: tuple[str, ...]
     rows: tuple[MatrixRow, ...]
+
+
+@dataclass(frozen=True)
+class StackVariant:
+    """A stack of the set's grid.
+
+    Attributes:
+        name: the name of the stack.
+        variant: id of its variant.
+        same_as: the earlier stack, or the trained one, that has the same pixels on every image.
+    """
+
+    name: str
+    variant: str
+    same_as: str | None
 
 
 @dataclass(frozen=True)
@@ -65,13 +82,14 @@ class Table:
     Attributes:
         kind: the kind of the dataset.
         split: the split of the dataset.
-        baseline: the id of the baseline setting.
+        baseline: the id of the setting that the others are compared with.
         images: the number of images that the set holds.
         metrics: the names of the metrics, the table's own first.
         noises: the columns between the trained metric and ``combined``.
         counting: which methods count.
         rows: one row per model.
         matrices: one matrix per axis, where there are several models.
+        stacks: the stacks of the set's grid; empty where its variants have no names.
     """
 
     kind: DatasetKind
@@ -83,6 +101,7 @@ class Table:
     counting: Counting
     rows: tuple[ModelRow, ...]
     matrices: tuple[Matrix, ...]
+    stacks: tuple[StackVariant, ...]
 
 
 def named_predictions(urls: Sequence[str], models: Sequence[str]) -> dict[str, str]:
@@ -116,7 +135,11 @@ def named_predictions(urls: Sequence[str], models: Sequence[str]) -> dict[str, s
 
 
 def score(
-    url: str, predictions: Mapping[str, str], coverage: Coverage, counting: Counting
+    url: str,
+    predictions: Mapping[str, str],
+    coverage: Coverage,
+    counting: Counting,
+    trained: str | None = None,
 ) -> Table:
     """Score the predictions of models over the finished set at a path or fsspec URL.
 
@@ -127,7 +150,29 @@ def score(
         InputError, UsageError: as :func:`score_set`.
     """
     tables = SampleTables(open_set(url))
-    return score_set(tables, identical_variants(tables), predictions, coverage, counting)
+    groups = identical_variants(tables)
+    return score_set(tables, groups, predictions, coverage, counting, trained=trained)
+
+
+def trained_variant(found: FinishedSet, trained: str | None) -> str:
+    """Return the id of the variant that the others are compared with.
+
+    Args:
+        found: the set.
+        trained: name of a stack, or id or slug of a variant; None for the set's baseline.
+
+    Raises:
+        UsageError: the set has no such stack or variant.
+    """
+    if trained is None:
+        return found.baseline
+    stacks = stack_variants(found.manifest["grid"])
+    ids = {**{variant_slug(each): each for each in found.variants}, **stacks}
+    variant = ids.get(trained, ids.get(variant_slug(trained)))
+    if variant is None:
+        valid = [*stacks, *found.variants]
+        raise UsageError(f"--trained: {unknown_name('stack or variant', trained, valid)}")
+    return variant
 
 
 def score_set(
@@ -137,6 +182,7 @@ def score_set(
     coverage: Coverage,
     counting: Counting,
     intervals: Intervals = Intervals.BOOTSTRAP,
+    trained: str | None = None,
 ) -> Table:
     """Score the predictions of models over a finished set.
 
@@ -147,14 +193,16 @@ def score_set(
         coverage: which images are scored.
         counting: which methods count.
         intervals: whether figures get them.
+        trained: the stack or variant that the others are compared with; None for the baseline.
 
     Raises:
         SetError: a file is missing or damaged.
         InputError: predictions cannot be read, or are not of this set.
-        UsageError: a library is missing.
+        UsageError: a library is missing, or the set has no such stack or variant.
     """
     found, kind = tables.found, tables.kind
-    score_model = _TASKS[kind](tables)
+    baseline = trained_variant(found, trained)
+    score_model = _TASKS[kind](tables, baseline)
     variants = tuple(found.variants)
     scored = _with_same_metrics(
         {model: score_model(place, coverage, intervals) for model, place in predictions.items()}
@@ -163,19 +211,22 @@ def score_set(
         notes = (*scored[model].notes, *stored_resize_notes(tables, place))
         scored[model] = dataclasses.replace(scored[model], notes=notes)
     rows = tuple(
-        build_row(model, each, variants, found.baseline, groups, counting)
+        build_row(model, each, variants, baseline, groups, counting)
         for model, each in scored.items()
     )
+    stacks = tuple(_stacks(found, baseline, groups))
+    matrices = (*_matrices(rows, baseline, variants), *_stack_matrix(rows, stacks, baseline))
     return Table(
         kind=kind,
         split=found.manifest["dataset"]["split"],
-        baseline=found.baseline,
+        baseline=baseline,
         images=found.manifest["counts"]["samples"],
         metrics=tuple(rows[0].trained),
-        noises=noises_of(kind),
+        noises=columns_of(kind, variants),
         counting=counting,
         rows=rows,
-        matrices=tuple(_matrices(rows, found.baseline, variants)) if len(rows) > 1 else (),
+        matrices=matrices if len(rows) > 1 else (),
+        stacks=stacks,
     )
 
 
@@ -183,21 +234,21 @@ Scorer = Callable[[str, Coverage, Intervals], Scored]
 """A function that scores the predictions at a URL."""
 
 
-def _classification(tables: SampleTables) -> Scorer:
+def _classification(tables: SampleTables, baseline: str) -> Scorer:
     labels = read_labels(tables)
-    return functools.partial(score_classes, tables.found, labels)
+    return functools.partial(score_classes, tables.found, labels, baseline)
 
 
-def _detection(tables: SampleTables) -> Scorer:
+def _detection(tables: SampleTables, baseline: str) -> Scorer:
     if importlib.util.find_spec("faster_coco_eval") is None:
         raise UsageError(f"COCO's metrics need faster-coco-eval: {install_line('evaluate')}")
     from sysnoise.pipelines.scoring.detection import score_detections
     from sysnoise.pipelines.scoring.ground_truth import read_ground_truth
 
-    return functools.partial(score_detections, read_ground_truth(tables))
+    return functools.partial(score_detections, read_ground_truth(tables), baseline)
 
 
-_TASKS: Mapping[DatasetKind, Callable[[SampleTables], Scorer]] = {
+_TASKS: Mapping[DatasetKind, Callable[[SampleTables, str], Scorer]] = {
     DatasetKind.IMAGENET: _classification,
     DatasetKind.COCO: _detection,
 }
@@ -244,7 +295,7 @@ def _matrices(rows: Sequence[ModelRow], baseline: str, variants: Sequence[str]) 
         if others:
             methods = (str(trained.method(noise)), *map(str, others))
             lines = tuple(_matrix_row(row, noise, methods) for row in rows)
-            yield Matrix(noise, methods, lines)
+            yield Matrix(noise.value, methods, lines)
 
 
 def _matrix_row(row: ModelRow, noise: Noise, methods: Sequence[str]) -> MatrixRow:
@@ -252,8 +303,40 @@ def _matrix_row(row: ModelRow, noise: Noise, methods: Sequence[str]) -> MatrixRo
     by_method = {methods[0]: next(iter(row.trained.values()))}
     for each in cell.methods if cell else ():
         by_method[each.method] = next(iter(each.score.metrics.values()))
-    metrics = tuple(by_method.get(method) for method in methods)
+    return _row_of(row.model, tuple(by_method.get(method) for method in methods))
+
+
+def _row_of(model: str, metrics: tuple[float | None, ...]) -> MatrixRow:
     values = [value for value in metrics if value is not None]
     if len(values) < len(metrics):
-        return MatrixRow(row.model, metrics, None, None)
-    return MatrixRow(row.model, metrics, sum(values) / len(values), sample_deviation(values))
+        return MatrixRow(model, metrics, None, None)
+    return MatrixRow(model, metrics, sum(values) / len(values), sample_deviation(values))
+
+
+def _stacks(
+    found: FinishedSet, baseline: str, groups: Sequence[Sequence[str]]
+) -> Iterator[StackVariant]:
+    """Yield the stacks of a set's grid, the one that the others are compared with first."""
+    first_alike = {each: group[0] for group in groups for each in group}
+    stacks = stack_variants(found.manifest["grid"])
+    seen: dict[str, str] = {}
+    for name, variant in sorted(stacks.items(), key=lambda each: each[1] != baseline):
+        pixels = first_alike.get(variant, variant)
+        yield StackVariant(name, variant, seen.get(pixels))
+        seen.setdefault(pixels, name)
+
+
+def _stack_matrix(
+    rows: Sequence[ModelRow], stacks: Sequence[StackVariant], baseline: str
+) -> Iterator[Matrix]:
+    """Yield the matrix of the stacks that have pixels of their own, if there are stacks."""
+    own = [each for each in stacks if each.same_as is None]
+    if own:
+        lines = tuple(_stack_row(row, own, baseline) for row in rows)
+        yield Matrix("stack", tuple(each.name for each in own), lines)
+
+
+def _stack_row(row: ModelRow, stacks: Sequence[StackVariant], baseline: str) -> MatrixRow:
+    by_setting = {each.setting: next(iter(each.metrics.values())) for each in row.scores}
+    by_setting[baseline] = next(iter(row.trained.values()))
+    return _row_of(row.model, tuple(by_setting.get(each.variant) for each in stacks))

@@ -33,6 +33,7 @@ from sysnoise.pipelines.scoring.result_files import (
 )
 from sysnoise.pipelines.scoring.statistics import RESAMPLES, Replicates, resamples
 from sysnoise.transforms.targets import Rle, rle_string, unmap_boxes
+from sysnoise.transforms.variant_ids import variant_names
 
 _NAMES = ("mAP", "AP50", "AP75", "AP-small", "AP-medium", "AP-large")
 METRICS = {
@@ -51,12 +52,13 @@ _MAX_COUNTS = 2**22
 
 
 def score_detections(
-    truth: GroundTruth, url: str, coverage: Coverage, intervals: Intervals
+    truth: GroundTruth, trained: str, url: str, coverage: Coverage, intervals: Intervals
 ) -> Scored:
     """Score a model's predictions.
 
     Args:
         truth: the ground truth of the set.
+        trained: id of the variant that the others are compared with.
         url: path or fsspec URL of the folder of COCO results, in pixels of the stored images.
         coverage: which images are scored.
         intervals: whether figures get intervals.
@@ -68,7 +70,7 @@ def score_detections(
     numbering = _numbering(truth, url, files)
     detections = {
         setting: _renumbered(truth, numbering, each)
-        for setting, each in _by_setting(truth, url, coverage, files).items()
+        for setting, each in _by_setting(truth, trained, url, coverage, files).items()
     }
     found = _shapes(detections.values())
     # Boxes tell of a model that gives masks too, where the set has boxes alone.
@@ -92,8 +94,10 @@ def score_detections(
             raise InputError(f"the predictions {url!r} have no image for all settings in common")
         notes.append(f"{len(images)} of {len(truth.placements)} images are scored")
         truth = truth.only(images)
+    truths = truth.by_geometry()
     figures = {
-        setting: _figures(truth, each, shapes, intervals) for setting, each in detections.items()
+        setting: _figures(truths[_geometry_of(setting)], each, shapes, intervals)
+        for setting, each in detections.items()
     }
     predicted = _sure_boxes(images, detections) if shapes[0] is Shape.BOX else None
     return Scored(len(images), figures, tuple(notes), predicted)
@@ -144,7 +148,7 @@ def _shapes(detections: Iterable[ResultDetections]) -> tuple[Shape, ...]:
 
 
 def _by_setting(
-    truth: GroundTruth, url: str, coverage: Coverage, files: Sequence[ResultFile]
+    truth: GroundTruth, trained: str, url: str, coverage: Coverage, files: Sequence[ResultFile]
 ) -> dict[Setting, ResultDetections]:
     """Return the detections by setting.
 
@@ -152,8 +156,8 @@ def _by_setting(
         InputError: they are not of this set.
     """
     parse = setting_parser(truth.found)
-    baseline = Setting(truth.found.baseline)
-    own = _shapes(file.detections for file in files)[0]
+    baseline = Setting(trained)
+    own, truths = _shapes(file.detections for file in files)[0], truth.by_geometry()
     detections: dict[Setting, ResultDetections] = {}
     problems: list[tuple[str, str]] = []
     for file in files:
@@ -169,7 +173,7 @@ def _by_setting(
             problems.append((setting.id, text))
         if own not in each.shapes:
             problems.append((setting.id, f"no {own.value}, which other settings have"))
-        wrong = list(_wrong_sizes(truth, each))
+        wrong = list(_wrong_sizes(truths[_geometry_of(setting)], each))
         if wrong:
             text = f"masks that are not of their image's size ({len(wrong)}): {wrong[0]}"
             problems.append((setting.id, text))
@@ -180,6 +184,10 @@ def _by_setting(
         problems.append((baseline.id, "the baseline setting is not among the predictions"))
     refuse(url, problems)
     return detections
+
+
+def _geometry_of(setting: Setting) -> str:
+    return variant_names(setting.variant)["geometry"]
 
 
 def _wrong_sizes(truth: GroundTruth, detections: ResultDetections) -> Iterator[str]:

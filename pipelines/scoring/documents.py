@@ -102,6 +102,14 @@ class IntervalDocument(TypedDict):
     resamples: int
 
 
+class StackVariantDocument(TypedDict):
+    """The JSON of a :class:`StackVariant`."""
+
+    name: str
+    setting: str
+    same_as: str | None
+
+
 class TableDocument(TypedDict):
     """The JSON of a :class:`Table`."""
 
@@ -115,6 +123,7 @@ class TableDocument(TypedDict):
     interval: IntervalDocument
     models: list[ModelDocument]
     matrices: list[MatrixDocument]
+    stacks: list[StackVariantDocument]
 
 
 def table_document(table: Table) -> TableDocument:
@@ -130,6 +139,10 @@ def table_document(table: Table) -> TableDocument:
         "interval": {"confidence": CONFIDENCE, "resamples": RESAMPLES},
         "models": [_model_document(row) for row in table.rows],
         "matrices": [_matrix_document(matrix) for matrix in table.matrices],
+        "stacks": [
+            {"name": each.name, "setting": each.variant, "same_as": each.same_as}
+            for each in table.stacks
+        ],
     }
 
 
@@ -193,7 +206,7 @@ def _score_document(score: Score) -> ScoreDocument:
 
 def _matrix_document(matrix: Matrix) -> MatrixDocument:
     return {
-        "noise": matrix.noise.value,
+        "noise": matrix.axis,
         "methods": list(matrix.methods),
         "rows": [_matrix_row_document(row) for row in matrix.rows],
     }

@@ -109,7 +109,7 @@ def csv_text(table: Table) -> str:
     writer = csv.DictWriter(opened, columns, lineterminator="\n")
     writer.writeheader()
     for row in table.rows:
-        for line in _csv_lines(table.baseline, row):
+        for line in _csv_lines(table, row):
             fields: CsvFields = {"model": row.model, **line}
             writer.writerow({column: _csv_field(value) for column, value in fields.items()})
     return opened.getvalue()
@@ -125,8 +125,13 @@ def _csv_field(value: str | float | None) -> str | float | None:
     return value
 
 
-def _csv_lines(baseline: str, row: ModelRow) -> Iterator[CsvFields]:
-    yield {"row": "trained", "setting": baseline, **row.trained}
+def _csv_lines(table: Table, row: ModelRow) -> Iterator[CsvFields]:
+    yield {"row": "trained", "setting": table.baseline, **row.trained}
+    scores = {each.setting: each for each in row.scores}
+    for stack in table.stacks:
+        named: CsvFields = {"row": "stack", "method": stack.name, "same_as": stack.same_as}
+        if stack.variant in scores:
+            yield {**named, **_csv_score(scores[stack.variant])}
     for cell in row.cells:
         for line in _csv_noise_lines(cell):
             yield {"noise": cell.noise.value, **line}

@@ -8,6 +8,7 @@ of the source image for both.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,15 +18,16 @@ import msgspec
 from pycocotools import mask as coco_mask
 
 from sysnoise.manifests.json_documents import DocumentError, as_document
-from sysnoise.manifests.layout import GROUND_TRUTHS
+from sysnoise.manifests.layout import GROUND_TRUTHS, ground_truths
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.tables import placement_of
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.scoring.coco_document import CocoDocument, CocoObject
 from sysnoise.pipelines.scoring.result_files import LARGEST_PIXEL, Shape
-from sysnoise.transforms.geometry import Placement
+from sysnoise.transforms.geometry import Placement, other_geometries
 from sysnoise.transforms.targets import Rle, annotation_problems, mask_size, rle_string
+from sysnoise.transforms.variant_ids import FIRST_GEOMETRY
 
 ORIGINAL, RESCALED = GROUND_TRUTHS
 
@@ -37,6 +39,8 @@ class GroundTruth:
     Attributes:
         found: the set.
         placements: the placement of each image by its id, in the order of the ids.
+        others: the same for the other geometries of the set, by name.
+        geometry: the name of the geometry whose placements they are.
         image_ids: the id of each image by its key.
         boxes: the objects of these images with their boxes, in COCO's format.
         unboxed: the number of objects in these images that have no box.
@@ -47,11 +51,21 @@ class GroundTruth:
     image_ids: Mapping[str, int]
     boxes: CocoDocument
     unboxed: int
+    others: Mapping[str, Mapping[int, Placement]]
+    geometry: str = FIRST_GEOMETRY
 
     @property
     def categories(self) -> list[int]:
         """The ids of the categories."""
         return [each["id"] for each in self.boxes["categories"]]
+
+    def by_geometry(self) -> dict[str, GroundTruth]:
+        """Return the ground truth of the images in each geometry of the set, by its name."""
+        others = {
+            name: dataclasses.replace(self, placements=placements, geometry=name)
+            for name, placements in self.others.items()
+        }
+        return {self.geometry: self, **others}
 
     @functools.cached_property
     def masks(self) -> CocoDocument:
@@ -79,8 +93,10 @@ class GroundTruth:
     @functools.cached_property
     def _pairs(self) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
         """Each object of the images, in source pixels and in stored pixels."""
+        names = ground_truths(self.others)
+        rescaled = next(name for name, each in names.items() if each == (RESCALED, self.geometry))
         source, stored = (
-            _checked_annotations(self.found, kind)["annotations"] for kind in (ORIGINAL, RESCALED)
+            _checked_annotations(self.found, kind)["annotations"] for kind in (ORIGINAL, rescaled)
         )
         if list(map(_of, source)) != list(map(_of, stored)):
             raise InputError(
@@ -126,8 +142,15 @@ class GroundTruth:
             "categories": self.boxes["categories"],
             "annotations": [each for each in self.boxes["annotations"] if each["image_id"] in kept],
         }
-        placements = {each: self.placements[each] for each in image_ids}
-        return GroundTruth(self.found, placements, self.image_ids, boxes, self.unboxed)
+        return dataclasses.replace(
+            self,
+            placements={each: self.placements[each] for each in image_ids},
+            boxes=boxes,
+            others={
+                name: {each: placements[each] for each in image_ids}
+                for name, placements in self.others.items()
+            },
+        )
 
 
 def read_ground_truth(tables: SampleTables) -> GroundTruth:
@@ -138,11 +161,16 @@ def read_ground_truth(tables: SampleTables) -> GroundTruth:
         InputError: the ground truth is malformed.
     """
     found = tables.found
+    names = other_geometries(found.manifest["grid"])
     placements: dict[int, Placement] = {}
+    others: dict[str, dict[int, Placement]] = {name: {} for name in names}
     image_ids: dict[str, int] = {}
+    columns = ["key", "image_id", "geometry", "geometries"][: 3 + bool(names)]
     for shard in range(found.shards):
-        for row in tables.rows(shard, ["key", "image_id", "geometry"]):
+        for row in tables.rows(shard, columns):
             placements[row["image_id"]] = placement_of(row["geometry"])
+            for name, placed in others.items():
+                placed[row["image_id"]] = placement_of(row["geometries"][name])
             image_ids[row["key"]] = row["image_id"]
     document = _checked_annotations(found, ORIGINAL)
     of_set = [each for each in document["annotations"] if each["image_id"] in placements]
@@ -158,6 +186,7 @@ def read_ground_truth(tables: SampleTables) -> GroundTruth:
             "annotations": _numbered(map(_object, boxed)),
         },
         len(of_set) - len(boxed),
+        {name: dict(sorted(placed.items())) for name, placed in others.items()},
     )
 
 

@@ -18,8 +18,9 @@ from sysnoise.pipelines.scoring.records import (
 )
 from sysnoise.pipelines.scoring.statistics import interval, sample_deviation
 
-UNSTACKED_NOISE = Noise.FP16
-"""The noise that is not stacked, as in the paper (figure 3): a model runs in one precision."""
+UNSTACKED_NOISES = (Noise.FP16, Noise.SOURCE, Noise.GEOMETRY)
+"""The noises that are not stacked, as in the paper (figure 3): a model runs in one precision, and
+sources and geometries are not the paper's."""
 
 
 @dataclass(frozen=True)
@@ -293,7 +294,7 @@ def _steps(settings: _ModelSettings, cells: Sequence[NoiseCell]) -> Iterator[Ste
     """Yield the stack: each noise's worst method on top of those of the columns before."""
     setting = settings.baseline
     for cell in cells:
-        if cell.worst is None or cell.noise is UNSTACKED_NOISE:
+        if cell.worst is None or cell.noise in UNSTACKED_NOISES:
             continue
         setting = setting.with_method(cell.noise, cell.worst.method)
         yield Step(
