@@ -125,7 +125,7 @@ def _part(held: HeldSet) -> Blocks:
 
 
 _OPTIONAL_WORDS = {
-    "source": "* **Source**: what becomes of a file before it is decoded, `--from-SOURCE` after color; "
+    "source": "* **Source**: what becomes of a file before it is decoded, `--from-SOURCE`; "
     "without it, the file is as it is.",
     "geometry": "* **Geometry**: how an image is resized and cropped, `--at-GEOMETRY` at the end; "
     "without it, as in the baseline.",
