@@ -90,7 +90,7 @@ VARIATIONS = {
     "vips-lanczos3": "A sinc of 3 pixels on each side, times the reduction, Lanczos-windowed; "
     "before it, averages over whole factors, so that at least a factor of 2 is left to it. "
     "Enlarging is a cubic (a = -0.5) that is shifted by half a pixel "
-    "([libvips#943](https://github.com/libvips/libvips/issues/943)). Sharp's default.",
+    "([libvips#943](https://github.com/libvips/libvips/issues/943)).",
     "vips-shrink": "`vips-lanczos3` that averages over whole factors as far as possible, and so "
     "libvips's operation `shrink`; enlarging is the same.",
     "skia-mipmap": "Linear in the image and in its half, mixed by the reduction less half an "

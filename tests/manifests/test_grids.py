@@ -27,7 +27,7 @@ SHIPPED = {
     "imagenet-one-factor": (6, 11, 2, "shorter256-crop224", 17),
     "imagenet-original": (3, 11, 1, "squash256-crop224", 33),
     "imagenet-train": (6, 11, 2, "random-resized-crop224", 17),
-    "imagenet-wide": (19, 33, 7, "shorter256-crop224", 57),
+    "imagenet-wide": (19, 34, 7, "shorter256-crop224", 58),
 }
 PAPER = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 

