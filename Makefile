@@ -118,7 +118,7 @@ clean: ## remove the environment, caches and the demo's output
 .venv-bench/done: setup.py pyproject.toml
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python $(PIP_INSTALL) --upgrade pip
-	.venv-bench/bin/python $(PIP_INSTALL) --editable '.[demo,bench,evaluate,skia,skimage,vips]'
+	.venv-bench/bin/python $(PIP_INSTALL) --editable '.[demo,bench,stacks]'
 	touch $@
 
 # The frameworks beside this project: their models run as predictors, and are exported to ONNX.

@@ -6,6 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
+from benchmarks import decoders, resizes
 from benchmarks.arguments import parse_arguments
 from benchmarks.machine import describe_machine
 from benchmarks.measure import (
@@ -18,7 +19,6 @@ from benchmarks.measure import (
     start_up,
 )
 from benchmarks.report import draw, format_tables
-from benchmarks.resizes import against_own_calls
 from sysnoise import load_grid
 
 
@@ -36,7 +36,8 @@ def main() -> None:
             "original": against_original(bench, sizes.floor, sizes.original),
             "growth": list(growth(bench, sizes.growth)),
             "memory": list(memory(bench, sizes)),
-            "resizes": list(against_own_calls()),
+            "decoders": list(decoders.against_own_calls()),
+            "resizes": list(resizes.against_own_calls()),
         }
     tables = format_tables(results)
     (arguments.output / "bench.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")

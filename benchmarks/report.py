@@ -74,6 +74,7 @@ def format_tables(results: Results) -> str:
                 for row in results["memory"]
             ],
         ),
+        decoder_table(results["decoders"]),
         resize_table(results["resizes"]),
     ]
     return "\n".join(parts)
@@ -91,6 +92,22 @@ def _cost(results: Results, row: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def decoder_table(rows: Iterable[Results]) -> str:
+    """Return decoders of extras against their libraries' own calls, as a Markdown table."""
+    return table(
+        ("decoder", "here", "the library's own call", "ratio"),
+        [(f"`{row['decoder']}`", *_against_own_call(row)) for row in rows],
+    )
+
+
+def _against_own_call(row: Results) -> tuple[str, str, str]:
+    return (
+        f"{row['milliseconds']:.1f} ms",
+        f"{row['own_milliseconds']:.1f} ms",
+        f"**{row['ratio']:.2f}**",
+    )
+
+
 def resize_table(rows: Iterable[Results]) -> str:
     """Return resizes of extras against their libraries' own calls, as a Markdown table."""
     return table(
@@ -99,9 +116,7 @@ def resize_table(rows: Iterable[Results]) -> str:
             (
                 f"`{row['resize']}`",
                 "{} x {}".format(*row["size"]),
-                f"{row['milliseconds']:.1f} ms",
-                f"{row['own_milliseconds']:.1f} ms",
-                f"**{row['ratio']:.2f}**",
+                *_against_own_call(row),
             )
             for row in rows
         ],

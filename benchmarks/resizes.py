@@ -7,13 +7,13 @@ are timed on the same arrays in turn, in one thread, so that a busy machine slow
 
 from __future__ import annotations
 
-import statistics
-import time
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from benchmarks.in_turn import in_turn
 from benchmarks.report import resize_table
 from sysnoise.pipelines.cli.photographs import photographs
 from sysnoise.pipelines.workers.job import prepare_libraries
@@ -27,8 +27,6 @@ Row = dict[str, Any]
 SOURCE = (375, 500)
 SIZES = ((341, 256), (1067, 800))
 """Width and height of the results: ImageNet's usual size, and COCO's."""
-
-ROUNDS = 5
 
 
 def onnx_runtime(element: str = "FLOAT", **attributes: Any) -> Call:
@@ -176,25 +174,9 @@ def against_own_calls() -> Iterator[Row]:
         for size in SIZES:
             if not np.array_equal(own(arrays[0], size), resize(name, arrays[0], size)):
                 raise RuntimeError(f"{name} and its library's own call differ at {size}")
-            ours: list[float] = []
-            theirs: list[float] = []
-            for _ in range(ROUNDS):
-                for pixels in arrays:
-                    theirs.append(_seconds(own, pixels, size))
-                    ours.append(_seconds(lambda *task: resize(name, *task), pixels, size))  # noqa: B023
-            yield {
-                "resize": name,
-                "size": size,
-                "milliseconds": 1000 * statistics.median(ours),
-                "own_milliseconds": 1000 * statistics.median(theirs),
-                "ratio": statistics.median(ours) / statistics.median(theirs),
-            }
-
-
-def _seconds(call: Call, pixels: Pixels, size: tuple[int, int]) -> float:
-    start = time.perf_counter()
-    call(pixels, size)
-    return time.perf_counter() - start
+            method = functools.partial(resize, name)
+            compared = in_turn(method, own, [(pixels, size) for pixels in arrays])
+            yield {"resize": name, "size": size, **compared}
 
 
 def main() -> None:

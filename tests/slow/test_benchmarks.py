@@ -37,6 +37,7 @@ def test_smoke_run(tmp_path: Path) -> None:
     for row in [*results["growth"], *results["memory"]]:
         assert row["driver_mib"] > 50
         assert row["worker_mib"] > 50
+    assert {row["decoder"] for row in results["decoders"]} == {"stb", "zune", "jpegli"}
     assert {row["resize"] for row in results["resizes"]} >= {"ort-linear", "skimage-gaussian"}
     for row in results["resizes"]:
         assert row["ratio"] == pytest.approx(row["milliseconds"] / row["own_milliseconds"])

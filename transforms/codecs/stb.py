@@ -98,8 +98,8 @@ def _has_whole_tables(segment: Segment) -> bool:
         return True
     length = _huffman_length if segment.marker == HUFFMAN_TABLES else _quantization_length
     rest = segment.payload
-    while rest and 0 < length(rest) <= len(rest):
-        rest = rest[length(rest) :]
+    while rest and 0 < (taken := length(rest)) <= len(rest):
+        rest = rest[taken:]
     return not rest
 
 
