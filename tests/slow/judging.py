@@ -13,7 +13,7 @@ import numpy as np
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import DatasetKind, DecoderStatus, RejectReason
 from sysnoise.pipelines.planning.plan import PlanOptions, make_plan
-from sysnoise.pipelines.readers.sources import SourceSet, source_table
+from sysnoise.pipelines.readers.sources import Source, SourceSet, source_table
 from sysnoise.pipelines.shards.sample import MadeSample, Reject, make_sample
 from sysnoise.pipelines.workers.job import prepare_libraries
 from sysnoise.transforms.codecs.decoders import DECODERS
@@ -73,7 +73,7 @@ def _plan(
 
 
 def _judge(plan: Plan, data: bytes) -> str:
-    made = make_sample(plan, SOURCES.to_pylist()[0], data)
+    made = make_sample(plan, Source(**SOURCES.to_pylist()[0]), data)
     if isinstance(made, Reject):
         assert isinstance(made.reason, RejectReason)
         assert made.message.strip()
