@@ -24,7 +24,10 @@ from sysnoise.transforms.resize import probes as resize_probes
 from sysnoise.transforms.resize.probes import FAMILY_DISTANCE, PROBES
 from sysnoise.transforms.resizers import Resize
 
-JPEG_FACTS = ("libjpeg_turbo", "libjpeg", "jpeg", "libavcodec", "libswscale", "nvimgcodec")
+JPEG_FACTS = (
+    *("libjpeg_turbo", "libjpeg", "jpeg", "libavcodec", "libswscale", "nvimgcodec"),
+    *("zune_jpeg", "jpegli"),
+)
 """The facts of a library's build that concern JPEG."""
 
 WIDTH = 100
@@ -188,11 +191,15 @@ def _absent_lines(rows: Sequence[Document]) -> Iterator[str]:
         yield from _wrapped(f"not installed; {install_line(extra)} provides: ", names)
 
 
+_COMMIT = 12
+"""Number of characters that tell a commit, such as jpegli's; versions are shorter."""
+
+
 def _codec_text(codec: Mapping[str, str]) -> str | None:
     for fact, value in codec.items():
         if fact == "jpeg":  # As OpenCV says it: "build-libjpeg-turbo (ver 3.1.2-70)", or a path.
             return value.rpartition("/")[2].removeprefix("build-").replace("(ver ", "").rstrip(")")
-        return f"{fact.replace('_', '-')} {value}"
+        return f"{fact.replace('_', '-')} {value[:_COMMIT]}"
     return None
 
 

@@ -182,6 +182,7 @@ def test_rows_say_what_the_registry_says(document: Mapping[str, Any]) -> None:
         "extra": None,
         "available": True,
     }
+    assert rows["zune"]["codec"] == {"zune_jpeg": library_build("zune")["zune_jpeg"]}
     assert rows["opencv-exif"]["exif"] == "applied"
     assert rows["ffmpeg"]["upsampling"] == "swscale bicubic"
     assert rows["jpeglib-9e"]["codec"] == {"libjpeg": "9e"}
@@ -285,6 +286,8 @@ def test_text_tells_the_same(document: Mapping[str, Any], sysnoise: Command) -> 
         for section in done.stdout.split("\n\n")
     )
     assert rows["pillow"][:2] == ["pillow", library_build("pillow")["version"]]
+    commit = str(library_build("jpegli")["jpegli"])
+    assert rows["jpegli"][2:4] == ["jpegli", commit[:12]]
     assert groups["4:2:0"][:5] == ["pillow", "=", "opencv", "=", "opencv-exif"]
     assert distances["opencv"][:6] == ["="] * 6
     found = document["distance"]["4:2:0"]["ffmpeg"]
