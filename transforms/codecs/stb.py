@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from sysnoise.transforms.codecs.jpeg import (
@@ -64,23 +66,34 @@ def _check_segments(data: bytes) -> None:
     Raises:
         ValueError: it would stop at one, or miss the data of a component.
     """
-    frame = sniff(data).frame
-    has_several_scans = frame is not None and (frame.progressive or frame.scans > 1)
-    components, decoded = list[bytes](), set[int]()
-    end, marker = 2, 0
-    for segment in all_segments(data):
-        stray = marker != START_OF_SCAN and data[end : segment.offset].strip(b"\xff")
-        marker, end = segment.marker, segment.offset + 4 + len(segment.payload)
-        if stray or marker not in _READ or not _has_whole_tables(segment):
-            raise ValueError(f"stb_image stops at {segment.offset}, which it cannot read")
-        if marker in _FRAMES:
-            components.append(segment.payload[6::3])
-        elif marker == START_OF_SCAN:
+    frames, decoded = list[set[int]](), set[int]()
+    for segment in _needed_segments(data):
+        if segment.marker in _FRAMES:
+            frames.append(set(segment.payload[6::3]))
+        elif segment.marker == START_OF_SCAN:
             decoded |= _first_data_of(segment.payload)
-            if not has_several_scans:
-                break
-    if marker not in (START_OF_SCAN, END_OF_IMAGE[1]) or [decoded] != [*map(set, components)]:
-        raise ValueError("a component of the JPEG has no data, or it has two frames or no end")
+    if frames != [decoded]:
+        raise ValueError("a component of the JPEG has no data, or the JPEG has two frames")
+
+
+def _needed_segments(data: bytes) -> Iterator[Segment]:
+    """Yield the segments up to the only scan or, where there are several, up to the end of image.
+
+    Raises:
+        ValueError: stb_image would stop before.
+    """
+    frame = sniff(data).frame
+    has_one_scan = frame is not None and frame.scans == 1 and not frame.progressive
+    end, in_scan = 2, False
+    for segment in all_segments(data):
+        stray = not in_scan and data[end : segment.offset].strip(b"\xff")
+        if stray or segment.marker not in _READ or not _has_whole_tables(segment):
+            raise ValueError(f"stb_image stops at {segment.offset}, which it cannot read")
+        yield segment
+        in_scan, end = segment.marker == START_OF_SCAN, segment.offset + 4 + len(segment.payload)
+        if segment.marker == END_OF_IMAGE[1] or (in_scan and has_one_scan):
+            return
+    raise ValueError("a segment of the JPEG goes beyond the end of the file")
 
 
 def _first_data_of(scan: bytes) -> set[int]:

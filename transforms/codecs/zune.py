@@ -11,6 +11,9 @@ from sysnoise.transforms.pixels import Pixels
 _WIDTHS = {1, 2, 4}
 """The horizontal sampling factors that zune-jpeg supports."""
 
+_LONGEST_SIDE = 1 << 14
+"""The width and height, in pixels, up to which zune-jpeg decodes."""
+
 
 def decode_zune(data: bytes) -> Pixels:
     """Decode with zune-jpeg, as kornia-rs has it, in the stored orientation; to RGB.
@@ -36,13 +39,15 @@ def decode_zune(data: bytes) -> Pixels:
 
 
 def zune_kind(kind: ImageKind) -> bool:
-    """Accept Huffman-coded gray and three-component JPEGs of 8 bits as encoders write them.
+    """Accept Huffman-coded gray and three-component JPEGs of 8 bits and up to 16384 pixels a side.
 
     zune-jpeg 0.5 returns wrong pixels where chroma has more samples than luma, and where a
     sequential JPEG has a scan for each component.
     """
     frame = kind.frame
     if frame is None or not frame.is_common or (frame.scans > 1 and not frame.progressive):
+        return False
+    if max(frame.width, frame.height) > _LONGEST_SIDE:
         return False
     (width, height), *chroma = frame.sampling
     return {h for h, _ in frame.sampling} <= _WIDTHS and all(

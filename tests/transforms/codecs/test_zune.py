@@ -71,6 +71,18 @@ def test_a_horizontal_factor_of_three_is_refused_by_the_library_itself() -> None
         kornia_rs.io.decode_image_jpeg(data)
 
 
+@pytest.mark.parametrize("size", [(16384, 8), (8, 16384), (16385, 8), (8, 16385)])
+def test_the_longest_side(size: tuple[int, int]) -> None:
+    data = saved(Image.new("RGB", size), "JPEG")
+    if max(size) == 16384:
+        assert decode("zune", EncodedImage(data)).shape == (size[1], size[0], 3)
+        return
+    with pytest.raises(UnsupportedKindError):
+        decode("zune", EncodedImage(data))
+    with pytest.raises(Exception, match="greater than"):
+        kornia_rs.io.decode_image_jpeg(data)
+
+
 @pytest.mark.parametrize("kind", ["cmyk", "arithmetic", "lossless", "12bit"])
 def test_kinds_that_it_is_not_made_for(kind: str) -> None:
     data = saved(cmyk(), "JPEG") if kind == "cmyk" else (FILES / f"{kind}.jpg").read_bytes()
