@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from benchmarks.deployed.facts import FACTS, OTHERS, facts, facts_json
-from benchmarks.deployed.page import FIGURES, PAGE, format_page
+from benchmarks.deployed.page import FIGURES, PAGE, distance_text, format_page
+from sysnoise import load_grid
 from sysnoise.manifests.stands_for import StandsFor
 from sysnoise.transforms.variants import METHODS
 
@@ -24,6 +25,24 @@ def test_page_is_what_the_figures_say(results: Any) -> None:
 
 def test_facts_are_what_the_figures_say(results: Any) -> None:
     assert FACTS.read_text("utf-8") == facts_json(results)
+
+
+@pytest.mark.parametrize("name", ["imagenet-stacks", "coco-stacks"])
+def test_stacks_say_how_they_were_measured(name: str, results: Any) -> None:
+    measured = {row["stack"]: row for row in results["stacks"]} if "imagenet" in name else {}
+    stacks = {stack.name: stack for stack in load_grid(name).stacks}
+    assert measured.keys() <= stacks.keys()
+    for stack in stacks.values():
+        assert "Source: " in stack.stands_for
+        if stack.name not in measured:
+            assert "The chain was not measured" in stack.stands_for
+            continue
+        row = measured[stack.name]
+        assert row["variant"] == stack.variant.id
+        distance = distance_text(row["distance"]).rpartition(" / ")[0] or "equal"
+        assert stack.stands_for.endswith(
+            f"Measured with {row['versions']}: {distance} over {row['images']} photographs."
+        )
 
 
 def test_other_programs_name_methods() -> None:

@@ -11,16 +11,19 @@ import torchvision  # noqa: F401  # isort: skip
 import torch
 
 from benchmarks.deployed.facts import FACTS, facts_json
-from benchmarks.deployed.measuring import measured_decoders, measured_resizes
+from benchmarks.deployed.measuring import measured_decoders, measured_resizes, measured_stacks
 from benchmarks.deployed.page import FIGURES, PAGE, format_page
 from benchmarks.deployed.photographs import describe_photographs, read_photographs
 from benchmarks.deployed.programs import chromium, sharp
 from benchmarks.deployed.real_decoders import real_decoders
 from benchmarks.deployed.real_resizes import real_resizes
+from benchmarks.deployed.real_stacks import real_stacks
 from benchmarks.machine import describe_machine
 from sysnoise.transforms.libraries import library_build
 from sysnoise.transforms.methods import is_available
 from sysnoise.transforms.variants import METHODS
+
+PARTS = ("decoder", "resize", "stacks")
 
 
 def main() -> None:
@@ -29,20 +32,31 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs")
     parser.add_argument("--modules", type=Path, required=True, help="node_modules with sharp")
     parser.add_argument("--count", type=int, default=50, help="number of photographs")
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=PARTS, help="measure these, keep the others"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    kept = {} if set(arguments.parts) == set(PARTS) else json.loads(FIGURES.read_text("utf-8"))
     photographs = read_photographs(arguments.data, arguments.count)
+    results = {
+        "machine": describe_machine(),
+        "photographs": {
+            "count": len(photographs),
+            "subsamplings": describe_photographs(photographs),
+        },
+        "builds": {library: library_build(library) for library in sorted(_libraries())},
+    }
+    if kept and any(kept[name] != found for name, found in results.items()):
+        parser.error("parts can be kept where machine, photographs and libraries are the same only")
     with chromium() as browser, sharp(arguments.modules) as node:
-        results = {
-            "machine": describe_machine(),
-            "photographs": {
-                "count": len(photographs),
-                "subsamplings": describe_photographs(photographs),
-            },
-            "builds": {library: library_build(library) for library in sorted(_libraries())},
-            "decoder": measured_decoders(real_decoders(browser, node), photographs),
-            "resize": measured_resizes(real_resizes(browser, node), photographs),
+        measure = {
+            "decoder": lambda: measured_decoders(real_decoders(browser, node), photographs),
+            "resize": lambda: measured_resizes(real_resizes(browser, node), photographs),
+            "stacks": lambda: measured_stacks(real_stacks(browser, node), photographs),
         }
+        for part in PARTS:
+            results[part] = measure[part]() if part in arguments.parts else kept[part]
     FIGURES.parent.mkdir(exist_ok=True)
     FIGURES.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
     PAGE.write_text(format_page(results), "utf-8")

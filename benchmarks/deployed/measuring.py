@@ -1,4 +1,4 @@
-"""Comparing decoders and resizes of the field with every method, over photographs."""
+"""Comparing decoders, resizes and stacks of the field with the methods, over photographs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.deployed.photographs import Photograph
 from benchmarks.deployed.real import Real
+from sysnoise import Grid, apply, load_grid
 from sysnoise.pipelines.cli.photographs import SUBSAMPLINGS, jpeg_bytes
 from sysnoise.transforms.codecs.decoders import decode
 from sysnoise.transforms.codecs.encoded import EncodedImage
@@ -16,7 +17,7 @@ from sysnoise.transforms.methods import is_available
 from sysnoise.transforms.pixel_difference import difference
 from sysnoise.transforms.pixels import Pixels
 from sysnoise.transforms.resizers import resize
-from sysnoise.transforms.variants import BASELINE, METHODS
+from sysnoise.transforms.variants import BASELINE, METHODS, Stack
 
 SHORTER_SIDE = 256
 PART = (200, 150)
@@ -60,6 +61,39 @@ def measured_resizes(
             for row, of_row in zip(rows, sums, strict=True):
                 _add(of_row, kind, row.function(source, size), methods)
     return [_row("resize", *each) for each in zip(rows, sums, strict=True)]
+
+
+def measured_stacks(
+    real: Mapping[str, Real], photographs: Sequence[Photograph]
+) -> list[dict[str, Any]]:
+    """Compare chains of calls with the stacks of ``imagenet-stacks`` that stand for them."""
+    grid = load_grid("imagenet-stacks")
+    return [
+        _stack_row(grid, stack, real[stack.name], photographs)
+        for stack in grid.stacks
+        if stack.name in real
+    ]
+
+
+def _stack_row(
+    grid: Grid, stack: Stack, real: Real, photographs: Sequence[Photograph]
+) -> dict[str, Any]:
+    variant = stack.variant.id
+    found = [
+        difference(real.function(each.data), apply(grid, variant, each.data, each.path.name))
+        for each in photographs
+    ]
+    return {
+        "stack": stack.name,
+        "variant": variant,
+        "name": real.name,
+        "versions": real.versions,
+        "rounding": real.rounding,
+        "images": len(found),
+        "equal_images": sum(each.identical_images for each in found),
+        "worst_mean": max(round(each.mean or 0.0, 4) for each in found),
+        "distance": figures(merged(found)),
+    }
 
 
 def shorter_side(pixels: Pixels) -> tuple[int, int]:

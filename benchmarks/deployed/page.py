@@ -42,6 +42,14 @@ reduced ones. The last column is the difference of the reduced ones from `pillow
 """
 
 
+STACKS = """\
+## Stacks
+
+What a [stack](stacks.md) of the grid `imagenet-stacks` gives for a file, against what the libraries
+give that it stands for, called as their own projects call them. The photographs are as they are
+stored. The variant is the stack's chain of decoder, resize, color and geometry.
+"""
+
 EARLIER_FACTS = """\
 ## Other programs
 
@@ -70,6 +78,8 @@ def _parts(results: Mapping[str, Any]) -> Iterator[str]:
     yield _table("decoder", results["decoder"], "4:2:0")
     yield RESIZES
     yield _table("resize", results["resize"], "reduced")
+    yield STACKS
+    yield _stack_table(results["stacks"])
     yield EARLIER_FACTS
     yield table(
         ["method", "other programs", "versions", "distance"],
@@ -92,6 +102,23 @@ def _table(what: str, rows: Sequence[Mapping[str, Any]], baseline: str) -> str:
             f"`{row['nearest']}`",
             *(distance_text(row["distance"][kind]) for kind in kinds),
             distance_text(row["baseline"][baseline]),
+        ]
+        for row in rows
+    )
+    return table(header, cells)
+
+
+def _stack_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    header = ["stack", "variant", "calls", "versions", "distance", "equal images", "worst image"]
+    cells = (
+        [
+            f"`{row['stack']}`",
+            f"`{row['variant']}`",
+            _name(row),
+            row["versions"],
+            distance_text(row["distance"]),
+            f"{row['equal_images']} of {row['images']}",
+            f"{row['worst_mean']:.3f}",
         ]
         for row in rows
     )

@@ -92,11 +92,11 @@ def real_stacks(chromium: Chromium, sharp: Sharp) -> dict[str, Real]:
             NEAREST,
         ),
         "browser": Real(
-            'createImageBitmap(resizeQuality: "medium")',
+            "createImageBitmap(resizeWidth, resizeHeight)",
             f"Chromium {chromium.version}",
-            lambda data: chromium.bitmap(data, (SIDE, SIDE), "medium"),
+            lambda data: chromium.bitmap(data, (SIDE, SIDE), "low"),
         ),
-        "browser-canvas": Real(
+        "browser-drawimage": Real(
             "drawImage(image)",
             f"Chromium {chromium.version}",
             lambda data: chromium.draw(data, (SIDE, SIDE)),

@@ -83,13 +83,17 @@ def _grids(arguments: argparse.Namespace) -> None:
 
 
 def _print_stands_for(grid: Grid) -> None:
-    """Say what the methods of a grid stand for; ids alone go to the standard output."""
+    """Say what stacks or methods stand for; names and ids alone go to the standard output."""
     from sysnoise.manifests.stands_for import stands_for_text
 
-    for axis, names in grid.axes.items():
-        for name in names:
-            if text := stands_for_text(axis, name):
-                print(f"{axis} {name} stands for {text}", file=sys.stderr)
+    texts = {f"stack {stack.name}": stack.stands_for for stack in grid.stacks} or {
+        f"{axis} {name}": stands_for_text(axis, name)
+        for axis, names in grid.axes.items()
+        for name in names
+    }
+    for what, text in texts.items():
+        if text:
+            print(f"{what} stands for {text}", file=sys.stderr)
 
 
 def _configs(arguments: argparse.Namespace) -> None:

@@ -23,9 +23,11 @@ SHIPPED = {
     "coco-full": (6, 11, 2, "coco-800x1333", 132),
     "coco-one-factor": (6, 11, 2, "coco-800x1333", 17),
     "coco-published": (1, 2, 1, "coco-800x1333", 2),
+    "coco-stacks": (9, 9, 1, "coco-800x1333", 18),
     "imagenet-full": (6, 11, 2, "shorter256-crop224", 132),
     "imagenet-one-factor": (6, 11, 2, "shorter256-crop224", 17),
     "imagenet-original": (3, 11, 1, "squash256-crop224", 33),
+    "imagenet-stacks": (9, 14, 1, "shorter256-crop224", 31),
     "imagenet-train": (6, 11, 2, "random-resized-crop224", 17),
     "imagenet-wide": (19, 34, 7, "shorter256-crop224", 58),
 }
@@ -51,7 +53,8 @@ def test_shipped_grid(name: str) -> None:
     assert (len(grid.decoders), len(grid.resizes), len(grid.colors)) == (decoders, resizes, colors)
     assert grid.geometry == PRESETS[geometry]
     assert len(set(grid.variants)) == len(grid.variants) == variants
-    assert grid.baseline.id == grid.variants[0].id == "pillow/pillow-bilinear/rgb"
+    resize = "ort-linear" if name == "coco-stacks" else "pillow-bilinear"
+    assert grid.baseline.id == grid.variants[0].id == f"pillow/{resize}/rgb"
     if resizes == 11:
         opencv = ("nearest", "linear", "area", "cubic", "lanczos4")
         paper = {f"pillow-{filter_}" for filter_ in PAPER} | {f"opencv-{flag}" for flag in opencv}
