@@ -28,6 +28,11 @@ SHIPPED = {
     "imagenet-one-factor": (6, 11, 2, "shorter256-crop224", 17),
     "imagenet-original": (3, 11, 1, "squash256-crop224", 33),
     "imagenet-stacks": (9, 14, 1, "shorter256-crop224", 31),
+    "coco-source-geometry": (1, 1, 1, "coco-800x1333", 6),
+    "imagenet-full": (6, 11, 2, "shorter256-crop224", 132),
+    "imagenet-one-factor": (6, 11, 2, "shorter256-crop224", 17),
+    "imagenet-original": (3, 11, 1, "squash256-crop224", 33),
+    "imagenet-source-geometry": (1, 1, 1, "shorter256-crop224", 13),
     "imagenet-train": (6, 11, 2, "random-resized-crop224", 17),
     "imagenet-wide": (19, 34, 7, "shorter256-crop224", 58),
 }
