@@ -34,7 +34,7 @@ from sysnoise.manifests.tables import (
 from sysnoise.pipelines.readers.sources import LONGEST_KEY, SOURCES_SCHEMA, sample_key
 from sysnoise.pipelines.shards.writers.parquet import shard_schema
 from sysnoise.transforms.codecs.encoders import ENCODERS
-from sysnoise.transforms.codecs.exif import Exif
+from sysnoise.transforms.codecs.exif import Exif, Orient
 from tests.end_to_end.reading import manifest, tree
 from tests.odd_files.page import table, with_tables
 from tests.pages import ROOT, blocks
@@ -64,6 +64,10 @@ def arrow_fields(*sources: pa.Schema | pa.StructType) -> dict[str, str]:
     return found
 
 
+ALL_GEOMETRIES = (Exif.APPLIED, Orient.STORED, ("another",))
+"""The arguments of ``samples_schema`` with which it has every column."""
+
+
 def json_fields(*documents: dict[str, Any]) -> dict[str, str]:
     return {name: JSON_TYPES[type(value)] for each in documents for name, value in each.items()}
 
@@ -77,7 +81,7 @@ def json_fields(*documents: dict[str, Any]) -> dict[str, str]:
         ("difference", [DIFFERENCE]),
         ("objects", [ANNOTATIONS.value_type]),
         ("rejects", [rejects_schema(["pillow"])]),
-        ("samples", [samples_schema(kind, ["pillow"], [SLUG], Exif.APPLIED) for kind in KINDS]),
+        ("samples", [samples_schema(kind, ["pillow"], [SLUG], *ALL_GEOMETRIES) for kind in KINDS]),
         ("parquet", [shard_schema(kind, geometry_fields(Exif.APPLIED), "png") for kind in KINDS]),
     ],
 )
@@ -148,7 +152,7 @@ def test_files_are_those_of_the_page(imagenet_set: Path, coco_set: Path) -> None
     marked = PAGE.read_text("utf-8").partition("<!-- files -->\n\n")[2].split("\n\n")[0]
     named = re.findall(r"^\| `(\S+)` \|", marked, re.MULTILINE)
     patterns = [re.sub("SHARD|SPLIT|DECODER|RESIZE|COLOR", "[^/]+", path) for path in named]
-    unused = {*named} - {"part.json"}
+    unused = {*named} - {"part.json", "annotations/instances_SPLIT.rescaled-at-GEOMETRY.json"}
     for path in (path for each in (imagenet_set, coco_set) for path in tree(each)):
         fitting = [
             name

@@ -32,6 +32,7 @@ from sysnoise.pipelines.scoring.blocks import (
     main_block,
     matrix_block,
     settings_block,
+    stacks_block,
     steps_block,
 )
 from sysnoise.pipelines.scoring.compose import Table
@@ -162,7 +163,8 @@ class FlipsContent:
 def evaluation_sections(evaluation: Evaluation) -> Iterator[Section]:
     """Yield the sections that there is something to show in."""
     table = evaluation.table
-    tables = [block_table(main_block(table)), _settings_table(table)]
+    stacks = [block_table(stacks_block(table))] if table.stacks else []
+    tables = [*stacks, block_table(main_block(table)), _settings_table(table)]
     loss = LossContent(legend(table), compares_classes(table), tables)
     yield Section("loss", "Loss by noise", loss)
     if table.matrices:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sysnoise.manifests.manifest import variant_methods
+from sysnoise.manifests.plan import stack_variant
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.stands_for import stands_for_text
 from sysnoise.pipelines.report.content import (
@@ -33,6 +34,7 @@ from sysnoise.pipelines.report.noise_statistics import (
     variant_levels,
 )
 from sysnoise.pipelines.scoring.totals import SetTotals
+from sysnoise.transforms.geometry import NamedVariant
 from sysnoise.transforms.variant_ids import changed_axes
 
 CHANNELS = ("red", "green", "blue")
@@ -124,12 +126,29 @@ def _noise_tables(found: FinishedSet) -> Iterator[HtmlTable]:
         for axis in noise
     ]
     yield HtmlTable("By axis, pooled", ["axis", "variants", "images", *columns], axes)
+    if stacks := found.manifest["grid"].get("variants"):
+        yield _stacks_table(found, stacks, columns)
     variants = []
     for variant_id, variant in found.variants.items():
         axis_names = ", ".join(changed_axes(variant_id, found.baseline)) or "baseline"
         cells = [HtmlCell(axis_names), *_statistic_cells(variant["difference"])]
         variants.append(HtmlRow(HtmlCell(variant_id), cells, variant_id == found.baseline))
     yield HtmlTable("By variant", ["variant", "differs in", *columns], variants)
+
+
+def _stacks_table(
+    found: FinishedSet, stacks: Sequence[NamedVariant], columns: Sequence[str]
+) -> HtmlTable:
+    """Return the stacks with what they stand for."""
+    rows = []
+    for stack in stacks:
+        variant_id = stack_variant(stack)
+        notes = [stack["stands_for"]] if "stands_for" in stack else []
+        difference = found.variants[variant_id]["difference"]
+        cells = [HtmlCell(variant_id), *_statistic_cells(difference)]
+        name = HtmlCell(stack["name"], notes, sort_key=stack["name"])
+        rows.append(HtmlRow(name, cells, variant_id == found.baseline))
+    return HtmlTable("By stack", ["stack", "variant", *columns], rows)
 
 
 def _statistic_cells(difference: Mapping[str, Any]) -> list[HtmlCell]:

@@ -432,6 +432,10 @@ def test_models_run_on_stacks_online(imagenet: Options, tmp_path: Path) -> None:
         f"--output={tmp_path / 'report.html'}",
     )
     assert page.code == 0, page.error
+    html = (tmp_path / "report.html").read_text("utf-8")
+    assert "By stack" in html
+    assert "Loss by stack" in html
+    assert "the &lt;training&gt; system" in html
 
 
 def test_the_card_names_stacks_and_exports_have_their_own_boxes(
