@@ -12,13 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from sysnoise.transforms.codecs.decoders import DECODERS, decode
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
+from sysnoise.transforms.codecs.exif import Orient
 from sysnoise.transforms.codecs.probes import KINDS, synthetic_picture
+from sysnoise.transforms.codecs.sources import SOURCES, decode_from
 from sysnoise.transforms.colors import COLORS, convert
 from sysnoise.transforms.geometry import (
     RULES,
+    CentralCrop,
+    CentralSquare,
     Geometry,
     KeepRatio,
     Letterbox,
@@ -29,9 +34,10 @@ from sysnoise.transforms.geometry import (
     render,
 )
 from sysnoise.transforms.libraries import library_build
-from sysnoise.transforms.pixels import Pixels, size_of
+from sysnoise.transforms.pixels import Pixels, Size, size_of
 from sysnoise.transforms.resizers import RESIZES, resize
 from tests.golden.records import Drawn
+from tests.transforms.plain import saved, swapped_profile
 
 FOLDER = Path(__file__).parent / "images"
 PICTURES = {"landscape": synthetic_picture(32, 24), "portrait": synthetic_picture(19, 27)}
@@ -42,6 +48,8 @@ SIZES = {"half": (16, 12), "smaller": (13, 7), "larger": (41, 29)}
 GEOMETRIES: Mapping[str, Geometry] = {
     "shorter-side": ShorterSide(size=20, crop=15),
     "squash": Squash(size=20, crop=15),
+    "central-crop": CentralCrop(size=16),
+    "central-square": CentralSquare(size=16),
     "random-resized-crop": RandomResizedCrop(size=16),
     "keep-ratio": KeepRatio(shorter=20, longer=24),
     "letterbox": Letterbox(size=30),
@@ -69,7 +77,7 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """Return a case for every decoder, resize, color and geometry rule."""
+    """Return a case for every decoder, resize, color, source and geometry rule."""
     found = [
         Case(
             f"{axis} {name}",
@@ -80,6 +88,7 @@ def cases() -> list[Case]:
             ("decoder", DECODERS, decoded),
             ("resize", RESIZES, resized),
             ("color", COLORS, converted),
+            ("source", SOURCES, from_source),
         )
         for name, method in methods.items()
     ]
@@ -113,6 +122,17 @@ def resized(name: str) -> dict[str, Pixels]:
 
 def converted(name: str) -> dict[str, Pixels]:
     return {label: convert(name, picture) for label, picture in PICTURES.items()}
+
+
+def from_source(name: str) -> dict[str, Pixels]:
+    """Decode two kinds of JPEG and a PNG with a color profile with Pillow, to a small size."""
+    files = {kind: jpeg_file(kind).read_bytes() for kind in ("4:2:0", "grayscale")}
+    picture = Image.fromarray(PICTURES["landscape"])
+    files["profile"] = saved(picture, "PNG", icc_profile=swapped_profile())
+    return {
+        label: decode_from(name, "pillow", EncodedImage(data), Orient.STORED, Size(7, 5))
+        for label, data in files.items()
+    }
 
 
 def rendered(rule: str) -> dict[str, Pixels]:

@@ -14,7 +14,7 @@ import libstb
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 Plain = NDArray[Any]
 
@@ -24,6 +24,15 @@ def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def swapped_profile() -> bytes:
+    """A color profile like sRGB's, but with the primaries red and green swapped."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    red, green = srgb.index(b"rXYZ"), srgb.index(b"gXYZ")
+    swapped = bytearray(srgb)
+    swapped[red : red + 4], swapped[green : green + 4] = b"gXYZ", b"rXYZ"
+    return bytes(swapped)
 
 
 def opencv_decode(data: bytes, flags: int) -> Plain:

@@ -16,20 +16,10 @@ from sysnoise.transforms.codecs.sources import SCALED_DECODERS, SOURCES, decode_
 from sysnoise.transforms.libraries import library_build
 from sysnoise.transforms.pixels import Pixels, Size
 from tests.transforms import plain
-from tests.transforms.plain import saved
+from tests.transforms.plain import saved, swapped_profile
 
 SIZE = Size(100, 80)
 CORE = [name for name in plain.DECODERS if DECODERS[name].exif is Exif.IGNORED]
-
-
-def p3_profile() -> bytes:
-    """A profile of RGB with other primaries than sRGB: those of SMPTE C, by LittleCMS's own Lab."""
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    # The red and green columns are swapped, which is a valid profile of a device like no other.
-    red, green = srgb.index(b"rXYZ"), srgb.index(b"gXYZ")
-    swapped = bytearray(srgb)
-    swapped[red : red + 4], swapped[green : green + 4] = b"gXYZ", b"rXYZ"
-    return bytes(swapped)
 
 
 @pytest.mark.parametrize("quality", [75, 90])
@@ -94,7 +84,7 @@ def test_small_jpegs_and_other_files_are_decoded_as_they_are(jpeg: bytes) -> Non
 def test_profiles_are_applied(
     photos: dict[str, Pixels], source: str, intent: ImageCms.Intent
 ) -> None:
-    profile = p3_profile()
+    profile = swapped_profile()
     data = saved(Image.fromarray(photos["chelsea"]), "JPEG", icc_profile=profile)
     found = decode_from(source, "opencv", EncodedImage(data), Orient.STORED, SIZE)
     with Image.open(io.BytesIO(data)) as image:
