@@ -91,17 +91,25 @@ def resize_onnx_runtime(task: ResizeTask, *, operator: OnnxResize) -> Pixels:
 
     Source: ONNX, operator ``Resize`` of opset 18, which gets the sizes, and the pixels as NCHW.
     """
+    floats = operator.element is ElementType.FLOAT
+    planes = _resized(operator, task.converted(_float_planes if floats else _planes), task.size)
     left, upper, right, lower = task.box
-    width, height = task.size
-    session = _session(operator, os.getpid())
+    part = planes[0, :, upper:lower, left:right]
+    return np.ascontiguousarray((_rounded(part) if floats else part).transpose(1, 2, 0))
+
+
+def _resized(operator: OnnxResize, planes: _Planes, size: tuple[int, int]) -> _Planes:
+    """Run the operator; it writes into NumPy's memory, so that none of ONNX Runtime's is held."""
+    width, height = size
     sizes = np.array([1, 3, height, width], np.int64)
-    if operator.element is ElementType.UINT8:
-        (planes,) = session.run(None, {"image": task.converted(_planes), "sizes": sizes})
-        part = planes[0, :, upper:lower, left:right]
-    else:
-        (planes,) = session.run(None, {"image": task.converted(_float_planes), "sizes": sizes})
-        part = _rounded(planes[0, :, upper:lower, left:right])
-    return np.ascontiguousarray(part.transpose(1, 2, 0))
+    result = np.empty(sizes, planes.dtype)
+    session = _session(operator, os.getpid())
+    binding = session.io_binding()
+    binding.bind_cpu_input("image", planes)
+    binding.bind_cpu_input("sizes", sizes)
+    binding.bind_output("resized", "cpu", 0, planes.dtype.type, result.shape, result.ctypes.data)
+    session.run_with_iobinding(binding)
+    return result
 
 
 def _planes(pixels: Pixels) -> _Planes:
@@ -113,7 +121,10 @@ def _float_planes(pixels: Pixels) -> _Planes:
 
 
 def _rounded(planes: _Planes) -> _Planes:
-    return np.clip(np.rint(planes), 0, 255).astype(np.uint8)
+    """Round floats to bytes, in place, because results can be large."""
+    np.rint(planes, out=planes)
+    np.clip(planes, 0, 255, out=planes)
+    return planes.astype(np.uint8)
 
 
 @functools.cache

@@ -58,8 +58,13 @@ class ResizeTask:
         return first, self.image.crop((0, first, width, last))
 
     def converted(self, convert: Callable[[Pixels], Converted]) -> Converted:
-        """Return what a function makes of the pixels; methods that give the same one share it."""
+        """Return what a function makes of the pixels; methods that give the same one share it.
+
+        Only the latest is kept: it can be several times as large as the pixels, and the methods of
+        a library follow each other.
+        """
         if convert not in self._converted:
+            self._converted.clear()
             self._converted[convert] = convert(self.pixels)
         result: Converted = self._converted[convert]
         return result
