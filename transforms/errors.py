@@ -13,6 +13,10 @@ class TransformError(Exception):
     """The base of the transforms' errors that a user can fix."""
 
 
+class LibraryError(TransformError):
+    """A library that is installed, but cannot be loaded."""
+
+
 class GridProblem(NamedTuple):
     """Something that is wrong with a grid.
 

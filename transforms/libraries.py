@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sysnoise.transforms.errors import LibraryError, plain_message
+
 Build = dict[str, str | list[str]]
 """Facts about a build by name: versions and settings as text, CPU features as a list."""
 
@@ -270,8 +272,19 @@ def is_importable(library: str) -> bool:
 
 @functools.cache
 def library_build(library: str) -> Build:
-    """Return the build facts of one library in :data:`LIBRARIES`; the first key is its version."""
-    return LIBRARIES[library].build()
+    """Return the build facts of one library in :data:`LIBRARIES`; the first key is its version.
+
+    Raises:
+        LibraryError: the library is installed, but cannot be loaded.
+    """
+    try:
+        return LIBRARIES[library].build()
+    except (ImportError, OSError) as error:  # A wheel may need libraries that the system lacks.
+        package = LIBRARIES[library].package
+        raise LibraryError(
+            f"the package {package!r} is installed, but cannot be loaded: {plain_message(error)}; "
+            "install what it needs, or uninstall it"
+        ) from error
 
 
 @functools.cache

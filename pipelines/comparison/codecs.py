@@ -17,7 +17,8 @@ from sysnoise.transforms.codecs.probes import (
     probe_jpeg,
 )
 from sysnoise.transforms.difference import Difference
-from sysnoise.transforms.libraries import library_build
+from sysnoise.transforms.errors import LibraryError
+from sysnoise.transforms.libraries import is_importable, library_build
 from sysnoise.transforms.methods import Method, install_line, is_available
 from sysnoise.transforms.outside import DECODERS, RESIZES
 from sysnoise.transforms.resize import probes as resize_probes
@@ -48,13 +49,16 @@ def describe_codecs() -> Document:
         ``resizes``: the same for resizes, by the sizes of a probe; and ``families``, see
         :class:`ResizeComparison`.
         ``counts``: numbers of installed decoders and resizes, of distinct decoders and of families.
+        ``broken``: why libraries that are installed cannot be loaded, by their names.
         ``stands_for``: by axis and name, the calls of other libraries whose pixels a method gives,
         with the versions and distances that were measured.
     """
-    available = [name for name, decoder in DECODERS.items() if is_available(decoder)]
+    broken = _broken()
+    decoders = {name: _row(decoder, broken) for name, decoder in DECODERS.items()}
+    available = [name for name, row in decoders.items() if row["available"]]
     compared = {kind: compare_decoders(available, probe_jpeg(kind)) for kind in KINDS}
     distinct = distinct_decoders(compared)
-    resizes = _describe_resizes()
+    resizes = _describe_resizes(broken)
     return {
         "counts": {
             "decoders": len(available),
@@ -62,7 +66,7 @@ def describe_codecs() -> Document:
             "resizes": sum(row["available"] for row in resizes["resizes"]),
             "resize_families": len(resizes["families"]),
         },
-        "decoders": [_row(decoder) for decoder in DECODERS.values()],
+        "decoders": list(decoders.values()),
         "identical": {kind: [*map(list, found.identical)] for kind, found in compared.items()},
         "distinct": [*map(list, distinct)],
         "distance": {
@@ -70,6 +74,7 @@ def describe_codecs() -> Document:
             for kind, found in compared.items()
         },
         "resizes": resizes,
+        "broken": broken,
         "stands_for": {
             axis: {name: [*map(dataclasses.asdict, found)] for name, found in methods.items()}
             for axis, methods in all_facts().items()
@@ -77,12 +82,24 @@ def describe_codecs() -> Document:
     }
 
 
-def _describe_resizes() -> Document:
-    resizes = {name: each for name, each in RESIZES.items() if name != "none"}
-    available = [name for name, each in resizes.items() if is_available(each)]
+def _broken() -> dict[str, str]:
+    """Return why libraries that are installed cannot be loaded, by their names."""
+    found = {}
+    libraries = dict.fromkeys(each.library for each in (*DECODERS.values(), *RESIZES.values()))
+    for library in filter(is_importable, libraries):
+        try:
+            library_build(library)
+        except LibraryError as error:
+            found[library] = str(error)
+    return found
+
+
+def _describe_resizes(broken: Mapping[str, str]) -> Document:
+    resizes = {name: _resize_row(each, broken) for name, each in RESIZES.items() if name != "none"}
+    available = [name for name, row in resizes.items() if row["available"]]
     compared = resize_probes.compare_resizes(available)
     return {
-        "resizes": [_resize_row(each) for each in resizes.values()],
+        "resizes": list(resizes.values()),
         "probes": {
             name: {"source": [*probe.source], "size": [*probe.size]}
             for name, probe in PROBES.items()
@@ -97,8 +114,8 @@ def _describe_resizes() -> Document:
     }
 
 
-def _resize_row(method: Method[Resize]) -> Document:
-    available = is_available(method)
+def _resize_row(method: Method[Resize], broken: Mapping[str, str]) -> Document:
+    available = is_available(method) and method.library not in broken
     return {
         "name": method.name,
         "library": method.library,
@@ -109,8 +126,8 @@ def _resize_row(method: Method[Resize]) -> Document:
     }
 
 
-def _row(decoder: Decoder) -> Document:
-    available = is_available(decoder)
+def _row(decoder: Decoder, broken: Mapping[str, str]) -> Document:
+    available = is_available(decoder) and decoder.library not in broken
     build = library_build(decoder.library) if available else {}
     options = decoder.options
     codec = {fact: build[fact] for fact in JPEG_FACTS if fact in build}
@@ -145,7 +162,8 @@ def format_codecs(document: Document) -> str:
     resizes = document["resizes"]
     lines = [
         *_decoder_lines(document["decoders"]),
-        *_absent_lines(document["decoders"]),
+        *_absent_lines(document["decoders"], document["broken"]),
+        *document["broken"].values(),
         "",
         "Identical pixels, by kind of JPEG:",
         *_identical_lines(document["identical"]),
@@ -157,7 +175,7 @@ def format_codecs(document: Document) -> str:
         "",
         f"Resizes, absolute difference from {resize_probes.REFERENCE} on three built-in images:",
         *_resize_lines(resizes),
-        *_absent_lines(resizes["resizes"]),
+        *_absent_lines(resizes["resizes"], document["broken"]),
         *_family_lines(document["counts"], resizes["family_distance"]),
         "",
         "What the methods stand for, with the mean / maximum difference where it is not equal:",
@@ -184,8 +202,8 @@ def _decoder_lines(rows: Sequence[Document]) -> Iterator[str]:
     return _table(header, cells)
 
 
-def _absent_lines(rows: Sequence[Document]) -> Iterator[str]:
-    absent = [row for row in rows if not row["available"]]
+def _absent_lines(rows: Sequence[Document], broken: Mapping[str, str]) -> Iterator[str]:
+    absent = [row for row in rows if not row["available"] and row["library"] not in broken]
     for extra in dict.fromkeys(row["extra"] for row in absent):
         names = ", ".join(row["name"] for row in absent if row["extra"] == extra)
         yield from _wrapped(f"not installed; {install_line(extra)} provides: ", names)

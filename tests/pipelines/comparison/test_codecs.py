@@ -18,7 +18,7 @@ from sysnoise.pipelines.comparison.codecs import describe_codecs, format_codecs
 from sysnoise.transforms.codecs.decoders import DECODERS
 from sysnoise.transforms.codecs.probes import KINDS, probe_jpeg
 from sysnoise.transforms.codecs.sniff import sniff
-from sysnoise.transforms.libraries import LIBRARIES, library_build
+from sysnoise.transforms.libraries import LIBRARIES, Build, library_build
 from sysnoise.transforms.methods import is_available
 from sysnoise.transforms.resize.probes import PROBES, probe_picture
 from sysnoise.transforms.resizers import RESIZES
@@ -65,8 +65,9 @@ TEXT_OR_NULL = {"type": ["string", "null"]}
 SCHEMA = {
     "type": "object",
     "additionalProperties": False,
-    "minProperties": 7,
+    "minProperties": 8,
     "properties": {
+        "broken": {"type": "object", "additionalProperties": {"type": "string"}},
         "decoders": {
             "type": "array",
             "items": {
@@ -339,3 +340,23 @@ def test_neither_beam_nor_arrow_is_loaded() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_libraries_that_cannot_be_loaded_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build() -> Build:
+        raise ImportError("libGL.so.1: cannot open shared object file")
+
+    library_build.cache_clear()
+    monkeypatch.setitem(LIBRARIES, "stb", dataclasses.replace(LIBRARIES["stb"], build=build))
+    found = describe_codecs()
+    message = (
+        "the package 'libstb' is installed, but cannot be loaded: libGL.so.1: cannot open shared "
+        "object file; install what it needs, or uninstall it"
+    )
+    assert found["broken"] == {"stb": message}
+    assert message in format_codecs(found).splitlines()
+    assert "sysnoise[stb]" not in format_codecs(found)
+    (row,) = [row for row in found["decoders"] if row["name"] == "stb"]
+    assert not row["available"]
+    assert "stb" not in found["distance"]["4:4:4"]
+    library_build.cache_clear()
