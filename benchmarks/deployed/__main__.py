@@ -16,14 +16,16 @@ from benchmarks.deployed.page import FIGURES, PAGE, format_page
 from benchmarks.deployed.photographs import describe_photographs, read_photographs
 from benchmarks.deployed.programs import chromium, sharp
 from benchmarks.deployed.real_decoders import real_decoders
+from benchmarks.deployed.real_detector_stacks import real_detector_stacks
 from benchmarks.deployed.real_resizes import real_resizes
 from benchmarks.deployed.real_stacks import real_stacks
 from benchmarks.machine import describe_machine
+from sysnoise import load_grid
 from sysnoise.transforms.libraries import library_build
 from sysnoise.transforms.methods import is_available
 from sysnoise.transforms.variants import METHODS
 
-PARTS = ("decoder", "resize", "stacks")
+PARTS = ("decoder", "resize", "imagenet-stacks", "coco-stacks")
 
 
 def main() -> None:
@@ -53,7 +55,12 @@ def main() -> None:
         measure = {
             "decoder": lambda: measured_decoders(real_decoders(browser, node), photographs),
             "resize": lambda: measured_resizes(real_resizes(browser, node), photographs),
-            "stacks": lambda: measured_stacks(real_stacks(browser, node), photographs),
+            "imagenet-stacks": lambda: measured_stacks(
+                load_grid("imagenet-stacks"), real_stacks(browser, node), photographs
+            ),
+            "coco-stacks": lambda: measured_stacks(
+                load_grid("coco-stacks"), real_detector_stacks(browser, node), photographs
+            ),
         }
         for part in PARTS:
             results[part] = measure[part]() if part in arguments.parts else kept[part]

@@ -34,6 +34,7 @@ GDAL_BANDS = 3
 def real_decoders(chromium: Chromium, sharp: Sharp) -> list[Real]:
     """Return the decoders of the field."""
     tensorflow = package_version("tensorflow-cpu")
+    opencv = package_version("opencv-python-headless")
     return [
         Real("tf.io.decode_jpeg", tensorflow, _tensorflow),
         Real(
@@ -54,7 +55,7 @@ def real_decoders(chromium: Chromium, sharp: Sharp) -> list[Real]:
         Real("tf.io.decode_image", tensorflow, _tensorflow_image),
         Real("keras.utils.load_img", package_version("keras"), _keras),
         Real("torchvision.io.decode_jpeg", package_version("torchvision"), _torchvision),
-        Real("cv2.imdecode(IMREAD_COLOR)", package_version("opencv-python-headless"), _opencv),
+        Real("cv2.imdecode(IMREAD_COLOR)", opencv, decode_opencv),
         Real("dlib.load_rgb_image", package_version("dlib-bin"), _dlib),
         Real("rasterio.open().read (GDAL)", package_version("rasterio"), _rasterio),
         Real("SimpleITK.ReadImage", package_version("SimpleITK"), _simpleitk),
@@ -63,7 +64,7 @@ def real_decoders(chromium: Chromium, sharp: Sharp) -> list[Real]:
         Real("skia.Image.MakeFromEncoded", package_version("skia-python"), _skia),
         Real("kornia_rs.io.decode_image_jpeg", package_version("kornia_rs"), _kornia),
         Real("libstb.imread", package_version("libstb"), _libstb),
-        Real("MNN.cv.imread", package_version("MNN"), _mnn),
+        Real("MNN.cv.imread", package_version("MNN"), decode_mnn),
         Real("ajpegli.imdecode", package_version("ajpegli"), _ajpegli),
         Real("sharp().raw()", f"sharp {sharp.version}", lambda data: sharp.run(data)),
         Real("canvas drawImage", f"Chromium {chromium.version}", lambda data: chromium.draw(data)),
@@ -88,7 +89,8 @@ def _torchvision(data: bytes) -> Pixels:
     return np.ascontiguousarray(decoded.permute(1, 2, 0).numpy())
 
 
-def _opencv(data: bytes) -> Pixels:
+def decode_opencv(data: bytes) -> Pixels:
+    """Decode with OpenCV as its users do: BGR, which they reverse."""
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     return np.asarray(cv2.cvtColor(np.asarray(decoded), cv2.COLOR_BGR2RGB), np.uint8)
 
@@ -122,9 +124,11 @@ def _simpleitk(data: bytes) -> Pixels:
     return decode_by_path(data, read)
 
 
-def _mnn(data: bytes) -> Pixels:
+def decode_mnn(data: bytes) -> Pixels:
+    """Decode with MNN's ``imread``, which gives BGR."""
+
     def read(path: str) -> Pixels:
-        return np.ascontiguousarray(MNN.cv.imread(path).read()[..., ::-1])
+        return np.ascontiguousarray(np.array(MNN.cv.imread(path).read())[..., ::-1])
 
     return decode_by_path(data, read)
 

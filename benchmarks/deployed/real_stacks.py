@@ -6,6 +6,7 @@ normalization are rounded, so that they can be compared.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import io
 from fractions import Fraction
@@ -16,7 +17,6 @@ import av.filter
 import cv2
 import dlib
 import keras
-import MNN.cv
 import ncnn
 import numpy as np
 import onnx
@@ -39,7 +39,7 @@ from benchmarks.deployed.programs import (
     imagemagick_version,
 )
 from benchmarks.deployed.real import NEAREST, Real, package_version, rounded
-from benchmarks.deployed.real_decoders import decode_by_path
+from benchmarks.deployed.real_decoders import decode_by_path, decode_mnn, decode_opencv
 from benchmarks.deployed.real_resizes import resize_mnn_matrix, resize_openvino, resize_skimage
 from sysnoise.transforms.pixels import Pixels
 
@@ -48,11 +48,11 @@ RESIZED = 256
 
 
 def real_stacks(chromium: Chromium, sharp: Sharp) -> dict[str, Real]:
-    """Return the chains of calls by the names of the stacks that stand for them."""
+    """Return the chains of calls by the names of the stacks of ``imagenet-stacks``."""
     tensorflow = package_version("tensorflow-cpu")
     opencv = package_version("opencv-python-headless")
     vision = package_version("torchvision")
-    return {
+    found = {
         "torchvision": Real("Resize(256), CenterCrop(224) on a Pillow image", vision, _torchvision),
         "torchvision-tensor": Real(
             "decode_jpeg, v2 Resize(256), CenterCrop(224)", vision, _torchvision_tensor
@@ -126,6 +126,12 @@ def real_stacks(chromium: Chromium, sharp: Sharp) -> dict[str, Real]:
             "imread, resize(anti_aliasing=True)", package_version("scikit-image"), _skimage, NEAREST
         ),
     }
+    return {name: _of_one_size(each) for name, each in found.items()}
+
+
+def _of_one_size(real: Real) -> Real:
+    """Return a chain that is given the size of its result, which is always the same."""
+    return dataclasses.replace(real, function=lambda data, size: real.function(data))
 
 
 def _torchvision(data: bytes) -> Pixels:
@@ -220,14 +226,9 @@ def _big_vision(data: bytes) -> Pixels:
     return np.ascontiguousarray(_central(tf.cast(resized, tf.uint8).numpy()))
 
 
-def _imdecode(data: bytes) -> Pixels:
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    return np.asarray(cv2.cvtColor(np.asarray(decoded), cv2.COLOR_BGR2RGB), np.uint8)
-
-
 def _opencv(data: bytes, interpolation: int = cv2.INTER_LINEAR) -> Pixels:
     """Source: mlcommons/inference, ``classification_and_detection/python/dataset.py``."""
-    image = _imdecode(data)
+    image = decode_opencv(data)
     height, width = image.shape[:2]
     shorter = int(100.0 * SIDE / 87.5)
     tall = (shorter, int(shorter * height / width))
@@ -242,7 +243,7 @@ def _mlperf(data: bytes) -> Pixels:
 
 def _openvino(data: bytes) -> Pixels:
     """Source: openvino, ``samples/python/hello_classification``."""
-    return resize_openvino(_imdecode(data), (SIDE, SIDE), algorithm="LINEAR", kind="u8")
+    return resize_openvino(decode_opencv(data), (SIDE, SIDE), algorithm="LINEAR", kind="u8")
 
 
 @functools.cache
@@ -280,12 +281,12 @@ def _extensions_model() -> onnxruntime.InferenceSession:
 
 
 def _onnxruntime(data: bytes) -> Pixels:
-    return np.asarray(_extensions_model().run(None, {"image": _imdecode(data)})[0])
+    return np.asarray(_extensions_model().run(None, {"image": decode_opencv(data)})[0])
 
 
 def _ncnn(data: bytes) -> Pixels:
     """Source: ncnn, ``examples/squeezenet.cpp``, at 224 x 224."""
-    image = _imdecode(data)
+    image = decode_opencv(data)
     height, width = image.shape[:2]
     kind = ncnn.Mat.PixelType.PIXEL_RGB
     planes = ncnn.Mat.from_pixels_resize(image, kind, width, height, SIDE, SIDE)
@@ -294,10 +295,7 @@ def _ncnn(data: bytes) -> Pixels:
 
 def _mnn(data: bytes) -> Pixels:
     """Source: MNN, ``demo/exec/pictureRecognition.cpp``."""
-    image = decode_by_path(
-        data, lambda path: np.ascontiguousarray(np.array(MNN.cv.imread(path).read())[..., ::-1])
-    )
-    return resize_mnn_matrix(image, (SIDE, SIDE))
+    return resize_mnn_matrix(decode_mnn(data), (SIDE, SIDE))
 
 
 def _tfjs(data: bytes, *, chromium: Chromium) -> Pixels:
