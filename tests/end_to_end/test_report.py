@@ -41,6 +41,7 @@ def test_the_page_is_one_small_file_and_always_the_same(imagenet_set: Path, tmp_
     for variant in manifest(imagenet_set)["variants"]:
         assert f"<code>{variant['id'].replace('/', '/<wbr>')}</code>" in text
         assert f"{variant['difference']['mean']:.4f}" in text
+    assert "torchvision.io.decode_jpeg (torchvision" in text  # What Pillow's decoder stands for.
 
 
 def test_plots_are_png_files(imagenet_set: Path, tmp_path: Path) -> None:
