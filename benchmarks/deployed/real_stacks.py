@@ -57,6 +57,16 @@ def real_stacks(chromium: Chromium, sharp: Sharp) -> dict[str, Real]:
         "torchvision-tensor": Real(
             "decode_jpeg, v2 Resize(256), CenterCrop(224)", vision, _torchvision_tensor
         ),
+        "torchvision-no-antialias": Real(
+            "decode_jpeg, functional.resize(256, antialias=False), center_crop(224)",
+            vision,
+            _torchvision_no_antialias,
+        ),
+        "torchvision-232": Real(
+            "Resize(232), CenterCrop(224) on a Pillow image",
+            vision,
+            functools.partial(_torchvision, shorter=232),
+        ),
         "timm": Real('create_transform(interpolation="bicubic")', package_version("timm"), _timm),
         "transformers": Real("ViTImageProcessor", package_version("transformers"), _transformers),
         "tensorflow": Real(
@@ -64,6 +74,9 @@ def real_stacks(chromium: Chromium, sharp: Sharp) -> dict[str, Real]:
         ),
         "tensorflow-1": Real(
             "decode_jpeg, compat.v1 resize to 256, crop", tensorflow, _tensorflow_1, NEAREST
+        ),
+        "tensorflow-slim": Real(
+            "decode_jpeg, central_crop(.875), compat.v1 resize", tensorflow, _slim, NEAREST
         ),
         "keras": Real(
             "utils.image_dataset_from_directory", package_version("keras"), _keras, NEAREST
@@ -134,10 +147,10 @@ def _of_one_size(real: Real) -> Real:
     return dataclasses.replace(real, function=lambda data, size: real.function(data))
 
 
-def _torchvision(data: bytes) -> Pixels:
+def _torchvision(data: bytes, shorter: int = RESIZED) -> Pixels:
     """Source: torchvision, ``transforms/_presets.py``, ``ImageClassification``."""
     steps = torchvision.transforms.Compose(
-        [torchvision.transforms.Resize(RESIZED), torchvision.transforms.CenterCrop(SIDE)]
+        [torchvision.transforms.Resize(shorter), torchvision.transforms.CenterCrop(SIDE)]
     )
     return np.asarray(steps(Image.open(io.BytesIO(data)).convert("RGB")))
 
@@ -153,6 +166,16 @@ def _torchvision_tensor(data: bytes) -> Pixels:
         ]
     )
     return np.ascontiguousarray(steps(decoded).permute(1, 2, 0).numpy())
+
+
+def _torchvision_no_antialias(data: bytes) -> Pixels:
+    """Source: torchvision before 0.17, whose default for tensors was ``antialias=False``."""
+    encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+    decoded = torchvision.io.decode_jpeg(encoded, mode=torchvision.io.ImageReadMode.RGB)
+    functional = torchvision.transforms.functional
+    resized = functional.resize(decoded, [RESIZED], antialias=False)
+    cropped = functional.center_crop(resized, [SIDE, SIDE])
+    return np.ascontiguousarray(cropped.permute(1, 2, 0).numpy())
 
 
 def _timm(data: bytes) -> Pixels:
@@ -196,6 +219,12 @@ def _tensorflow_1(data: bytes) -> Pixels:
     size = tf.cast(sides * (RESIZED / tf.reduce_min(sides)), tf.int32)
     resized = tf.compat.v1.image.resize(image, size, align_corners=False)
     return rounded(_central(resized.numpy()))
+
+
+def _slim(data: bytes) -> Pixels:
+    """Source: TF-Slim, ``preprocessing/inception_preprocessing.py``, ``preprocess_for_eval``."""
+    cropped = tf.image.central_crop(tf.io.decode_jpeg(data, channels=3), central_fraction=0.875)
+    return rounded(tf.compat.v1.image.resize(cropped, [SIDE, SIDE], align_corners=False))
 
 
 def _central(values: Any) -> Any:

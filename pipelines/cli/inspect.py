@@ -59,8 +59,9 @@ def add_status(commands: Any) -> None:
 def _grids(arguments: argparse.Namespace) -> None:
     if arguments.grid:
         grid = load_grid(arguments.grid)
+        width = max((len(stack.name) for stack in grid.stacks), default=0)
         for stack in grid.stacks:
-            print(f"{stack.name:<22}{stack.variant.id}")
+            print(f"{stack.name:<{width}}  {stack.variant.id}")
         for variant in () if grid.stacks else grid.variants:
             print(variant.id)
         _print_stands_for(grid)
@@ -86,14 +87,14 @@ def _print_stands_for(grid: Grid) -> None:
     """Say what stacks or methods stand for; names and ids alone go to the standard output."""
     from sysnoise.manifests.stands_for import stands_for_text
 
-    texts = {f"stack {stack.name}": stack.stands_for for stack in grid.stacks} or {
+    texts = {stack.name: stack.stands_for for stack in grid.stacks} or {
         f"{axis} {name}": stands_for_text(axis, name)
         for axis, names in grid.axes.items()
         for name in names
     }
     for what, text in texts.items():
         if text:
-            print(f"{what} stands for {text}", file=sys.stderr)
+            print(f"{what} stands for: {text}", file=sys.stderr)
 
 
 def _configs(arguments: argparse.Namespace) -> None:
