@@ -75,11 +75,13 @@ def test_what_is_near_becomes_a_fact() -> None:
             "resize": [
                 _row("far where enlarged", "ffmpeg-area", (0.25, 2), (4.0, 90)),
                 _row("far where reduced", "ffmpeg-area", (0.25, 3), (0.0, 0)),
+                _row("far in a few pixels", "ffmpeg-area", (0.01, 88), (0.0, 0)),
             ],
         }
     )
     how = "2 photographs"
     assert found["decoder"]["ffmpeg"] == [StandsFor("equal", "package 1", 0.0, 0, how)]
     near = StandsFor("far where enlarged", "package 1", 0.25, 2, how)
-    assert found["resize"]["ffmpeg-area"] == [near]
+    few = StandsFor("far in a few pixels", "package 1", 0.01, 88, how)
+    assert found["resize"]["ffmpeg-area"] == [few, near]
     assert set(found["decoder"]) == {"ffmpeg", *OTHERS["decoder"]}

@@ -13,8 +13,8 @@ from sysnoise.manifests.stands_for import StandsFor
 from sysnoise.transforms.variants import METHODS
 
 FACTS = Path(__file__).parent.parent.parent / "manifests" / "stands_for.json"
-NEAR = 2
-"""The largest difference, in levels, of what a method stands for."""
+NEAR, NEAR_ON_AVERAGE = 2, 0.05
+"""How far what a method stands for is at most, in levels: the largest difference, or the mean."""
 
 EARLIER = "12 photographs, earlier"
 """How the facts of :data:`OTHERS` were found."""
@@ -52,8 +52,8 @@ OTHERS: Mapping[str, Mapping[str, tuple[StandsFor, ...]]] = {
 def facts(results: Mapping[str, Any]) -> dict[str, dict[str, list[StandsFor]]]:
     """Return by axis and method what each method stands for, the nearest first.
 
-    It is what differs from it by at most 2 levels, and from no method less; of resizes, when they
-    reduce.
+    It is what differs from it by at most 2 levels or .05 on average, and from no method less; of
+    resizes, when they reduce.
     """
     how = f"{results['photographs']['count']} photographs"
     found: dict[str, dict[str, list[StandsFor]]] = {}
@@ -77,9 +77,9 @@ def _fact(axis: str, row: Mapping[str, Any], how: str) -> StandsFor | None:
         list(row["distance"].values()) if axis == "decoder" else [row["distance"]["reduced"]]
     )
     maximum = max(each["maximum"] for each in distances)
-    if maximum > NEAR:
-        return None
     mean = sum(each["mean"] for each in distances) / len(distances)
+    if maximum > NEAR and mean > NEAR_ON_AVERAGE:
+        return None
     rounding = f", rounded {row['rounding']}" if row["rounding"] else ""
     return StandsFor(row["name"] + rounding, row["versions"], round(mean, 4), maximum, how)
 

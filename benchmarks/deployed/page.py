@@ -142,4 +142,4 @@ def distance_text(found: Mapping[str, float]) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.005 else "< 1 %"
+    return f"{100 * share:.0f} %" if share >= 0.01 else "< 1 %"
