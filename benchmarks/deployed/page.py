@@ -24,8 +24,8 @@ for.
 **Figures** are the mean / maximum absolute difference of 8-bit values, of 255 levels, and the share
 of changed pixels. "Equal" means that no value of any photograph differs. The nearest method is the
 one with the smallest mean difference; it is said to stand for a call that differs from it by at
-most 2 levels anywhere, or by .05 on average. Libraries that return floats were rounded as the tables
-say.
+most 2 levels anywhere, or by .05 on average. Libraries that return floats were rounded as the
+tables say.
 """
 
 DECODERS = """\
