@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 from sysnoise.transforms.codecs.decoders import decode, upright
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
@@ -40,12 +40,13 @@ def decode_encoded_again(
 ) -> Pixels:
     """Decode a JPEG that Pillow has made of the file: 4:2:0, baseline, Pillow's own tables.
 
-    Gray stays gray; everything else becomes RGB. EXIF data and color profile are not kept.
+    Gray stays gray; everything else becomes RGB. Of the EXIF data the orientation alone is kept,
+    and the color profile is not.
 
     Source: Pillow, ``Image.save(..., "JPEG", quality=..., subsampling="4:2:0")``.
     """
-    again = EncodedImage(_encoded_again(image.data, quality))
-    return _turned(decode(decoder, again, Orient.STORED), image, orient)
+    again = _encoded_again(image.data, quality, image.header.orientation)
+    return decode(decoder, EncodedImage(again), orient)
 
 
 def _turned(pixels: Pixels, image: EncodedImage, orient: Orient) -> Pixels:
@@ -54,10 +55,11 @@ def _turned(pixels: Pixels, image: EncodedImage, orient: Orient) -> Pixels:
 
 
 @functools.lru_cache(maxsize=2)  # All decoders of a sample read the same file.
-def _encoded_again(data: bytes, quality: int) -> bytes:
+def _encoded_again(data: bytes, quality: int, orientation: int) -> bytes:
     buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
     with open_raster(data) as image:
-        exif = image.info.get("exif", b"")
         pixels = image if image.mode in ("L", "RGB") else image.convert("RGB")
         pixels.save(
             buffer, "JPEG", quality=quality, subsampling="4:2:0", exif=exif, icc_profile=None
@@ -75,7 +77,7 @@ def decode_icc(
 ) -> Pixels:
     """Decode, and convert from the file's color profile to sRGB with LittleCMS.
 
-    A file without a profile of RGB is taken for sRGB and stays as it is.
+    A file without a profile of RGB that LittleCMS can read is taken for sRGB and stays as it is.
 
     Source: Pillow, ``ImageCms.profileToProfile``, with sRGB by ``ImageCms.createProfile``.
     """
@@ -88,16 +90,19 @@ def decode_icc(
 
 @functools.lru_cache(maxsize=2)
 def _to_srgb(data: bytes, intent: ImageCms.Intent) -> ImageCms.ImageCmsTransform | None:
-    """Return the conversion from the profile of a file; None where it has none of RGB."""
+    """Return the conversion from the profile of a file; None where it has none that fits."""
     with open_raster(data) as image:
         stored = image.info.get("icc_profile")
     if not stored:
         return None
-    profile = ImageCms.ImageCmsProfile(io.BytesIO(stored))
-    if profile.profile.xcolor_space.strip() != "RGB":
-        return None
     srgb = ImageCms.createProfile("sRGB")
-    return ImageCms.buildTransform(profile, srgb, "RGB", "RGB", intent)
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(stored))
+        if profile.profile.xcolor_space.strip() != "RGB":
+            return None
+        return ImageCms.buildTransform(profile, srgb, "RGB", "RGB", intent)
+    except (OSError, ImageCms.PyCMSError):  # A broken profile is none.
+        return None
 
 
 def decode_scaled(image: EncodedImage, decoder: str, orient: Orient, resized: Size) -> Pixels:

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 from sysnoise.transforms.codecs.decoders import DECODERS
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.codecs.exif import Exif, Orient
-from sysnoise.transforms.codecs.sources import SCALED_DECODERS, SOURCES, decode_from
+from sysnoise.transforms.codecs.sources import SCALED, SCALED_DECODERS, SOURCES, decode_from
 from sysnoise.transforms.libraries import library_build
 from sysnoise.transforms.pixels import Pixels, Size
 from tests.transforms import plain
@@ -102,6 +102,45 @@ def test_profiles_are_applied(
 def test_files_without_a_profile_of_rgb_stay_as_they_are(jpeg: bytes) -> None:
     found = decode_from("icc-applied", "pillow", EncodedImage(jpeg), Orient.STORED, SIZE)
     np.testing.assert_array_equal(found, plain.DECODERS["pillow"](jpeg))
+
+
+@pytest.mark.parametrize("source", ["icc-applied", "icc-applied-relative"])
+@pytest.mark.parametrize(
+    "profile",
+    [b"nonsense", swapped_profile()[:300], swapped_profile().replace(b"RGB ", b"CMYK", 1)],
+    ids=["no-profile", "cut", "of-cmyk"],
+)
+def test_profiles_that_cannot_be_applied_are_none(
+    photos: dict[str, Pixels], profile: bytes, source: str
+) -> None:
+    data = saved(Image.fromarray(photos["chelsea"]), "JPEG", icc_profile=profile)
+    found = decode_from(source, "pillow", EncodedImage(data), Orient.STORED, SIZE)
+    np.testing.assert_array_equal(found, plain.DECODERS["pillow"](data))
+
+
+def test_files_with_more_exif_than_a_jpeg_holds_are_encoded(photos: dict[str, Pixels]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "x" * 70_000
+    image = Image.fromarray(photos["chelsea"])
+    data = EncodedImage(saved(image, "PNG", exif=exif))
+    again = saved(image, "JPEG", quality=75, subsampling=2)
+    expected = np.rot90(np.asarray(plain.DECODERS["pillow"](again)), -1)
+    found = decode_from("jpeg-q75", "pillow", data, Orient.UPRIGHT, SIZE)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("source", [name for name in SOURCES if name != SCALED])
+@pytest.mark.parametrize("orient", Orient)
+def test_a_decoder_that_turns_images_turns_them_once(
+    photos: dict[str, Pixels], source: str, orient: Orient
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = EncodedImage(saved(Image.fromarray(photos["chelsea"]), "JPEG", exif=exif))
+    stored = decode_from(source, "opencv", data, Orient.STORED, SIZE)
+    found = decode_from(source, "opencv-exif", data, orient, SIZE)
+    np.testing.assert_array_equal(found, np.rot90(stored, -1))
 
 
 @pytest.mark.parametrize("source", SOURCES)
