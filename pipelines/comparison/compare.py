@@ -14,10 +14,12 @@ from sysnoise.manifests.errors import NotHeldError
 from sysnoise.manifests.json_documents import JsonObject
 from sysnoise.manifests.manifest import Manifest, variant_methods
 from sysnoise.manifests.reading import FinishedSet, open_set
+from sysnoise.manifests.tables import geometry_of
 from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.transforms.difference import Difference, identical
-from sysnoise.transforms.geometry import orient_of
+from sysnoise.transforms.geometry import GeometryDocument, orient_of
 from sysnoise.transforms.pixel_difference import difference
+from sysnoise.transforms.variant_ids import variant_names
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,12 @@ def _refuse_other_samples(first: FinishedSet, second: FinishedSet) -> None:
         )
         if one[part][name] != other[part][name]
     ]
+    known = _other_geometries(second.manifest)
+    problems += (
+        f"geometry {name}: {geometry} and {known[name]}"
+        for name, geometry in _other_geometries(first.manifest).items()
+        if known.get(name, geometry) != geometry
+    )
     if problems:
         raise InputError(
             f"{first.url!r} and {second.url!r} do not hold the same samples in the same geometry "
@@ -131,19 +139,28 @@ def _with_orient(manifest: Manifest) -> JsonObject:
     return {**manifest, "grid": {**grid, "orient": orient_of(grid).value}}
 
 
+def _other_geometries(manifest: Manifest) -> dict[str, GeometryDocument]:
+    """Return the geometries but the first by their names, which ids have."""
+    geometries = manifest["grid"].get("geometries", ())[1:]
+    return {str(each["name"]): each for each in geometries}
+
+
 def _compare_shard(
     first: FinishedSet, second: FinishedSet, shard: int, slugs: Mapping[str, str]
 ) -> Iterator[tuple[str, Difference]]:
-    columns = ["key", "status", "geometry", *slugs.values()]
-    rows = list(zip(first.samples(shard, columns), second.samples(shard, columns), strict=True))
+    columns = ["key", "status", *slugs.values()]
+    geometries = ["geometry", "geometries"][: 1 + bool(_other_geometries(first.manifest))]
+    samples = first.samples(shard, [*columns, *geometries]), second.samples(shard, columns)
+    rows = list(zip(*samples, strict=True))
     if any(one["key"] != other["key"] or one["status"] != other["status"] for one, other in rows):
         raise InputError(f"{first.url!r} and {second.url!r} hold other samples in shard {shard}")
     accepted = [(one, other) for one, other in rows if one["status"] == "ok"]
     for variant_id, slug in slugs.items():
         changed = {one["key"] for one, other in accepted if one[slug] != other[slug]}
+        name = variant_names(variant_id)["geometry"]
         for one, _ in accepted:
             if one["key"] not in changed:
-                geometry = one["geometry"]
+                geometry = geometry_of(one, name)
                 yield variant_id, identical(geometry["output_width"] * geometry["output_height"])
         if changed:
             try:
