@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.tables import DatasetKind, SampleStatus, target_fields
 from sysnoise.transforms.geometry import other_geometries
+from sysnoise.transforms.variant_ids import FIRST_GEOMETRY
 
 HELD_BYTES = 2**28
 """Size of the tables that are kept; further ones are read again when they are needed again."""
@@ -66,16 +67,23 @@ class SampleTables:
         rows: list[dict[str, Any]] = self.accepted(shard, columns).to_pylist()
         return rows
 
-    def sizes(self) -> Counter[tuple[int, int]]:
+    def sizes(self, geometry: str = FIRST_GEOMETRY) -> Counter[tuple[int, int]]:
         """Return how many images have each width and height, in pixels.
+
+        Args:
+            geometry: the name of the geometry; by default that of the baseline.
 
         Raises:
             SetError: a table is missing or damaged.
         """
         counts: Counter[tuple[int, int]] = Counter()
         for shard in range(self.found.shards):
-            geometry = self.accepted(shard, ["geometry"])["geometry"]
-            sides = (pc.struct_field(geometry, f"output_{side}") for side in ("width", "height"))
+            place = ["geometry"] if geometry == FIRST_GEOMETRY else ["geometries", geometry]
+            column = self.accepted(shard, place[:1])[place[0]]
+            sides = (
+                pc.struct_field(column, [*place[1:], f"output_{side}"])
+                for side in ("width", "height")
+            )
             counts.update(zip(*(side.to_pylist() for side in sides), strict=True))
         return counts
 

@@ -138,10 +138,10 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
     refuse_other_settings(request, parse, baseline)
     classes = _set_classes(tables, request)
     loaded = load_models(request, tables.kind, classes)
+    variants = wanted_variants(found, request, baseline)
     for each in (loaded.base, *loaded.settings.values()):
         if isinstance(each, LoadedOnnx):
-            refuse_other_sizes(tables, each.config.input)
-    variants = wanted_variants(found, request, baseline)
+            refuse_other_sizes(tables, each.config.input, variants)
     noises = wanted_noises(found, request)
     output = open_output(request.predictions_url)
     with lock_shards(output, None):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sysnoise.manifests.reading import FinishedSet
@@ -21,6 +21,7 @@ from sysnoise.transforms.methods import unknown_name
 from sysnoise.transforms.model.boxes import BoxOffset
 from sysnoise.transforms.model.input import InputFit, InputSpec
 from sysnoise.transforms.pixels import Size
+from sysnoise.transforms.variant_ids import variant_names
 
 ALL_NOISES = "all"
 _OFFSETS = tuple(each.value for each in BoxOffset if each is not BoxOffset.NONE)
@@ -159,21 +160,24 @@ def _made_here(request: Request) -> Collection[str]:
     return (*MODEL_NOISES, *_OFFSETS)
 
 
-def refuse_other_sizes(tables: SampleTables, spec: InputSpec) -> None:
-    """Refuse a set whose images have another size than the only one that a model takes.
+def refuse_other_sizes(tables: SampleTables, spec: InputSpec, variants: Iterable[str]) -> None:
+    """Refuse variants whose images have another size than the only one that a model takes.
 
     Raises:
         UsageError: they have other sizes.
     """
     if spec.fit is not InputFit.EXACT:
         return
-    others = sorted(tables.sizes().keys() - {(spec.width, spec.height)})
-    if others:
-        raise UsageError(
-            f"the model takes {spec.width} x {spec.height} pixels, and {tables.found.url!r} has "
-            f"images of {' x '.join(map(str, others[0]))}; say 'fit: letterbox' or 'fit: stretch' "
-            "in the config's input, or make a set of that size"
-        )
+    geometries = {variant_names(variant)["geometry"]: variant for variant in variants}
+    for geometry, variant in geometries.items():
+        others = sorted(tables.sizes(geometry).keys() - {(spec.width, spec.height)})
+        if others:
+            raise UsageError(
+                f"the model takes {spec.width} x {spec.height} pixels, and {tables.found.url!r} "
+                f"has images of {' x '.join(map(str, others[0]))} in {variant!r}; say "
+                "'fit: letterbox' or 'fit: stretch' in the config's input, or make a set of that "
+                "size"
+            )
 
 
 def wanted_variants(found: FinishedSet, request: Request, baseline: str) -> list[str]:

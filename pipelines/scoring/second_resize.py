@@ -13,6 +13,8 @@ from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.storage.reading import read_if_there
 from sysnoise.pipelines.storage.root import connect
+from sysnoise.transforms.geometry import other_geometries
+from sysnoise.transforms.variant_ids import FIRST_GEOMETRY
 
 DOCUMENT = "evaluation.yaml"
 """The file in which ``evaluate`` says what made its predictions."""
@@ -35,7 +37,7 @@ class _Evaluation(msgspec.Struct):
 
 
 def resize_notes(tables: SampleTables, fit: str, width: int, height: int) -> Iterator[str]:
-    """Yield a note if images are resized to a model's input, whose size most do not have.
+    """Yield a note for each geometry whose images are resized to a model's input.
 
     Args:
         tables: the set's tables of samples.
@@ -45,14 +47,17 @@ def resize_notes(tables: SampleTables, fit: str, width: int, height: int) -> Ite
     """
     if fit in KEEPING_FITS:
         return
-    sizes = tables.sizes()
-    others = sizes.total() - sizes[width, height]
-    if others:
-        yield (
-            f"{others} of {sizes.total()} images are resized a second time, to the model's "
-            f"{width} x {height} ({fit}), which hides the noise of the set's own resize; a set "
-            "of that size, or a model of any size with 'fit: pad', needs no second resize"
-        )
+    for geometry in (FIRST_GEOMETRY, *other_geometries(tables.found.manifest["grid"])):
+        sizes = tables.sizes(geometry)
+        others = sizes.total() - sizes[width, height]
+        if others:
+            where = "" if geometry == FIRST_GEOMETRY else f" in the geometry {geometry!r}"
+            yield (
+                f"{others} of {sizes.total()} images{where} are resized a second time, to the "
+                f"model's {width} x {height} ({fit}), which hides the noise of the set's own "
+                "resize; a set of that size, or a model of any size with 'fit: pad', needs no "
+                "second resize"
+            )
 
 
 def stored_resize_notes(tables: SampleTables, predictions: str) -> Iterator[str]:
