@@ -30,6 +30,8 @@ from sysnoise.transforms.variant_ids import (
     ALL_AXES,
     FIRST_GEOMETRY,
     ORIGINAL,
+    is_name,
+    is_variant_id,
     variant_id,
     variant_names,
 )
@@ -199,6 +201,7 @@ def read_plan(data: bytes) -> Plan:
     if version != PLAN_VERSION:
         raise DocumentError(f"expected a plan of version {PLAN_VERSION}, found {version}")
     plan = as_document(document, Plan)
+    _refuse_unnamed(plan.grid_document)
     if variant_count(plan) > MOST_VARIANTS:
         raise DocumentError(f"has {variant_count(plan)} variants, more than {MOST_VARIANTS}")
     found = plan_fingerprint(document)
@@ -212,6 +215,19 @@ def read_plan(data: bytes) -> Plan:
             "shard"
         )
     return plan
+
+
+def _refuse_unnamed(grid: GridDocument) -> None:
+    """Refuse a grid whose variants have no ids, which name its geometries.
+
+    Raises:
+        DocumentError: a geometry has no name, or the baseline is no id.
+    """
+    for geometry in grid.get("geometries", ()):
+        if not is_name(str(geometry.get("name"))):
+            raise DocumentError(f"has a geometry without a name: {geometry}")
+    if not is_variant_id(grid["baseline"]):
+        raise DocumentError(f"its baseline {grid['baseline']!r} is not the id of a variant")
 
 
 def variant_count(plan: Plan) -> int:

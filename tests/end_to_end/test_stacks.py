@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from PIL import Image
 
 from sysnoise import open_set
 from sysnoise.manifests.grids import load_grid
+from sysnoise.pipelines.comparison.compare import compare
 from sysnoise.transforms.pixels import Pixels
 from tests.end_to_end.commands import Options, command, generate
+from tests.end_to_end.damage import edit_json, sign
 from tests.end_to_end.reading import (
     assert_paired_and_digested,
     assert_sums_hold,
@@ -28,6 +31,7 @@ from tests.end_to_end.reading import (
     shards,
     tree,
 )
+from tests.end_to_end.test_verify import fit_fingerprint
 from tests.models import write_models
 from tests.scoring import BASELINE, class_rows, made_up_set, write_lines
 from tests.shared import SharedFolders
@@ -455,3 +459,85 @@ def test_the_card_names_stacks_and_exports_have_their_own_boxes(
     (path,) = (tmp_path / "coco").rglob("instances_*.json")
     truth = json.loads(path.read_text("utf-8"))
     assert {(each["width"], each["height"]) for each in truth["images"]} == {(90, 90)}
+
+
+def test_pixels_are_compared_in_the_geometry_of_the_variant(stacks_set: Path) -> None:
+    rows = samples_table(stacks_set)
+    for variant, name in ((DEPLOYED, "rounded-up"), (DEVICE, "squashed")):
+        sizes = [row["geometries"][name] for row in rows]
+        pixels = sum(size["output_width"] * size["output_height"] for size in sizes)
+        found = compare(str(stacks_set), str(stacks_set)).differences[variant]
+        assert (found.images, found.pixels) == (len(rows), pixels)
+
+
+def test_sets_with_another_geometry_of_the_same_name_are_not_compared(
+    axes_set: Path, imagenet: Options, tmp_path: Path
+) -> None:
+    shorter = re.sub("resizes:.*|sources:.*|  - {name: center.*", "", AXES)
+    grid = f"resizes: [pillow-bilinear]\n{shorter}".replace(
+        "size: 80, crop: 64", "size: 70, crop: 60"
+    )
+    other = made("imagenet", imagenet, grid, tmp_path)
+    done = command("compare", str(axes_set), str(other))
+    assert done.code == 1
+    assert "geometry larger: {" in done.error
+
+
+def test_a_model_of_one_size_refuses_images_of_another_geometry(
+    imagenet: Options, tmp_path: Path
+) -> None:
+    write_models(tmp_path)
+    grid = """
+decoders: [pillow]
+resizes: [pillow-bilinear]
+colors: [rgb]
+geometries: [squash224, {name: larger, rule: squash, size: 256, crop: 256}]
+"""
+    output = made("imagenet", {**imagenet, "format": "webdataset"}, grid, tmp_path)
+    arguments = (
+        *("evaluate", str(output), f"--model={tmp_path / 'classifier.onnx'}"),
+        f"--config={tmp_path / 'classifier.yaml'}",
+    )
+    refused = command(*arguments, f"--predictions={tmp_path / 'all'}")
+    assert refused.code == 2
+    assert f"images of 256 x 256 in '{BASELINE}--at-larger'" in refused.error
+    done = command(*arguments, f"--predictions={tmp_path / 'one'}", f"--variant={BASELINE}")
+    assert done.code == 0, done.error
+
+
+def set_baseline(document: dict[str, Any]) -> None:
+    document["grid"]["baseline"] = "a/b/c--x"
+
+
+def drop_name(document: dict[str, Any]) -> None:
+    del document["grid"]["geometries"][1]["name"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (set_baseline, "its baseline 'a/b/c--x' is not the id of a variant"),
+        (drop_name, "has a geometry without a name: {"),
+    ],
+    ids=["baseline", "geometry"],
+)
+def test_plans_without_ids_are_refused(
+    edit: Callable[[dict[str, Any]], None], message: str, axes_set: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(axes_set, tmp_path / "set")
+    edit_json(tmp_path / "set" / "plan.json", edit)
+    fit_fingerprint(tmp_path / "set", "plan.json")
+    for name in ("verify", "status"):
+        done = command(name, str(tmp_path / "set"))
+        assert done.code == 1
+        assert message in done.out + done.error
+
+
+def test_a_manifest_without_ids_is_refused(axes_set: Path, tmp_path: Path) -> None:
+    shutil.copytree(axes_set, tmp_path / "set")
+    edit_json(tmp_path / "set" / "manifest.json", set_baseline)
+    edit_json(tmp_path / "set" / "manifest.json", sign)
+    for name, *others in (["verify"], ["report", f"--output={tmp_path / 'page.html'}"]):
+        done = command(name, str(tmp_path / "set"), *others)
+        assert done.code == 1
+        assert "$.grid.baseline: 'a/b/c--x' does not match" in done.out + done.error
