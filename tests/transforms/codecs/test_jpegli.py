@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import ajpegli
 import numpy as np
 import pytest
-from PIL import Image
 
-from sysnoise.pipelines.cli.photographs import SUBSAMPLINGS, jpeg_bytes
 from sysnoise.transforms.codecs.decoders import UnsupportedKindError, decode
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
-from sysnoise.transforms.pixels import Pixels
 from tests.odd_files.images import FILES, cmyk, jpeg
 from tests.transforms.plain import saved
-
-
-@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
-@pytest.mark.parametrize("progressive", [False, True], ids=["sequential", "progressive"])
-def test_pixels_differ_from_those_of_libjpeg_turbo_by_a_level(
-    subsampling: str, progressive: bool, photos: dict[str, Pixels]
-) -> None:
-    image = Image.fromarray(photos["coffee"])
-    options = {"progressive": progressive, "subsampling": ":".join(subsampling)}
-    data = EncodedImage(saved(image, "JPEG", quality=90, **options))
-    difference = np.abs(decode("jpegli", data).astype(int) - decode("pillow", data))
-    assert 0.5 < difference.mean() < 1.5
-
-
-def test_threads_share_nothing(photos: dict[str, Pixels]) -> None:
-    images = [EncodedImage(jpeg_bytes(pixels, "420")) for pixels in photos.values()] * 4
-    expected = [decode("jpegli", image) for image in images]
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda image: decode("jpegli", image), images))
-    for got, wanted in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(got, wanted)
 
 
 @pytest.mark.parametrize("kind", ["cmyk", "arithmetic", "lossless", "12bit"])

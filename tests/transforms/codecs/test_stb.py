@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import libstb
@@ -12,35 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sysnoise.pipelines.cli.photographs import SUBSAMPLINGS, jpeg_bytes
 from sysnoise.transforms.codecs.decoders import UnsupportedKindError, decode
 from sysnoise.transforms.codecs.encoded import EncodedImage
 from sysnoise.transforms.codecs.stb import decode_stb
-from sysnoise.transforms.pixels import Pixels
 from tests.odd_files.images import FILES, cmyk, jpeg, picture, segment, without_segments
 from tests.transforms.plain import saved
-
-
-@pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
-@pytest.mark.parametrize("progressive", [False, True], ids=["sequential", "progressive"])
-def test_pixels_are_close_to_those_of_libjpeg_turbo_and_not_equal(
-    subsampling: str, progressive: bool, photos: dict[str, Pixels]
-) -> None:
-    image = Image.fromarray(photos["coffee"])
-    options = {"progressive": progressive, "subsampling": ":".join(subsampling)}
-    data = EncodedImage(saved(image, "JPEG", quality=90, **options))
-    difference = np.abs(decode("stb", data).astype(int) - decode("pillow", data))
-    assert 0 < difference.mean() < 0.3
-
-
-def test_threads_share_nothing(photos: dict[str, Pixels]) -> None:
-    images = [EncodedImage(jpeg_bytes(pixels, "420")) for pixels in photos.values()] * 4
-    expected = [decode("stb", image) for image in images]
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda image: decode("stb", image), images))
-    for got, wanted in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(got, wanted)
-
 
 HUFFMAN, FRAME, SCAN = b"\xff\xc4", b"\xff\xc0", b"\xff\xda"
 
