@@ -236,10 +236,10 @@ def variant_count(plan: Plan) -> int:
 
 
 def grid_size(grid: GridDocument) -> int:
-    """Return the number of variants of a grid, or a larger one where some are listed twice."""
+    """Return the number of variants of a grid; stacks of the same methods are one."""
     counts = [len(names) for names in _axes(grid).values()]
     if grid["combine"] == "listed":
-        return len(grid.get("variants", ()))
+        return len({*map(stack_variant, grid.get("variants", ()))})
     if grid["combine"] == "one-factor":
         return 1 + sum(count - 1 for count in counts)
     return math.prod(counts)

@@ -309,10 +309,12 @@ def _is_wrong(row: Mapping[str, Any], rejected: Container[str]) -> bool:
     """Whether a row of the table of samples has another status than its receipt, or no value."""
     if row["key"] in rejected:
         return bool(row["status"] != SampleStatus.REJECTED.value)
-    geometries = [row.get("geometry", {}), *(row.get("geometries") or {}).values()]
+    others = row.get("geometries", {})
+    geometries = [row.get("geometry", {}), *(others or {}).values()]
     return (
         row["status"] != SampleStatus.OK.value
         or row["source_sha256"] is None
+        or others is None
         or any(geometry is None or None in geometry.values() for geometry in geometries)
     )
 

@@ -265,11 +265,11 @@ def check_request(source: SourceSet, grid: Grid, options: PlanOptions, existing:
 def _refuse_unfit_grid(kind: DatasetKind, grid: Grid) -> None:
     if kind is not DatasetKind.COCO:
         return
-    geometries = [grid.geometry, *(each.geometry for each in grid.geometries[1:])]
+    geometries = {each.name: each.geometry for each in grid.geometries}
     problems = [
-        f"its geometry {geometry.rule!r} crops; use keep-ratio, letterbox or native, or "
-        "squash with a crop of its size"
-        for geometry in geometries
+        f"its geometry {name!r} crops; use keep-ratio, letterbox or native, or squash with a crop "
+        "of its size"
+        for name, geometry in (geometries or {grid.geometry.rule: grid.geometry}).items()
         if geometry.crops
     ]
     if grid.exif is Exif.APPLIED:

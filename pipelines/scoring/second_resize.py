@@ -37,7 +37,7 @@ class _Evaluation(msgspec.Struct):
 
 
 def resize_notes(tables: SampleTables, fit: str, width: int, height: int) -> Iterator[str]:
-    """Yield a note for each geometry whose images are resized to a model's input.
+    """Yield a note if images are resized to a model's input, whose size they do not have.
 
     Args:
         tables: the set's tables of samples.
@@ -47,17 +47,18 @@ def resize_notes(tables: SampleTables, fit: str, width: int, height: int) -> Ite
     """
     if fit in KEEPING_FITS:
         return
-    for geometry in (FIRST_GEOMETRY, *other_geometries(tables.found.manifest["grid"])):
-        sizes = tables.sizes(geometry)
-        others = sizes.total() - sizes[width, height]
-        if others:
-            where = "" if geometry == FIRST_GEOMETRY else f" in the geometry {geometry!r}"
-            yield (
-                f"{others} of {sizes.total()} images{where} are resized a second time, to the "
-                f"model's {width} x {height} ({fit}), which hides the noise of the set's own "
-                "resize; a set of that size, or a model of any size with 'fit: pad', needs no "
-                "second resize"
-            )
+    names = (FIRST_GEOMETRY, *other_geometries(tables.found.manifest["grid"]))
+    sizes = {name: tables.sizes(name) for name in names}
+    others = {name: each.total() - each[width, height] for name, each in sizes.items()}
+    resized = [name for name in names if others[name]]
+    if resized:
+        where = "" if resized == [FIRST_GEOMETRY] else f", in the geometries {', '.join(resized)}"
+        count, total = max(others.values()), sizes[FIRST_GEOMETRY].total()
+        yield (
+            f"{count} of {total} images are resized a second time{where}, to the model's "
+            f"{width} x {height} ({fit}), which hides the noise of the set's own resize; a set "
+            "of that size, or a model of any size with 'fit: pad', needs no second resize"
+        )
 
 
 def stored_resize_notes(tables: SampleTables, predictions: str) -> Iterator[str]:

@@ -20,7 +20,7 @@ from sysnoise.manifests.grids import load_grid
 from sysnoise.pipelines.comparison.compare import compare
 from sysnoise.transforms.pixels import Pixels
 from tests.end_to_end.commands import Options, command, generate
-from tests.end_to_end.damage import edit_json, sign
+from tests.end_to_end.damage import edit_json, edit_parquet, reseal, sign
 from tests.end_to_end.reading import (
     assert_paired_and_digested,
     assert_sums_hold,
@@ -501,8 +501,37 @@ geometries: [squash224, {name: larger, rule: squash, size: 256, crop: 256}]
     refused = command(*arguments, f"--predictions={tmp_path / 'all'}")
     assert refused.code == 2
     assert f"images of 256 x 256 in '{BASELINE}--at-larger'" in refused.error
-    done = command(*arguments, f"--predictions={tmp_path / 'one'}", f"--variant={BASELINE}")
+    one, both = (f"--predictions={tmp_path / name}" for name in ("one", "both"))
+    done = command(*arguments, one, f"--variant={BASELINE}")
     assert done.code == 0, done.error
+    assert "resized a second time" not in done.out + done.error
+    config = tmp_path / "classifier.yaml"
+    config.write_text(
+        config.read_text("utf-8").replace("input:", "input:\n  fit: stretch"), "utf-8"
+    )
+    done = command(*arguments, both)
+    assert done.code == 0, done.error
+    assert "5 of 5 images are resized a second time, in the geometries larger, to" in done.out
+
+
+def test_a_set_whose_samples_lack_a_geometry_is_not_finished(
+    stacks_set: Path, tmp_path: Path
+) -> None:
+    output = shutil.copytree(stacks_set, tmp_path / "set")
+    (path,) = output.glob("samples/*.parquet")
+    edit_parquet(path, lambda rows: [{**row, "geometries": None} for row in rows])
+    reseal(output)
+    (output / "manifest.json").unlink()
+    done = command("finish", str(output))
+    assert done.code == 1
+    assert f"{path.name}: has other rejects than its receipt, or lacks a value" in done.error
+
+
+def test_geometries_that_crop_do_not_go_with_boxes(coco: Options, tmp_path: Path) -> None:
+    (tmp_path / "grid.yaml").write_text(STACKS.replace("size: 90, crop: 90", "size: 90, crop: 80"))
+    refused = generate("coco", {**coco, "grid": tmp_path / "grid.yaml", "output": tmp_path / "set"})
+    assert refused.code == 1
+    assert "its geometry 'squashed' crops" in refused.error
 
 
 def set_baseline(document: dict[str, Any]) -> None:

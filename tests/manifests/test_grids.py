@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sysnoise import grid_names, load_grid
+from sysnoise.manifests.plan import grid_size
 from sysnoise.transforms import grid_problems
 from sysnoise.transforms.codecs.decoders import DECODERS
 from sysnoise.transforms.colors import COLORS
@@ -55,6 +56,7 @@ def test_shipped_grid(name: str) -> None:
     assert (len(grid.decoders), len(grid.resizes), len(grid.colors)) == (decoders, resizes, colors)
     assert grid.geometry == PRESETS[geometry]
     assert len(set(grid.variants)) == len(grid.variants) == variants
+    assert grid_size(grid.document()) == variants
     resize = "ort-linear" if name == "coco-stacks" else "pillow-bilinear"
     assert grid.baseline.id == grid.variants[0].id == f"pillow/{resize}/rgb"
     if resizes == 11:
