@@ -354,10 +354,12 @@ class KeepRatio:
     """Resize the shorter side to ``shorter``, but the longer to at most ``longer``; crop nothing.
 
     ``long_side`` says how the side that follows from the ratio becomes whole, by a name in
-    :data:`ROUNDINGS`.
+    :data:`ROUNDINGS`. Where the longer side is ``longer``, the shorter one follows from the ratio of
+    the image; with ``truncate`` from that of the resized one, whose longer side is truncated.
 
-    Source: torchvision ``Resize(shorter, max_size=longer)``, which truncates; MMDetection and
-    Detectron2 round.
+    Source: torchvision ``Resize(shorter, max_size=longer)``, which truncates twice; MMDetection
+    (``mmcv.rescale_size``), Detectron2 (``ResizeShortestEdge``) and TensorFlow's Object Detection
+    API (``keep_aspect_ratio_resizer``) round once.
     """
 
     rule: ClassVar[str] = "keep-ratio"
@@ -379,10 +381,10 @@ class KeepRatio:
     def place(self, source: Size, seed: int, key: str) -> Placement:
         """Return the placement of a decoded image of this size."""
         resized = _shorter_side(source, self.shorter, self.long_side)
-        long_side, short_side = max(resized), min(resized)
-        if long_side > self.longer:
+        if max(resized) > self.longer:
+            ratio = resized if self.long_side == "truncate" else source
             rounded = ROUNDINGS[self.long_side]
-            short_side = max(1, rounded(self.longer * short_side / long_side))
+            short_side = max(1, rounded(self.longer * min(ratio) / max(ratio)))
             is_upright = source.width <= source.height
             sides = (short_side, self.longer) if is_upright else (self.longer, short_side)
             resized = Size(*sides)

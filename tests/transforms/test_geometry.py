@@ -444,7 +444,10 @@ def test_lengths_are_rounded_as_named(size: tuple[int, int], long_side: str, off
     assert placement.crop == tuple(ROUNDED[offset](Fraction(side - 224, 2)) for side in resized)
 
 
-@pytest.mark.parametrize("size", [(640, 427), (1000, 400), (333, 800), (2000, 600)])
+KEPT_RATIOS = [(640, 427), (1000, 400), (333, 800), (2000, 600), (625, 333), (603, 359)]
+
+
+@pytest.mark.parametrize("size", KEPT_RATIOS)
 @pytest.mark.parametrize("long_side", ROUNDED)
 def test_keep_ratio_rounds_the_side_that_follows(size: tuple[int, int], long_side: str) -> None:
     placement = place(KeepRatio(800, 1333, long_side), size)
@@ -452,8 +455,16 @@ def test_keep_ratio_rounds_the_side_that_follows(size: tuple[int, int], long_sid
     longer = ROUNDED[long_side](Fraction(800 * long, short))
     shorter = 800
     if longer > 1333:
-        longer, shorter = 1333, ROUNDED[long_side](Fraction(1333 * 800, longer))
+        ratio = Fraction(800, longer) if long_side == "truncate" else Fraction(short, long)
+        longer, shorter = 1333, ROUNDED[long_side](1333 * ratio)
     assert placement.resized == ((longer, shorter) if size[0] > size[1] else (shorter, longer))
+
+
+@pytest.mark.parametrize("size", KEPT_RATIOS)
+def test_keep_ratio_is_that_of_detectron2_and_mmdetection(size: tuple[int, int]) -> None:
+    scale = min(1333 / max(size), 800 / min(size))
+    expected = tuple(int(side * scale + 0.5) for side in size)
+    assert place(KeepRatio(800, 1333, "half-up"), size).resized == expected
 
 
 @pytest.mark.parametrize("size", SIZES)
