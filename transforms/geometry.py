@@ -354,8 +354,8 @@ class KeepRatio:
     """Resize the shorter side to ``shorter``, but the longer to at most ``longer``; crop nothing.
 
     ``long_side`` says how the side that follows from the ratio becomes whole, by a name in
-    :data:`ROUNDINGS`. Where the longer side is ``longer``, the shorter one follows from the ratio of
-    the image; with ``truncate`` from that of the resized one, whose longer side is truncated.
+    :data:`ROUNDINGS`. Where the longer side is cut to ``longer``, the shorter one follows from the
+    ratio of the image; with ``truncate`` from that of its resized sides, which is truncated before.
 
     Source: torchvision ``Resize(shorter, max_size=longer)``, which truncates twice; MMDetection
     (``mmcv.rescale_size``), Detectron2 (``ResizeShortestEdge``) and TensorFlow's Object Detection
