@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from typing import Any, TypeVar
 
 import msgspec
@@ -107,6 +108,10 @@ def is_deep(value: Any, most: int = MAX_DEPTH) -> bool:
     return True
 
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Two threads that use a type for the first time at once end the process (msgspec 0.22)."""
+
+
 def as_document(value: Any, kind: type[Document]) -> Document:
     """Turn a parsed JSON value into a document of a type.
 
@@ -114,7 +119,8 @@ def as_document(value: Any, kind: type[Document]) -> Document:
         DocumentError: the value is not of that type.
     """
     try:
-        return msgspec.convert(value, kind)
+        with _ONE_AT_A_TIME:
+            return msgspec.convert(value, kind)
     except (msgspec.ValidationError, OverflowError) as error:
         raise DocumentError(str(error)) from error
 

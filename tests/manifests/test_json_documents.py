@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -47,3 +49,44 @@ def test_what_is_allowed_is_parsed_as_by_json() -> None:
     assert parse_json(nested(MAX_DEPTH)) == json.loads(nested(MAX_DEPTH))
     flat = json.dumps([[]] * 1000).encode()
     assert parse_json(flat) == [[]] * 1000
+
+
+FIRST_USES = """
+import sys
+import threading
+
+import msgspec
+
+from sysnoise.manifests.json_documents import as_document
+
+
+def new_type():
+    class Inner(msgspec.Struct, frozen=True):
+        number: int
+
+    class Outer(msgspec.Struct, frozen=True):
+        rows: tuple[Inner, ...]
+
+    return Outer
+
+
+sys.setswitchinterval(1e-6)
+for _ in range(300):
+    kind, barrier = new_type(), threading.Barrier(4)
+
+    def convert():
+        barrier.wait()
+        as_document({"rows": [{"number": 1}]}, kind)
+
+    threads = [threading.Thread(target=convert) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_threads_may_use_a_type_for_the_first_time_at_once() -> None:
+    """The threads of a run read receipts, and msgspec alone would end their process."""
+    done = subprocess.run([sys.executable, "-c", FIRST_USES], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
