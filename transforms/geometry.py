@@ -506,7 +506,11 @@ _LATER_PARAMETERS = ("long_side", "offset")
 
 
 class NamedVariant(TypedDict):
-    """A stack of a grid as JSON; what is left out is as in the baseline's variant id."""
+    """A stack of a grid as JSON.
+
+    What is left out is ``rgb``, ``original`` and the first geometry; a set's own documents leave
+    out no color.
+    """
 
     name: str
     decoder: str

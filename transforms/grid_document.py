@@ -146,7 +146,7 @@ def _stacks(
         message = "expected a list of variants, each with name, decoder and resize"
         problems.append(GridProblem(("variants",), message))
         return ()
-    first = geometries[0].name if geometries else FIRST_GEOMETRY
+    first = geometries[0].name if geometries else document.get("geometry")
     stacks = [
         _stack(each, ("variants", place), first, problems) for place, each in enumerate(value)
     ]
@@ -157,7 +157,7 @@ _STACK_KEYS = ("name", "decoder", "resize", "color", "source", "geometry", "stan
 
 
 def _stack(
-    value: object, place: DocumentPath, first_geometry: str, problems: list[GridProblem]
+    value: object, place: DocumentPath, first_geometry: object, problems: list[GridProblem]
 ) -> Stack | None:
     if not isinstance(value, Mapping):
         problems.append(GridProblem(place, "expected a mapping with name, decoder and resize"))

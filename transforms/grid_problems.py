@@ -29,7 +29,10 @@ from sysnoise.transforms.variants import (
     canonical_name,
 )
 
-_STACK_NAME = r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}"
+_LONGEST_NAME = 64
+"""Characters of the name of a geometry or a stack; the first are part of the names of files."""
+
+_STACK_NAME = rf"[A-Za-z0-9][A-Za-z0-9 ._+-]{{0,{_LONGEST_NAME - 1}}}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,8 +176,11 @@ def _geometry_problems(values: GridValues) -> Iterator[GridProblem]:
     for index, named in enumerate(values.geometries):
         place = ("geometries", index)
         yield from _parameter_problems(named.geometry, place)
-        if not is_name(named.name):
-            message = f"expected lower-case letters, digits and single dashes, found {named.name!r}"
+        if not is_name(named.name) or len(named.name) > _LONGEST_NAME:
+            message = (
+                f"expected at most {_LONGEST_NAME} lower-case letters, digits and single dashes, "
+                f"found {named.name!r}"
+            )
             yield GridProblem((*place, "name"), message)
         if named.name == FIRST_GEOMETRY and index:
             message = f"{FIRST_GEOMETRY!r} stands for the first geometry: take another name"
@@ -210,7 +216,7 @@ def _stack_problems(values: GridValues) -> Iterator[GridProblem]:
             yield GridProblem((*place, "name"), f"{stack.name!r} is listed twice")
         seen.add(stack.name)
         if stack.variant.geometry not in geometries:
-            listed = [each.name for each in values.geometries]
+            listed = [each.name for each in values.geometries] or [FIRST_GEOMETRY]
             message = unknown_name("geometry", stack.variant.geometry, listed)
             yield GridProblem((*place, "geometry"), f"{message}; list it in 'geometries'")
 
@@ -228,7 +234,10 @@ def _baseline_problems(values: GridValues, names: _Names) -> Iterator[GridProble
             message = f"the baseline's {name!r} is not among them"
             yield GridProblem((f"{axis}s",), message)
     if baseline.geometry != FIRST_GEOMETRY:
-        message = "expected the first of the geometries, which ids do not name"
+        message = (
+            f"the baseline has the first geometry, not {baseline.geometry!r}; list the one that it "
+            "is to have first, and leave it out of the baseline's id"
+        )
         yield GridProblem(("baseline",), message)
     if values.stacks and names.baseline not in names.stacks:
         yield GridProblem(("baseline",), "none of the variants is the baseline")

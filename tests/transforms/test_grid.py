@@ -582,6 +582,18 @@ def test_variants_that_are_listed() -> None:
     assert grid_variants(grid.document()) == tuple(each.id for each in grid.variants)
 
 
+def test_variants_of_one_geometry_may_name_it() -> None:
+    text = """geometry: squash224
+variants:
+  - {name: training, decoder: pillow, resize: pillow-bilinear}
+  - {name: deployed, decoder: opencv, resize: opencv-linear, geometry: NAME}
+"""
+    grid = parse_grid(text.replace("NAME", "squash224"), "my.yaml", "test")
+    assert [each.geometry for each in grid.variants] == ["first", "first"]
+    found = error(text.replace("NAME", "squash300"))
+    assert "unknown geometry 'squash300'; valid: first; list it in 'geometries'" in found
+
+
 def test_all_problems_of_listed_variants_are_told_at_once() -> None:
     text = """geometries:
   - shorter256-crop224
@@ -599,7 +611,8 @@ variants:
 """
     found = error(text)
     for part in (
-        "geometries[1].name: expected lower-case letters, digits and single dashes, found 'Own'",
+        "geometries[1].name: expected at most 64 lower-case letters, digits and single dashes, "
+        "found 'Own'",
         "geometries[1]: crop: 9 exceeds size 8",
         "geometries[2].name: expected a name of the geometry, found None",
         "geometries[3].name: 'first' stands for the first geometry: take another name",
@@ -669,10 +682,14 @@ geometries: [shorter256-crop224, squash256-crop224]
         (
             "geometries: [squash224, squash256-crop224]\n"
             "baseline: pillow/pillow-bilinear/rgb--at-squash256-crop224",
-            "baseline: expected the first of the geometries, which ids do not name",
+            "baseline: the baseline has the first geometry, not 'squash256-crop224'; list",
+        ),
+        (
+            f"geometries: [squash224, {{name: {'x' * 65}, rule: native}}]",
+            "geometries[1].name: expected at most 64 lower-case letters, digits and single dashes",
         ),
     ],
-    ids=["scaled", "baseline", "native", "twice", "both", "listed", "baseline-geometry"],
+    ids=["scaled", "baseline", "native", "twice", "both", "listed", "baseline-geometry", "long"],
 )
 def test_sources_and_geometries_that_do_not_fit(settings: str, problem: str) -> None:
     methods = "decoders: [pillow]\nresizes: [pillow-bilinear]\ncolors: [rgb]\n"
