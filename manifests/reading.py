@@ -278,8 +278,8 @@ class FinishedSet:
         """Return COCO's ground truth, of the images that the set holds.
 
         Args:
-            kind: ``original``, in source pixels, or ``rescaled``, in those of the stored images; for
-                images in another geometry than the first ``rescaled-at-GEOMETRY``.
+            kind: ``original``, in source pixels, or ``rescaled``, in those of the stored images;
+                of another geometry than the first, ``rescaled-at-GEOMETRY``.
 
         Raises:
             SetError: the set has none, or the file is missing or damaged.
