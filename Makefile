@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Python compiles what is imported; compiling every module takes as long as downloading them.
 PIP_INSTALL := -m pip install --quiet --no-compile
-TEST_EXTRAS := demo dev jxl bench dask evaluate jpegli skimage stb vips zune
+TEST_EXTRAS := demo dev jxl bench dask evaluate jpegli jpeglib skimage stb vips zune
 LOCK = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
     --generate-hashes --no-annotate --custom-compile-command 'make lock' \
     requirements/build.in setup.py

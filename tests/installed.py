@@ -10,7 +10,7 @@ from sysnoise.transforms.libraries import LIBRARIES
 
 TEST_EXTRAS = (
     *("demo", "dev", "jxl", "bench", "dask", "evaluate"),
-    *("jpegli", "skimage", "stb", "vips", "zune"),
+    *("jpegli", "jpeglib", "skimage", "stb", "vips", "zune"),
 )
 """The extras of the Makefile's variable of this name."""
 
