@@ -274,6 +274,7 @@ def test_a_decoder_is_added_as_the_page_says(laid_out: Path) -> None:
     _make_a_set_as_the_page_does(laid_out, code.parents[1], "opencv-gray")
 
 
+@pytest.mark.slow
 def test_a_library_is_registered_as_the_page_says(laid_out: Path) -> None:
     build, listed, function = ADDED[3:6]
     code = _copied_code(laid_out)
@@ -290,6 +291,7 @@ def test_a_library_is_registered_as_the_page_says(laid_out: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_distribution_brings_a_decoder_as_the_page_says(laid_out: Path) -> None:
     (project,) = (each.text for each in blocks(ADDING) if each.language == "text")
     declared = tomllib.loads(project)["project"]
