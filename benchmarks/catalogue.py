@@ -209,7 +209,8 @@ def _size(source: Size) -> Size:
 
 def _from_source(name: str, image: EncodedImage) -> Pixels:
     size = _size(image.header.size_in(Orient.STORED))
-    pixels = decode_from(name, BASELINE.decoder, image, Orient.STORED, size)
+    whole = decode(BASELINE.decoder, image)
+    pixels = decode_from(name, BASELINE.decoder, image, Orient.STORED, size, whole)
     return resize(BASELINE.resize, pixels, size)
 
 

@@ -283,7 +283,7 @@ def stack_variant(stack: NamedVariant) -> str:
         {
             "decoder": stack["decoder"],
             "resize": stack["resize"],
-            "color": stack.get("color", ""),
+            "color": stack["color"],
             "source": stack.get("source", ORIGINAL),
             "geometry": stack.get("geometry", FIRST_GEOMETRY),
         }

@@ -168,10 +168,8 @@ def _from_source(
     grid: Grid, variant: Variant, image: EncodedImage, whole: Pixels, key: str
 ) -> Pixels:
     """Return the pixels that a variant starts from, whose decoder gives ``whole`` for the file."""
-    if variant.source == ORIGINAL:
-        return whole
     resized = grid.place(size_of(whole), key, variant.geometry).resized
-    return decode_from(variant.source, variant.decoder, image, grid.orient, resized)
+    return decode_from(variant.source, variant.decoder, image, grid.orient, resized, whole)
 
 
 def fan_out(
@@ -295,4 +293,4 @@ def _first_equal(pixels: Pixels, others: Iterable[Pixels]) -> Pixels:
 
 def _equal(one: Pixels, other: Pixels) -> bool:
     # OpenCV's norm needs a sixth of the time of numpy.array_equal.
-    return one.shape == other.shape and cv2.norm(one, other, cv2.NORM_INF) == 0
+    return one is other or (one.shape == other.shape and cv2.norm(one, other, cv2.NORM_INF) == 0)

@@ -506,16 +506,12 @@ _LATER_PARAMETERS = ("long_side", "offset")
 
 
 class NamedVariant(TypedDict):
-    """A stack of a grid as JSON.
-
-    What is left out is ``rgb``, ``original`` and the first geometry; a set's own documents leave
-    out no color.
-    """
+    """A stack of a grid as JSON; what is left out is ``original`` and the first geometry."""
 
     name: str
     decoder: str
     resize: str
-    color: NotRequired[str]
+    color: str
     source: NotRequired[str]
     geometry: NotRequired[str]
     stands_for: NotRequired[str]

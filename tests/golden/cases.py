@@ -129,9 +129,12 @@ def from_source(name: str) -> dict[str, Pixels]:
     files = {kind: jpeg_file(kind).read_bytes() for kind in ("4:2:0", "grayscale")}
     picture = Image.fromarray(PICTURES["landscape"])
     files["profile"] = saved(picture, "PNG", icc_profile=swapped_profile())
+    images = {label: EncodedImage(data) for label, data in files.items()}
     return {
-        label: decode_from(name, "pillow", EncodedImage(data), Orient.STORED, Size(7, 5))
-        for label, data in files.items()
+        label: decode_from(
+            name, "pillow", image, Orient.STORED, Size(7, 5), decode("pillow", image)
+        )
+        for label, image in images.items()
     }
 
 

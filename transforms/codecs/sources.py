@@ -1,8 +1,9 @@
 """Sources: what becomes of an image file before, or while, a decoder reads it.
 
-Every function takes an image file, the name of a decoder, how images are turned and the size that
-the image will be resized to, and returns uint8 of shape (H, W, 3), RGB, 0 to 255. All but
-``scaled-decode`` return the size that the decoder gives for the file as it is.
+Every function takes an image file, the name of a decoder, how images are turned, the size that the
+image will be resized to, and the pixels that the decoder gives for the file as it is. It returns
+uint8 of shape (H, W, 3), RGB, 0 to 255: all but ``scaled-decode`` of the size of these pixels, and
+these pixels themselves where it changes nothing.
 """
 
 from __future__ import annotations
@@ -25,18 +26,26 @@ from sysnoise.transforms.methods import Method, get_method, registry
 from sysnoise.transforms.pixels import Pixels, Size
 from sysnoise.transforms.variant_ids import ORIGINAL
 
-DecodeSource = Callable[[EncodedImage, str, Orient, Size], Pixels]
+DecodeSource = Callable[[EncodedImage, str, Orient, Size, Pixels], Pixels]
 
 SCALED = "scaled-decode"
 
 
-def decode_original(image: EncodedImage, decoder: str, orient: Orient, resized: Size) -> Pixels:
-    """Decode the file as it is."""
-    return decode(decoder, image, orient)
+def decode_original(
+    image: EncodedImage, decoder: str, orient: Orient, resized: Size, whole: Pixels
+) -> Pixels:
+    """Return the pixels of the file as it is."""
+    return whole
 
 
 def decode_encoded_again(
-    image: EncodedImage, decoder: str, orient: Orient, resized: Size, *, quality: int
+    image: EncodedImage,
+    decoder: str,
+    orient: Orient,
+    resized: Size,
+    whole: Pixels,
+    *,
+    quality: int,
 ) -> Pixels:
     """Decode a JPEG that Pillow has made of the file: 4:2:0, baseline, Pillow's own tables.
 
@@ -47,11 +56,6 @@ def decode_encoded_again(
     """
     again = _encoded_again(image.data, quality, image.header.orientation)
     return decode(decoder, EncodedImage(again), orient)
-
-
-def _turned(pixels: Pixels, image: EncodedImage, orient: Orient) -> Pixels:
-    """Turn the stored pixels of a file as the grid says."""
-    return upright(pixels, image.header.orientation) if orient is Orient.UPRIGHT else pixels
 
 
 @functools.lru_cache(maxsize=2)  # All decoders of a sample read the same file.
@@ -72,20 +76,20 @@ def decode_icc(
     decoder: str,
     orient: Orient,
     resized: Size,
+    whole: Pixels,
     *,
     intent: ImageCms.Intent,
 ) -> Pixels:
-    """Decode, and convert from the file's color profile to sRGB with LittleCMS.
+    """Convert the pixels from the file's color profile to sRGB with LittleCMS.
 
     A file without a profile of RGB that LittleCMS can read is taken for sRGB and stays as it is.
 
     Source: Pillow, ``ImageCms.profileToProfile``, with sRGB by ``ImageCms.createProfile``.
     """
-    pixels = decode(decoder, image, orient)
     transform = _to_srgb(image.data, intent)
     if transform is None:
-        return pixels
-    return np.asarray(ImageCms.applyTransform(Image.fromarray(pixels), transform))
+        return whole
+    return np.asarray(ImageCms.applyTransform(Image.fromarray(whole), transform))
 
 
 @functools.lru_cache(maxsize=2)
@@ -105,7 +109,9 @@ def _to_srgb(data: bytes, intent: ImageCms.Intent) -> ImageCms.ImageCmsTransform
         return None
 
 
-def decode_scaled(image: EncodedImage, decoder: str, orient: Orient, resized: Size) -> Pixels:
+def decode_scaled(
+    image: EncodedImage, decoder: str, orient: Orient, resized: Size, whole: Pixels
+) -> Pixels:
     """Decode a JPEG at 1/2, 1/4 or 1/8 of its size, as libjpeg does inside of its DCT.
 
     The scale is the smallest that keeps both sides at least as long as those of the resize. This is
@@ -116,8 +122,9 @@ def decode_scaled(image: EncodedImage, decoder: str, orient: Orient, resized: Si
     """
     scale = _scale(image.header.size_in(orient), resized)
     if scale == 1 or image.kind.container is not Container.JPEG:
-        return decode(decoder, image, orient)
-    return _turned(SCALED_DECODERS[decoder](image.data, scale), image, orient)
+        return whole
+    pixels = SCALED_DECODERS[decoder](image.data, scale)
+    return upright(pixels, image.header.orientation) if orient is Orient.UPRIGHT else pixels
 
 
 def _scale(source: Size, resized: Size) -> int:
@@ -189,9 +196,9 @@ SOURCES = registry(
 
 
 def decode_from(
-    source: str, decoder: str, image: EncodedImage, orient: Orient, resized: Size
+    source: str, decoder: str, image: EncodedImage, orient: Orient, resized: Size, whole: Pixels
 ) -> Pixels:
-    """Decode one image file with a decoder, after or while the source called ``source`` changes it.
+    """Return the pixels of an image file that the source called ``source`` changes.
 
     Args:
         source: a name in :data:`SOURCES`.
@@ -199,6 +206,7 @@ def decode_from(
         image: the image file.
         orient: whether pixels are turned upright by the EXIF orientation of the file.
         resized: the size that the image will be resized to.
+        whole: what the decoder gives for the file as it is: uint8, shape (H, W, 3), RGB.
 
     Returns:
         uint8, shape (H, W, 3), RGB.
@@ -209,7 +217,7 @@ def decode_from(
     """
     function = get_method(SOURCES, "source", source).function
     try:
-        return function(image, decoder, orient, resized)
+        return function(image, decoder, orient, resized, whole)
     except DecodeError:
         raise
     except Exception as error:  # Codecs raise errors of any type on damaged data.
