@@ -27,7 +27,8 @@ from sysnoise.transforms.codecs.exif import Orient
 from sysnoise.transforms.codecs.sources import decode_from
 from sysnoise.transforms.colors import convert
 from sysnoise.transforms.difference import Difference
-from sysnoise.transforms.geometry import PRESETS, Geometry, geometry_document, render
+from sysnoise.transforms.documents import geometry_document
+from sysnoise.transforms.geometry import PRESETS, Geometry, render
 from sysnoise.transforms.libraries import library_build
 from sysnoise.transforms.methods import Method, is_available
 from sysnoise.transforms.pixel_difference import difference

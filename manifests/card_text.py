@@ -17,7 +17,7 @@ from sysnoise.manifests.publication import Dataset, Publication, bibtex, dataset
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from sysnoise.transforms.codecs.exif import Orient
 from sysnoise.transforms.difference import DifferenceDocument
-from sysnoise.transforms.geometry import GeometryDocument, orient_of
+from sysnoise.transforms.documents import GeometryDocument, orient_of
 from sysnoise.transforms.text import one_line
 from sysnoise.transforms.variant_ids import varied_axes
 

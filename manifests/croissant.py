@@ -24,7 +24,7 @@ from sysnoise.manifests.publication import (
 )
 from sysnoise.manifests.tables import ANNOTATIONS, DatasetKind, geometry_fields, target_fields
 from sysnoise.transforms.codecs.exif import Exif
-from sysnoise.transforms.geometry import orient_of
+from sysnoise.transforms.documents import orient_of
 
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
 

@@ -16,7 +16,7 @@ from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.schema import manifest_problems
 from sysnoise.transforms.difference import DifferenceDocument
 from sysnoise.transforms.digests import canonical_sha256
-from sysnoise.transforms.geometry import GridDocument
+from sysnoise.transforms.documents import GridDocument
 from sysnoise.transforms.libraries import Build
 from sysnoise.transforms.methods import MethodIdentity
 

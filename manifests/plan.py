@@ -24,7 +24,7 @@ from sysnoise.manifests.json_documents import (
 from sysnoise.manifests.layout import IMAGE_COLUMN, IMAGE_FORMATS, SPLIT, ShardFormat, shard_name
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from sysnoise.transforms.digests import canonical_sha256
-from sysnoise.transforms.geometry import GridDocument, NamedVariant, other_geometries
+from sysnoise.transforms.documents import GridDocument, NamedVariant, other_geometries
 from sysnoise.transforms.methods import AXES, MethodIdentity
 from sysnoise.transforms.variant_ids import (
     ALL_AXES,

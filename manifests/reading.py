@@ -60,8 +60,8 @@ from sysnoise.manifests.tables import (
 )
 from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.digests import pixel_digest
+from sysnoise.transforms.documents import largest_output, orient_of, other_geometries
 from sysnoise.transforms.errors import plain_message
-from sysnoise.transforms.geometry import largest_output, orient_of, other_geometries
 from sysnoise.transforms.pixels import Pixels
 
 _NOT_FOUND = 404

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.tables import DatasetKind, SampleStatus, target_fields
-from sysnoise.transforms.geometry import other_geometries
+from sysnoise.transforms.documents import other_geometries
 from sysnoise.transforms.variant_ids import FIRST_GEOMETRY
 
 HELD_BYTES = 2**28

@@ -11,14 +11,9 @@ from enum import Enum
 from sysnoise.transforms.codecs.decoders import DECODERS
 from sysnoise.transforms.codecs.exif import Exif, Orient
 from sysnoise.transforms.digests import canonical_sha256
+from sysnoise.transforms.documents import GridDocument, NamedVariant, geometry_document
 from sysnoise.transforms.errors import grid_error
-from sysnoise.transforms.geometry import (
-    Geometry,
-    GridDocument,
-    NamedVariant,
-    Placement,
-    geometry_document,
-)
+from sysnoise.transforms.geometry import Geometry, Placement
 from sysnoise.transforms.grid_problems import GridValues, grid_problems, problem_lines
 from sysnoise.transforms.methods import AXES, MethodIdentity, identity, unknown_name
 from sysnoise.transforms.pixels import Size

@@ -8,8 +8,9 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from sysnoise.transforms.codecs.exif import Orient
+from sysnoise.transforms.documents import GridDocument
 from sysnoise.transforms.errors import GridError, GridProblem, grid_error
-from sysnoise.transforms.geometry import PRESETS, RULES, Geometry, GridDocument, type_problems
+from sysnoise.transforms.geometry import PRESETS, RULES, Geometry, type_problems
 from sysnoise.transforms.grid import ColorStage, Grid
 from sysnoise.transforms.grid_problems import GridValues, grid_problems, problem_lines
 from sysnoise.transforms.methods import AXES, unknown_name
@@ -28,7 +29,7 @@ def grid_from_document(document: object, name: str) -> Grid:
     """Make a grid from the mapping of a grid file or manifest.
 
     Args:
-        document: a :class:`~sysnoise.transforms.geometry.GridDocument`, in which everything except
+        document: a :class:`~sysnoise.transforms.documents.GridDocument`, in which everything except
             the axes and the geometry may be left out, and geometries may be names of presets. With
             ``geometries`` or ``variants``, what follows from these may be left out, too.
         name: the name of the grid where the document has none.

@@ -17,7 +17,7 @@ from sysnoise.manifests.reading import FinishedSet, open_set
 from sysnoise.manifests.tables import geometry_of
 from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.transforms.difference import Difference, identical
-from sysnoise.transforms.geometry import GeometryDocument, orient_of
+from sysnoise.transforms.documents import GeometryDocument, orient_of
 from sysnoise.transforms.pixel_difference import difference
 from sysnoise.transforms.variant_ids import variant_names
 

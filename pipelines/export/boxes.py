@@ -22,7 +22,7 @@ from sysnoise.pipelines.export.folders import (
     refuse_other_images,
     write_samples,
 )
-from sysnoise.transforms.geometry import other_geometries
+from sysnoise.transforms.documents import other_geometries
 from sysnoise.transforms.variant_ids import variant_names
 
 IMAGES = "images"

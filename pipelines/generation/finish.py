@@ -63,7 +63,8 @@ from sysnoise.pipelines.storage.reading import (
     read_in_parallel,
 )
 from sysnoise.pipelines.storage.root import Root, open_output
-from sysnoise.transforms.geometry import Placement, other_geometries
+from sysnoise.transforms.documents import other_geometries
+from sysnoise.transforms.geometry import Placement
 from sysnoise.transforms.variant_ids import FIRST_GEOMETRY
 
 

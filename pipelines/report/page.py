@@ -17,7 +17,7 @@ from sysnoise.pipelines.report.gallery import CROP_SIDE, Gallery
 from sysnoise.pipelines.report.set_sections import set_sections
 from sysnoise.pipelines.scoring.blocks import CHANCE_MARK
 from sysnoise.pipelines.scoring.totals import SetTotals
-from sysnoise.transforms.geometry import GridDocument
+from sysnoise.transforms.documents import GridDocument
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from sysnoise.pipelines.report.noise_statistics import (
     variant_levels,
 )
 from sysnoise.pipelines.scoring.totals import SetTotals
-from sysnoise.transforms.geometry import NamedVariant
+from sysnoise.transforms.documents import NamedVariant
 from sysnoise.transforms.variant_ids import changed_axes
 
 CHANNELS = ("red", "green", "blue")

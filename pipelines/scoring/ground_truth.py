@@ -25,7 +25,8 @@ from sysnoise.manifests.tables import placement_of
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.scoring.coco_document import CocoDocument, CocoObject
 from sysnoise.pipelines.scoring.result_files import LARGEST_PIXEL, Shape
-from sysnoise.transforms.geometry import Placement, other_geometries
+from sysnoise.transforms.documents import other_geometries
+from sysnoise.transforms.geometry import Placement
 from sysnoise.transforms.targets import Rle, annotation_problems, mask_size, rle_string
 from sysnoise.transforms.variant_ids import FIRST_GEOMETRY
 

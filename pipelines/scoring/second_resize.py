@@ -13,7 +13,7 @@ from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.storage.reading import read_if_there
 from sysnoise.pipelines.storage.root import connect
-from sysnoise.transforms.geometry import other_geometries
+from sysnoise.transforms.documents import other_geometries
 from sysnoise.transforms.variant_ids import FIRST_GEOMETRY
 
 DOCUMENT = "evaluation.yaml"

@@ -9,7 +9,7 @@ from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.plan import Plan, grid_variants
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.transforms.codecs.exif import Orient
-from sysnoise.transforms.geometry import orient_of, other_geometries
+from sysnoise.transforms.documents import orient_of, other_geometries
 
 
 @dataclass(frozen=True)

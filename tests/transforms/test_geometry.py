@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sysnoise.transforms.documents import geometry_document
 from sysnoise.transforms.geometry import (
     PRESETS,
     RULES,
@@ -30,7 +31,6 @@ from sysnoise.transforms.geometry import (
     Region,
     ShorterSide,
     Squash,
-    geometry_document,
     render,
 )
 from sysnoise.transforms.pixels import Pixels, Size

@@ -12,13 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sysnoise.transforms.geometry import (
-    Offset,
-    Placement,
-    place_letterbox,
-    place_stretched,
-    render,
-)
+from sysnoise.transforms.geometry import Offset, Placement, place_letterbox, place_stretched, render
 from sysnoise.transforms.pixels import Pixels, Size, check_pixels, size_of
 from sysnoise.transforms.resizers import resize_each
 
