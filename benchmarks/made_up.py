@@ -162,7 +162,7 @@ def _make_few(plan: Plan, output: Root, few: Root) -> Plan:
         table = opened.read_row_group(0)[:MADE]
     source = SourceSet(plan.kind, plan.split, "", table, plan.classes, plan.coco)
     small = make_plan(source, plan.grid, PlanOptions())
-    write_plan(small, table, few)
+    write_plan(small, source, few)
     make_shard(small, 0, _photograph, lambda shard, rows: None, few, lambda sample, step: None)
     return small
 

@@ -31,7 +31,7 @@ def plan(kind: str, folder: str, grid: str, output: str) -> None:
         source = read_imagenet(f"{folder}/images", None, None, "train")
     made = make_plan(source, load_grid(grid), PlanOptions())
     stamps, root = take_stamps(source), open_output(output)
-    prepare_output(made, source.table, root, Existing.RESUME, range(made.shards))
+    prepare_output(made, source, root, Existing.RESUME, range(made.shards))
     keep_stamps(stamps, made, root)
 
 

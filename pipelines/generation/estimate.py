@@ -162,7 +162,8 @@ def spread_rows(source: SourceSet) -> list[Source]:
     count = min(samples, TRIAL_SAMPLES)
     positions = [(2 * index + 1) * samples // (2 * count) for index in range(count)]
     random.Random(0).shuffle(positions)
-    return [Source(**row) for row in source.table.take(positions).to_pylist()]
+    rows = (source.rows(position, position + 1).to_pylist() for position in positions)
+    return [Source(**row) for (row,) in rows]
 
 
 def _run_trial(plan: Plan, sources: Iterable[Source], read: ReadSource) -> Trial:

@@ -43,7 +43,7 @@ from sysnoise.pipelines.planning.resume import (
     refuse_foreign_output,
 )
 from sysnoise.pipelines.publication.card import write_card
-from sysnoise.pipelines.readers.sources import BATCH_ROWS, FINGERPRINTED, batches_fingerprint
+from sysnoise.pipelines.readers.sources import BATCH_ROWS, FINGERPRINTED, source_fingerprint
 from sysnoise.pipelines.shards.ground_truth import ground_truth_parts
 from sysnoise.pipelines.shards.tally import Tally, noise_by_axis, noise_by_variant
 from sysnoise.pipelines.storage.commit import (
@@ -248,7 +248,7 @@ def _checked_source_keys(plan: Plan, output: Root) -> pa.ChunkedArray:
                 yield batch
 
     try:
-        found = batches_fingerprint(batches())
+        found = source_fingerprint(batches())
     except (OSError, KeyError, pa.ArrowException) as error:
         raise OutputError(
             f"reading {layout.SOURCES} of {output.url!r}: {error}; run the command that made the "

@@ -160,7 +160,7 @@ def generate(
     shards = scope.shards.resolve(plan.shards) if scope.shards else range(plan.shards)
     stamps = take_stamps(source)
     with lock_shards(output, shards if scope.shards else None):
-        pending = prepare_output(plan, source.table, output, scope.existing, shards)
+        pending = prepare_output(plan, source, output, scope.existing, shards)
         if pending:
             compare_finished(plan, source, stamps, output, set(shards) - set(pending))
             urls = absolute_url(source.root), absolute_url(output_url)
@@ -168,7 +168,7 @@ def generate(
             rejects = _count_rejects(plan, output, set(shards) - set(pending), scope)
             _make_shards(engine, job, plan, output, shards, pending, rejects)
         if scope.shards is not None:
-            refuse_concurrent_plan(plan, source.table, output)
+            refuse_concurrent_plan(plan, source, output)
         if len(shards) < plan.shards:
             return None
         return finished_manifest(plan, output) or finish(plan, output, scope.max_rejects)

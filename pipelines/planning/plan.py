@@ -23,6 +23,8 @@ from sysnoise.manifests.plan import (
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
 from sysnoise.pipelines.errors import InputError, OutputError, quoted
 from sysnoise.pipelines.readers.sources import (
+    BATCH_ROWS,
+    SOURCES_SCHEMA,
     Source,
     SourceSet,
     outside_places,
@@ -94,7 +96,7 @@ def make_plan(source: SourceSet, grid: Grid, options: PlanOptions) -> Plan:
         grid_document=grid.document(),
         classes=source.classes,
         coco=dict(source.coco),
-        source_sha256=source_fingerprint(source.table),
+        source_sha256=source_fingerprint(source.batches(BATCH_ROWS)),
         identities=current_identities(grid, options.image_format),
         unsupported=options.unsupported,
         duplicates=options.duplicates,
@@ -118,20 +120,24 @@ def row_group_rows(variants: int, pixels: int, samples_per_shard: int) -> int:
     return max(1, min(rows, samples_per_shard))
 
 
-def write_plan(plan: Plan, table: pa.Table, output: Root) -> None:
+def write_plan(plan: Plan, source: SourceSet, output: Root) -> None:
     """Write ``sources.parquet``, with one row group per shard, and then ``plan.json``.
 
     Raises:
         OutputError: they cannot be written.
     """
-    with new_file(output, SOURCES) as file:
-        pq.write_table(
-            table,
+    rows = plan.samples_per_shard
+    with (
+        new_file(output, SOURCES) as file,
+        pq.ParquetWriter(
             file,
-            row_group_size=plan.samples_per_shard,
+            SOURCES_SCHEMA,
             compression="zstd",
             write_statistics=["key"],  # Those of JSON texts would be most of the file's footer.
-        )
+        ) as writer,
+    ):
+        for batch in source.batches(rows * max(1, BATCH_ROWS // rows)):
+            writer.write_table(batch, rows)
     write_file(output, PLAN, json_bytes(plan))
 
 

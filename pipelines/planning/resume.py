@@ -25,7 +25,7 @@ from sysnoise.pipelines.planning.growth import begin_growth, growth_problems, se
 from sysnoise.pipelines.planning.plan import load_plan, write_plan
 from sysnoise.pipelines.planning.receipt_check import is_committed
 from sysnoise.pipelines.planning.receipts import read_receipt_if_whole
-from sysnoise.pipelines.readers.sources import BATCH_ROWS
+from sysnoise.pipelines.readers.sources import BATCH_ROWS, SourceSet
 from sysnoise.pipelines.storage.commit import (
     remove_empty_folders,
     remove_file,
@@ -123,13 +123,13 @@ def _stored_outline(output: Root) -> _PlanOutline | None:
 
 
 def prepare_output(
-    plan: Plan, table: pa.Table, output: Root, existing: Existing, shards: range
+    plan: Plan, source: SourceSet, output: Root, existing: Existing, shards: range
 ) -> list[int]:
     """Write the plan, or check that the output holds it, and return the shards that are to be made.
 
     Args:
         plan: the plan of this run.
-        table: the table of sources.
+        source: the source images.
         output: the output, which is locked for these shards.
         existing: what becomes of a set that the output already holds.
         shards: the shards of this run.
@@ -142,9 +142,9 @@ def prepare_output(
     """
     if existing is Existing.OVERWRITE:
         remove_set(output)
-    _write_or_check_plan(plan, table, output, existing)
+    _write_or_check_plan(plan, source, output, existing)
     if len(shards) < plan.shards:
-        refuse_concurrent_plan(plan, table, output)
+        refuse_concurrent_plan(plan, source, output)
     sweep_shards(plan, output, shards)
     sizes = file_sizes(output)
     set_receipts_aside(plan, output, shards, sizes)
@@ -220,25 +220,25 @@ def _own_names(outline: _PlanOutline) -> re.Pattern[str]:
     return re.compile(rf"({'|'.join(paths)})(\.[0-9a-f]{{32}}\.tmp)?")
 
 
-def _write_or_check_plan(plan: Plan, table: pa.Table, output: Root, existing: Existing) -> None:
+def _write_or_check_plan(plan: Plan, source: SourceSet, output: Root, existing: Existing) -> None:
     try:
         stored = load_plan(output)
     except FileNotFoundError:
-        write_plan(plan, table, output)
+        write_plan(plan, source, output)
         return
     except OutputError as error:
         raise OutputError(f"{error}, or --overwrite to remove that set") from error
     if stored.fingerprint == plan.fingerprint:
-        if not _has_table(output, table):  # The same images somewhere else, or it was changed.
+        if not _has_table(output, source):  # The same images somewhere else, or it was changed.
             remove_file(output, layout.MANIFEST)
-            write_plan(plan, table, output)
+            write_plan(plan, source, output)
     elif existing is Existing.GROW:
         begin_growth(stored, plan, output)
-        write_plan(plan, table, output)
+        write_plan(plan, source, output)
     else:
         changes = plan_changes(stored, plan)
         if stored.source_sha256 != plan.source_sha256:
-            changes = _source_changes(output, table) + changes
+            changes = _source_changes(output, source.table) + changes
         growing = "" if growth_problems(stored, plan) else "--add-variants to grow that set, or "
         raise OutputError(
             f"the output {output.url!r} holds a set of another plan; give another path, {growing}"
@@ -246,33 +246,33 @@ def _write_or_check_plan(plan: Plan, table: pa.Table, output: Root, existing: Ex
         )
 
 
-def refuse_concurrent_plan(plan: Plan, table: pa.Table, output: Root) -> None:
+def refuse_concurrent_plan(plan: Plan, source: SourceSet, output: Root) -> None:
     """Refuse an output in which another run wrote its plan at the same time.
 
     The locks of shards allow that; the other run, or its workers, find out in the same way.
     """
-    if load_plan(output).fingerprint != plan.fingerprint or not _has_table(output, table):
+    if load_plan(output).fingerprint != plan.fingerprint or not _has_table(output, source):
         raise OutputError(
             f"another run has just written another plan to {output.url!r}; give each plan an output"
         )
 
 
-def _has_table(output: Root, table: pa.Table) -> bool:
-    """Whether the output has this table of sources.
+def _has_table(output: Root, source: SourceSet) -> bool:
+    """Whether the output has the table of these sources.
 
-    The table is read in parts, to save memory.
+    Both are read in parts, to save memory.
     """
     start = 0
     try:
         with open_file(output, layout.SOURCES) as opened:
             for batch in pq.ParquetFile(opened).iter_batches(BATCH_ROWS):
-                part = table.slice(start, batch.num_rows)
+                part = source.rows(start, start + batch.num_rows)
                 if not pa.Table.from_batches([batch]).equals(part):
                     return False
                 start += batch.num_rows
     except (FileNotFoundError, pa.ArrowException):  # A run leaves neither behind.
         return False
-    return bool(start == table.num_rows)
+    return bool(start == source.table.num_rows)
 
 
 def finished_manifest(plan: Plan, output: Root) -> Manifest | None:

@@ -11,11 +11,13 @@ from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.pipelines.readers.annotation_file import find_annotations, split_of
 from sysnoise.pipelines.readers.image_names import match_names
 from sysnoise.pipelines.readers.instances import (
-    annotations_column,
+    annotation_texts,
+    image_texts,
     oddities,
     read_instances,
 )
 from sysnoise.pipelines.readers.sources import SourceSet, outside_places, source_table
+from sysnoise.pipelines.readers.text_column import TextColumn
 from sysnoise.pipelines.storage.listing import images_among, list_files
 from sysnoise.pipelines.storage.root import Root, open_root
 
@@ -39,23 +41,27 @@ def read_coco(images: str, annotations: str, split: str | None) -> SourceSet:
         instances = read_instances(document, file)
         root = open_root(images)
         odd = oddities(instances)
-        files, warnings = _find_files(root, [record.name for record in instances.images])
+        written = [record.name for record in instances.images.records]
+        files, warnings = _find_files(root, written)
         names = [
-            record.name if record.name == file else record.name.replace("\\", "/")
-            for record, file in zip(instances.images, files, strict=True)
+            name if name == file else name.replace("\\", "/")
+            for name, file in zip(written, files, strict=True)
         ]
-        records = dict(zip(names, instances.images, strict=True))
-        table = source_table(names, file=files, image=[each.text for each in instances.images])
-        in_order = [records[name] for name in table["name"].to_pylist()]
-        column = annotations_column(instances, in_order)
-    place = table.schema.get_field_index("annotations")
+        table = source_table(names, file=files)
+        positions = {name: position for position, name in enumerate(names)}
+        in_order = [positions[name] for name in table["name"].to_pylist()]
+        texts = {
+            "image": TextColumn(image_texts(instances, in_order)),
+            "annotations": TextColumn(annotation_texts(instances, in_order)),
+        }
     return SourceSet(
         DatasetKind.COCO,
         split or split_of(document),
         root.url,
-        table.set_column(place, table.schema.field(place), column),
+        table.drop_columns(list(texts)),
         coco=instances.header,
         warnings=(*warnings, *odd),
+        texts=texts,
     )
 
 

@@ -1,7 +1,7 @@
 """COCO's ``instances_*.json``, read and checked one annotation at a time.
 
-The file of train2017 has 450 MB, and would take ten times as much as Python objects. Only its
-images are held in memory; its annotations are in no order, so their JSON texts wait in a temporary
+The file of train2017 has 450 MB, and would take ten times as much as Python objects. Only what is
+compared is held in memory. The annotations are in no order, so all JSON texts wait in a temporary
 file.
 """
 
@@ -11,12 +11,11 @@ import itertools
 import os
 import re
 from array import array
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-import pyarrow as pa
+import numpy as np
 
 from sysnoise.manifests.json_documents import JsonObject, json_bytes
 from sysnoise.pipelines.errors import InputError, lines_of
@@ -34,7 +33,6 @@ from sysnoise.pipelines.readers.coco_records import (
     storage_problems,
 )
 from sysnoise.pipelines.readers.json_stream import members
-from sysnoise.pipelines.readers.sources import BATCH_ROWS
 from sysnoise.transforms.targets import MAX_QUOTED, mask_size, outline_reach
 
 HEADER: tuple[str, ...] = ("info", "licenses", "categories")
@@ -56,63 +54,85 @@ NO_BOX = (0, 0, 1, 1)
 """A box like any other, in place of one that is missing."""
 
 
+class JsonTexts:
+    """The JSON texts of a list, one after the other in a file that may hold other ones too."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._ends = array("q", [file.seek(0, os.SEEK_END)])
+
+    def add(self, text: bytes) -> None:
+        """Append a text; no other list is appended to from the first one to the last."""
+        self._ends.append(self._ends[-1] + self._file.write(text))
+
+    def read(self, number: int) -> bytes:
+        """Return a text; the file must have been flushed."""
+        start, end = self._ends[number : number + 2]
+        return os.pread(self._file.fileno(), end - start, start)
+
+
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """An entry of the list of images: the fields in use, and the whole entry as JSON text."""
+    """An entry of the list of images: the fields in use."""
 
     id: int
     name: str
     width: int
     height: int
-    text: str
+
+
+@dataclass(frozen=True)
+class ImageList:
+    """The list of images.
+
+    Attributes:
+        records: the entries.
+        texts: the whole entries as JSON.
+    """
+
+    records: Sequence[ImageRecord]
+    texts: JsonTexts
 
 
 @dataclass(frozen=True)
 class AnnotationList:
-    """The list of annotations, as JSON texts in a file.
+    """The list of annotations.
 
     Attributes:
-        file: the file of the JSON texts, one after the other.
-        ends: offset of the end of each text in the file, after a 0.
+        texts: the annotations as JSON.
         ids: id of each annotation.
+        images: image id of each annotation.
         categories: category id of each annotation.
         boxes: x, y, width and height of each annotation; :data:`NO_BOX` where it has none.
         masks: height and width of the masks in run-length encoding, by position in the list.
         far: the largest coordinate of outlines beyond :data:`NEAR`, in pixels, by position.
         incomplete: positions of the annotations without ``area`` or ``iscrowd``.
-        by_image: positions of the annotations of an image in the list, by image id.
     """
 
-    file: IO[bytes]
-    ends: array[int] = field(default_factory=lambda: array("q", [0]))
+    texts: JsonTexts
     ids: array[int] = field(default_factory=lambda: array("q"))
+    images: array[int] = field(default_factory=lambda: array("q"))
     categories: array[int] = field(default_factory=lambda: array("q"))
     boxes: array[float] = field(default_factory=lambda: array("d"))
     masks: dict[int, tuple[int, int]] = field(default_factory=dict)
     far: dict[int, float] = field(default_factory=dict)
-    incomplete: set[int] = field(default_factory=set)
-    by_image: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    incomplete: list[int] = field(default_factory=list)
 
     def add(self, record: Mapping[str, Any], text: bytes) -> None:
         """Append an annotation that is well-formed, with its JSON text."""
         position = len(self.ids)
-        self.by_image[record["image_id"]].append(position)
         self.ids.append(record["id"])
+        self.images.append(record["image_id"])
         self.categories.append(record["category_id"])
         self.boxes.extend(record.get("bbox", NO_BOX))
         if "area" not in record or "iscrowd" not in record:
-            self.incomplete.add(position)
+            self.incomplete.append(position)
         size = mask_size(record)
         if size:
             self.masks[position] = size
         elif (reach := outline_reach(record)) > NEAR:
             self.far[position] = reach
-        self.ends.append(self.ends[-1] + self.file.write(text))
-
-    def text(self, number: int) -> bytes:
-        """Return the JSON text of an annotation; the file must have been flushed."""
-        start = self.ends[number]
-        return os.pread(self.file.fileno(), self.ends[number + 1] - start, start)
+        self.texts.add(text)
 
 
 @dataclass(frozen=True)
@@ -127,7 +147,7 @@ class Instances:
     """
 
     header: JsonObject
-    images: Sequence[ImageRecord]
+    images: ImageList
     annotations: AnnotationList
 
 
@@ -139,7 +159,7 @@ def read_instances(url: str, file: IO[bytes]) -> Instances:
 
     Args:
         url: path or fsspec URL.
-        file: an empty temporary file for the annotations, open as long as they are needed.
+        file: an empty temporary file for the JSON texts, open as long as they are needed.
 
     Raises:
         InputError: it cannot be read, is not an instances file, or is malformed; the message has
@@ -147,13 +167,13 @@ def read_instances(url: str, file: IO[bytes]) -> Instances:
     """
     problems: list[str] = []
     parts = _read_parts(url, file, problems)
-    if not isinstance(parts.get("images"), list):
+    if not isinstance(parts.get("images"), ImageList):
         raise _not_instances(url, foreign_document(parts) or "no list of images")
-    parts = {"annotations": AnnotationList(file), "categories": [], **parts}
+    parts = {"annotations": AnnotationList(JsonTexts(file)), "categories": [], **parts}
     header = {name: parts[name] for name in HEADER if name in parts}
     problems += _header_problems(header)
     found = Instances(header, parts["images"], parts["annotations"])
-    if not found.images and not problems:
+    if not found.images.records and not problems:
         problems.append("it holds no images")
     broken = {re.split(r"[\[:]", problem)[0] for problem in problems}
     problems += _contradictions(found, {"images", "categories"} - broken)
@@ -172,7 +192,7 @@ def _read_parts(url: str, file: IO[bytes], problems: list[str]) -> dict[str, Any
     A list that is null is as if it were not there.
     """
     read: dict[str, Callable[[Iterator[Any]], Any]] = {
-        "images": lambda records: _read_images(records, problems),
+        "images": lambda records: _read_images(records, file, problems),
         "annotations": lambda records: _read_annotations(url, records, file, problems),
         "categories": lambda records: [
             each for each, _ in _entries("categories", records, problems)
@@ -191,30 +211,28 @@ def _read_parts(url: str, file: IO[bytes], problems: list[str]) -> dict[str, Any
                 parts[name] = value
             elif value is not None:
                 problems.append(f"{name}: expected a list, found {repr(value)[:MAX_QUOTED]}")
+    file.flush()
     return parts
 
 
-def _read_images(records: Iterator[Any], problems: list[str]) -> list[ImageRecord]:
-    return [
-        ImageRecord(
-            *(each["id"], each["file_name"], each["width"], each["height"]), text.decode("ascii")
-        )
-        for each, text in _entries("images", records, problems)
-    ]
+def _read_images(records: Iterator[Any], file: IO[bytes], problems: list[str]) -> ImageList:
+    images, texts = [], JsonTexts(file)
+    for record, text in _entries("images", records, problems):
+        images.append(ImageRecord(*map(record.__getitem__, ("id", "file_name", "width", "height"))))
+        texts.add(text)
+    return ImageList(images, texts)
 
 
 def _read_annotations(
     url: str, records: Iterator[Any], file: IO[bytes], problems: list[str]
 ) -> AnnotationList:
-    file.seek(0)
-    annotations = AnnotationList(file)
+    annotations = AnnotationList(JsonTexts(file))
     start = list(itertools.islice(records, 1))
     foreign = foreign_annotations(start[0]) if start else None
     if foreign:
         raise _not_instances(url, foreign)
     for record, text in _entries("annotations", itertools.chain(start, records), problems):
         annotations.add(record, text)
-    file.flush()
     return annotations
 
 
@@ -252,23 +270,19 @@ def _contradictions(found: Instances, whole: Set[str]) -> Iterator[str]:
         whole: the lists of which no entry was left out; only what they lack is not listed.
     """
     annotations = found.annotations
-    images = {record.id: record for record in found.images}
+    images = {record.id: record for record in found.images.records}
     categories = {each["id"] for each in found.header["categories"]}
     for name, ids in (
-        ("image", [record.id for record in found.images]),
+        ("image", [record.id for record in found.images.records]),
         ("category", [each["id"] for each in found.header["categories"]]),
         ("annotation", annotations.ids),
     ):
         yield from (f"{name} id {each} is listed twice" for each in _repeated(ids))
-    for image, numbers in annotations.by_image.items():
-        if image in images:
-            yield from _foreign_masks(annotations, numbers, images[image])
-            yield from _far_outlines(annotations, numbers, images[image])
-        elif "images" in whole:
-            yield from (
-                f"annotation {annotations.ids[number]} is of image {image}, which is not listed"
-                for number in numbers
-            )
+    yield from _unfit_segmentations(annotations, images)
+    if "images" in whole:
+        for number, image_id in zip(annotations.ids, annotations.images, strict=True):
+            if image_id not in images:
+                yield f"annotation {number} is of image {image_id}, which is not listed"
     if annotations.ids and not categories and "categories" in whole:
         yield "it has annotations, but no categories"
     elif "categories" in whole:
@@ -277,12 +291,20 @@ def _contradictions(found: Instances, whole: Set[str]) -> Iterator[str]:
                 yield f"annotation {number} is of category {category}, which is not listed"
 
 
-def _foreign_masks(
-    annotations: AnnotationList, numbers: Sequence[int], image: ImageRecord
+def _unfit_segmentations(
+    annotations: AnnotationList, images: Mapping[int, ImageRecord]
 ) -> Iterator[str]:
-    """Yield which masks of an image are of another size."""
-    size = (image.height, image.width)
-    for number in numbers:
+    """Yield which masks are of another size than their image, and which outlines leave it too far.
+
+    Args:
+        annotations: the annotations; those of other images are left out.
+        images: the images by id.
+    """
+    for number in sorted({*annotations.masks, *annotations.far}):
+        image = images.get(annotations.images[number])
+        if image is None:
+            continue
+        size = (image.height, image.width)
         mask = annotations.masks.get(number, size)
         if mask != size:
             yield (
@@ -290,16 +312,8 @@ def _foreign_masks(
                 f"{size[0]} x {size[1]} pixels, the height and width of its image, found those of "
                 f"{mask[0]} x {mask[1]}"
             )
-
-
-def _far_outlines(
-    annotations: AnnotationList, numbers: Sequence[int], image: ImageRecord
-) -> Iterator[str]:
-    """Yield which outlines of an image leave it too far."""
-    limit = max(NEAR, MAX_REACH * max(image.width, image.height))
-    for number in numbers:
         reach = annotations.far.get(number, 0.0)
-        if reach > limit:
+        if reach > max(NEAR, MAX_REACH * max(image.width, image.height)):
             yield (
                 f"annotation {annotations.ids[number]}: segmentation: expected outlines within "
                 f"{MAX_REACH} times the longer side of the image, found a coordinate of {reach}"
@@ -319,37 +333,37 @@ def _repeated(ids: Iterable[int]) -> list[int]:
 
 def oddities(found: Instances) -> list[str]:
     """Return warnings about annotations that evaluators cannot handle, which stay as they are."""
-    odd: dict[str, list[int]] = defaultdict(list)
     annotations = found.annotations
     if not annotations.ids:
         return ["the file has no annotations: the set holds images without objects, not to score"]
-    for image in found.images:
-        for number in annotations.by_image.get(image.id, []):
-            x, y, width, height = annotations.boxes[4 * number : 4 * number + 4]
-            if number in annotations.incomplete:
-                odd["lack area or iscrowd, without which pycocotools fails"].append(number)
-            if not (-width < x < image.width and -height < y < image.height):
-                odd["have a box outside of the image"].append(number)
-            if width <= 0 or height <= 0:
-                odd["have a box without area"].append(number)
+    left, top, width, height = np.asarray(annotations.boxes).reshape(-1, 4).T
+    sizes = {record.id: (record.width, record.height) for record in found.images.records}
+    right, bottom = np.array([sizes[image] for image in annotations.images]).T
+    is_inside = (-width < left) & (left < right) & (-height < top) & (top < bottom)
+    odd: dict[str, Sequence[int]] = {
+        "lack area or iscrowd, without which pycocotools fails": annotations.incomplete,
+        "have a box outside of the image": np.flatnonzero(~is_inside).tolist(),
+        "have a box without area": np.flatnonzero((width <= 0) | (height <= 0)).tolist(),
+    }
     return [
         f"{len(numbers)} annotation(s) {what}; they are kept as they are:\n"
-        f"{lines_of([str(annotations.ids[number]) for number in sorted(numbers)])}"
+        f"{lines_of([str(annotations.ids[number]) for number in numbers])}"
         for what, numbers in odd.items()
+        if numbers
     ]
 
 
-def annotations_column(found: Instances, images: Sequence[ImageRecord]) -> pa.ChunkedArray:
-    """Return a JSON list of the annotations of each of the given images."""
-    chunks = []
-    for start in range(0, len(images), BATCH_ROWS):
-        texts = [
-            _annotations_of(found.annotations, each) for each in images[start : start + BATCH_ROWS]
-        ]
-        chunks.append(pa.array(texts, pa.string()))
-    return pa.chunked_array(chunks, pa.string())
+def image_texts(found: Instances, positions: Iterable[int]) -> Iterator[bytes]:
+    """Yield the JSON of the images at some positions of their list."""
+    return map(found.images.texts.read, positions)
 
 
-def _annotations_of(annotations: AnnotationList, image: ImageRecord) -> bytes:
-    numbers = annotations.by_image.get(image.id, [])
-    return b"[" + b",".join(map(annotations.text, numbers)) + b"]"
+def annotation_texts(found: Instances, positions: Iterable[int]) -> Iterator[bytes]:
+    """Yield a JSON list of the annotations of each of the images at some positions."""
+    images, read = np.asarray(found.annotations.images), found.annotations.texts.read
+    by_image = np.argsort(images, kind="stable")
+    ids = [found.images.records[position].id for position in positions]
+    in_order = images[by_image]
+    starts, ends = np.searchsorted(in_order, ids), np.searchsorted(in_order, ids, "right")
+    for start, end in zip(starts, ends, strict=True):
+        yield b"[" + b",".join(map(read, by_image[start:end].tolist())) + b"]"

@@ -14,7 +14,7 @@ import posixpath
 import re
 import urllib.parse
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, cast
 
@@ -26,6 +26,7 @@ from sysnoise.manifests.layout import IMAGE_COLUMN
 from sysnoise.manifests.plan import ClassInfo
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import InputError, lines_of
+from sysnoise.pipelines.readers.text_column import TextColumn
 
 SOURCES_SCHEMA = pa.schema(
     [
@@ -104,11 +105,13 @@ class SourceSet:
         kind: ImageNet or COCO.
         split: name of the split, for file names.
         root: folder or archive that locations are relative to; known only to the running command.
-        table: the table of sources, with :data:`SOURCES_SCHEMA`, sorted by key.
+        table: the table of sources, sorted by key: the columns of :data:`SOURCES_SCHEMA` that are
+            not in ``texts``.
         classes: ImageNet's classes, by label; empty where the source does not know them.
         coco: ``info``, ``licenses`` and ``categories`` of the COCO file.
         warnings: what the user should know about the source.
         image_column: the column of images in Parquet files.
+        texts: the columns that are too long to hold.
     """
 
     kind: DatasetKind
@@ -119,10 +122,26 @@ class SourceSet:
     coco: JsonObject = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     image_column: str = IMAGE_COLUMN
+    texts: Mapping[str, TextColumn] = field(default_factory=dict)
 
     def limited(self, samples: int | None) -> SourceSet:
         """Return the set with only its first samples, in key order."""
         return self if samples is None else dataclasses.replace(self, table=self.table[:samples])
+
+    def rows(self, start: int = 0, stop: int | None = None) -> pa.Table:
+        """Return some rows of the table of sources, or all, with :data:`SOURCES_SCHEMA`."""
+        found = self.table.slice(start, None if stop is None else stop - start)
+        stop = start + found.num_rows
+        columns = [
+            self.texts[name].read(start, stop) if name in self.texts else found[name]
+            for name in SOURCES_SCHEMA.names
+        ]
+        return pa.table(columns, schema=SOURCES_SCHEMA)
+
+    def batches(self, rows: int) -> Iterator[pa.Table]:
+        """Yield all rows of the table of sources, so many at a time."""
+        for start in range(0, self.table.num_rows, rows):
+            yield self.rows(start, start + rows)
 
     def labels(self) -> set[int]:
         """Return the labels that occur, or the ids of all of COCO's categories."""
@@ -268,13 +287,12 @@ def _place(table: pa.Table, row: int) -> str:
     return f"{source['file']}: {source['name']}" if in_archive else str(source["name"])
 
 
-def source_fingerprint(table: pa.Table) -> str:
-    """Return the sha256, in hexadecimal, of keys, names, labels and annotations, in key order."""
-    return batches_fingerprint(table.to_batches(max_chunksize=BATCH_ROWS))
+def source_fingerprint(batches: Iterable[pa.RecordBatch | pa.Table]) -> str:
+    """Return the sha256, in hexadecimal, of keys, names, labels and annotations.
 
-
-def batches_fingerprint(batches: Iterable[pa.RecordBatch]) -> str:
-    """Return the same of a table that comes in parts, in key order."""
+    Args:
+        batches: the table of sources in parts, in key order.
+    """
     digest = hashlib.sha256()
     for batch in batches:
         columns = [batch[name].to_pylist() for name in FINGERPRINTED]

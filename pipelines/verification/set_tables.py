@@ -19,9 +19,9 @@ from sysnoise.pipelines.planning.receipts import RejectedSample
 from sysnoise.pipelines.readers.sources import (
     BATCH_ROWS,
     SOURCES_SCHEMA,
-    batches_fingerprint,
     is_key_of,
     outside_places,
+    source_fingerprint,
 )
 from sysnoise.pipelines.storage.reading import open_file
 from sysnoise.pipelines.storage.root import Root
@@ -44,7 +44,7 @@ def scan_sources(facts: SetFacts, fingerprint: str | None, reader: HashingReader
     _refuse_other_groups(opened, facts)
     yield from _place_messages(opened)
     yield from _key_messages(opened)
-    found = batches_fingerprint(opened.iter_batches(BATCH_ROWS, use_threads=False))
+    found = source_fingerprint(opened.iter_batches(BATCH_ROWS, use_threads=False))
     if fingerprint not in (None, found):
         yield f"its fingerprint is {found}, {layout.PLAN} says {fingerprint}"
 

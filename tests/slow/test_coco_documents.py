@@ -185,7 +185,7 @@ def read_one(images: Path, path: Path, expected: int | None) -> Outcome:
         return Outcome(1, "", refusal)
     if expected is not None:
         assert found.table.num_rows == expected
-    for text in found.table["annotations"].to_pylist():
+    for text in found.rows()["annotations"].to_pylist():
         assert isinstance(json.loads(text), list)
     return Outcome(0, "", "")
 

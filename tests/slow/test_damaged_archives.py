@@ -117,7 +117,7 @@ def test_no_sample_is_lost(kind: str, tmp_path: Path) -> None:
         is_said = any("not named like images" in warning for warning in found.warnings)
         assert len(found.table) >= len(IMAGES) or is_said
         read = source_reader(found.root)
-        rows = [Source(**row) for row in found.table.to_pylist()]
+        rows = [Source(**row) for row in found.rows().to_pylist()]
         try:
             images = [read(row) for row in rows]
         except Exception:  # noqa: BLE001 - A run ends with it, as "reading sample ...".

@@ -40,7 +40,7 @@ def made(source: SourceSet, grid: str, output: Path) -> Path:
     prepare_libraries()
     root = open_output(str(output))
     plan = make_plan(source, load_grid(grid), PlanOptions(samples_per_shard=5))
-    write_plan(plan, source.table, root)
+    write_plan(plan, source, root)
     make_shards(plan, range(plan.shards), source_reader(source.root), root)
     finish(plan, root)
     return output

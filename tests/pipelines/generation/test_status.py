@@ -56,7 +56,7 @@ def generated(images: Path, url: str, shards: Sequence[int]) -> None:
         source, parse_grid(GRID, "test.yaml", "test"), PlanOptions(samples_per_shard=3)
     )
     output = open_output(url)
-    write_plan(plan, table, output)
+    write_plan(plan, source, output)
     make_shards(plan, shards, source_reader(source.root), output)
 
 
@@ -208,7 +208,7 @@ def test_samples_on_which_workers_died_are_counted(output: Path) -> None:
 def test_variants_are_counted_as_the_grid_has_them(grid: Grid, tmp_path: Path) -> None:
     table = source_table(["a.jpg"], label=[0])
     source = SourceSet(DatasetKind.IMAGENET, "val", "", table)
-    write_plan(make_plan(source, grid, PlanOptions()), table, open_output(str(tmp_path)))
+    write_plan(make_plan(source, grid, PlanOptions()), source, open_output(str(tmp_path)))
     found = describe_status(str(tmp_path))
     assert found["variants"] == len(load_plan(open_output(str(tmp_path))).grid.variants)
     assert found["shards"] == {"all": 1, "done": 0, "missing": [(0, 0)]}

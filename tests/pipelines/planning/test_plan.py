@@ -34,7 +34,7 @@ def plan() -> Plan:
 
 def test_shards_are_contiguous_ranges_in_key_order(plan: Plan, tmp_path: Path) -> None:
     output = open_output(str(tmp_path))
-    write_plan(plan, TABLE, output)
+    write_plan(plan, SOURCE, output)
     shards = [
         [source.key for source in read_sources(output, shard)] for shard in range(plan.shards)
     ]
@@ -45,7 +45,7 @@ def test_shards_are_contiguous_ranges_in_key_order(plan: Plan, tmp_path: Path) -
 
 def test_plan_survives_its_file(plan: Plan, tmp_path: Path) -> None:
     output = open_output(str(tmp_path))
-    write_plan(plan, TABLE, output)
+    write_plan(plan, SOURCE, output)
     loaded = load_plan(output)
     assert loaded.fingerprint == plan.fingerprint
     assert loaded.document() == plan.document()

@@ -37,7 +37,7 @@ def planned(source: SourceSet, output_folder: Path) -> Callable[[int], None]:
     """Plan two shards; return what compares the files of one with their stamps."""
     output = open_output(str(output_folder))
     plan = make_plan(source, parse_grid(GRID, "grid", "grid"), PlanOptions(samples_per_shard=3))
-    write_plan(plan, source.table, output)
+    write_plan(plan, source, output)
     path = keep_stamps(take_stamps(source), plan, output)
 
     def check(shard: int) -> None:

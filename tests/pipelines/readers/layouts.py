@@ -108,7 +108,7 @@ def rows_of(found: SourceSet) -> list[Row]:
             found.classes[source.label].name if found.classes else None,
             read(source),
         )
-        for source in (Source(**row) for row in found.table.to_pylist())
+        for source in (Source(**row) for row in found.rows().to_pylist())
         if source.label is not None
     ]
 

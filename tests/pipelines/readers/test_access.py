@@ -89,7 +89,7 @@ def test_members_of_tars_are_found_by_offset(
 ) -> None:
     layout = build(tmp_path, published(photos))
     data = (tmp_path / layout.images).read_bytes()
-    found = layout.read(str(tmp_path)).table.to_pylist()
+    found = layout.read(str(tmp_path)).rows().to_pylist()
     slices = [data[row["offset"] : row["offset"] + row["size"]] for row in found]
     assert slices == [row[-1] for row in layout.rows]
 
@@ -97,7 +97,7 @@ def test_members_of_tars_are_found_by_offset(
 def test_rows_of_parquet_are_read_in_any_order(photos: dict[str, Pixels], tmp_path: Path) -> None:
     layout = hugging_face(tmp_path, published(photos))
     found = layout.read(str(tmp_path))
-    rows = [Source(**row) for row in found.table.to_pylist()]
+    rows = [Source(**row) for row in found.rows().to_pylist()]
     read = source_reader(found.root)
     for order in ([4, 3, 2, 1, 0], [0, 3, 1, 4, 2, 2]):
         assert [read(rows[i]) for i in order] == [layout.rows[i][-1] for i in order]
@@ -110,7 +110,7 @@ def test_a_row_group_that_inflates_is_refused(
     found = layout.read(str(tmp_path))
     monkeypatch.setattr(access, "ROW_GROUP_BYTES", 1000)
     with pytest.raises(InputError, match="the most that is read is 1000"):
-        source_reader(found.root)(Source(**found.table.to_pylist()[0]))
+        source_reader(found.root)(Source(**found.rows().to_pylist()[0]))
 
 
 @pytest.mark.parametrize("place", [str, in_memory])

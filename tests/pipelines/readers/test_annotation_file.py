@@ -49,7 +49,7 @@ def read(folder: Path, annotations: str, split: str | None = None) -> SourceSet:
 
 
 def image_of(found: SourceSet) -> int:
-    (row,) = found.table["image"].to_pylist()
+    (row,) = found.rows()["image"].to_pylist()
     return int(json.loads(row)["id"])
 
 

@@ -57,7 +57,7 @@ def test_published_layouts_read_back(
     base = place(tmp_path)
     found = read_coco(f"{base}/{images}", f"{base}/instances_val2017.json", None)
 
-    rows = found.table.to_pylist()
+    rows = found.rows().to_pylist()
     assert [json.loads(row["image"]) for row in rows] == document["images"]
     assert [row["key"] for row in rows] == [f"{image['id']:012d}" for image in document["images"]]
     for row, image in zip(rows, document["images"], strict=True):
@@ -76,8 +76,8 @@ def test_order_of_parts_and_annotations_is_free(coco_source: Path, tmp_path: Pat
     found = read(str(coco_source / "images"), document, tmp_path)
     turned = dict(reversed(document.items()))
     assert next(iter(turned)) == "annotations"
-    assert read(str(coco_source / "images"), turned, tmp_path).table == found.table
-    for row in found.table.to_pylist():
+    assert read(str(coco_source / "images"), turned, tmp_path).rows() == found.rows()
+    for row in found.rows().to_pylist():
         image = json.loads(row["image"])["id"]
         own = [each for each in document["annotations"] if each["image_id"] == image]
         assert row["annotations"] == json.dumps(own, separators=(",", ":"))
@@ -85,7 +85,7 @@ def test_order_of_parts_and_annotations_is_free(coco_source: Path, tmp_path: Pat
 
 def test_images_without_annotations_and_crowds_stay(coco_source: Path) -> None:
     found = read_coco(str(coco_source / "images"), str(coco_source / "instances_demo.json"), "mine")
-    objects = [json.loads(text) for text in found.table["annotations"].to_pylist()]
+    objects = [json.loads(text) for text in found.rows()["annotations"].to_pylist()]
     assert [len(each) for each in objects] == [1] * 9 + [2] * 3 + [1] * 3 + [0] * 3
     crowds = [each["segmentation"]["size"] for own in objects for each in own if each["iscrowd"]]
     assert crowds == [[427, 640]] * 3
@@ -100,7 +100,7 @@ def test_images_that_are_not_annotated_are_left_out_with_a_warning(
     ids = [image["id"] for image in document["images"]]
     document["annotations"] = [each | {"image_id": ids[0]} for each in document["annotations"][:1]]
     found = read(str(coco_source / "images"), document, tmp_path)
-    assert found.table["name"].to_pylist() == ["000000000017.jpg", "000000000018.jpg"]
+    assert found.rows()["name"].to_pylist() == ["000000000017.jpg", "000000000018.jpg"]
     (warning,) = found.warnings
     assert "16 image(s)" in warning
     assert str(coco_source / "images") in warning
@@ -257,7 +257,7 @@ def test_what_is_read_is_normalized(coco_source: Path, tmp_path: Path) -> None:
         each["iscrowd"] = bool(each["iscrowd"]) if number % 2 else float(each["iscrowd"])
         each["keypoints"] = None
     found = read(str(coco_source / "images"), odd, tmp_path)
-    assert found.table == clean.table
+    assert found.rows() == clean.rows()
     assert found.coco == clean.coco
 
 
@@ -334,8 +334,8 @@ def test_frames_of_another_folder_are_never_taken(coco_source: Path, tmp_path: P
     assert f"all in cam1: this folder lies beside '{tmp_path / 'frames' / 'cam2'}'" in message
     for root in ("frames", "frames/cam1"):
         found = read(str(tmp_path / root), document, tmp_path)
-        assert found.table["file"][0].as_py().endswith("000000000001.jpg")
-        assert found.table["key"][0].as_py() == "000000000001"
+        assert found.rows()["file"][0].as_py().endswith("000000000001.jpg")
+        assert found.rows()["key"][0].as_py() == "000000000001"
     assert found.warnings == ()
 
 
@@ -344,8 +344,8 @@ def test_place_of_the_images_elsewhere_is_said(coco_source: Path, tmp_path: Path
     for image in document["images"]:
         image["file_name"] = f"camera\\{image['file_name']}"
     found = read(str(coco_source / "images"), document, tmp_path)
-    assert found.table["name"][0].as_py() == "camera/000000000001.jpg"
-    assert found.table["file"][0].as_py() == "000000000001.jpg"
+    assert found.rows()["name"][0].as_py() == "camera/000000000001.jpg"
+    assert found.rows()["file"][0].as_py() == "000000000001.jpg"
     (warning,) = found.warnings
     assert "begin with 'camera/', which is not the name of the folder" in warning
 
@@ -360,7 +360,7 @@ def test_any_file_may_be_annotated(coco_source: Path, tmp_path: Path) -> None:
         image["file_name"] = name
     (images / "notes.txt").write_text("1", "utf-8")
     found = read(str(images), document, tmp_path)
-    assert set(names) < set(found.table["file"].to_pylist())
+    assert set(names) < set(found.rows()["file"].to_pylist())
     assert found.warnings == ()
 
 
@@ -371,7 +371,7 @@ def test_lvis_names_images_by_url(coco_source: Path, tmp_path: Path) -> None:
         image["coco_url"] = f"http://images.cocodataset.org/val2017/{name}"
     images = tmp_path / folder_above(coco_source, tmp_path)
     found = read(str(images), document, tmp_path)
-    rows = found.table.to_pylist()
+    rows = found.rows().to_pylist()
     assert [row["name"] for row in rows] == [row["file"] for row in rows]
     assert rows[0]["name"] == json.loads(rows[0]["image"])["file_name"]
     assert rows[0]["name"] == "val2017/000000000001.jpg"

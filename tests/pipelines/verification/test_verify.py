@@ -40,7 +40,7 @@ def make_set(layout: Layout, base: Path, url: str) -> None:
     grid = parse_grid(GRID, "grid.yaml", "grid")
     plan = make_plan(source, grid, PlanOptions(samples_per_shard=samples_per_shard))
     output = open_output(url)
-    write_plan(plan, source.table, output)
+    write_plan(plan, source, output)
     read = source_reader(source.root, image_column=source.image_column)
     make_shards(plan, range(plan.shards), read, output)
     finish(plan, output, max_rejects=plan.samples)

@@ -27,7 +27,7 @@ def job(imagenet_source: Path, tmp_path: Path) -> ShardJob:
     source = read_imagenet(str(images), str(labels), None, "val")
     plan = make_plan(source, load_grid("coco-published"), PlanOptions(samples_per_shard=3))
     output = open_output(str(tmp_path))
-    write_plan(plan, source.table, output)
+    write_plan(plan, source, output)
     stamps = keep_stamps(take_stamps(source), plan, output)
     return ShardJob(source.root, str(tmp_path), plan.fingerprint, stamps)
 

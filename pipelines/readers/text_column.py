@@ -1,0 +1,33 @@
+"""A column of long texts that waits in a temporary file, not in memory."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import weakref
+from array import array
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+
+class TextColumn:
+    """A column of a table, in the order of its rows.
+
+    All annotations of COCO's train2017 have 400 MB. The file has no name, and goes with the column.
+    """
+
+    def __init__(self, texts: Iterable[bytes]) -> None:
+        """Write the texts, in UTF-8, to a temporary file."""
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it is open as long as the column is.
+        weakref.finalize(self, self._file.close)
+        self._ends = array("q", [0])
+        for text in texts:
+            self._ends.append(self._ends[-1] + self._file.write(text))
+
+    def read(self, start: int, stop: int) -> pa.Array | pa.ChunkedArray:
+        """Return the texts of some rows."""
+        ends = self._ends[start : stop + 1]
+        self._file.seek(ends[0])
+        texts = [self._file.read(end - begin) for begin, end in itertools.pairwise(ends)]
+        return pa.array(texts, pa.string())
