@@ -6,10 +6,12 @@ import dataclasses
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from sysnoise import load_grid
 from sysnoise.manifests.json_documents import DocumentError
+from sysnoise.manifests.layout import SOURCES
 from sysnoise.manifests.plan import Plan, plan_fingerprint, read_plan
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.planning.plan import (
@@ -20,6 +22,7 @@ from sysnoise.pipelines.planning.plan import (
     write_plan,
 )
 from sysnoise.pipelines.readers.sources import SourceSet, source_table
+from sysnoise.pipelines.readers.text_column import TextColumn
 from sysnoise.pipelines.storage.root import open_output
 
 TABLE = source_table([f"{number:02d}.JPEG" for number in range(10)], label=range(10))
@@ -41,6 +44,27 @@ def test_shards_are_contiguous_ranges_in_key_order(plan: Plan, tmp_path: Path) -
     assert shards == [["00", "01", "02", "03"], ["04", "05", "06", "07"], ["08", "09"]]
     assert [plan.shard_size(shard) for shard in range(3)] == [4, 4, 2]
     assert plan.shard_name(2) == "00002-of-00003"
+
+
+@pytest.mark.parametrize("per_shard", [1, 3, 2048])
+def test_long_texts_change_nothing_of_the_table(per_shard: int, tmp_path: Path) -> None:
+    """The table is written in parts, and is the one that PyArrow writes as a whole."""
+    texts = [json.dumps([row] * (row % 7)) for row in range(2500)]
+    names = [f"{row:012d}.jpg" for row in range(2500)]
+    table = source_table(names, image=texts, annotations=texts)
+    columns = {name: TextColumn(map(str.encode, texts)) for name in ("image", "annotations")}
+    source = SourceSet(
+        *(DatasetKind.COCO, "val", "nowhere", table.drop_columns(list(columns))),
+        coco={"categories": []},
+        texts=columns,
+    )
+    plan = make_plan(source, load_grid("coco-published"), PlanOptions(samples_per_shard=per_shard))
+    output = open_output(str(tmp_path / "set"))
+    write_plan(plan, source, output)
+    expected = tmp_path / "expected.parquet"
+    options = {"compression": "zstd", "write_statistics": ["key"]}
+    pq.write_table(table, expected, row_group_size=per_shard, **options)
+    assert (tmp_path / "set" / SOURCES).read_bytes() == expected.read_bytes()
 
 
 def test_plan_survives_its_file(plan: Plan, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from sysnoise.pipelines.readers.sources import (
     source_keys,
     source_table,
 )
+from sysnoise.pipelines.readers.text_column import TextColumn
 from tests.pipelines.readers.layouts import refusal
 
 
@@ -107,6 +108,17 @@ def test_limit_keeps_the_first_keys() -> None:
     source = SourceSet(DatasetKind.IMAGENET, "val", "", source_table(["c.jpg", "a.jpg", "b.jpg"]))
     assert source.limited(2).table["key"].to_pylist() == ["a", "b"]
     assert source.limited(9).table == source.limited(None).table == source.table
+
+
+def test_texts_that_wait_in_a_file_are_columns_like_others() -> None:
+    whole = source_table(["c.jpg", "a.jpg", "b.jpg"], image=["{3}", "{1}", "{2}"])
+    texts = {"image": TextColumn([b"{1}", b"{2}", b"{3}"])}
+    source = SourceSet(DatasetKind.COCO, "val", "", whole.drop_columns(["image"]), texts=texts)
+    assert source.rows() == whole
+    assert source.rows(1, 3) == whole[1:3]
+    assert source.rows(3, 4) == whole[3:]
+    assert source.limited(2).rows() == source.limited(2).rows(0, 9) == whole[:2]
+    assert [len(batch) for batch in source.batches(2)] == [2, 1]
 
 
 def fingerprint(**changes: list[Any]) -> str:
