@@ -127,6 +127,9 @@ Each was run in a process of its own, on made-up data: empty image files, annota
 long as COCO's, and receipts and tables of samples of all shards. Memory is the peak of the
 process, of which {results["start_up"]["driver_mib"]:.0f} MiB are the libraries.
 {_stages_table(results)}
+Planning COCO also takes temporary files, in the folder of `TMPDIR`, of up to twice the length of
+the annotations.
+
 On an object store, finishing also waits for two files per shard, of which 16 are read at a time.
 """
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from sysnoise.pipelines.errors import CommandError
+
 
 class TextColumn:
     """A column of a table, in the order of its rows.
@@ -18,12 +20,23 @@ class TextColumn:
     """
 
     def __init__(self, texts: Iterable[bytes]) -> None:
-        """Write the texts, in UTF-8, to a temporary file."""
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it is open as long as the column is.
-        weakref.finalize(self, self._file.close)
+        """Write the texts, in UTF-8, to a temporary file.
+
+        Raises:
+            CommandError: it cannot be written.
+        """
         self._ends = array("q", [0])
-        for text in texts:
-            self._ends.append(self._ends[-1] + self._file.write(text))
+        try:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the column is.
+            for text in texts:
+                self._ends.append(self._ends[-1] + self._file.write(text))
+            self._file.flush()
+        except OSError as error:
+            raise CommandError(
+                f"writing a temporary file in {tempfile.gettempdir()!r}: {error}; set TMPDIR to a "
+                "folder with more space"
+            ) from error
+        weakref.finalize(self, self._file.close)
 
     def read(self, start: int, stop: int) -> pa.Array | pa.ChunkedArray:
         """Return the texts of some rows."""

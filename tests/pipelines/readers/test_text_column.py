@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sysnoise.pipelines.errors import CommandError
 from sysnoise.pipelines.readers.text_column import TextColumn
 
 TEXTS = ["first", "", "Zürich", "x" * 100_000, "last"]
@@ -20,6 +21,14 @@ def column() -> TextColumn:
 def test_rows_are_read_in_any_order(column: TextColumn, rows: tuple[int, int]) -> None:
     column.read(3, 5)
     assert column.read(*rows).to_pylist() == TEXTS[slice(*rows)]
+
+
+def test_a_folder_that_takes_no_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(CommandError, match=f"'{tmp_path}/gone'.*No such file.*TMPDIR"):
+        TextColumn([b"text"])
 
 
 def open_files() -> int:
