@@ -53,8 +53,9 @@ def working_folder(root: Root, owner: str) -> Iterator[str]:
 def commit_files(files: Sequence[tuple[str, str]], root: Root) -> None:
     """Move finished local files to their places, where each appears whole or not at all.
 
-    Their content must have been synced. A local target is renamed into, and its folder synced; a
-    remote one becomes visible when its upload is complete.
+    Their content must have been synced. Local ones are renamed, and then their folders are synced,
+    so that one commit of the file system's journal holds all names; a remote one becomes visible
+    when its upload is complete.
 
     Args:
         files: for each file, its local path and the path below the root that it is moved to.
@@ -65,10 +66,12 @@ def commit_files(files: Sequence[tuple[str, str]], root: Root) -> None:
         OutputError: a file cannot be uploaded; others may have been.
     """
     if is_local(root):
-        for local_path, relative in files:
-            target = root.join(relative)
-            make_folder(Path(target).parent)
-            _rename(local_path, target)
+        targets = [Path(root.join(relative)) for _, relative in files]
+        for (local_path, _), target in zip(files, targets, strict=True):
+            make_folder(target.parent)
+            os.replace(local_path, target)
+        for folder in dict.fromkeys(target.parent for target in targets):
+            _sync_folder(folder)
         return
     with ThreadPoolExecutor(_UPLOADS) as pool:
         for _ in pool.map(lambda file: _upload(root, *file), files):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,15 @@ class WrittenFile:
 _EMPTY = hashlib.sha256()
 
 
+_BLOCK = 1 << 18
+"""Number of bytes that the system is given at once.
+
+Image by image, the system's copies take three tenths more processor time (Linux 6.18, ext4).
+"""
+
+_MOST_PARTS = 1024
+"""The largest number of parts of a block (``IOV_MAX`` of Linux and macOS)."""
+
 _WRITE_BEHIND = 1 << 20
 """Number of bytes after which the system is asked to write them to disk and drop its copy."""
 
@@ -39,9 +48,11 @@ class HashedFile:
     def __init__(self, path: str) -> None:
         self.path = path
         self.size = 0
+        self._written = 0
         self._released = 0
+        self._pending: list[bytes] = []  # Equal files share them.
         self._digest = _EMPTY  # Never updated in place, so that equal files can share it.
-        self._file = open(path, "xb")  # noqa: SIM115 - closed by close()
+        self._file = open(path, "xb", buffering=0)  # noqa: SIM115 - closed by close()
 
     @property
     def closed(self) -> bool:
@@ -53,25 +64,33 @@ class HashedFile:
         """The sha256 of what was written, in hexadecimal."""
         return self._digest.hexdigest()
 
-    def write(self, data: bytes) -> int:
-        """Append bytes (any object with the buffer protocol)."""
-        return self.append_to_all([self], data)
+    def write(self, data: bytes | memoryview) -> int:
+        """Append bytes (any object with the buffer protocol, which may change afterwards)."""
+        own = bytes(data)
+        self.append_to_all([self], [own])
+        return len(own)
 
     @staticmethod
-    def append_to_all(files: Iterable[HashedFile], data: bytes) -> int:
-        """Append the same bytes to several files; those that were equal are hashed once."""
+    def append_to_all(files: Iterable[HashedFile], parts: Sequence[bytes]) -> None:
+        """Append the same parts to several files; those that were equal are hashed once."""
         updated: dict[Any, Any] = {}  # by digest object
-        written = 0
+        length = sum(map(len, parts))
         for file in files:
             if file._digest not in updated:
-                updated[file._digest] = file._digest.copy()
-                updated[file._digest].update(data)
+                updated[file._digest] = _continued(file._digest, parts)
             file._digest = updated[file._digest]
-            written = file._file.write(data)
-            file.size += written
-            if file.size - file._released >= _WRITE_BEHIND:
-                file._release()
-        return written
+            file._pending += parts
+            file.size += length
+            if file.size - file._written >= _BLOCK or len(file._pending) >= _MOST_PARTS:
+                file._write_pending()
+
+    def _write_pending(self) -> None:
+        while self._pending:
+            written = os.writev(self._file.fileno(), self._pending[:_MOST_PARTS])
+            self._pending = _rest(self._pending, written)
+            self._written += written
+        if self._written - self._released >= _WRITE_BEHIND:
+            self._release()
 
     def _release(self) -> None:
         """Ask the system to write the data to disk and to drop it from the page cache.
@@ -80,21 +99,22 @@ class HashedFile:
         the memory and be written only when the shard closes, which would wait for all of them.
         """
         if hasattr(os, "posix_fadvise"):  # Not on macOS.
-            os.posix_fadvise(self._file.fileno(), 0, self.size, os.POSIX_FADV_DONTNEED)
-        self._released = self.size
+            os.posix_fadvise(self._file.fileno(), 0, self._written, os.POSIX_FADV_DONTNEED)
+        self._released = self._written
 
     def tell(self) -> int:
         """Return the number of bytes written."""
         return self.size
 
     def flush(self) -> None:
-        """Hand buffered bytes to the system."""
-        self._file.flush()
+        """Hand everything to the system, and ask it to begin to write it to disk."""
+        self._write_pending()
+        self._release()
 
     def close(self) -> None:
         """Sync to disk and close; further calls do nothing."""
         if not self._file.closed:
-            self._file.flush()
+            self.flush()
             os.fsync(self._file.fileno())
             self._release()
             self._file.close()
@@ -102,3 +122,31 @@ class HashedFile:
     def describe(self, samples: int) -> WrittenFile:
         """Describe the closed file."""
         return WrittenFile(self.path, samples, self.size, self.sha256)
+
+
+def close_all(files: Sequence[HashedFile]) -> None:
+    """Sync several files to disk and close them; all are being written while the first is synced.
+
+    One after the other, each would wait for a commit of its own of the file system's journal.
+    """
+    for file in files:
+        file.flush()
+    for file in files:
+        file.close()
+
+
+def _continued(digest: Any, parts: Iterable[bytes]) -> Any:
+    """Return the digest of what was hashed and some more."""
+    continued = digest.copy()
+    for part in parts:
+        continued.update(part)
+    return continued
+
+
+def _rest(parts: Sequence[bytes], written: int) -> list[bytes]:
+    """Return what is left of parts whose first bytes were written."""
+    for number, part in enumerate(parts):
+        if written < len(part):
+            return [part[written:], *parts[number + 1 :]]
+        written -= len(part)
+    return []

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from sysnoise.manifests.tables import ANNOTATIONS, DatasetKind, target_fields
 from sysnoise.pipelines.shards.writers.interface import SampleMetadata, Samples
-from sysnoise.pipelines.storage.hashed_file import HashedFile, WrittenFile
+from sysnoise.pipelines.storage.hashed_file import HashedFile, WrittenFile, close_all
 from sysnoise.transforms.targets import rle_string
 
 IMAGE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
@@ -79,9 +79,9 @@ class ParquetWriter:
         """Finish and sync all files, and describe them in the order of the variants."""
         if self._samples:
             self._flush()
-        for writer, file in zip(self._writers, self._files, strict=True):
+        for writer in self._writers:
             writer.close()
-            file.close()
+        close_all(self._files)
         return [file.describe(self._count) for file in self._files]
 
     def _flush(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from sysnoise.manifests.json_documents import JsonObject
 from sysnoise.pipelines.shards.writers.interface import SampleMetadata, Samples
-from sysnoise.pipelines.storage.hashed_file import HashedFile, WrittenFile
+from sysnoise.pipelines.storage.hashed_file import HashedFile, WrittenFile, close_all
 
 _BLOCK = tarfile.BLOCKSIZE
 _MODE = 0o644
@@ -47,15 +47,15 @@ class WebDatasetWriter:
             shared[geometry, id(image)] = image
         for (geometry, number), image in shared.items():
             size = len(image)
-            member = b"".join((metadata[geometry], with_size(header, size), image, padding(size)))
-            HashedFile.append_to_all(files[geometry, number], member)
+            before = metadata[geometry] + with_size(header, size)
+            HashedFile.append_to_all(files[geometry, number], (before, image, padding(size)))
         self._samples += 1
 
     def close(self) -> list[WrittenFile]:
         """Finish and sync all files, and describe them in the order of the variants."""
         for file in self._files:
             file.write(tar_end(file.size))
-            file.close()
+        close_all(self._files)
         return [file.describe(self._samples) for file in self._files]
 
 
