@@ -19,6 +19,7 @@ from sysnoise.transforms.codecs.ffmpeg import resize_ffmpeg
 from sysnoise.transforms.methods import Method, get_method, registry
 from sysnoise.transforms.pixels import Pixels
 from sysnoise.transforms.resize.onnx_runtime import ElementType, OnnxResize, resize_onnx_runtime
+from sysnoise.transforms.resize.pillow import resize_pillow
 from sysnoise.transforms.resize.scikit_image import resize_scikit_image
 from sysnoise.transforms.resize.skia import Sampling, resize_skia
 from sysnoise.transforms.resize.task import Box, ResizeTask
@@ -34,27 +35,6 @@ class ResizeError(Exception):
 
 
 Resize = Callable[[ResizeTask], Pixels]
-
-
-def resize_pillow(task: ResizeTask, *, resample: Image.Resampling) -> Pixels:
-    """Resize with Pillow's ``Image.resize``, without ``reducing_gap`` and its two steps.
-
-    The smooth filters work in two passes, first along the rows, then along the columns, and store 8
-    bits in between (Pillow, ``src/libImaging/Resample.c``). One call per pass gives the same pixels
-    and skips rows and columns that the box does not need.
-    """
-    if task.box == (0, 0, *task.size):
-        return np.asarray(task.image.resize(task.size, resample))
-    if resample is Image.Resampling.NEAREST:
-        return np.asarray(task.image.resize(task.size, resample).crop(task.box))
-    width, height = task.size
-    left, upper, right, lower = task.box
-    first, strip = task.strip
-    narrow = strip.resize((width, strip.height), resample)
-    # Outside of the strip, black rows replace those that the box does not need.
-    columns = narrow.crop((left, -first, right, task.image.height - first))
-    resized = columns.resize((right - left, height), resample)
-    return np.asarray(resized.crop((0, upper, right - left, lower)))
 
 
 def resize_opencv(task: ResizeTask, *, interpolation: int) -> Pixels:
