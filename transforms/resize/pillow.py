@@ -44,9 +44,7 @@ def _rows_pass(task: ResizeTask, resample: Image.Resampling) -> Image.Image:
     return strip.resize((right - left, height), resample, (span[0], 0, span[1], height))
 
 
-def _columns_pass(
-    narrow: Image.Image, task: ResizeTask, resample: Image.Resampling
-) -> Image.Image:
+def _columns_pass(narrow: Image.Image, task: ResizeTask, resample: Image.Resampling) -> Image.Image:
     """Resize the columns of the strip, and cut out the rows of the box."""
     first, _ = task.strip
     _, upper, _, lower = task.box

@@ -12,7 +12,7 @@ from sysnoise.transforms.pixels import Pixels
 from sysnoise.transforms.resize.pillow import resize_pillow
 from sysnoise.transforms.resize.task import Box, ResizeTask
 
-FILTERS = [each for each in Image.Resampling]
+FILTERS = list(Image.Resampling)
 CASES = 120
 
 
