@@ -1,6 +1,9 @@
 # Every target sets up what it needs in .venv; PYTHON must be Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
+# Python keeps what it compiles, whatever the environment says: the tests start hundreds of processes,
+# and one that compiles what it imports takes three times as long.
+export PYTHONDONTWRITEBYTECODE =
 # Python compiles what is imported; compiling every module takes as long as downloading them.
 PIP_INSTALL := -m pip install --quiet --no-compile
 TEST_EXTRAS := demo dev jxl bench dask evaluate jpegli jpeglib skimage stb vips zune
@@ -28,7 +31,7 @@ test-slow: .venv/dev ## run the slow tests, which take root: killed runs, full d
 	$(BIN)/python -m pytest -m slow
 
 test-browser: .venv/dev ## run the tests in a browser, which must be installed: Chromium
-	$(BIN)/python -m pytest -m browser --numprocesses=logical --dist=loadfile
+	$(BIN)/python -m pytest tests/browser -m browser --numprocesses=logical --dist=loadfile
 
 test-readers: .venv-readers/done ## run the examples of docs/reading.md, and the evaluators that read exports: 9 GB
 	.venv-readers/bin/python -m pytest tests/readers --noconftest -m ""

@@ -58,7 +58,8 @@ def test_a_decoder_that_crashes_costs_one_sample(
         ended = broken.end()
         assert ended.code == 1
         assert f"shard {shard}: the worker {death} while making sample '{VICTIM}'" in ended.error
-        assert "stopped with" in ended.error
+        # The other worker may have made all other shards meanwhile.
+        assert re.search("stopped with . of 6 shards done|1 of 6 shards failed", ended.error)
         wait_for(broken.is_gone, seconds=5)
         assert not (tmp_path / "out" / "manifest.json").exists()
     last = generating(options, environment=environment).end()
