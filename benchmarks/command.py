@@ -135,7 +135,7 @@ def run_command(
         process = subprocess.Popen(command, stderr=messages, stdout=messages)
         while process.poll() is None:
             driver = max(driver, peak_mib(process.pid))
-            worker = max([worker, *map(peak_mib, _descendants(process.pid))])
+            worker = max([worker, *map(peak_mib, descendants(process.pid))])
             time.sleep(POLL_SECONDS)
         seconds = time.perf_counter() - start
         if process.returncode:
@@ -163,19 +163,28 @@ def _children_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """Return all descendants of a process (proc(5), ``task/TID/children``)."""
     found = []
     for file in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):  # The thread has ended.
             found += [int(child) for child in file.read_text().split()]
-    return found + [each for child in found for each in _descendants(child)]
+    return found + [each for child in found for each in descendants(child)]
 
 
 def peak_mib(pid: int) -> float:
     """Return the kernel's high-water mark of resident memory; 0 for a process that has ended."""
+    return _status_mib(pid, "VmHWM")
+
+
+def resident_mib(pid: int) -> float:
+    """Return the resident memory of a process; 0 for one that has ended."""
+    return _status_mib(pid, "VmRSS")
+
+
+def _status_mib(pid: int, name: str) -> float:
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) / 1024
     return 0.0

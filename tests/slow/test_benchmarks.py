@@ -12,6 +12,7 @@ from PIL import Image
 
 from benchmarks.report import format_tables
 from benchmarks.scale_page import format_page
+from benchmarks.throughput import format_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,6 +74,25 @@ def test_smoke_run_of_the_scale_benchmark(tmp_path: Path) -> None:
     page = (tmp_path / "scale.md").read_text("utf-8")
     assert page == format_page(results)
     assert "| ImageNet train, 1,281,167 images | `imagenet-train` | 5,005 | 95,104 |" in page
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_measured(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.throughput", "coco", "40", "--workers=1"]
+    command += ["--grid=coco-published", "--kill=0.3", "--every=0.2", f"--output={tmp_path}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "throughput-coco-40.json").read_text("utf-8"))
+    killed, finished = result["attempts"]
+    assert killed["was_killed"]
+    assert 16 <= killed["images"] < 40
+    assert (finished["images"], finished["was_killed"]) == (40, False)
+    assert [part["images"] for part in result["parts"]] == list(range(4, 41, 4))
+    whole = sum(part["seconds"] for part in result["parts"])
+    assert whole == pytest.approx(result["last_shard_seconds"])
+    assert min(part["driver_mib"] for part in result["parts"]) > 50
+    assert done.stdout.rstrip("\n") == format_run(result).rstrip("\n")
+    assert not list(tmp_path.glob("set-*/"))
 
 
 def test_scale_page_is_of_its_measurements() -> None:
