@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from isal import igzip_lib, isal_zlib
+from isal import isal_zlib
 from PIL import Image
 
 from sysnoise.transforms.methods import Method, get_method, registry
@@ -39,19 +39,18 @@ class EncodeError(Exception):
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_TRUECOLOR = 2
 _PNG_FILTER_UP = 2
-_PNG_LEVEL = 3
-_PNG_WINDOW_BITS = 2
+_PNG_LEVEL = 1
+_PNG_WINDOW_BITS = 9
+_PNG_FIRST_BYTES = 8
 _PNG_LONGEST_CHUNK = 2**31 - 1
 _SCRATCH = np.zeros(64, np.uint8)
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """Encode as PNG with filter Up in every row, compressed by ISA-L's deflate at level 3.
+    """Encode as PNG with filter Up in every row, compressed by ISA-L's deflate at level 1.
 
-    Levels 1 and 2 are faster, but not reproducible: they start with the hash of a register that
-    holds an address (ISA-L 2.32.1, ``.write_first_byte`` in ``igzip_icf_body_h1_gr_bt.asm``), so
-    equal pixels sometimes give other bytes in another process. Matches go back at most four bytes,
-    because longer distances are rare in filtered photographs and take longer to search.
+    Matches go back at most 512 bytes, the smallest window that the zlib format has, because longer
+    distances are rare in filtered photographs and take longer to search.
 
     Source: W3C, PNG specification, sections 5, 9.2 (filter Up) and 11.2.
 
@@ -67,24 +66,44 @@ def encode_png(pixels: Pixels) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, _PNG_TRUECOLOR, 0, 0, 0)
     chunks = (
         *_png_chunk(b"IHDR", header),
-        *_png_chunk(b"IDAT", _deflate(filtered)),
-        *_png_chunk(b"IEND", b""),
+        *_png_chunk(b"IDAT", *deflate(filtered.reshape(-1))),
+        *_png_chunk(b"IEND"),
     )
     _clear_vector_registers()
     return b"".join((_PNG_SIGNATURE, *chunks))
 
 
-def _deflate(data: Pixels) -> bytes:
-    return igzip_lib.compress(
-        data, _PNG_LEVEL, flag=igzip_lib.COMP_ZLIB, hist_bits=_PNG_WINDOW_BITS
+def deflate(data: Pixels) -> tuple[bytes, ...]:
+    """Compress with ISA-L at level 1; the same data always give the same bytes.
+
+    ISA-L's levels 1 and 2 begin a longer input with the hash of a register that holds an address
+    (2.32.1, ``.write_first_byte`` in ``igzip_icf_body_h1_gr_bt.asm``), so that equal input
+    sometimes gives other bytes in another process (docs/image-formats.md). Up to 16 bytes are
+    compressed by other code, after which the stream has begun; so the first bytes come alone.
+
+    Args:
+        data: uint8, shape (N,), contiguous.
+
+    Returns:
+        The parts of a zlib stream (RFC 1950) with a window of 512 bytes.
+    """
+    stream = isal_zlib.compressobj(_PNG_LEVEL, isal_zlib.DEFLATED, _PNG_WINDOW_BITS)
+    return (
+        stream.compress(data[:_PNG_FIRST_BYTES]),
+        stream.flush(isal_zlib.Z_SYNC_FLUSH),
+        stream.compress(data[_PNG_FIRST_BYTES:]),
+        stream.flush(),
     )
 
 
-def _png_chunk(name: bytes, data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    if len(data) > _PNG_LONGEST_CHUNK:
-        raise ValueError(f"a PNG chunk holds {_PNG_LONGEST_CHUNK} bytes, found {len(data)}")
-    checksum = isal_zlib.crc32(data, isal_zlib.crc32(name))
-    return struct.pack(">I", len(data)), name, data, struct.pack(">I", checksum)
+def _png_chunk(name: bytes, *parts: bytes) -> tuple[bytes, ...]:
+    length = sum(map(len, parts))
+    if length > _PNG_LONGEST_CHUNK:
+        raise ValueError(f"a PNG chunk holds {_PNG_LONGEST_CHUNK} bytes, found {length}")
+    checksum = isal_zlib.crc32(name)
+    for part in parts:
+        checksum = isal_zlib.crc32(part, checksum)
+    return struct.pack(">I", length), name, *parts, struct.pack(">I", checksum)
 
 
 def _clear_vector_registers() -> None:

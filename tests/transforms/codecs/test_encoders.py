@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import subprocess
+import sys
 import threading
 import zlib
 from collections.abc import Callable, Mapping
@@ -55,7 +58,9 @@ def test_view_round_trips(name: str, photos: dict[str, Pixels]) -> None:
 
 
 @pytest.mark.parametrize("name", READERS)
-@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 3, 3), (4, 3, 3), (1, 7, 3), (5, 1, 3)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 3), (1, 2, 3), (2, 1, 3), (3, 3, 3), (4, 3, 3), (1, 7, 3), (5, 1, 3)]
+)
 def test_small_noise_round_trips(name: str, shape: tuple[int, int, int]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     assert_round_trip(name, noise)
@@ -128,17 +133,24 @@ def test_unknown_format() -> None:
     assert str(caught.value) == "unknown image format 'jpeg'; valid: png, webp, jxl, npy"
 
 
-def test_png_is_the_same_wherever_its_state_stands_in_memory() -> None:
-    """A thread has a stack at an address of its own; ISA-L's levels 1 and 2 fail here.
+def telling_pixels() -> Pixels:
+    """Rows of 1,024 filtered bytes, in which ISA-L's levels 1 and 2 show where their state stands.
 
-    They begin with a stray entry in their table, which shows where bytes repeat that first stood
-    inside of a match: as in rows that repeat a color, of which a channel changes now and then.
+    A stray entry of their hash table points to byte 2 of the stream, and is taken for a byte 2 of
+    each window of 512. There, at byte 514 of a row, a color stands behind zeros that are a match,
+    so that it is in no other entry, and it comes again behind byte 600.
     """
-    changes = np.random.default_rng(0).integers(0, 256, (600, 6, 3), np.uint8)
-    columns = np.arange(60)[:, None] + 4 * np.arange(3)
-    filtered = changes[:, columns // 12, np.arange(3)]  # One channel changes every four pixels.
-    pixels = np.ascontiguousarray(np.cumsum(filtered, 0, np.uint8))
-    begin = threading.Barrier(50)  # Or a thread may take over the stack of one that has ended.
+    colors = np.random.default_rng(0).integers(2, 256, (2_000, 3), np.uint8)
+    filtered = np.zeros((len(colors), 1_023), np.uint8)  # Byte 0 of a row is the filter's number.
+    filtered[:, [399, 599]] = 1  # Longer matches would have entries of their last bytes.
+    filtered[:, 514:517] = filtered[:, 601:604] = colors
+    return np.cumsum(filtered, 0, np.uint8).reshape(len(colors), 341, 3)
+
+
+def test_png_is_the_same_wherever_its_state_stands_in_memory() -> None:
+    """Threads that run at once have memory at addresses of their own."""
+    pixels = telling_pixels()
+    begin = threading.Barrier(50)  # Or a thread may take over the memory of one that has ended.
 
     def run(_: int) -> bytes:
         begin.wait()
@@ -146,3 +158,30 @@ def test_png_is_the_same_wherever_its_state_stands_in_memory() -> None:
 
     with ThreadPoolExecutor(begin.parties) as threads:
         assert len(set(threads.map(run, range(begin.parties)))) == 1
+
+
+IN_A_PROCESS = """
+import io
+import sys
+import numpy as np
+from sysnoise.transforms.codecs.encoders import encode
+sys.stdout.buffer.write(encode("png", np.load(io.BytesIO(sys.stdin.buffer.read()))))
+"""
+
+
+@pytest.mark.parametrize("filling", ["1", "254"])
+def test_png_is_the_same_whatever_its_memory_held(filling: str) -> None:
+    """Memory from malloc is filled with a byte; other C libraries do not know the variable.
+
+    Source: mallopt(3), M_PERTURB.
+    """
+    pixels, stored = telling_pixels(), io.BytesIO()
+    np.save(stored, pixels)
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_PROCESS],
+        env={**os.environ, "MALLOC_PERTURB_": filling},
+        input=stored.getvalue(),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert done.stdout == encode("png", pixels)
