@@ -112,7 +112,7 @@ FILTERS: Mapping[str, Filter] = {
 
 def filter_by_entropy(rows: Pixels) -> Pixels:
     """Filter all rows by Sub, Up or Average: that of the least entropy in every 16th row."""
-    pairs = np.add.outer(np.arange(0, len(rows) - 1, 16), (0, 1)).ravel()
+    pairs = np.add.outer(np.arange(0, len(rows), 16), (0, 1)).clip(max=len(rows) - 1).ravel()
 
     def entropy(apply: Filter) -> float:
         counts = np.bincount(apply(rows[pairs])[1::2, 1:].ravel(), minlength=256)
