@@ -1,4 +1,4 @@
-"""The current run of this process, where Beam's local runner works in it.
+"""The current run of this process, where Beam's local runner or threads of its own work in it.
 
 The steps of a pipeline cannot be stopped, nor report errors, in the same way on every runner. Where
 they run in the command's own process, they do both through this run.
@@ -6,17 +6,39 @@ they run in the command's own process, they do both through this run.
 
 from __future__ import annotations
 
+import collections
+import concurrent.futures
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from types import FrameType
+from typing import TYPE_CHECKING, TypeVar
 
 from sysnoise.pipelines.beam.interrupts import INTERRUPTS
-from sysnoise.pipelines.workers.job import Failure
-from sysnoise.pipelines.workers.process import ShardProcess
+from sysnoise.pipelines.workers.failures import Failure
+
+if TYPE_CHECKING:
+    from sysnoise.pipelines.workers.process import ShardProcess
+
+Element = TypeVar("Element")
+
+INTERRUPT_SECONDS = 0.2
+"""The longest time, in seconds, until the command notices that it is interrupted."""
 
 MayGoOn = Callable[[int], bool]
 """Takes the number of a shard that was made; returns whether the run goes on."""
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Threads of the command's own process, which work without Beam.
+
+    Attributes:
+        count: the number of threads.
+    """
+
+    count: int
 
 
 class LocalRun:
@@ -92,3 +114,30 @@ def local_run(may_go_on: MayGoOn) -> Iterator[LocalRun]:
         _current = None
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def run_in_threads(
+    elements: Iterable[Element], threads: Threads, work: Callable[[Element], None]
+) -> list[Failure]:
+    """Work on elements in threads, wait for the end, and return the failures.
+
+    Args:
+        elements: what is worked on; a thread takes the next one when it is done with one.
+        threads: the threads; there are no more of them than elements.
+        work: the work, which reports failures to the current run, and ends early where that stops.
+    """
+    left = collections.deque(elements)
+
+    def work_on_the_rest() -> None:
+        while left and not run.is_stopped:
+            with contextlib.suppress(IndexError):  # Another thread has taken the last one.
+                work(left.popleft())
+
+    count = min(threads.count, len(left))
+    with local_run(lambda shard: True) as run, concurrent.futures.ThreadPoolExecutor(count) as pool:
+        waiting = [pool.submit(work_on_the_rest) for _ in range(count)]
+        while concurrent.futures.wait(waiting, INTERRUPT_SECONDS).not_done:
+            pass
+    for done in waiting:
+        done.result()
+    return run.failures

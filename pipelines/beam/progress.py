@@ -1,4 +1,7 @@
-"""Progress of a run, read from the files that it writes, so that it is the same on every runner."""
+"""Progress of a run and what is left undone, read from the files that it writes.
+
+So both are the same on every runner.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,14 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.errors import InputError, ShardError, lines_of
 from sysnoise.pipelines.storage.root import Root, is_local
+from sysnoise.pipelines.workers.failures import Failure, FailureKind
 
 TERMINAL_SECONDS = 0.5
 """Seconds between two looks at a local output, where the progress is shown on a terminal."""
@@ -113,3 +117,40 @@ def _watch_log(work: Work, stop: threading.Event) -> None:
         )
         if stopped:
             return
+
+
+def refuse_unfinished(failures: Sequence[Failure], work: Work, resume_hint: str) -> None:
+    """Refuse to continue if a run has not done everything; what failed but is there is done.
+
+    Args:
+        failures: the failures that are known.
+        work: the files of the run.
+        resume_hint: what a user can do if the runner reported no error.
+
+    Raises:
+        ShardError: something is not done.
+    """
+    done, total = len(work.done()), len(work.images)
+    if done == total:
+        return
+    if not failures:
+        raise ShardError(
+            f"the runner ended with {done} of {total} {work.noun}s done, but reported no error; "
+            f"{resume_hint}"
+        )
+    messages = list(
+        dict.fromkeys(_message_with_advice(failure, resume_hint) for failure in failures)
+    )
+    was_stopped = any(failure.kind.stops_run for failure in failures)
+    if was_stopped and done + len(failures) < total:
+        text = f"stopped with {done} of {total} {work.noun}s done"
+    else:  # One failure may be that of several files.
+        text = f"{total - done} of {total} {work.noun}s failed"
+    raise ShardError(f"{text}:\n{lines_of(messages)}")
+
+
+def _message_with_advice(failure: Failure, resume_hint: str) -> str:
+    """Return the message of a failure, with what a user can do about an output."""
+    if failure.kind is FailureKind.OUTPUT:
+        return f"{failure.message}; fix that and {resume_hint}"
+    return failure.message

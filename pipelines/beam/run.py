@@ -1,23 +1,19 @@
-"""Running a pipeline, and reporting its failures."""
+"""Running a pipeline."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from sysnoise.pipelines.beam.local_run import MayGoOn, local_run
+from sysnoise.pipelines.beam.local_run import INTERRUPT_SECONDS, MayGoOn, local_run
 from sysnoise.pipelines.beam.options import Engine
-from sysnoise.pipelines.beam.progress import Work
-from sysnoise.pipelines.errors import ShardError, lines_of
-from sysnoise.pipelines.workers.job import Failure, FailureKind
-
-INTERRUPT_SECONDS = 0.2
-"""The longest time, in seconds, until the command notices that it is interrupted."""
+from sysnoise.pipelines.errors import ShardError
+from sysnoise.pipelines.workers.failures import Failure
 
 Build = Callable[[beam.Pipeline], object]
 """Adds the steps of a pipeline."""
@@ -72,40 +68,3 @@ def _run_elsewhere(build: Build, options: PipelineOptions, resume_hint: str) -> 
 def _run(build: Build, runner: FnApiRunner | None, options: PipelineOptions) -> None:
     with beam.Pipeline(runner=runner, options=options) as pipeline:
         build(pipeline)
-
-
-def refuse_unfinished(failures: Sequence[Failure], work: Work, resume_hint: str) -> None:
-    """Refuse to continue if a run has not done everything; what failed but is there is done.
-
-    Args:
-        failures: the failures that are known.
-        work: the files of the run.
-        resume_hint: what a user can do if the runner reported no error.
-
-    Raises:
-        ShardError: something is not done.
-    """
-    done, total = len(work.done()), len(work.images)
-    if done == total:
-        return
-    if not failures:
-        raise ShardError(
-            f"the runner ended with {done} of {total} {work.noun}s done, but reported no error; "
-            f"{resume_hint}"
-        )
-    messages = list(
-        dict.fromkeys(_message_with_advice(failure, resume_hint) for failure in failures)
-    )
-    was_stopped = any(failure.kind.stops_run for failure in failures)
-    if was_stopped and done + len(failures) < total:
-        text = f"stopped with {done} of {total} {work.noun}s done"
-    else:  # One failure may be that of several files.
-        text = f"{total - done} of {total} {work.noun}s failed"
-    raise ShardError(f"{text}:\n{lines_of(messages)}")
-
-
-def _message_with_advice(failure: Failure, resume_hint: str) -> str:
-    """Return the message of a failure, with what a user can do about an output."""
-    if failure.kind is FailureKind.OUTPUT:
-        return f"{failure.message}; fix that and {resume_hint}"
-    return failure.message

@@ -36,6 +36,7 @@ from sysnoise.pipelines.cli.output import print_finished, print_table, refuse_ou
 from sysnoise.pipelines.errors import RESUME_EVALUATING, UsageError
 
 if TYPE_CHECKING:
+    from sysnoise.pipelines.beam.local_run import Threads
     from sysnoise.pipelines.beam.options import Engine
     from sysnoise.pipelines.evaluation.predictor import Predictor
     from sysnoise.pipelines.evaluation.request import OnnxModel, Request
@@ -163,14 +164,12 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     predictions = arguments.predictions or _default_predictions(arguments)
     refuse_outputs_inside(arguments.set, arguments.output, predictions)
     from sysnoise.pipelines.beam.interrupts import ending_in_time
-    from sysnoise.pipelines.beam.options import beam_engine
     from sysnoise.pipelines.evaluation.pipeline import evaluate
 
-    request = _request(arguments, predictions)
-    engine = beam_engine(arguments.beam_arguments, arguments.workers, generate_options())
+    request, engine = _request(arguments, predictions), _engine(arguments)
     with ending_in_time(f"sysnoise: interrupted; {RESUME_EVALUATING}"):
         if arguments.grid:
-            _make_set(arguments, engine, request)
+            _make_set(arguments, request)
         table, notes = evaluate(request, engine)
     for note in notes:
         print(f"sysnoise: note: {note}", file=sys.stderr)
@@ -180,6 +179,23 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         f"{shlex.quote(arguments.set)} --predictions {shlex.quote(predictions)} -o FILE' shows them"
     )
     print(without_secrets(text), file=sys.stderr)
+
+
+def _engine(arguments: argparse.Namespace) -> Engine | Threads:
+    """Return what runs the model: threads of this process, or the runner that the user names."""
+    from sysnoise.pipelines.beam.local_run import Threads
+    from sysnoise.pipelines.workers.cores import available_cores
+
+    if not arguments.beam_arguments:
+        return Threads(arguments.workers or available_cores())
+    engine = _beam_engine(arguments)
+    return engine if engine.local_workers is None else Threads(engine.local_workers)
+
+
+def _beam_engine(arguments: argparse.Namespace) -> Engine:
+    from sysnoise.pipelines.beam.options import beam_engine
+
+    return beam_engine(arguments.beam_arguments, arguments.workers, generate_options())
 
 
 def _default_predictions(arguments: argparse.Namespace) -> str:
@@ -258,7 +274,7 @@ def _source_images(arguments: argparse.Namespace) -> str | None:
     return images
 
 
-def _make_set(arguments: argparse.Namespace, engine: Engine, request: Request) -> None:
+def _make_set(arguments: argparse.Namespace, request: Request) -> None:
     """Make those parts of the set, without images, that do not exist yet."""
     from sysnoise.manifests.layout import MANIFEST
     from sysnoise.manifests.reading import open_set
@@ -276,6 +292,6 @@ def _make_set(arguments: argparse.Namespace, engine: Engine, request: Request) -
     names = {each["name"]: each["id"] for each in source.coco.get("categories", ())}
     load_models(request, source.kind, SetClasses(source.labels(), len(source.classes), names))
     options = PlanOptions(FORMATS["none"], samples_per_shard=arguments.samples_per_shard)
-    manifest = generate(source, grid, arguments.set, options, Scope(), engine)
+    manifest = generate(source, grid, arguments.set, options, Scope(), _beam_engine(arguments))
     if manifest is not None:
         print_finished(arguments.set, manifest, sys.stderr)

@@ -1,4 +1,4 @@
-"""The steps of the evaluation's pipeline: images, model, predictions."""
+"""What an evaluation does with the images of a shard: reading, running the model, writing."""
 
 from __future__ import annotations
 
@@ -6,55 +6,63 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import apache_beam as beam
-from apache_beam.ml.inference.base import PredictionResult
-
 from sysnoise.manifests.errors import SetError
 from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.beam.local_run import current_run
 from sysnoise.pipelines.errors import InputError, OutputError, ShardError, quoted
-from sysnoise.pipelines.evaluation.pixels import SampleRow, accepted_rows, opened_set, read_pixels
+from sysnoise.pipelines.evaluation.pixels import accepted_rows, opened_set, read_pixels
 from sysnoise.pipelines.evaluation.predictions import ModelError, write_part
-from sysnoise.pipelines.evaluation.records import ImageKey, Inference, InferenceJob, Pass, Rows
+from sysnoise.pipelines.evaluation.records import (
+    Batch,
+    ImageKey,
+    Inference,
+    InferenceJob,
+    Pass,
+    Rows,
+    RunBatch,
+    SampleRow,
+)
 from sysnoise.pipelines.storage.root import open_output
-from sysnoise.pipelines.workers.job import Failure, FailureKind
+from sysnoise.pipelines.workers.failures import Failure, FailureKind
 from sysnoise.transforms.errors import GridError
 from sysnoise.transforms.geometry import Placement
 from sysnoise.transforms.pixels import Pixels
 
-Batch = list[tuple[ImageKey, Pixels]]
+
+def predict(job: InferenceJob, run_batch: RunBatch, passes: Sequence[Pass]) -> None:
+    """Make the predictions of passes over one shard; a failure is reported to the local run."""
+    writer = PartWriter(job)
+    for batch in read_batches(job, passes):
+        for (key, _), outputs in zip(batch, run_batch(batch), strict=True):
+            writer.take(key, outputs)
 
 
-class ReadImages(beam.DoFn):
-    """Reads the images of passes over one shard: passes -> batches of (key, image).
+def read_batches(job: InferenceJob, passes: Sequence[Pass]) -> Iterator[Batch]:
+    """Yield the images of passes over one shard; a failure is reported to the local run.
 
     A batch holds consecutive images of one pass, so that what is run together, on which the last
     bits of a prediction may depend, is the same in every run.
+
+    Raises:
+        ShardError: they cannot be read, and this process has no local run.
     """
-
-    def __init__(self, job: InferenceJob) -> None:
-        """Take what a worker must know."""
-        self._job = job
-
-    def process(self, passes: Sequence[Pass]) -> Iterator[Batch]:
-        """Yield the batches; a failure is reported to the local run, and raised elsewhere."""
-        run = current_run()
-        try:
-            for batch in _batches(self._job, passes):
-                if run is not None and run.is_stopped:
-                    return
-                yield batch
-        except (SetError, GridError, InputError, OutputError, OSError) as error:
-            _fail(passes[0].shard, FailureKind.SOURCE, str(error), error)
-        except Exception as error:  # noqa: BLE001 - the local runner can hang where a step raises.
-            _fail(passes[0].shard, FailureKind.INTERNAL, traceback.format_exc(), error)
+    run = current_run()
+    try:
+        for batch in _batches(job, passes):
+            if run is not None and run.is_stopped:
+                return
+            yield batch
+    except (SetError, GridError, InputError, OutputError, OSError) as error:
+        _fail(passes[0].shard, FailureKind.SOURCE, str(error), error)
+    except Exception as error:  # noqa: BLE001 - Beam's local runner can hang where a step raises.
+        _fail(passes[0].shard, FailureKind.INTERNAL, traceback.format_exc(), error)
 
 
 def _batches(job: InferenceJob, passes: Sequence[Pass]) -> Iterator[Batch]:
     shard = passes[0].shard
     by_variant = {each.variant: each for each in passes}
     rows = accepted_rows(opened_set(job.set_url), shard, list(by_variant))
-    waiting: dict[str, Batch] = {variant: [] for variant in by_variant}
+    waiting: dict[str, list[tuple[ImageKey, Pixels]]] = {variant: [] for variant in by_variant}
     left = dict.fromkeys(by_variant, len(rows))
     images = read_pixels(job.set_url, job.images_url, shard, list(by_variant), rows)
     for variant, row, pixels in images:
@@ -84,8 +92,8 @@ def _fitted(
         raise InputError(f"sample {row['key']!r} of {variant!r}: {error}") from error
 
 
-class WritePredictions(beam.DoFn):
-    """Writes the predictions of a pass when its last image has come: (key, outputs) -> path."""
+class PartWriter:
+    """Writes the predictions of a pass when the outputs for its last image have come."""
 
     def __init__(self, job: InferenceJob) -> None:
         """Take what a worker must know."""
@@ -93,10 +101,12 @@ class WritePredictions(beam.DoFn):
         self._rows: dict[Pass, list[Rows]] = {}
         self._failed: set[Pass] = set()
 
-    def process(self, element: tuple[ImageKey, PredictionResult]) -> Iterator[str]:
-        """Take an image; yield the paths of the parts that it completes."""
-        key = element[0]
-        outputs: Any = element[1].inference  # Its type is a variable of Beam's.
+    def take(self, key: ImageKey, outputs: Any) -> None:
+        """Take the outputs for an image; a failure is reported to the local run.
+
+        Raises:
+            ShardError: they failed, and this process has no local run.
+        """
         if key.of in self._failed:
             return
         try:
@@ -105,13 +115,13 @@ class WritePredictions(beam.DoFn):
             rows = self._rows.setdefault(key.of, [])
             rows.append(self._job.inference.rows(key, outputs))
             if len(rows) == key.images:
-                yield from self._write(self._rows.pop(key.of), key.of)
+                self._write(self._rows.pop(key.of), key.of)
         except ModelError as error:
             message = f"running {self._job.inference.name!r} {error}"
             self._fail(key.of, FailureKind.MODEL, message, error)
         except OutputError as error:
             self._fail(key.of, FailureKind.OUTPUT, str(error), error)
-        except Exception as error:  # noqa: BLE001 - the local runner can hang where a step raises.
+        except Exception as error:  # noqa: BLE001 - Beam's local runner can hang where a step raises.
             self._fail(key.of, FailureKind.INTERNAL, traceback.format_exc(), error)
 
     def _fail(self, of: Pass, kind: FailureKind, message: str, error: Exception) -> None:
@@ -120,13 +130,13 @@ class WritePredictions(beam.DoFn):
         self._rows.pop(of, None)
         _fail(of.shard, kind, message, error)
 
-    def _write(self, rows: Sequence[Rows], of: Pass) -> Iterator[str]:
+    def _write(self, rows: Sequence[Rows], of: Pass) -> None:
         output = open_output(self._job.predictions_url)
         tables = opened_set(self._job.set_url)
         shards = tables.found.shards
         for target in of.targets:
             predicted = [row for each in rows for row in each[target.offset]]
-            yield write_part(output, target.slug, of.shard, shards, predicted, tables.kind)
+            write_part(output, target.slug, of.shard, shards, predicted, tables.kind)
 
 
 def _fail(shard: int, kind: FailureKind, message: str, error: Exception) -> None:

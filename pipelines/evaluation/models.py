@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import OutputError, UsageError
@@ -26,8 +28,6 @@ from sysnoise.transforms.errors import ModelNoiseError
 
 if TYPE_CHECKING:
     import onnx
-
-    from sysnoise.pipelines.evaluation.noisy_models import OnnxBase
 
 MODELS = "models"
 _PLAIN = "model"
@@ -114,6 +114,21 @@ def _load_onnx(given: OnnxModel, wanted: int, kind: DatasetKind, classes: SetCla
         raise UsageError(f"{given.url!r}: {error}") from error
     sha256 = hashlib.sha256(fitted.model.SerializeToString(deterministic=True)).hexdigest()
     return LoadedOnnx(fitted.model, fitted.config, sha256, fitted.images or wanted)
+
+
+@dataclass(frozen=True)
+class OnnxBase:
+    """An ONNX model that noises are put into.
+
+    Attributes:
+        model: the model that was given.
+        calibration: yields input tensors of the baseline's images, one image each.
+        input_shape: shape of the input for one image.
+    """
+
+    model: onnx.ModelProto
+    calibration: Callable[[], Iterator[NDArray[Any]]]
+    input_shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)

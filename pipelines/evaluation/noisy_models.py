@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import onnx
-from numpy.typing import NDArray
 
 from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.evaluation.models import OnnxBase
 from sysnoise.pipelines.evaluation.runtime import open_session
 from sysnoise.transforms.errors import ModelNoiseError
 from sysnoise.transforms.model.noises import apply_noises
-
-
-@dataclass(frozen=True)
-class OnnxBase:
-    """An ONNX model that noises are put into.
-
-    Attributes:
-        model: the model that was given.
-        calibration: yields input tensors of the baseline's images, one image each.
-        input_shape: shape of the input for one image.
-    """
-
-    model: onnx.ModelProto
-    calibration: Callable[[], Iterator[NDArray[Any]]]
-    input_shape: tuple[int, ...]
 
 
 def noisy_model(base: OnnxBase, noises: Sequence[str]) -> onnx.ModelProto | None:

@@ -1,4 +1,4 @@
-"""An ONNX model over images, with Beam's own handler."""
+"""An ONNX model over images."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import onnxruntime
-from apache_beam.ml.inference.base import KeyedModelHandler, PredictionResult
-from apache_beam.ml.inference.onnx_inference import OnnxModelHandlerNumpy
 from numpy.typing import NDArray
 
 from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
 from sysnoise.pipelines.evaluation.identity import refuse_other_runtime
 from sysnoise.pipelines.evaluation.predictions import predicted_rows
-from sysnoise.pipelines.evaluation.records import ImageKey, Rows
+from sysnoise.pipelines.evaluation.records import Batch, ImageKey, Rows, RunBatch
 from sysnoise.pipelines.evaluation.runtime import load_model, onnx_identity
 from sysnoise.pipelines.storage.root import open_output
 from sysnoise.transforms.geometry import Placement
@@ -55,47 +52,25 @@ class OnnxInference:
         """Give an image the model's size."""
         return fit_image(image, self.config.input)
 
-    def handler(self) -> Any:
-        """Return a handler that passes images on without their keys."""
-        return KeyedModelHandler(SingleThreadedModel(self)).with_no_batching()
+    def load(self) -> RunBatch:
+        """Load the model of the run, in the runtime that the run started with."""
+        refuse_other_runtime(self.runtime, onnx_identity())
+        session = load_model(open_output(self.predictions_url), self.path, self.sha256)
+        config = self.config
+
+        def run_batch(batch: Batch) -> Sequence[Any]:
+            try:
+                tensor = input_tensor([image for _, image in batch], config.input)
+                outputs = session.run(list(config.outputs), {config.input.name: tensor})
+                return by_image(config, outputs, len(batch))
+            except Exception as error:  # noqa: BLE001 - the runtime's errors have no common base.
+                return [error] * len(batch)
+
+        return run_batch
 
     def rows(self, key: ImageKey, outputs: Any) -> Rows:
         """Return what the outputs say, by the config."""
         return predicted_rows(self.config, key, outputs)
-
-
-class SingleThreadedModel(OnnxModelHandlerNumpy):
-    """Beam's handler of ONNX models, with one thread per worker, for a model that a run wrote."""
-
-    def __init__(self, inference: OnnxInference) -> None:
-        """Take what a worker must know."""
-        super().__init__(inference.path)
-        self._inference = inference
-
-    def load_model(self) -> onnxruntime.InferenceSession:
-        """Load the model of the run, in the runtime that the run started with."""
-        given = self._inference
-        refuse_other_runtime(given.runtime, onnx_identity())
-        return load_model(open_output(given.predictions_url), given.path, given.sha256)
-
-    def run_inference(
-        self,
-        batch: Sequence[Pixels],
-        inference_session: onnxruntime.InferenceSession,
-        inference_args: dict[str, Any] | None = None,
-    ) -> list[PredictionResult]:
-        """Run a batch of fitted images; where that fails, the error is the prediction.
-
-        Beam's local runner can hang where a step raises. Images are not passed to the next step.
-        """
-        config = self._inference.config
-        try:
-            feed = {config.input.name: input_tensor(batch, config.input)}
-            outputs = inference_session.run(list(config.outputs), feed)
-            predictions = by_image(config, outputs, len(batch))
-        except Exception as error:  # noqa: BLE001
-            return [PredictionResult(None, error)] * len(batch)
-        return [PredictionResult(None, each) for each in predictions]
 
 
 def by_image(

@@ -1,7 +1,8 @@
-"""The pipeline that runs models over sets: shards -> RunInference -> predictions -> table.
+"""Running models over sets: shards -> inference -> predictions -> table.
 
-The pipeline is one linear chain, and all of it works in one process, so that images pass between
-its steps without being copied. Each model is a pipeline of its own.
+Threads of the command's own process do it, or a runner of Beam's that the user names. Beam is
+imported for the latter alone, because that takes longer than hundreds of images. Each model is a
+pipeline of its own.
 """
 
 from __future__ import annotations
@@ -11,27 +12,30 @@ import itertools
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import apache_beam as beam
-from apache_beam.ml.inference.base import RunInference
 from numpy.typing import NDArray
 
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.settings import Setting
 from sysnoise.manifests.tables import DatasetKind
-from sysnoise.pipelines.beam.options import Engine
-from sysnoise.pipelines.beam.progress import Work, pause_between_looks, show_progress
-from sysnoise.pipelines.beam.run import refuse_unfinished, run_pipeline
+from sysnoise.pipelines.beam.local_run import Threads, run_in_threads
+from sysnoise.pipelines.beam.progress import (
+    Work,
+    pause_between_looks,
+    refuse_unfinished,
+    show_progress,
+)
 from sysnoise.pipelines.errors import RESUME_EVALUATING, InputError
 from sysnoise.pipelines.evaluation.config import Classifier
 from sysnoise.pipelines.evaluation.document import VERSION, open_document
-from sysnoise.pipelines.evaluation.inference import ReadImages, WritePredictions
+from sysnoise.pipelines.evaluation.inference import predict
 from sysnoise.pipelines.evaluation.models import (
     LoadedModels,
     LoadedOnnx,
     Models,
+    OnnxBase,
     load_models,
     runnable,
 )
@@ -73,10 +77,14 @@ from sysnoise.pipelines.storage.commit import sweep
 from sysnoise.pipelines.storage.listing import list_all_files
 from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.root import Root, absolute_url, open_output
+from sysnoise.pipelines.workers.failures import Failure
 from sysnoise.transforms.errors import ModelNoiseError
 from sysnoise.transforms.model.boxes import BoxOffset, offset_matters
 from sysnoise.transforms.model.input import InputSpec, fit_image, input_tensor
 from sysnoise.transforms.pixels import Size
+
+if TYPE_CHECKING:
+    from sysnoise.pipelines.beam.options import Engine
 
 CALIBRATION_SEED = 0
 HELD_IMAGE_BYTES = 2**28
@@ -96,7 +104,7 @@ class _Run:
         groups: groups of variants with the same pixels, by shard.
         images: number of images by shard.
         identical: ids of variants that have the same pixels on every image.
-        engine: what runs the pipelines.
+        engine: what runs the models over the images.
     """
 
     request: Request
@@ -105,10 +113,10 @@ class _Run:
     groups: Groups
     images: Mapping[int, int]
     identical: Sequence[Sequence[str]]
-    engine: Engine
+    engine: Engine | Threads
 
 
-def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
+def evaluate(request: Request, engine: Engine | Threads) -> tuple[Table, list[str]]:
     """Run a model over a set and score its predictions.
 
     Each variant is run without noises of the model, the baseline with each of these noises, and
@@ -116,7 +124,7 @@ def evaluate(request: Request, engine: Engine) -> tuple[Table, list[str]]:
 
     Args:
         request: what the user asks for.
-        engine: what runs the pipelines.
+        engine: what runs the models over the images.
 
     Returns:
         The table, and notes for its reader.
@@ -199,7 +207,7 @@ def _prepare(
     loaded: LoadedModels,
     classes: SetClasses,
     output: Root,
-    engine: Engine,
+    engine: Engine | Threads,
 ) -> _Run:
     """Open the folder of predictions and look at the set's samples."""
     found = tables.found
@@ -208,8 +216,6 @@ def _prepare(
     groups, images = pixel_groups(tables, available_variants(found, request))
     base = None
     if isinstance(loaded.base, LoadedOnnx):
-        from sysnoise.pipelines.evaluation.noisy_models import OnnxBase
-
         spec = loaded.base.config.input
         calibration = functools.partial(_calibration, request, spec, tables, images)
         base = OnnxBase(loaded.base.model, calibration, spec.shape(1))
@@ -350,18 +356,23 @@ def _run_model(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> None
         most = max(1, HELD_IMAGE_BYTES // (job.batch_size * job.inference.image_bytes))
     elements = list(passes_together(passes, most))
 
-    def build(pipeline: beam.Pipeline) -> object:
-        return (
-            pipeline
-            | "Passes" >> beam.Create(elements)  # passes over one shard
-            | "ReadImages" >> beam.ParDo(ReadImages(job))  # [(key, image), ...]
-            | "RunInference" >> RunInference(job.inference.handler())
-            | "WritePredictions" >> beam.ParDo(WritePredictions(job))  # path of a part
-        )
-
     with show_progress(work):
-        failures = run_pipeline(run.engine, build, len(elements), RESUME_EVALUATING)
+        failures = _run_passes(run.engine, job, elements)
     refuse_unfinished(failures, work, RESUME_EVALUATING)
+
+
+def _run_passes(
+    engine: Engine | Threads, job: InferenceJob, elements: Sequence[Sequence[Pass]]
+) -> list[Failure]:
+    """Make the predictions of passes, and return the failures of this process."""
+    if isinstance(engine, Threads):
+        work = functools.partial(predict, job, job.inference.load())
+        return run_in_threads(elements, engine, work)
+    from sysnoise.pipelines.beam.run import run_pipeline
+    from sysnoise.pipelines.evaluation.steps import add_steps
+
+    build = functools.partial(add_steps, job=job, elements=elements)
+    return run_pipeline(engine, build, len(elements), RESUME_EVALUATING)
 
 
 def _job(run: _Run, noises: Sequence[str]) -> InferenceJob:

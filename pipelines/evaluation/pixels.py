@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sysnoise.manifests.errors import SetError
 from sysnoise.manifests.reading import FinishedSet, open_set
 from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.tables import DatasetKind
-from sysnoise.pipelines.errors import InputError
-from sysnoise.pipelines.planning.plan import load_plan, read_sources
-from sysnoise.pipelines.readers.access import ReadSource, source_reader
-from sysnoise.pipelines.readers.sources import Source
-from sysnoise.pipelines.storage.root import open_root
-from sysnoise.pipelines.workers.job import prepare_libraries
-from sysnoise.transforms.codecs.encoded import EncodedImage
+from sysnoise.pipelines.evaluation.records import SampleImage, SampleRow
 from sysnoise.transforms.digests import pixel_digest
-from sysnoise.transforms.fanout import decode_all, fan_out
-from sysnoise.transforms.pixels import Pixels
-
-SampleRow = Mapping[str, Any]
-"""A row of the samples table, by column."""
-
-Image = tuple[str, SampleRow, Pixels]
-"""Id of a variant, row of the samples table, and pixels."""
 
 
 @functools.lru_cache(maxsize=4)
@@ -56,7 +41,7 @@ def read_pixels(
     shard: int,
     variants: Sequence[str],
     rows: Sequence[SampleRow],
-) -> Iterator[Image]:
+) -> Iterator[SampleImage]:
     """Yield the images of some variants of a shard; those of a variant in the order of the rows.
 
     Args:
@@ -75,7 +60,10 @@ def read_pixels(
     if images_url is None:
         images = _stored(found, shard, variants, rows)
     else:
-        images = _made(set_url, images_url, shard, variants, rows)
+        # With it come all codecs, which take longer to import than hundreds of images to read.
+        from sysnoise.pipelines.evaluation.made_images import made_images
+
+        images = made_images(set_url, images_url, shard, variants, rows)
     slugs = {each: found.variants[each]["slug"] for each in variants}
     for (variant, row, pixels), digest in images:
         if digest != row[slugs[variant]]:
@@ -91,7 +79,7 @@ def read_pixels(
 
 def _stored(
     found: FinishedSet, shard: int, variants: Sequence[str], rows: Sequence[SampleRow]
-) -> Iterator[tuple[Image, bytes]]:
+) -> Iterator[tuple[SampleImage, bytes]]:
     """Read the images, and yield each with its pixel digest."""
     by_key = {row["key"]: row for row in rows}
     for variant in variants:
@@ -99,38 +87,3 @@ def _stored(
             if key in by_key:
                 pixels = found.decode(variant, shard, key, data)
                 yield (variant, by_key[key], pixels), pixel_digest(pixels)
-
-
-def _made(
-    set_url: str, images_url: str, shard: int, variants: Sequence[str], rows: Sequence[SampleRow]
-) -> Iterator[tuple[Image, bytes]]:
-    """Make the images, as ``sysnoise generate`` does, and yield each with its pixel digest."""
-    prepare_libraries()
-    root = open_root(set_url)
-    plan = load_plan(root)
-    read = source_reader(images_url, plan.max_bytes, plan.image_column)
-    sources = {source.key: source for source in read_sources(root, shard)}
-    ids = [variant.id for variant in plan.grid.variants]
-    wanted = {ids.index(variant) for variant in variants}
-    for row in rows:
-        image = EncodedImage(_read_source(read, sources[row["key"]], row))
-        decoded = decode_all(plan.grid, image, row["key"])
-        for rendering in fan_out(plan.grid, decoded, row["key"], wanted):
-            for position in wanted.intersection(rendering.variants):
-                yield (ids[position], row, rendering.pixels), rendering.digest
-
-
-def _read_source(read: ReadSource, source: Source, row: SampleRow) -> bytes:
-    try:
-        data = read(source)
-    except Exception as error:
-        raise InputError(
-            f"reading sample {row['key']!r} from {source.name!r}: {error}; check --images"
-        ) from error
-    sha256 = hashlib.sha256(data).hexdigest()
-    if sha256 != row["source_sha256"]:
-        raise InputError(
-            f"sample {row['key']!r}: {source.name!r} has the sha256 {sha256}, expected "
-            f"{row['source_sha256']}; give the --images that the set was made from"
-        )
-    return data

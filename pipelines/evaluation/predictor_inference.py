@@ -1,14 +1,13 @@
-"""A predictor of the user's own over images, with a handler of Beam's."""
+"""A predictor of the user's own over images."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 from numpy.typing import NDArray
 
 from sysnoise.manifests.imagenet_classes import CLASS_COUNT
@@ -28,7 +27,7 @@ from sysnoise.pipelines.evaluation.predictor import (
     predictor_identity,
     told,
 )
-from sysnoise.pipelines.evaluation.records import ImageKey, Rows
+from sysnoise.pipelines.evaluation.records import Batch, ImageKey, Rows, RunBatch
 from sysnoise.pipelines.scoring.result_files import LARGEST_PIXEL
 from sysnoise.transforms.geometry import Placement, place_stretched
 from sysnoise.transforms.model.boxes import BoxOffset
@@ -36,7 +35,6 @@ from sysnoise.transforms.model.masks import stored_mask
 from sysnoise.transforms.pixels import Pixels, size_of
 from sysnoise.transforms.targets import Rle
 
-KeyedImages = Sequence[tuple[ImageKey, Pixels]]
 Floats = NDArray[np.float64]
 
 MOST_BOXES = 10_000
@@ -71,9 +69,36 @@ class PredictorInference:
         """Return the image as it is."""
         return image, place_stretched(size_of(image), size_of(image))
 
-    def handler(self) -> Any:
-        """Return a handler that gives the predictor images and keys."""
-        return PredictorHandler(self).with_no_batching()
+    def load(self) -> RunBatch:
+        """Make the instance, if this process has what the run was begun with.
+
+        One process has one instance, whose calls do not overlap: most frameworks have threads of
+        their own, and some instances cannot be called by two threads. Where it cannot be made,
+        every batch fails: Beam's local runner can hang where a model is not loaded.
+        """
+        given = self.predictor
+        refuse_other_runtime(self.document, predictor_identity(given).document)
+        try:
+            predict = predictor_class(given.reference)(given.device)
+        except Exception as error:  # noqa: BLE001 - it is the user's own code.
+            doing = f"making the predictor {given.reference!r} with the device {given.device!r}"
+            failure = ModelError(told(doing, error))
+            return lambda batch: [failure] * len(batch)
+        one_at_a_time = threading.Lock()
+
+        def run_batch(batch: Batch) -> Sequence[Any]:
+            try:
+                with one_at_a_time:
+                    found = predict([image for _, image in batch], [key.key for key, _ in batch])
+                return _one_per_image(found, len(batch))
+            except ModelError as error:
+                return [error] * len(batch)
+            except Exception as error:  # noqa: BLE001 - it is the user's own code.
+                keys = quoted([key.key for key, _ in batch])
+                failure = ModelError(told(f"the predictor failed on samples {keys}", error))
+                return [failure] * len(batch)
+
+        return run_batch
 
     def rows(self, key: ImageKey, outputs: Any) -> Rows:
         """Return the prediction for an image; it is checked."""
@@ -99,78 +124,13 @@ class PredictorInference:
         return _predicted_classes(values)
 
 
-Call = Callable[[KeyedImages], list[Any]]
-
-
-class PredictorHandler(ModelHandler[tuple[ImageKey, Pixels], Any, Call]):
-    """Beam's handler of a predictor.
-
-    One process has one instance, whose calls do not overlap: most frameworks have threads of their
-    own, and some instances cannot be called by two threads.
-    """
-
-    def __init__(self, inference: PredictorInference) -> None:
-        """Take what a worker must know."""
-        self._inference = inference
-
-    def load_model(self) -> Call:
-        """Make the instance, if this process has what the run was begun with.
-
-        Where that fails, every batch does: Beam's local runner can hang where a model is not
-        loaded.
-        """
-        given = self._inference.predictor
-        refuse_other_runtime(self._inference.document, predictor_identity(given).document)
-        doing = f"making the predictor {given.reference!r} with the device {given.device!r}"
-        try:
-            predict = predictor_class(given.reference)(given.device)
-        except Exception as error:  # noqa: BLE001 - it is the user's own code.
-            return _failing(ModelError(told(doing, error)))
-        one_at_a_time = threading.Lock()
-
-        def call(batch: KeyedImages) -> list[Any]:
-            with one_at_a_time:
-                found = predict([image for _, image in batch], [key.key for key, _ in batch])
-            if isinstance(found, Mapping) or not hasattr(found, "__iter__"):
-                raise ModelError(f"expected one prediction per image, found {type(found).__name__}")
-            return list(found)
-
-        return call
-
-    def run_inference(
-        self,
-        batch: KeyedImages,
-        model: Call,
-        inference_args: dict[str, Any] | None = None,
-    ) -> Iterable[tuple[ImageKey, PredictionResult]]:
-        """Run a batch; where that fails, the error is the prediction.
-
-        Beam's local runner can hang where a step raises.
-        """
-        try:
-            found: list[Any] = model(batch)
-            _check_count(found, len(batch))
-        except ModelError as error:
-            found = [error] * len(batch)
-        except Exception as error:  # noqa: BLE001 - it is the user's own code.
-            keys = quoted([key.key for key, _ in batch])
-            failure = told(f"the predictor failed on samples {keys}", error)
-            found = [ModelError(failure)] * len(batch)
-        return [
-            (key, PredictionResult(None, each)) for (key, _), each in zip(batch, found, strict=True)
-        ]
-
-
-def _check_count(found: list[Any], images: int) -> None:
-    if len(found) != images:
-        raise ModelError(f"it gives {len(found)} predictions for {images} images")
-
-
-def _failing(error: ModelError) -> Call:
-    def call(batch: KeyedImages) -> list[Any]:
-        raise error
-
-    return call
+def _one_per_image(found: Any, images: int) -> list[Any]:
+    if isinstance(found, Mapping) or not hasattr(found, "__iter__"):
+        raise ModelError(f"expected one prediction per image, found {type(found).__name__}")
+    predictions = list(found)
+    if len(predictions) != images:
+        raise ModelError(f"it gives {len(predictions)} predictions for {images} images")
+    return predictions
 
 
 def _predicted_classes(values: NDArray[Any]) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,8 +10,22 @@ from sysnoise.transforms.geometry import Placement
 from sysnoise.transforms.model.boxes import BoxOffset
 from sysnoise.transforms.pixels import Pixels
 
+SampleRow = Mapping[str, Any]
+"""A row of the samples table, by column."""
+
+SampleImage = tuple[str, SampleRow, Pixels]
+"""Id of a variant, row of the samples table, and pixels."""
+
 Rows = Mapping[BoxOffset, Sequence[Mapping[str, Any]]]
 """The predictions for an image, by the way in which boxes are decoded."""
+
+
+Batch = Sequence[tuple["ImageKey", Pixels]]
+"""Fitted images of one pass that run together, with their keys."""
+
+RunBatch = Callable[[Batch], Sequence[Any]]
+"""Returns the outputs for each image of a batch; an error in place of outputs says that it failed.
+It can be called by several threads at once, and raises nothing."""
 
 
 class Inference(Protocol):
@@ -32,8 +46,13 @@ class Inference(Protocol):
             ValueError: it cannot be done.
         """
 
-    def handler(self) -> Any:
-        """Return Beam's handler of it, which takes batches of (:class:`ImageKey`, image)."""
+    def load(self) -> RunBatch:
+        """Load it in this process, once for all of its threads.
+
+        Raises:
+            InputError: it cannot be loaded.
+            ShardError: this process has other libraries than the one that began the run.
+        """
 
     def rows(self, key: ImageKey, outputs: Any) -> Rows:
         """Return the predictions that the outputs for one image hold.

@@ -13,7 +13,6 @@ from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import UsageError, quoted
 from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
 from sysnoise.pipelines.evaluation.predictor import Predictor
-from sysnoise.pipelines.readers.relocated import source_url
 from sysnoise.pipelines.scoring.files import SettingParser
 from sysnoise.pipelines.scoring.records import Counting
 from sysnoise.pipelines.storage.root import absolute_url
@@ -97,6 +96,8 @@ def with_absolute_urls(found: FinishedSet, request: Request) -> Request:
     """Return the request with absolute URLs, which every process resolves alike."""
     images = request.images_url
     if images is not None:
+        from sysnoise.pipelines.readers.relocated import source_url
+
         images = absolute_url(source_url(images, found.manifest["dataset"]["split"]))
     return dataclasses.replace(
         request,
@@ -136,7 +137,7 @@ def refuse_other_settings(request: Request, parse: SettingParser, baseline: str)
     Raises:
         UsageError: a name is no method of a noise of the table.
     """
-    own = _made_here(request)
+    own = _made_here(request) if request.settings else ()
     for name in request.settings:
         if name in own:
             raise UsageError(

@@ -25,8 +25,13 @@ from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.beam.local_run import current_run
 from sysnoise.pipelines.beam.options import Engine
-from sysnoise.pipelines.beam.progress import Work, pause_between_looks, show_progress
-from sysnoise.pipelines.beam.run import refuse_unfinished, run_pipeline
+from sysnoise.pipelines.beam.progress import (
+    Work,
+    pause_between_looks,
+    refuse_unfinished,
+    show_progress,
+)
+from sysnoise.pipelines.beam.run import run_pipeline
 from sysnoise.pipelines.errors import (
     RESUME_GENERATING,
     InputError,
@@ -54,7 +59,8 @@ from sysnoise.pipelines.storage.listing import list_folder
 from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import read_file, read_if_there, read_in_parallel
 from sysnoise.pipelines.storage.root import Root, absolute_url, exists, open_output
-from sysnoise.pipelines.workers.job import Failure, FailureKind, ShardJob, check_open_files
+from sysnoise.pipelines.workers.failures import Failure, FailureKind
+from sysnoise.pipelines.workers.job import ShardJob, check_open_files
 from sysnoise.pipelines.workers.pool import acquire_process, release_process
 from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.grid import Grid

@@ -6,9 +6,6 @@ import functools
 import resource
 import traceback
 from dataclasses import dataclass, field
-from enum import Enum
-
-import msgspec
 
 from sysnoise.manifests.layout import EARLIER_PLAN, PLAN
 from sysnoise.manifests.plan import Plan
@@ -19,6 +16,7 @@ from sysnoise.pipelines.planning.stamps import check_sources
 from sysnoise.pipelines.readers.access import ReadSource, source_reader
 from sysnoise.pipelines.shards.shard import OnSample, make_shard
 from sysnoise.pipelines.storage.root import exists, open_output, open_root
+from sysnoise.pipelines.workers.failures import Failure, FailureKind
 from sysnoise.transforms.errors import GridError
 
 SPARE_FILES = 64
@@ -42,37 +40,6 @@ class ShardJob:
     output_url: str = field(repr=False)
     fingerprint: str
     stamps: str
-
-
-class FailureKind(Enum):
-    """Why a shard was not made."""
-
-    SOURCE = "source"
-    CHANGED_SOURCE = "changed source"
-    OUTPUT = "output"
-    CRASH = "crash"
-    MODEL = "model"
-    INTERNAL = "internal"
-
-    @property
-    def stops_run(self) -> bool:
-        """Whether other shards would fail in the same way, or are not worth their time."""
-        kinds = FailureKind
-        return self in (kinds.CHANGED_SOURCE, kinds.OUTPUT, kinds.CRASH, kinds.MODEL)
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """A shard that was not made, and why.
-
-    Attributes:
-        shard: number of the shard.
-        kind: the kind of the failure.
-        message: what was being done, what was found and what to do.
-    """
-
-    shard: int
-    kind: FailureKind
-    message: str
 
 
 def run_shard(job: ShardJob, shard: int, on_sample: OnSample) -> Failure | None:

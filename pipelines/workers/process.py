@@ -21,7 +21,8 @@ from sysnoise.pipelines.errors import RESUME_GENERATING, OutputError
 from sysnoise.pipelines.shards.strikes import STRIKES_TO_REJECT, WorkStep, add_strike
 from sysnoise.pipelines.storage.root import is_process_memory, open_output
 from sysnoise.pipelines.storage.temporary import TemporaryFolder
-from sysnoise.pipelines.workers.job import Failure, FailureKind, ShardJob, run_shard
+from sysnoise.pipelines.workers.failures import Failure, FailureKind
+from sysnoise.pipelines.workers.job import ShardJob, run_shard
 from sysnoise.pipelines.workers.watch import Watch, watched
 
 _KEEP_FREED_MEMORY = {

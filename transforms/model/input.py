@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from sysnoise.transforms.geometry import Offset, Placement, place_letterbox, place_stretched, render
 from sysnoise.transforms.pixels import Pixels, Size, check_pixels, size_of
-from sysnoise.transforms.resizers import resize_each
 
 RESIZE = "pillow-bilinear"
 """The resize of images that do not have the model's size; it is antialiased."""
@@ -120,6 +119,9 @@ def fit_image(image: Pixels, spec: InputSpec) -> tuple[Pixels, Placement]:
         return image, placement
     if spec.fit is InputFit.PAD:
         return next(render(image, placement, lambda pixels, size, box: [pixels])), placement
+    # Its module imports every codec, which takes longer than most models to load.
+    from sysnoise.transforms.resizers import resize_each
+
     return next(render(image, placement, functools.partial(resize_each, [RESIZE]))), placement
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +41,8 @@ def stored_mask(probabilities: NDArray[Any], placement: Placement) -> Rle:
         top : top + placement.resized.height, left : left + placement.resized.width
     ]
     if placement.resized != placement.source:
+        import cv2  # Few models have masks, and importing it takes as long as reading a set.
+
         levels = np.ascontiguousarray(inner, np.float32)
         inner = cv2.resize(levels, placement.source, interpolation=cv2.INTER_LINEAR)
     return encode_rle((inner > THRESHOLD).astype(np.uint8))

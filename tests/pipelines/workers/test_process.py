@@ -16,7 +16,8 @@ from sysnoise.pipelines.planning.plan import PlanOptions, make_plan, write_plan
 from sysnoise.pipelines.planning.stamps import keep_stamps, take_stamps
 from sysnoise.pipelines.readers.imagenet import read_imagenet
 from sysnoise.pipelines.storage.root import open_output
-from sysnoise.pipelines.workers.job import FailureKind, ShardJob
+from sysnoise.pipelines.workers.failures import FailureKind
+from sysnoise.pipelines.workers.job import ShardJob
 from sysnoise.pipelines.workers.process import ShardProcess
 
 
