@@ -278,7 +278,7 @@ def _make_set(arguments: argparse.Namespace, request: Request) -> None:
     """Make those parts of the set, without images, that do not exist yet."""
     from sysnoise.manifests.layout import MANIFEST
     from sysnoise.manifests.reading import open_set
-    from sysnoise.pipelines.evaluation.models import load_models
+    from sysnoise.pipelines.evaluation.models import load_models, read_models
     from sysnoise.pipelines.evaluation.request import SetClasses
     from sysnoise.pipelines.generation.pipeline import Scope, generate
     from sysnoise.pipelines.planning.plan import PlanOptions
@@ -290,7 +290,8 @@ def _make_set(arguments: argparse.Namespace, request: Request) -> None:
     read = read_coco_sources if arguments.annotations else read_imagenet_sources
     source = read_limited(arguments, read, arguments.set)
     names = {each["name"]: each["id"] for each in source.coco.get("categories", ())}
-    load_models(request, source.kind, SetClasses(source.labels(), len(source.classes), names))
+    classes = SetClasses(source.labels(), len(source.classes), names)
+    load_models(request, source.kind, classes, lambda: read_models(request))
     options = PlanOptions(FORMATS["none"], samples_per_shard=arguments.samples_per_shard)
     manifest = generate(source, grid, arguments.set, options, Scope(), _beam_engine(arguments))
     if manifest is not None:

@@ -32,20 +32,22 @@ def read_model(url: str) -> onnx.ModelProto:
     """
     doing = f"reading the model {url!r}"
     try:
-        model = onnx.load_model_from_string(_content(connect(url), "", 0, None, LIMIT))
+        data = _content(connect(url), "", 0, None, LIMIT)
+        model = onnx.load_model_from_string(data)
         if not model.graph.node:  # Such as an empty file, which is a valid message.
             raise InputError(f"{doing}: it is no ONNX model: it has no nodes")
         folder, left = connect(posixpath.dirname(url) or "."), LIMIT
-        for tensor in filter(uses_external_data, _tensors(model.graph)):
+        outside = list(filter(uses_external_data, _tensors(model.graph)))
+        for tensor in outside:
             left -= _read_external(folder, tensor, doing, left)
     except DecodeError as error:
         raise InputError(f"{doing}: it is no ONNX model, or only a part of one: {error}") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{doing}: {error}") from error
-    size = model.ByteSize()
+    size = model.ByteSize() if outside else len(data)
     if size >= LIMIT:
         raise InputError(f"{doing}: with its weights it has {size} bytes, the limit is {LIMIT}")
-    _try_to_load(model.SerializeToString(), url)
+    _try_to_load(model.SerializeToString() if outside else data, url)
     return model
 
 

@@ -79,37 +79,65 @@ class LoadedModels:
     settings: Mapping[str, Loaded]
 
 
-def load_models(request: Request, kind: DatasetKind, classes: SetClasses) -> LoadedModels:
-    """Read all models of a request, and refuse what does not fit its config or the dataset.
+ReadModels = Mapping[str, "onnx.ModelProto"]
+"""ONNX models by their URLs."""
+
+
+def read_models(request: Request) -> ReadModels:
+    """Read the ONNX models of a request, for which nothing of the set is needed.
+
+    Raises:
+        InputError: a model cannot be read.
+    """
+    urls = dict.fromkeys(each.url for each in _onnx_models(request))
+    if not urls:  # Predictors run where ONNX is not installed.
+        return {}
+    from sysnoise.pipelines.evaluation.model_reader import read_model
+
+    return {url: read_model(url) for url in urls}
+
+
+def _onnx_models(request: Request) -> list[OnnxModel]:
+    given = (request.model, *request.settings.values())
+    return [each for each in given if isinstance(each, OnnxModel)]
+
+
+def load_models(
+    request: Request, kind: DatasetKind, classes: SetClasses, read: Callable[[], ReadModels]
+) -> LoadedModels:
+    """Make all models of a request ready, and refuse what does not fit its config or the dataset.
 
     Args:
         request: what the user asks for.
         kind: kind of the dataset.
         classes: what is known of the set.
+        read: returns what :func:`read_models` does.
 
     Raises:
         UsageError: a config that contradicts its model, a detector on ImageNet, a classifier on
             COCO, or no such predictor.
         InputError: a model cannot be read.
     """
+    for each in _onnx_models(request):
+        refuse_other_task(kind, each.config)
+    models = read()
 
     def load(model: OnnxModel | Predictor) -> Loaded:
         if isinstance(model, Predictor):
             return LoadedPredictor(model, predictor_identity(model))
-        return _load_onnx(model, request.batch_size, kind, classes)
+        return _fitted(model, models[model.url], request.batch_size, classes)
 
     settings = {name: load(model) for name, model in request.settings.items()}
     return LoadedModels(load(request.model), settings)
 
 
-def _load_onnx(given: OnnxModel, wanted: int, kind: DatasetKind, classes: SetClasses) -> LoadedOnnx:
-    # Predictors run where ONNX is not installed.
+def _fitted(
+    given: OnnxModel, model: onnx.ModelProto, wanted: int, classes: SetClasses
+) -> LoadedOnnx:
     from sysnoise.pipelines.evaluation.model_check import fit_model
-    from sysnoise.pipelines.evaluation.model_reader import read_model
 
-    refuse_other_task(kind, given.config)
     try:
-        fitted = fit_model(given.config, read_model(given.url), classes)
+        fitted = fit_model(given.config, model, classes)
     except UsageError as error:
         raise UsageError(f"{given.url!r}: {error}") from error
     sha256 = hashlib.sha256(fitted.model.SerializeToString(deterministic=True)).hexdigest()

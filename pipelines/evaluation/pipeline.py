@@ -7,6 +7,7 @@ pipeline of its own.
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
 import itertools
 import random
@@ -37,6 +38,7 @@ from sysnoise.pipelines.evaluation.models import (
     Models,
     OnnxBase,
     load_models,
+    read_models,
     runnable,
 )
 from sysnoise.pipelines.evaluation.passes import (
@@ -138,14 +140,16 @@ def evaluate(request: Request, engine: Engine | Threads) -> tuple[Table, list[st
         ShardError: shards could not be predicted; the others are kept.
     """
     opened_set.cache_clear()  # A set of this name may have changed since another evaluation.
-    tables = opened_set(absolute_url(request.set_url))
-    found = tables.found
-    request = with_absolute_urls(found, request)
-    parse = setting_parser(found)
-    baseline = trained_variant(found, request.trained)
-    refuse_other_settings(request, parse, baseline)
-    classes = _set_classes(tables, request)
-    loaded = load_models(request, tables.kind, classes)
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+        reading = beside.submit(read_models, request)
+        tables = opened_set(absolute_url(request.set_url))
+        found = tables.found
+        request = with_absolute_urls(found, request)
+        parse = setting_parser(found)
+        baseline = trained_variant(found, request.trained)
+        refuse_other_settings(request, parse, baseline)
+        classes = _set_classes(tables, request)
+        loaded = load_models(request, tables.kind, classes, reading.result)
     variants = wanted_variants(found, request, baseline)
     for each in (loaded.base, *loaded.settings.values()):
         if isinstance(each, LoadedOnnx):
