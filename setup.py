@@ -75,6 +75,20 @@ setup(
             "onnxruntime>=1.31,<2",
             "protobuf>=6.33.5,<7",
         ],
+        # In place of evaluate: each has a build of ONNX Runtime of its own, and these are in the
+        # same files.
+        "evaluate-gpu": [
+            "faster-coco-eval>=1.8,<2",
+            "onnx>=1.22,<2",
+            "onnxruntime-gpu[cuda,cudnn]>=1.31,<2",
+            "protobuf>=6.33.5,<7",
+        ],
+        "evaluate-openvino": [
+            "faster-coco-eval>=1.8,<2",
+            "onnx>=1.22,<2",
+            "onnxruntime-openvino>=1.24,<2",
+            "protobuf>=6.33.5,<7",
+        ],
         "report": ["matplotlib>=3.9,<4"],
         "bench": ["imageio-ffmpeg>=0.6,<1", "matplotlib>=3.9,<4"],
         "dev": [

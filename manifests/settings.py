@@ -7,7 +7,7 @@ A setting is written ``decoder/resize/color+noise+noise``, such as
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -20,7 +20,8 @@ from sysnoise.transforms.variant_ids import variant_id, variant_names, varied_ax
 class Noise(Enum):
     """A column of the paper's tables (arXiv 2307.00280, tables 2 and 3), in their order.
 
-    Source and geometry are not among the paper's; their columns follow where a set has them.
+    Source, geometry and provider, which runs the model, are not among the paper's; their columns
+    follow where a set or its predictions have them.
     """
 
     DECODE = "decode"
@@ -33,6 +34,7 @@ class Noise(Enum):
     POST_PROCESSING = "post-processing"
     SOURCE = "source"
     GEOMETRY = "geometry"
+    PROVIDER = "provider"
 
 
 IMAGE_NOISES: Mapping[Noise, str] = {
@@ -50,28 +52,42 @@ METHODS: Mapping[Noise, tuple[str, ...]] = {
     Noise.CEIL_MODE: ("ceil-mode", "floor-mode"),
     Noise.UPSAMPLE: ("upsample-bilinear", "upsample-nearest"),
     Noise.POST_PROCESSING: ("box-offset-1",),
+    Noise.PROVIDER: ("provider",),
 }
 """Methods of the other noises. A name may continue, as in ``int8-symmetric-per-channel``."""
 
 _OF_DETECTION = (Noise.UPSAMPLE, Noise.POST_PROCESSING)
-_NOT_OF_THE_PAPER = (Noise.SOURCE, Noise.GEOMETRY)
+_OF_SOME_SETS = (Noise.SOURCE, Noise.GEOMETRY)
 
 
 def noises_of(kind: DatasetKind) -> tuple[Noise, ...]:
-    """Return the paper's noises of a dataset's task, in the order of the columns."""
+    """Return the noises that every set of a dataset's task can have, in the order of the columns.
+
+    They are the paper's, and the provider.
+    """
     detects = kind is DatasetKind.COCO
     return tuple(
         noise
         for noise in Noise
-        if noise not in _NOT_OF_THE_PAPER and (detects or noise not in _OF_DETECTION)
+        if noise not in _OF_SOME_SETS and (detects or noise not in _OF_DETECTION)
     )
 
 
-def columns_of(kind: DatasetKind, variants: Iterable[str]) -> tuple[Noise, ...]:
-    """Return the columns of a set's table: the paper's, and those of other axes that it varies."""
+def columns_of(
+    kind: DatasetKind, variants: Iterable[str], predicted: Container[Noise]
+) -> tuple[Noise, ...]:
+    """Return the columns of a table: the paper's, and those that the set or its predictions add.
+
+    Args:
+        kind: kind of the dataset.
+        variants: ids of the set's variants, which may vary axes of their own.
+        predicted: the noises that there are predictions of.
+    """
     varied = varied_axes(variants)
-    others = (noise for noise in _NOT_OF_THE_PAPER if IMAGE_NOISES[noise] in varied)
-    return (*noises_of(kind), *others)
+    papers = (noise for noise in noises_of(kind) if noise is not Noise.PROVIDER)
+    others = (noise for noise in _OF_SOME_SETS if IMAGE_NOISES[noise] in varied)
+    provider = (noise for noise in (Noise.PROVIDER,) if noise in predicted)
+    return (*papers, *others, *provider)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,15 @@ from sysnoise.pipelines.cli.generate import (
 )
 from sysnoise.pipelines.cli.output import print_finished, print_table, refuse_outputs_inside
 from sysnoise.pipelines.errors import RESUME_EVALUATING, UsageError
+from sysnoise.pipelines.evaluation.providers import (
+    BATCH_SIZES,
+    CPU,
+    CUDA,
+    PROVIDERS,
+    Device,
+    Provider,
+    provider_named,
+)
 
 if TYPE_CHECKING:
     from sysnoise.pipelines.beam.local_run import Threads
@@ -42,6 +51,9 @@ if TYPE_CHECKING:
     from sysnoise.pipelines.evaluation.request import OnnxModel, Request
 
 DEVICE = "cpu"
+AUTO = "auto"
+DEVICES = {each.device.value: each for each in (CPU, CUDA)}
+"""What runs an ONNX model, by the value of ``--device``."""
 
 
 def add_evaluate(commands: Any) -> None:
@@ -68,7 +80,14 @@ def add_evaluate(commands: Any) -> None:
     parser.add_argument(
         "--device",
         metavar="NAME",
-        help=f"what a predictor is made with, such as cuda:0 (default: {DEVICE})",
+        help="where an ONNX model runs: cpu, cuda, or auto, which is cuda where ONNX Runtime can "
+        f"use it; or what a predictor is made with, such as cuda:0 (default: {DEVICE})",
+    )
+    parser.add_argument(
+        "--provider",
+        metavar="NAME",
+        help="which execution provider of ONNX Runtime runs an ONNX model, in place of --device: "
+        f"{', '.join(PROVIDERS)}, or ONNX Runtime's name of one of them",
     )
     parser.add_argument(
         "--setting",
@@ -98,14 +117,15 @@ def add_evaluate(commands: Any) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a noise in or after the model, or 'all'; may be repeated (default: none)",
+        help="a noise in or after the model, 'all', or provider-NAME, the model run by another "
+        "--provider; may be repeated (default: none)",
     )
     parser.add_argument(
         "--batch-size",
         type=positive,
-        default=4,
         metavar="N",
-        help="images per batch, where the model leaves that open (default: %(default)s)",
+        help="images per batch, where the model leaves that open (default: "
+        f"{BATCH_SIZES[Device.CPU]}; on a GPU {BATCH_SIZES[Device.CUDA]})",
     )
     parser.add_argument(
         "--calibration-images",
@@ -118,7 +138,8 @@ def add_evaluate(commands: Any) -> None:
         "--workers",
         type=positive,
         metavar="N",
-        help="local threads (default: one for each core that the command may use)",
+        help="local threads (default: one for each core that the command may use, and one more "
+        "beside a GPU)",
     )
     _add_online(parser)
     add_counting(parser)
@@ -166,7 +187,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from sysnoise.pipelines.beam.interrupts import ending_in_time
     from sysnoise.pipelines.evaluation.pipeline import evaluate
 
-    request, engine = _request(arguments, predictions), _engine(arguments)
+    request = _request(arguments, predictions)
+    engine = _engine(arguments, request.provider)
     with ending_in_time(f"sysnoise: interrupted; {RESUME_EVALUATING}"):
         if arguments.grid:
             _make_set(arguments, request)
@@ -181,13 +203,17 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     print(without_secrets(text), file=sys.stderr)
 
 
-def _engine(arguments: argparse.Namespace) -> Engine | Threads:
-    """Return what runs the model: threads of this process, or the runner that the user names."""
+def _engine(arguments: argparse.Namespace, provider: Provider) -> Engine | Threads:
+    """Return what runs the model: threads of this process, or the runner that the user names.
+
+    A thread that waits for a GPU leaves its core to another one, which decodes.
+    """
     from sysnoise.pipelines.beam.local_run import Threads
     from sysnoise.pipelines.workers.cores import available_cores
 
     if not arguments.beam_arguments:
-        return Threads(arguments.workers or available_cores())
+        waiting = int(provider.device is not Device.CPU)
+        return Threads(arguments.workers or available_cores() + waiting)
     engine = _beam_engine(arguments)
     return engine if engine.local_workers is None else Threads(engine.local_workers)
 
@@ -222,9 +248,13 @@ def _request(arguments: argparse.Namespace, predictions: str) -> Request:
         raise UsageError(f"--config is needed: what are the inputs and outputs of {given[0]!r}?")
     if arguments.config and not given:
         raise UsageError("--config describes an ONNX model, and there is none: leave it out")
-    if arguments.device and not arguments.predictor and len(given) > len(names):
-        raise UsageError("--device is for predictors; ONNX models run on the CPU: leave it out")
-    device, images = arguments.device or DEVICE, _source_images(arguments)
+    if arguments.provider and not given:
+        raise UsageError("--provider runs an ONNX model, and there is none: leave it out")
+    provider = _provider(arguments) if given else CPU
+    device = arguments.device or DEVICE
+    if device == AUTO and not arguments.predictor:
+        device = provider.device.value
+    images = _source_images(arguments)
     config = load_config(arguments.config) if given else None
 
     def model(text: str) -> OnnxModel | Predictor:
@@ -241,11 +271,33 @@ def _request(arguments: argparse.Namespace, predictions: str) -> Request:
         predictions_url=predictions,
         variants=tuple(arguments.variant or ()),
         noises=tuple(arguments.model_noise),
-        batch_size=arguments.batch_size,
+        batch_size=arguments.batch_size or provider.batch_size,
         calibration=arguments.calibration_images,
         counting=Counting(arguments.counting),
         trained=arguments.trained,
+        provider=provider,
     )
+
+
+def _provider(arguments: argparse.Namespace) -> Provider:
+    """Return what runs ONNX models; ``--device`` beside a predictor is that of the predictor."""
+    from sysnoise.pipelines.evaluation.runtime import refuse_missing, usable_device
+
+    device = None if arguments.predictor else arguments.device
+    if arguments.provider and device:
+        raise UsageError("--provider says where an ONNX model runs: leave out --device")
+    if device == AUTO:
+        return usable_device()
+    if device and device not in DEVICES:
+        raise UsageError(
+            f"--device {device}: ONNX models take {', '.join((AUTO, *DEVICES))}; other names are "
+            "for --predictor"
+        )
+    provider = DEVICES[device or DEVICE]
+    if arguments.provider:
+        provider = provider_named(arguments.provider)
+    refuse_missing(provider)
+    return provider
 
 
 def _require_runtime() -> None:

@@ -11,6 +11,7 @@ from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from sysnoise.manifests.layout import leaves_set
 from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.evaluation.providers import CPU
 from sysnoise.pipelines.evaluation.runtime import open_session
 from sysnoise.pipelines.evaluation.trial import tried
 from sysnoise.pipelines.storage.reading import read_range
@@ -53,7 +54,7 @@ def read_model(url: str) -> onnx.ModelProto:
 
 def _try_to_load(data: bytes, url: str) -> None:
     def load() -> bytes:
-        open_session(data, repr(url))
+        open_session(data, repr(url), CPU)
         return b""
 
     tried(f"loading {url!r}", len(data), load)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from sysnoise.manifests.tables import DatasetKind
-from sysnoise.pipelines.errors import OutputError, UsageError
+from sysnoise.pipelines.errors import InputError, OutputError, UsageError
 from sysnoise.pipelines.evaluation.config import ModelConfig
 from sysnoise.pipelines.evaluation.document import Document, write_document
 from sysnoise.pipelines.evaluation.predictor import (
@@ -19,6 +19,7 @@ from sysnoise.pipelines.evaluation.predictor import (
     predictor_identity,
 )
 from sysnoise.pipelines.evaluation.predictor_inference import PredictorInference
+from sysnoise.pipelines.evaluation.providers import CPU, PROVIDER_NOISES, Provider
 from sysnoise.pipelines.evaluation.records import Inference
 from sysnoise.pipelines.evaluation.request import OnnxModel, Request, SetClasses, refuse_other_task
 from sysnoise.pipelines.storage.commit import write_file
@@ -173,6 +174,7 @@ class Models:
         image_bytes: the largest number of bytes of an image of the set.
         largest_label: the largest label that occurs in the set.
         batch_size: number of images per batch, where the model leaves that open.
+        provider: what runs ONNX models.
     """
 
     output: Root
@@ -184,6 +186,7 @@ class Models:
     image_bytes: int
     largest_label: int
     batch_size: int
+    provider: Provider
 
 
 @dataclass(frozen=True)
@@ -242,17 +245,42 @@ def _onnx(models: Models, name: str, loaded: LoadedOnnx, noises: Sequence[str]) 
     from sysnoise.pipelines.evaluation.onnx_inference import OnnxInference
     from sysnoise.pipelines.evaluation.runtime import onnx_identity
 
-    path = f"{MODELS}/{name}.onnx"
-    sha256 = _noisy(models, name, noises, path) if noises else _given(models, name, loaded, path)
-    if sha256 is None:
+    inside = tuple(each for each in noises if each not in PROVIDER_NOISES)
+    provider = next((PROVIDER_NOISES[each] for each in noises if each not in inside), None)
+    graph = name if provider is None else "+".join(inside) or _PLAIN
+    path = f"{MODELS}/{graph}.onnx"
+    made = _noisy(models, graph, inside, path) if inside else None
+    sha256 = made if inside else _given(models, graph, loaded, path)
+    if sha256 is None or provider == models.provider:
         return None
-    inference = OnnxInference(models.url, path, sha256, loaded.config, onnx_identity())
+    if provider is not None:
+        _record_provider(models, name, path, sha256, provider)
+    by = provider or models.provider
+    inference = OnnxInference(models.url, path, sha256, loaded.config, onnx_identity(by), by)
     return Runnable(inference, loaded.batch_size)
+
+
+def _record_provider(models: Models, name: str, path: str, sha256: str, provider: Provider) -> None:
+    """Record a model that another provider runs, once it has been seen to load it."""
+    from sysnoise.pipelines.evaluation.runtime import load_model, onnx_identity
+
+    entry = {"sha256": sha256, "noises": [], "runtime": onnx_identity(provider)}
+    if name not in models.document[MODELS]:
+        try:
+            load_model(models.output, path, sha256, provider)
+        except InputError as error:
+            raise ModelNoiseError(str(error)) from error
+    _record_given(models, name, entry)
 
 
 def _given(models: Models, name: str, loaded: LoadedOnnx, path: str) -> str:
     """Write a model as it was given, and return its sha256."""
-    _record_given(models, name, {"sha256": loaded.sha256, "noises": []})
+    entry: dict[str, Any] = {"sha256": loaded.sha256, "noises": []}
+    if isinstance(models.loaded.base, LoadedPredictor) and models.provider != CPU:
+        from sysnoise.pipelines.evaluation.runtime import onnx_identity
+
+        entry["runtime"] = onnx_identity(models.provider)  # The document has it for a base alone.
+    _record_given(models, name, entry)
     if _sha256_at(models.output, path) != loaded.sha256:
         write_file(models.output, path, loaded.model.SerializeToString(deterministic=True))
     return loaded.sha256

@@ -9,6 +9,7 @@ import onnx
 
 from sysnoise.pipelines.errors import InputError
 from sysnoise.pipelines.evaluation.models import OnnxBase
+from sysnoise.pipelines.evaluation.providers import CPU
 from sysnoise.pipelines.evaluation.runtime import open_session
 from sysnoise.transforms.errors import ModelNoiseError
 from sysnoise.transforms.model.noises import apply_noises
@@ -30,7 +31,7 @@ def noisy_model(base: OnnxBase, noises: Sequence[str]) -> onnx.ModelProto | None
     if len(noisy.null) == len(noises):
         return None
     try:
-        open_session(noisy.model.SerializeToString(), f"the model with {name}")
+        open_session(noisy.model.SerializeToString(), f"the model with {name}", CPU)
     except InputError as error:
         raise ModelNoiseError(str(error)) from error
     return noisy.model

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
 from sysnoise.pipelines.evaluation.identity import refuse_other_runtime
 from sysnoise.pipelines.evaluation.predictions import predicted_rows
+from sysnoise.pipelines.evaluation.providers import Device, Provider
 from sysnoise.pipelines.evaluation.records import Batch, ImageKey, Rows, RunBatch
 from sysnoise.pipelines.evaluation.runtime import load_model, onnx_identity
 from sysnoise.pipelines.storage.root import open_output
@@ -29,7 +32,8 @@ class OnnxInference:
         path: path of the model below that folder.
         sha256: sha256 of the model's file, in hexadecimal.
         config: config of the model.
-        runtime: versions and CPU features that decide the last bits of a prediction.
+        runtime: what else decides the last bits of a prediction: versions, CPU features, provider.
+        provider: what runs it.
     """
 
     predictions_url: str = field(repr=False)
@@ -37,6 +41,7 @@ class OnnxInference:
     sha256: str
     config: ModelConfig
     runtime: Mapping[str, Any]
+    provider: Provider
 
     @property
     def name(self) -> str:
@@ -53,15 +58,22 @@ class OnnxInference:
         return fit_image(image, self.config.input)
 
     def load(self) -> RunBatch:
-        """Load the model of the run, in the runtime that the run started with."""
-        refuse_other_runtime(self.runtime, onnx_identity())
-        session = load_model(open_output(self.predictions_url), self.path, self.sha256)
+        """Load the model of the run, in the runtime that the run started with.
+
+        A GPU runs one batch at a time, while other threads decode images and read predictions.
+        """
+        refuse_other_runtime(self.runtime, onnx_identity(self.provider))
+        root = open_output(self.predictions_url)
+        session = load_model(root, self.path, self.sha256, self.provider)
         config = self.config
+        on_cpu = self.provider.device is Device.CPU
+        turn = contextlib.nullcontext() if on_cpu else threading.Lock()
 
         def run_batch(batch: Batch) -> Sequence[Any]:
             try:
                 tensor = input_tensor([image for _, image in batch], config.input)
-                outputs = session.run(list(config.outputs), {config.input.name: tensor})
+                with turn:
+                    outputs = session.run(list(config.outputs), {config.input.name: tensor})
                 return by_image(config, outputs, len(batch))
             except Exception as error:  # noqa: BLE001 - the runtime's errors have no common base.
                 return [error] * len(batch)

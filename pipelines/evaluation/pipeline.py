@@ -56,6 +56,7 @@ from sysnoise.pipelines.evaluation.predictions import (
     part_path,
     remove_parts,
 )
+from sysnoise.pipelines.evaluation.providers import PROVIDER_NOISES
 from sysnoise.pipelines.evaluation.records import InferenceJob, Pass
 from sysnoise.pipelines.evaluation.request import (
     COMMON_SIZE,
@@ -233,6 +234,7 @@ def _prepare(
         image_bytes=3 * found.image_pixels,
         largest_label=max(classes.labels, default=0),
         batch_size=request.batch_size,
+        provider=request.provider,
     )
     return _Run(request, tables, models, groups, images, identical_variants(tables), engine)
 
@@ -252,7 +254,7 @@ def _document(request: Request, found: FinishedSet, loaded: LoadedModels) -> dic
         "config": base.config.document(),
         "batch_size": base.batch_size,
         "calibration": {"images": _calibration_size(request, found), "seed": CALIBRATION_SEED},
-        "runtime": onnx_identity(),
+        "runtime": onnx_identity(request.provider),
     }
 
 
@@ -316,6 +318,8 @@ def _null_reason(setting: Setting) -> str:
     """Say why the noises of a setting change nothing in a model."""
     from sysnoise.transforms.model.noises import MODEL_NOISES
 
+    if not PROVIDER_NOISES.keys().isdisjoint(setting.methods):
+        return "the model is run by this provider already"
     reasons = [MODEL_NOISES[each].null for each in setting.methods if each in MODEL_NOISES]
     return "; ".join(dict.fromkeys(reasons)) or "the model computes the corners of boxes itself"
 

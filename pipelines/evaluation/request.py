@@ -13,6 +13,7 @@ from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import UsageError, quoted
 from sysnoise.pipelines.evaluation.config import Classifier, ModelConfig
 from sysnoise.pipelines.evaluation.predictor import Predictor
+from sysnoise.pipelines.evaluation.providers import CPU, PROVIDER_NOISES, Provider
 from sysnoise.pipelines.scoring.files import SettingParser
 from sysnoise.pipelines.scoring.records import Counting
 from sysnoise.pipelines.storage.root import absolute_url
@@ -77,6 +78,7 @@ class Request:
         calibration: number of the baseline's images that int8 is calibrated on.
         counting: which methods count.
         trained: stack or variant that the others are compared with; None for the set's baseline.
+        provider: what runs ONNX models.
     """
 
     set_url: str
@@ -90,6 +92,7 @@ class Request:
     calibration: int
     counting: Counting
     trained: str | None = None
+    provider: Provider = CPU
 
 
 def with_absolute_urls(found: FinishedSet, request: Request) -> Request:
@@ -158,7 +161,7 @@ def _made_here(request: Request) -> Collection[str]:
         return ()
     from sysnoise.transforms.model.noises import MODEL_NOISES
 
-    return (*MODEL_NOISES, *_OFFSETS)
+    return (*MODEL_NOISES, *_OFFSETS, *PROVIDER_NOISES)
 
 
 def refuse_other_sizes(tables: SampleTables, spec: InputSpec, variants: Iterable[str]) -> None:
@@ -212,7 +215,7 @@ def wanted_noises(found: FinishedSet, request: Request) -> list[str]:
     a model is given are not among them.
 
     Raises:
-        UsageError: an unknown noise, or any for a predictor.
+        UsageError: an unknown noise, a provider that is not installed, or any for a predictor.
     """
     names = request.noises
     if not names:
@@ -222,17 +225,21 @@ def wanted_noises(found: FinishedSet, request: Request) -> list[str]:
             "--model-noise changes ONNX models; for a noise of a predictor, give another one that "
             "has it: --setting NAME=FILE.py:NAME"
         )
+    from sysnoise.pipelines.evaluation.runtime import refuse_missing
     from sysnoise.transforms.model.noises import MODEL_NOISES, ON_REQUEST
 
     kind = DatasetKind(found.manifest["dataset"]["kind"])
     methods = tuple(name for noise in noises_of(kind) for name in METHODS.get(noise, ()))
-    valid = [name for name in (*MODEL_NOISES, *_OFFSETS) if name.startswith(methods)]
-    others = {*MODEL_NOISES, *_OFFSETS}.intersection(names).difference(valid)
+    known = (*MODEL_NOISES, *_OFFSETS, *PROVIDER_NOISES)
+    valid = [name for name in known if name.startswith(methods)]
+    others = {*known}.intersection(names).difference(valid)
     if others:
         raise UsageError(f"{quoted(sorted(others))} is for detectors, on a set of COCO")
     unknown = [name for name in names if name not in (*valid, ALL_NOISES)]
     if unknown:
         raise UsageError(unknown_name("model noise", unknown[0], (ALL_NOISES, *valid)))
-    usual = {name for name in valid if ALL_NOISES in names} - set(ON_REQUEST)
+    usual = {name for name in valid if ALL_NOISES in names} - {*ON_REQUEST, *PROVIDER_NOISES}
     wanted = [name for name in valid if name in usual or name in names]
+    for name in PROVIDER_NOISES.keys() & {*wanted}:
+        refuse_missing(PROVIDER_NOISES[name])
     return [name for name in wanted if name not in request.settings]

@@ -222,7 +222,7 @@ def score_set(
         baseline=baseline,
         images=found.manifest["counts"]["samples"],
         metrics=tuple(rows[0].trained),
-        noises=columns_of(kind, variants),
+        noises=columns_of(kind, variants, {cell.noise for row in rows for cell in row.cells}),
         counting=counting,
         rows=rows,
         matrices=matrices if len(rows) > 1 else (),

@@ -18,9 +18,9 @@ from sysnoise.pipelines.scoring.records import (
 )
 from sysnoise.pipelines.scoring.statistics import interval, sample_deviation
 
-UNSTACKED_NOISES = (Noise.FP16, Noise.SOURCE, Noise.GEOMETRY)
+UNSTACKED_NOISES = (Noise.FP16, Noise.SOURCE, Noise.GEOMETRY, Noise.PROVIDER)
 """The noises that are not stacked, as in the paper (figure 3): a model runs in one precision, and
-sources and geometries are not the paper's."""
+sources, geometries and providers are not the paper's."""
 
 
 @dataclass(frozen=True)
