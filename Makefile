@@ -11,7 +11,7 @@ LOCK = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-vers
     --generate-hashes --no-annotate --custom-compile-command 'make lock' \
     requirements/build.in setup.py
 
-.PHONY: help demo test test-extras test-slow test-browser test-readers test-frameworks test-exporters test-cluster bench bench-scale results golden golden-extras catalogue deployed exporters-table lint style lock audit clean
+.PHONY: help demo test test-extras test-slow test-browser test-readers test-frameworks test-exporters test-openvino test-cluster bench bench-scale results golden golden-extras catalogue deployed exporters-table lint style lock audit clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -41,6 +41,9 @@ test-frameworks: .venv-frameworks/done ## run models of PyTorch, TensorFlow, Lit
 
 test-exporters: .venv-frameworks/done ## export PyTorch's models and compare their noises with PyTorch's: 9 GB, 15 minutes
 	.venv-frameworks/bin/python -m pytest tests/exporters --noconftest -m ""
+
+test-openvino: .venv-openvino/done ## evaluate models with OpenVINO as ONNX Runtime's execution provider: 1 GB
+	.venv-openvino/bin/python -m pytest tests/openvino --noconftest -m ""
 
 exporters-table: .venv-frameworks/done ## write docs/exported-models.md: 40 minutes
 	.venv-frameworks/bin/python -m tests.exporters.table docs/exported-models.md
@@ -87,7 +90,7 @@ audit: .venv-lock/done ## look for known vulnerabilities in what make installs: 
 	.venv-lock/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/test.txt
 
 clean: ## remove the environment, caches and the demo's output
-	rm -rf .venv .venv-bench .venv-deployed .venv-frameworks .venv-lock .venv-readers demo bench bench-scale results build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-bench .venv-deployed .venv-frameworks .venv-lock .venv-openvino .venv-readers demo bench bench-scale results build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 .venv/demo: setup.py pyproject.toml requirements/demo.txt
 	$(PYTHON) -m venv .venv
@@ -132,6 +135,14 @@ clean: ## remove the environment, caches and the demo's output
 	.venv-frameworks/bin/python $(PIP_INSTALL) --editable '.[demo,evaluate]'
 	.venv-frameworks/bin/python $(PIP_INSTALL) ai-edge-litert onnxscript openvino pytest tensorflow-cpu \
 	    timm torch torchvision
+	touch $@
+
+# An environment of its own, because its ONNX Runtime is in the same files as that of evaluate.
+.venv-openvino/done: setup.py pyproject.toml
+	rm -rf .venv-openvino
+	$(PYTHON) -m venv .venv-openvino
+	.venv-openvino/bin/python $(PIP_INSTALL) --upgrade pip
+	.venv-openvino/bin/python $(PIP_INSTALL) --editable '.[demo,evaluate-openvino]' pytest
 	touch $@
 
 # The libraries of the field, and sharp from npm.

@@ -269,6 +269,21 @@ def test_online_predictions_are_the_stored_ones(
     assert tree(tmp_path / "online") == tree(tmp_path / "stored")
 
 
+def test_the_provider_of_the_cpu_is_what_runs_models_anyway(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    only = f"--variant={BASELINE}"
+    plain = evaluate(product_set, work, "classifier", tmp_path / "plain", only)
+    assert plain.code == 0, plain.error
+    named = ("--provider=CPUExecutionProvider", "--model-noise=provider-cpu")
+    for name, others in (("named", named), ("found", ("--device=auto",))):
+        done = evaluate(product_set, work, "classifier", tmp_path / name, only, *others)
+        assert done.code == 0, done.error
+        noted = "null: provider-cpu: the model is run by this provider already" in done.error
+        assert noted == (name == "named")
+        assert tree(tmp_path / name) == tree(tmp_path / "plain")
+
+
 def test_workers_and_engines_change_nothing(product_set: Path, work: Path, tmp_path: Path) -> None:
     assert evaluate(product_set, work, "classifier", tmp_path / "one", "--workers=1").code == 0
     runner = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -442,6 +457,17 @@ def test_predictions_of_another_evaluation_are_refused(
         (["--online"], ["--online and --images go together"]),
         (["--images=x"], ["--online and --images go together"]),
         (["--direct_num_worker=3"], ["unknown argument '--direct_num_worker"]),
+        (["--provider=tpu"], ["unknown provider 'tpu'"]),
+        (["--provider=cpu", "--device=cpu"], ["leave out --device"]),
+        (["--device=cuda"], ["has no CUDAExecutionProvider", "'sysnoise[evaluate-gpu]'"]),
+        (
+            ["--provider=TensorrtExecutionProvider"],
+            ["has no TensorrtExecutionProvider", "'sysnoise[evaluate-gpu]'"],
+        ),
+        (
+            ["--model-noise=provider-openvino"],
+            ["has no OpenVINOExecutionProvider", "'sysnoise[evaluate-openvino]'"],
+        ),
     ],
 )
 def test_what_there_is_not_is_refused(

@@ -383,6 +383,7 @@ def test_another_predictor_needs_another_folder(
     [
         (("--model-noise=fp16",), "--setting NAME=FILE.py:NAME"),
         (("--config=classifier.yaml",), "leave it out"),
+        (("--provider=cpu",), "--provider runs an ONNX model, and there is none"),
         (("--model=classifier.onnx",), "not allowed with argument"),
         (("--setting=int8-mine=classifier.onnx",), "--config is needed"),
         (("--setting=int8-mine",), "expected NAME=MODEL"),
@@ -413,10 +414,12 @@ def test_a_noise_that_is_made_here_takes_no_model(found: Path, work: Path, tmp_p
     assert done.lacks("give a name of your own, such as fp16-mine") == []
 
 
-def test_onnx_models_have_no_device(found: Path, work: Path, tmp_path: Path) -> None:
-    done = run_settings(found, work, tmp_path / "out", "--device=cuda")
+def test_a_device_of_predictors_is_none_of_onnx_models(
+    found: Path, work: Path, tmp_path: Path
+) -> None:
+    done = run_settings(found, work, tmp_path / "out", "--device=cuda:0")
     assert done.code == 2
-    assert done.lacks("--device is for predictors") == []
+    assert done.lacks("--device cuda:0: ONNX models take auto, cpu, cuda") == []
 
 
 def write_negated(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sysnoise.manifests.settings import Noise, Setting, noises_of, parse_setting
+from sysnoise.manifests.settings import Noise, Setting, columns_of, noises_of, parse_setting
 from sysnoise.manifests.tables import DatasetKind
 
 PILLOW = "pillow/pillow-bilinear/rgb"
@@ -20,8 +20,8 @@ def parse(text: str, noises: tuple[Noise, ...] = DETECTION) -> Setting:
 def test_columns_are_the_papers() -> None:
     values = [noise.value for noise in DETECTION]
     assert values[:6] == ["decode", "resize", "color", "fp16", "int8", "ceil mode"]
-    assert values[6:] == ["upsample", "post-processing"]
-    assert DETECTION[:6] == CLASSIFICATION
+    assert values[6:] == ["upsample", "post-processing", "provider"]
+    assert (*DETECTION[:6], Noise.PROVIDER) == CLASSIFICATION
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,7 @@ def test_columns_are_the_papers() -> None:
         ("upsample-nearest-align_corners", Noise.UPSAMPLE),
         ("box-offset-1", Noise.POST_PROCESSING),
         ("box-offset-1-decode", Noise.POST_PROCESSING),
+        ("provider-openvino", Noise.PROVIDER),
     ],
 )
 def test_a_method_belongs_to_a_column(method: str, noise: Noise) -> None:
@@ -95,4 +96,17 @@ def test_other_texts_are_refused(text: str, complaint: str) -> None:
 def test_classification_has_no_noises_of_detection() -> None:
     with pytest.raises(ValueError, match="unknown noise 'box-offset-1'") as raised:
         parse(f"{PILLOW}+box-offset-1", CLASSIFICATION)
-    assert str(raised.value).endswith("valid: fp16, int8, ceil-mode, floor-mode")
+    assert str(raised.value).endswith("valid: fp16, int8, ceil-mode, floor-mode, provider")
+
+
+def test_columns_beside_the_papers_are_those_of_the_set_and_its_predictions() -> None:
+    papers = [Noise.DECODE, Noise.RESIZE, Noise.COLOR, Noise.FP16, Noise.INT8, Noise.CEIL_MODE]
+    kind = DatasetKind.IMAGENET
+    variants = (PILLOW, f"{PILLOW}--at-squash")
+    assert columns_of(kind, [PILLOW], ()) == (*papers,)
+    assert columns_of(kind, [PILLOW], [Noise.INT8, Noise.PROVIDER]) == (*papers, Noise.PROVIDER)
+    assert columns_of(kind, variants, [Noise.PROVIDER]) == (
+        *papers,
+        Noise.GEOMETRY,
+        Noise.PROVIDER,
+    )
