@@ -56,7 +56,7 @@ NOT_RUN = {
     "sbatch": "needs Slurm",
 }
 RUN = [page for page in PAGES if page not in (ADDING, CLUSTERS, PREDICTORS) and blocks(page)]
-LONG = ("docs/evaluating.md", "docs/runs.md", "docs/tutorial.md")
+LONG = ("docs/evaluating.md", "docs/runs.md", "docs/stacks.md", "docs/tutorial.md")
 """Pages whose commands take half a minute."""
 
 

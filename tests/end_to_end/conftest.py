@@ -110,10 +110,10 @@ def coco_upright_run(shared: SharedFolders) -> Run:
 
 @pytest.fixture(scope="session")
 def full_source(shared: SharedFolders, photos: dict[str, Pixels]) -> Path:
-    """15 seeded crops and one CMYK photograph."""
+    """Eleven seeded crops and one CMYK photograph."""
 
     def build(folder: Path) -> None:
-        write_imagenet(folder, crops=15, seed=2)
+        write_imagenet(folder, crops=11, seed=2)
         photo = Image.fromarray(photos["coffee"]).convert("CMYK")
         photo.save(folder / "images" / "cmyk.JPEG", "JPEG", quality=90)
         with (folder / "val.txt").open("a") as labels:
@@ -124,7 +124,7 @@ def full_source(shared: SharedFolders, photos: dict[str, Pixels]) -> Path:
 
 @pytest.fixture(scope="session")
 def full_set(shared: SharedFolders, full_source: Path) -> Path:
-    """``imagenet-full`` over them in eight shards; ``said.txt`` beside it has standard output."""
+    """``imagenet-full`` over them in six shards; ``said.txt`` beside it has standard output."""
 
     def build(folder: Path) -> None:
         done = command(

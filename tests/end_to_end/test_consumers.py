@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -22,6 +23,7 @@ ONE_FACTOR = load_grid("imagenet-one-factor")
 COCO_PUBLISHED = load_grid("coco-published")
 
 
+@functools.cache  # Sets of several image formats have the same pixels.
 def expected(grid: Grid, variant_id: str, images: Path) -> dict[str, Pixels]:
     """Pixels of a variant by key, computed online from the source files."""
     return {

@@ -81,10 +81,11 @@ def test_predictions_are_those_of_a_set_with_shards(
         done = generate(kind, {**options, "output": tmp_path / shards, "format": shards})
         assert done.code == 0, done.error
     stored, made = tmp_path / "stored" / "model", tmp_path / "made" / "model"
-    noises = "--model-noise=all"
-    first = command(*arguments(kind, tmp_path / "webdataset", work, stored, noises))
+    # Of the noises, only int8 looks at images of its own: test_evaluate.py has all of them.
+    noises = ("--model-noise=fp16", "--model-noise=int8-symmetric-per-channel")
+    first = command(*arguments(kind, tmp_path / "webdataset", work, stored, *noises))
     assert first.code == 0, first.error
-    again = command(*arguments(kind, tmp_path / "set", work, made, noises, *online(options)))
+    again = command(*arguments(kind, tmp_path / "set", work, made, *noises, *online(options)))
     assert again.code == 0, again.error
     assert again.out == first.out
     found, wanted = tree(made), tree(stored)

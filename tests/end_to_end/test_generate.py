@@ -24,10 +24,12 @@ from tests.end_to_end.reading import (
 from tests.making import make_shards
 
 
-@pytest.mark.parametrize("workers", [1, 3])
 def test_any_number_of_workers_makes_the_same_bytes(
-    workers: int, imagenet_set: Path, imagenet_source: Path, tmp_path: Path
+    imagenet_set: Path, imagenet_source: Path, tmp_path: Path
 ) -> None:
+    """One worker, and three; the set was made by one for each core."""
+    image_format = imagenet_set.name.split("-")[1]
+    workers = {"png": 1, "webp": 3}[image_format]
     done = command(
         "generate",
         "imagenet",
@@ -36,7 +38,7 @@ def test_any_number_of_workers_makes_the_same_bytes(
         f"--output={tmp_path / 'again'}",
         "--grid=imagenet-one-factor",
         "--format=both",
-        f"--image-format={imagenet_set.name.split('-')[1]}",
+        f"--image-format={image_format}",
         "--samples-per-shard=5",
         f"--workers={workers}",
     )
@@ -60,9 +62,9 @@ def test_any_order_of_shards_and_place_of_sources_makes_the_same_bytes(
 
 def test_imagenet_full_is_complete_and_paired(full_set: Path) -> None:
     said = (full_set.parent / "said.txt").read_text("utf-8")
-    assert "16 samples x 132 variants in 8 shards, 0 rejected" in said
+    assert "12 samples x 132 variants in 6 shards, 0 rejected" in said
     counts = manifest(full_set)["counts"]
-    assert (counts["samples"], counts["variants"], counts["images"]) == (16, 132, 132 * 16)
+    assert (counts["samples"], counts["variants"], counts["images"]) == (12, 132, 132 * 12)
     validate_manifest(manifest(full_set))
     assert_sums_hold(full_set)
     assert_paired_and_digested(full_set, load_grid("imagenet-full"))

@@ -20,6 +20,7 @@ import pytest
 
 from tests.end_to_end.reading import decode_image, read_tars
 from tests.pages import ROOT, blocks
+from tests.shared import SharedFolders
 
 PAGE = "docs/reading.md"
 PILLOW = "pillow/pillow-bilinear/rgb"
@@ -28,22 +29,20 @@ HEAVY = ("torch", "tensorflow")
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo(request: pytest.FixtureRequest) -> Path:
     """The folder of ``make demo``; ``make test-readers`` puts one beside its interpreter."""
     made = Path(sys.prefix) / "made" / "demo"
     if made.exists():
         return made
-    folder = tmp_path_factory.mktemp("readers") / "demo"
-    made_here = [
-        sys.executable,
-        "-m",
-        "sysnoise.pipelines.cli.main",
-        "demo",
-        "--output",
-        str(folder),
-    ]
-    subprocess.run(made_here, check=True, capture_output=True)
-    return folder
+    # These need the libraries that make a set.
+    from tests.end_to_end.commands import command
+
+    def build(folder: Path) -> None:
+        done = command("demo", "--output", str(folder / "demo"))
+        assert done.code == 0, done.error
+
+    shared: SharedFolders = request.getfixturevalue("shared")
+    return shared("made-demo", build) / "demo"
 
 
 def labels(demo: Path) -> list[int]:
