@@ -28,6 +28,7 @@ import numpy as np
 
 from benchmarks.command import Source, descendants, resident_mib
 from benchmarks.machine import describe_machine
+from benchmarks.page_cache import cached_mib
 from benchmarks.report import table
 from sysnoise.manifests.layout import RECEIPTS, SUMS
 from sysnoise.pipelines.cli.photographs import write_coco, write_imagenet
@@ -208,6 +209,10 @@ def format_run(result: dict[str, Any]) -> str:
             f"s, all after {result['last_shard_seconds']:.1f} s, the set after "
             f"{result['seconds']:.1f} s; verified in {result['verify_seconds']:.1f} s; sha256 of "
             f"its sums {result['sums_sha256'][:16]}",
+            "",
+            f"Of the set's {result['set_mib']:,.0f} MiB, {result['set_cached_mib']:,.0f} were in "
+            "the page cache when the command ended, and "
+            f"{result['set_cached_mib_after_verify']:,.0f} when it was verified.",
             table(
                 ("images done", "took", "images/s", "driver", "largest worker", *CACHE[:3]), parts
             ),
@@ -229,9 +234,12 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     command += [f"--output={output}"]
     watched = Watched(command, output, images, arguments.every)
     watched.run(arguments.kill)
+    set_cached = [cached_mib(output)]
     start = time.perf_counter()
     subprocess.run([*sysnoise, "verify", str(output)], check=True, stdout=subprocess.DEVNULL)
     verify_seconds = time.perf_counter() - start
+    set_cached.append(cached_mib(output))
+    set_mib = sum(path.stat().st_size for path in output.rglob("*")) / 2**20
     sums = hashlib.sha256((output / SUMS).read_bytes()).hexdigest()
     shutil.rmtree(output)
     samples = watched.samples
@@ -246,6 +254,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "last_shard_seconds": next(each.seconds for each in samples if each.images == images),
         "verify_seconds": verify_seconds,
         "sums_sha256": sums,
+        "set_mib": set_mib,
+        "set_cached_mib": set_cached[0],
+        "set_cached_mib_after_verify": set_cached[1],
         "attempts": [dataclasses.asdict(each) for each in watched.attempts],
         "parts": parts_of(samples, images, arguments.workers),
         "samples": [dataclasses.asdict(each) for each in samples],

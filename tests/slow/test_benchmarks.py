@@ -91,6 +91,7 @@ def test_a_killed_run_is_measured(tmp_path: Path) -> None:
     whole = sum(part["seconds"] for part in result["parts"])
     assert whole == pytest.approx(result["last_shard_seconds"])
     assert min(part["driver_mib"] for part in result["parts"]) > 50
+    assert 0 <= result["set_cached_mib"] <= result["set_cached_mib_after_verify"]
     assert done.stdout.rstrip("\n") == format_run(result).rstrip("\n")
     assert not list(tmp_path.glob("set-*/"))
 
