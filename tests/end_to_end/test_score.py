@@ -431,10 +431,7 @@ def validation_set(shared: SharedFolders, one_image_set: Path) -> Path:
     return shared("validation", build) / "set"
 
 
-@pytest.mark.parametrize(
-    "noise",
-    [*list(PAPER)[:1], *(pytest.param(each, marks=pytest.mark.slow) for each in list(PAPER)[1:])],
-)
+@pytest.mark.parametrize("noise", ["decode", pytest.param("resize", marks=pytest.mark.slow)])
 def test_the_papers_matrices_have_its_means_and_deviations(
     noise: str, validation_set: Path, tmp_path: Path
 ) -> None:
