@@ -46,11 +46,11 @@ def test_shards_are_contiguous_ranges_in_key_order(plan: Plan, tmp_path: Path) -
     assert plan.shard_name(2) == "00002-of-00003"
 
 
-@pytest.mark.parametrize("per_shard", [1, 3, 2048])
+@pytest.mark.parametrize("per_shard", [7, 2048])
 def test_long_texts_change_nothing_of_the_table(per_shard: int, tmp_path: Path) -> None:
     """The table is written in parts, and is the one that PyArrow writes as a whole."""
-    texts = [json.dumps([row] * (row % 7)) for row in range(2500)]
-    names = [f"{row:012d}.jpg" for row in range(2500)]
+    texts = [json.dumps([row] * (row % 7)) for row in range(2100)]
+    names = [f"{row:012d}.jpg" for row in range(2100)]
     table = source_table(names, image=texts, annotations=texts)
     columns = {name: TextColumn(map(str.encode, texts)) for name in ("image", "annotations")}
     source = SourceSet(
