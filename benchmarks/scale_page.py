@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +86,7 @@ def format_page(results: Results) -> str:
 The cost of a set, from one machine to a thousand workers. `make bench-scale` writes this page and
 [its measurements](bench/scale.json).
 
-Measured on {where}.
+{textwrap.fill(f"Measured on {where}. {results.get('note', '')}", 100)}
 
 Processor time is that of all processes of the command, without the {_start_up(results):.1f} s of
 start-up, on {_measured_images(results)} images: seeded crops of shipped photographs, about
