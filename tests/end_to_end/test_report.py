@@ -44,6 +44,7 @@ def test_the_page_is_one_small_file_and_always_the_same(imagenet_set: Path, tmp_
     assert "torchvision.io.decode_jpeg (torchvision" in text  # What Pillow's decoder stands for.
 
 
+@pytest.mark.parametrize("imagenet_set", ["png"], indirect=True)
 def test_plots_are_png_files(imagenet_set: Path, tmp_path: Path) -> None:
     done = command(
         "report", str(imagenet_set), f"--output={tmp_path / 'r.html'}", f"--png-dir={tmp_path}/png"
