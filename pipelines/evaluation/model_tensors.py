@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,9 @@ class TensorInfo:
         return f"{self.name} {self.type} {written(self.shape)}"
 
 
+MOST_SIZES = 1024
+"""Numbers of a tensor that shapes may be computed from, such as the scales of a ``Resize``."""
+
 Tensors = Mapping[str, TensorInfo]
 """Inputs or outputs by name."""
 
@@ -60,8 +64,7 @@ def outputs_of(model: ModelProto, spec: InputSpec) -> Tensors:
     Raises:
         InputError: the shapes cannot be inferred within the limits of a trial.
     """
-    sized = ModelProto()
-    sized.CopyFrom(model)
+    sized = _without_weights(model)
     del sized.graph.value_info[:]
     for value in sized.graph.input:
         shape = value.type.tensor_type.shape
@@ -71,6 +74,17 @@ def outputs_of(model: ModelProto, spec: InputSpec) -> Tensors:
                 dim.dim_value = dim.dim_value or (0 if axis == "N" else size)
     data = tried("looking at the model", sized.ByteSize(), lambda: _inferred(sized))
     return {value.name: _tensor(value) for value in GraphProto.FromString(data).output}
+
+
+def _without_weights(model: ModelProto) -> ModelProto:
+    """Return a copy without the numbers of large float tensors, which decide no shape."""
+    light = ModelProto()
+    light.CopyFrom(model)
+    for tensor in light.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and math.prod(tensor.dims) > MOST_SIZES:
+            for field in ("raw_data", "float_data"):
+                tensor.ClearField(field)
+    return light
 
 
 def metadata_of(model: ModelProto) -> dict[str, str]:
