@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib.metadata
 import sys
 from collections.abc import Sequence
@@ -90,6 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return CLOSED_PIPE
         except UnwritableError as error:  # What was printed could not be handed on.
             return _fail(str(error), 1)
+        finally:
+            if argv is None:  # The process ends, and need not look for garbage in all that is left.
+                gc.freeze()
 
 
 def _run_and_flush(argv: Sequence[str] | None) -> int:
