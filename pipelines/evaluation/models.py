@@ -249,8 +249,7 @@ def _onnx(models: Models, name: str, loaded: LoadedOnnx, noises: Sequence[str]) 
     provider = next((PROVIDER_NOISES[each] for each in noises if each not in inside), None)
     graph = name if provider is None else "+".join(inside) or _PLAIN
     path = f"{MODELS}/{graph}.onnx"
-    made = _noisy(models, graph, inside, path) if inside else None
-    sha256 = made if inside else _given(models, graph, loaded, path)
+    sha256 = _noisy(models, graph, inside, path) if inside else _given(models, graph, loaded, path)
     if sha256 is None or provider == models.provider:
         return None
     if provider is not None:
