@@ -129,9 +129,12 @@ def run_in_threads(
     left = collections.deque(elements)
 
     def work_on_the_rest() -> None:
-        while left and not run.is_stopped:
-            with contextlib.suppress(IndexError):  # Another thread has taken the last one.
-                work(left.popleft())
+        while not run.is_stopped:
+            try:
+                element = left.popleft()
+            except IndexError:  # The threads have taken all of them.
+                return
+            work(element)
 
     count = min(threads.count, len(left))
     with local_run(lambda shard: True) as run, concurrent.futures.ThreadPoolExecutor(count) as pool:

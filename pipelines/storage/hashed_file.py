@@ -114,7 +114,7 @@ class HashedFile:
     def close(self) -> None:
         """Sync to disk and close; further calls do nothing."""
         if not self._file.closed:
-            self.flush()
+            self._write_pending()
             os.fsync(self._file.fileno())
             self._release()
             self._file.close()

@@ -39,9 +39,10 @@ def test_failures_are_returned_and_some_stop_the_run(kind: FailureKind, done: in
     assert current_run() is None
 
 
-def test_an_error_that_no_one_reports_is_raised() -> None:
+@pytest.mark.parametrize("kind", [ZeroDivisionError, IndexError])
+def test_an_error_that_no_one_reports_is_raised(kind: type[Exception]) -> None:
     def work(element: int) -> None:
-        raise ZeroDivisionError(element)
+        raise kind(element)
 
-    with pytest.raises(ZeroDivisionError, match="7"):
+    with pytest.raises(kind, match="7"):
         run_in_threads([7], Threads(4), work)
