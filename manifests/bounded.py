@@ -34,6 +34,10 @@ TEXT_BYTES = 128 << 20
 PIECE_BYTES = 32 << 20
 """Number of bytes of a remote file that are asked for at a time."""
 
+_BINARY = getattr(os, "O_BINARY", 0)
+_WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0)
+"""Flags of :func:`os.open`: Windows alone has the first, and no FIFOs that could be waited for."""
+
 _LOCAL = (None, "file", "local")
 _WEB = ("http", "https")
 _RANGE_NOT_SATISFIABLE = 416
@@ -134,10 +138,10 @@ def open_binary(fs: fsspec.AbstractFileSystem, path: str) -> BinaryIO:
     return open_regular(path) if is_local_fs(fs) else cast("BinaryIO", fs.open(path, "rb"))
 
 
-def _descriptor(path: str, flags: int = os.O_RDONLY | os.O_CLOEXEC) -> tuple[int, int]:
+def _descriptor(path: str, flags: int = os.O_RDONLY | _BINARY) -> tuple[int, int]:
     """Open a regular file without blocking; return its descriptor and its length."""
     try:
-        descriptor = os.open(path, flags | os.O_NONBLOCK)
+        descriptor = os.open(path, flags | _WITHOUT_WAITING)
     except OSError:
         refuse_irregular(path)  # A socket cannot be opened at all.
         raise
@@ -220,10 +224,10 @@ def _read_local(path: str, most: int) -> bytes:
 def _read_local_part(path: str, start: int, stop: int) -> bytes:
     descriptor, size = _descriptor(path)
     try:
-        pieces, stop = [], min(stop, size)
-        while start < stop and (data := os.pread(descriptor, stop - start, start)):
+        pieces, left = [], min(stop, size) - os.lseek(descriptor, start, os.SEEK_SET)
+        while left > 0 and (data := os.read(descriptor, left)):
             pieces.append(data)
-            start += len(data)
+            left -= len(data)
         return b"".join(pieces)
     finally:
         os.close(descriptor)

@@ -180,3 +180,21 @@ def test_arrow_reads_predictions_from_its_own_files() -> None:
     assert opened == [("pipelines/scoring/class_rows.py", "opened")]
     text = (ROOT / "pipelines/scoring/class_rows.py").read_text("utf-8")
     assert "with _arrow_file(root, name) as opened:\n            parquet = pq.ParquetFile" in text
+
+
+POSIX = ("fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty")
+"""Modules that Windows does not have."""
+
+
+def test_modules_of_posix_are_imported_in_one_place_each() -> None:
+    found = [
+        (name, path.as_posix())
+        for folder in FOLDERS
+        for path in modules(folder)
+        for name in imports(path)
+        if name.partition(".")[0] in POSIX
+    ]
+    assert sorted(found) == [
+        ("fcntl", "pipelines/storage/system_locks.py"),
+        ("resource", "pipelines/workers/limits.py"),
+    ]

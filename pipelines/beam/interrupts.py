@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -33,12 +34,12 @@ def ending_in_time(message: str) -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
+    reading, writing = socket.socketpair()  # Windows hands signals on to nothing else.
+    writing.setblocking(False)
     left = threading.Event()
     threading.Thread(target=_watch, args=(reading, message, left), daemon=True).start()
     before = {number: signal.signal(number, interrupt) for number in INTERRUPTS}
-    fd_before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    fd_before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
     try:
         yield
     finally:
@@ -46,13 +47,13 @@ def ending_in_time(message: str) -> Iterator[None]:
         signal.set_wakeup_fd(fd_before)
         for number, handler in before.items():
             signal.signal(number, handler)
-        os.close(writing)  # Ends the thread, unless a signal has come.
+        writing.close()  # Ends the thread, unless a signal has come.
 
 
-def _watch(reading: int, message: str, left: threading.Event) -> None:
+def _watch(reading: socket.socket, message: str, left: threading.Event) -> None:
     """Wait for the numbers of signals, which the system writes as they come, or for the end."""
-    with open(reading, "rb", buffering=0) as numbers:
-        while number := numbers.read(1):
+    with reading:
+        while number := reading.recv(1):
             if number[0] in INTERRUPTS:
                 time.sleep(GRACE_SECONDS)
                 if not left.is_set():  # Else the command has said it.

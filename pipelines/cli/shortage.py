@@ -10,13 +10,13 @@ import contextlib
 import errno
 import logging
 import os
-import resource
 import sys
 import threading
 from collections.abc import Iterator
 from typing import NoReturn
 
 from sysnoise.pipelines.errors import CommandError
+from sysnoise.pipelines.workers.limits import address_space
 
 MIB = 2**20
 LIBRARIES_BYTES = 600 * MIB
@@ -48,8 +48,8 @@ def prepare_for_limit(takes_beam_arguments: bool) -> None:
     Raises:
         CommandError: the limit is too small.
     """
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit == resource.RLIM_INFINITY:
+    limit = address_space()
+    if limit is None:
         return
     needed = BEAM_BYTES if takes_beam_arguments else LIBRARIES_BYTES
     if limit < needed:

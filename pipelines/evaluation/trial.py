@@ -1,7 +1,8 @@
 """Work on a model that others made, in a process of its own with limits of memory and time.
 
 A model of a kilobyte can say that its loading takes days or all memory, and the libraries have no
-limits of their own; nor can they be interrupted.
+limits of their own; nor can they be interrupted. On Windows, which cannot fork a process, the work
+is done in this one, without limits.
 """
 
 from __future__ import annotations
@@ -9,13 +10,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import resource
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
 
 from sysnoise.pipelines.errors import InputError
+from sysnoise.pipelines.workers.limits import limit_this_process
 
 TRIAL_BYTES = 2**31
 """Memory that the libraries may take beside the model."""
@@ -38,6 +38,8 @@ def tried(doing: str, size: int, work: Callable[[], bytes]) -> bytes:
     Raises:
         InputError: the work failed, or takes more memory or time than it may.
     """
+    if not hasattr(os, "fork"):
+        return _result(_outcome(doing, work))
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -51,10 +53,8 @@ def tried(doing: str, size: int, work: Callable[[], bytes]) -> bytes:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
-    if outcome.startswith(_DONE):
-        return outcome.removeprefix(_DONE)
     if outcome:
-        raise InputError(outcome.removeprefix(_FAILED).decode())
+        return _result(outcome)
     killer = os.waitstatus_to_exitcode(status)
     if killer == -signal.SIGXCPU:
         raise InputError(f"{doing}: it takes more than {TRIAL_SECONDS} s")
@@ -64,30 +64,30 @@ def tried(doing: str, size: int, work: Callable[[], bytes]) -> bytes:
 def _work(writing: int, doing: str, size: int, work: Callable[[], bytes]) -> NoReturn:
     # Garbage of the other process may be sessions whose threads are not here to be waited for.
     gc.freeze()
-    try:
-        _limit(TRIAL_BYTES + MODEL_COPIES * size)
-        outcome = _DONE + work()
-    except MemoryError:
-        message = f"{doing}: it takes more memory than {TRIAL_BYTES >> 20} MiB and its own"
-        outcome = _FAILED + message.encode()
-    except BaseException as error:  # noqa: BLE001 - the other process reports it.
-        message = str(error) if isinstance(error, InputError) else f"{doing}: {error!r}"
-        outcome = _FAILED + message.encode(errors="backslashreplace")
+
+    def limited_work() -> bytes:
+        limit_this_process(TRIAL_BYTES + MODEL_COPIES * size, TRIAL_SECONDS)
+        return work()
+
     try:
         with open(writing, "wb") as answer:
-            answer.write(outcome)
+            answer.write(_outcome(doing, limited_work))
     finally:
         os._exit(0)
 
 
-def _limit(more: int) -> None:
-    """Limit the memory that this process may take more than it has, and its processor time."""
-    _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    used = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
-    resource.setrlimit(resource.RLIMIT_CPU, (used + TRIAL_SECONDS, most))
-    statistics = Path("/proc/self/statm")
-    if statistics.exists():  # Elsewhere only the time is limited.
-        soft, most = resource.getrlimit(resource.RLIMIT_AS)
-        limit = int(statistics.read_text("ascii").split()[0]) * resource.getpagesize() + more
-        if soft == resource.RLIM_INFINITY or limit < soft:
-            resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+def _outcome(doing: str, work: Callable[[], bytes]) -> bytes:
+    """Do the work; return its result or a message, each after a mark."""
+    try:
+        return _DONE + work()
+    except MemoryError:
+        message = f"{doing}: it takes more memory than {TRIAL_BYTES >> 20} MiB and its own"
+    except Exception as error:  # noqa: BLE001 - whoever waits for the outcome raises it.
+        message = str(error) if isinstance(error, InputError) else f"{doing}: {error!r}"
+    return _FAILED + message.encode(errors="backslashreplace")
+
+
+def _result(outcome: bytes) -> bytes:
+    if outcome.startswith(_FAILED):
+        raise InputError(outcome.removeprefix(_FAILED).decode())
+    return outcome.removeprefix(_DONE)

@@ -192,7 +192,8 @@ def _make(found: FinishedSet, layout: ExportLayout, variants: Sequence[str], tar
             for variant, folder in folders.items():
                 record = {**_record(found, layout, variant), "files": _count_files(folder)}
                 (folder / RECORD).write_bytes(json_bytes(record))
-            os.sync()  # A folder that is there after a power cut has its files.
+            if hasattr(os, "sync"):  # A folder that is there after a power cut has its files.
+                os.sync()
             for folder in folders.values():
                 folder.rename(Path(target.path, folder.name))
     except OSError as error:

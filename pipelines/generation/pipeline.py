@@ -60,7 +60,8 @@ from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import read_file, read_if_there, read_in_parallel
 from sysnoise.pipelines.storage.root import Root, absolute_url, exists, open_output
 from sysnoise.pipelines.workers.failures import Failure, FailureKind
-from sysnoise.pipelines.workers.job import ShardJob, check_open_files
+from sysnoise.pipelines.workers.job import ShardJob
+from sysnoise.pipelines.workers.limits import check_open_files
 from sysnoise.pipelines.workers.pool import acquire_process, release_process
 from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.grid import Grid

@@ -66,9 +66,10 @@ class JsonTexts:
         self._ends.append(self._ends[-1] + self._file.write(text))
 
     def read(self, number: int) -> bytes:
-        """Return a text; the file must have been flushed."""
+        """Return a text; the file must have been flushed, and none can be added any more."""
         start, end = self._ends[number : number + 2]
-        return os.pread(self._file.fileno(), end - start, start)
+        os.lseek(self._file.fileno(), start, os.SEEK_SET)  # Windows has no os.pread.
+        return os.read(self._file.fileno(), end - start)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import posixpath
 import reprlib
 import shutil
@@ -163,11 +164,11 @@ def _arrow_file(root: Root, name: str) -> Iterator[pa.NativeFile]:
         with pa.OSFile(root.join(name)) as file:
             yield file
         return
-    with tempfile.TemporaryFile() as copy:
-        with open_file(root, name) as opened:
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "copy")
+        with open_file(root, name) as opened, open(path, "xb") as copy:
             shutil.copyfileobj(opened, copy, COPIED_BYTES)
-        copy.flush()
-        with pa.OSFile(f"/dev/fd/{copy.fileno()}") as file:
+        with pa.OSFile(path) as file:
             yield file
 
 

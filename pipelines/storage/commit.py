@@ -173,6 +173,9 @@ def make_folder(path: Path) -> None:
 
 
 def _sync_folder(path: Path) -> None:
+    """Have the names in a folder survive a crash, where the system opens folders: not Windows."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -86,7 +86,7 @@ class HashedFile:
 
     def _write_pending(self) -> None:
         while self._pending:
-            written = os.writev(self._file.fileno(), self._pending[:_MOST_PARTS])
+            written = _write_parts(self._file.fileno(), self._pending[:_MOST_PARTS])
             self._pending = _rest(self._pending, written)
             self._written += written
         if self._written - self._released >= _WRITE_BEHIND:
@@ -98,7 +98,7 @@ class HashedFile:
         Shards are not read again, except for the upload of a remote set. Otherwise they would fill
         the memory and be written only when the shard closes, which would wait for all of them.
         """
-        if hasattr(os, "posix_fadvise"):  # Not on macOS.
+        if hasattr(os, "posix_fadvise"):  # macOS and Windows do not have it.
             os.posix_fadvise(self._file.fileno(), 0, self._written, os.POSIX_FADV_DONTNEED)
         self._released = self._written
 
@@ -133,6 +133,13 @@ def close_all(files: Sequence[HashedFile]) -> None:
         file.flush()
     for file in files:
         file.close()
+
+
+def _write_parts(descriptor: int, parts: Sequence[bytes]) -> int:
+    """Write parts, or only the first bytes of them; return how many bytes these are."""
+    if hasattr(os, "writev"):  # Windows does not have it.
+        return os.writev(descriptor, parts)
+    return os.write(descriptor, b"".join(parts))
 
 
 def _continued(digest: Any, parts: Iterable[bytes]) -> Any:

@@ -147,12 +147,13 @@ def _files_below(top: str, is_wanted: Callable[[str], bool], left_out: list[str]
         for entry in entries:
             if not is_wanted(entry.name):
                 continue
+            path = posixpath.join(folder, entry.name)  # As fsspec has it, on Windows too.
             if entry.is_dir():
-                folders.append((entry.path, (*above, identity)))
-            elif entry.is_file() or not os.path.exists(entry.path):
-                yield entry.path  # A link to nothing is missed when it is read.
+                folders.append((path, (*above, identity)))
+            elif entry.is_file() or not os.path.exists(path):
+                yield path  # A link to nothing is missed when it is read.
             else:
-                left_out.append(entry.path)
+                left_out.append(path)
         if len(above) == MAX_DEPTH:
             raise InputError(f"{folder!r} lies {MAX_DEPTH} folders deep, the most that are listed")
         if len(folders) > MAX_FOLDERS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import logging
 import os
 import time
@@ -15,10 +14,13 @@ from sysnoise.manifests.layout import LOCK, TEMPORARY
 from sysnoise.pipelines.errors import OutputError, unwritable
 from sysnoise.pipelines.storage.commit import make_folder
 from sysnoise.pipelines.storage.root import Root, is_local
+from sysnoise.pipelines.storage.system_locks import (
+    REMOVES_OPEN_FILES,
+    TO_THE_END,
+    try_lock_bytes,
+)
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
-_TO_THE_END = 0
-"""The length that means all bytes from the start of the lock on (fcntl(2))."""
 
 _ATTEMPTS = 5
 """Number of attempts: a run that ends locks all shards for a moment, which stops no other run."""
@@ -31,8 +33,8 @@ _SECONDS_BETWEEN = 0.2
 def lock_shards(output: Root, shards: range | None) -> Iterator[None]:
     """Keep other processes away from some shards of an output while the body runs.
 
-    The lock is a record lock (fcntl(2)) on one byte per shard, which the system releases when the
-    process ends, however it ends. Object stores, and file systems without locks, have none.
+    The lock is one byte per shard of a file, which the system releases when the process ends,
+    however it ends. Object stores, and file systems without locks, have none.
 
     Args:
         output: the output.
@@ -50,24 +52,28 @@ def lock_shards(output: Root, shards: range | None) -> Iterator[None]:
     finally:
         # Where the output cannot be written any more, the body has an error that says so.
         with contextlib.suppress(OSError):
-            _remove_if_last(output, descriptor)
-        os.close(descriptor)
+            _release(output, descriptor)
 
 
 def _open_locked(output: Root, shards: range | None) -> int:
     path = output.join(LOCK)
-    place = (_TO_THE_END, 0) if shards is None else (len(shards), shards.start)
+    place = (0, TO_THE_END) if shards is None else (shards.start, len(shards))
     while True:
         try:
             make_folder(Path(output.join(TEMPORARY)))
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError as error:
             if not Path(output.path).is_dir():
                 raise unwritable(f"writing {path!r}", error) from error
             continue  # Another run removed the folder at its end.
         except OSError as error:
             raise unwritable(f"writing {path!r}", error) from error
-        if not _lock_with_retries(descriptor, *place):
+        try:
+            is_free = _lock_with_retries(descriptor, *place)
+        except OutputError:
+            os.close(descriptor)
+            raise
+        if not is_free:
             os.close(descriptor)
             which, advice = "", ""
             if shards is not None:
@@ -82,22 +88,19 @@ def _open_locked(output: Root, shards: range | None) -> int:
         os.close(descriptor)  # Another run removed the file at its end.
 
 
-def _lock_with_retries(descriptor: int, length: int, start: int) -> bool:
+def _lock_with_retries(descriptor: int, start: int, length: int) -> bool:
     for _ in range(_ATTEMPTS - 1):
-        if _try_lock(descriptor, length, start):
+        if _try_lock(descriptor, start, length):
             return True
         time.sleep(_SECONDS_BETWEEN)
-    return _try_lock(descriptor, length, start)
+    return _try_lock(descriptor, start, length)
 
 
-def _try_lock(descriptor: int, length: int, start: int) -> bool:
+def _try_lock(descriptor: int, start: int, length: int) -> bool:
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
+        return try_lock_bytes(descriptor, start, length)
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            return False
         if error.errno not in _NO_LOCKS:
-            os.close(descriptor)
             raise OutputError(f"locking the output: {error}") from error
         logging.getLogger(__name__).warning("the output's file system has no locks: %s", error)
     return True
@@ -112,9 +115,16 @@ def _leads_to(path: str, descriptor: int) -> bool:
     return os.path.samestat(found, os.fstat(descriptor))
 
 
-def _remove_if_last(output: Root, descriptor: int) -> None:
-    """Remove the file, and its folder where it is empty, unless another process holds shards."""
+def _release(output: Root, descriptor: int) -> None:
+    """Release shards; remove the file, and its empty folder, unless another process holds some."""
     path = output.join(LOCK)
-    if _leads_to(path, descriptor) and _try_lock(descriptor, _TO_THE_END, 0):
-        os.unlink(path)
-        Path(output.join(TEMPORARY)).rmdir()  # Fails where a killed run left something there.
+    try:
+        if REMOVES_OPEN_FILES:
+            if not (_leads_to(path, descriptor) and _try_lock(descriptor, 0, TO_THE_END)):
+                return
+            os.unlink(path)
+    finally:
+        os.close(descriptor)
+    if not REMOVES_OPEN_FILES:
+        os.unlink(path)  # Fails where another process has it open.
+    Path(output.join(TEMPORARY)).rmdir()  # Fails where a killed run left something there.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from sysnoise.pipelines.storage.system_locks import LOCKS_FOLDERS, try_lock_folder
 
 _PREFIX = "sysnoise-"
 """The begin of the names of folders that a living process has locked, or a dead one has left."""
@@ -25,7 +26,8 @@ class TemporaryFolder:
     """A folder in ``TMPDIR`` that is removed when it is closed, or after its process has died.
 
     The process holds a lock on it (flock(2)), which the system releases when the process ends,
-    however it ends. Each new folder removes those whose lock is free.
+    however it ends. Each new folder removes those whose lock is free. Windows has no such locks:
+    there a process that is killed leaves its folder.
     """
 
     def __init__(self) -> None:
@@ -35,20 +37,24 @@ class TemporaryFolder:
             OSError: it cannot be made.
         """
         parent = Path(tempfile.gettempdir())
+        self._descriptor: int | None = None
+        if not LOCKS_FOLDERS:
+            self.path = tempfile.mkdtemp(prefix=_NEW_PREFIX, dir=parent)
+            return
         _remove_stale(parent)
         new = tempfile.mkdtemp(prefix=_NEW_PREFIX, dir=parent)
         self._descriptor = os.open(new, os.O_RDONLY)
         with contextlib.suppress(OSError):  # Without locks, nobody takes a folder for stale.
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            try_lock_folder(self._descriptor)
         self.path = os.path.join(parent, f"{_PREFIX}{new.rpartition('.')[2]}")
         os.replace(new, self.path)  # From here on, it counts as stale when its lock is free.
 
     def close(self) -> None:
         """Remove the folder; further calls do nothing."""
-        if self._descriptor >= 0:
-            shutil.rmtree(self.path, ignore_errors=True)
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self._descriptor is not None:
             os.close(self._descriptor)
-            self._descriptor = -1
+            self._descriptor = None
 
 
 @contextlib.contextmanager
@@ -98,9 +104,9 @@ def _remove_if_free(folder: Path) -> None:
     except OSError:
         return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
+        if try_lock_folder(descriptor):
+            shutil.rmtree(folder, ignore_errors=True)
     except OSError:
-        return  # Its process lives.
+        return  # Without locks, its process may live.
     finally:
         os.close(descriptor)

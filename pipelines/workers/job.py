@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import resource
 import traceback
 from dataclasses import dataclass, field
 
@@ -17,10 +16,8 @@ from sysnoise.pipelines.readers.access import ReadSource, source_reader
 from sysnoise.pipelines.shards.shard import OnSample, make_shard
 from sysnoise.pipelines.storage.root import exists, open_output, open_root
 from sysnoise.pipelines.workers.failures import Failure, FailureKind
+from sysnoise.pipelines.workers.limits import check_open_files
 from sysnoise.transforms.errors import GridError
-
-SPARE_FILES = 64
-"""Number of open files that a process needs besides the shards that it writes."""
 
 
 @dataclass(frozen=True)
@@ -110,24 +107,3 @@ def prepare_libraries() -> None:
     cv2.setNumThreads(1)
     pyarrow.set_cpu_count(1)
     Image.MAX_IMAGE_PIXELS = None
-
-
-def check_open_files(shard_files: int) -> None:
-    """Raise the limit of open files of this process, which its workers inherit, where needed.
-
-    Args:
-        shard_files: number of files that a worker writes at the same time.
-
-    Raises:
-        OutputError: the system does not allow that many.
-    """
-    needed = shard_files + SPARE_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-        except (ValueError, OSError) as error:
-            raise OutputError(
-                f"a worker writes {shard_files} files at a time, but the system allows only {hard} "
-                f"open files (ulimit -Hn); raise that limit to {needed} or use a smaller grid"
-            ) from error

@@ -34,11 +34,18 @@ _KEEP_FREED_MEMORY = {
 Source: mallopt(3); other C libraries do not know these variables.
 """
 
-_COMMAND_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+_COMMAND_SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM")
+    if hasattr(signal, name)
+)
 """Signals that terminals and schedulers send to all processes of a run at once.
 
 The command ends its workers itself: a worker that died of a signal first would count as a crash.
 """
+
+_OWN_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+"""The flag with which a process of Windows is not ended by the Ctrl-C of its terminal."""
 
 _MEMORY_FILES = threading.Lock()
 """Held while a shard is made from or to ``memory://``: readers of a file there share a position.
@@ -77,7 +84,7 @@ class ShardProcess:
             return Failure(shard, FailureKind.CRASH, message)
         if process is None or process.stdin is None or process.stdout is None:
             return None
-        with contextlib.suppress(BrokenPipeError):  # Then there is no answer either.
+        with contextlib.suppress(OSError):  # The worker is gone, and gives no answer either.
             process.stdin.write(f"{shard}\n")
             process.stdin.flush()
         with watched(process.pid, shard) as watch:
@@ -150,6 +157,7 @@ def _start_worker(job: ShardJob, folder: str) -> subprocess.Popen[str]:
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, **_KEEP_FREED_MEMORY, "TMPDIR": folder},
+            creationflags=_OWN_GROUP,
         )
     if process.stdin is not None:  # The line is sent with the first shard's number.
         process.stdin.write(json.dumps(dataclasses.asdict(job)) + "\n")
@@ -158,7 +166,13 @@ def _start_worker(job: ShardJob, folder: str) -> subprocess.Popen[str]:
 
 @contextlib.contextmanager
 def _blocked(signals: Sequence[signal.Signals]) -> Iterator[None]:
-    """Block signals in this thread, and permanently in the processes that it starts meanwhile."""
+    """Block signals in this thread, and permanently in the processes that it starts meanwhile.
+
+    Windows cannot: its workers are in a group of their own.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
@@ -177,6 +191,6 @@ def _crash_message(shard: int, last: Watch, code: int) -> str:
         remedy = (
             f"a sample on which a worker dies {STRIKES_TO_REJECT} times is rejected as 'crashed'"
         )
-    if -code == signal.SIGKILL:
+    if code < 0 and -code == getattr(signal, "SIGKILL", None):
         remedy += "; if the system ran out of memory, use fewer --workers"
     return f"shard {shard}: the worker {how} {work}; {RESUME_GENERATING}; {remedy}"

@@ -77,7 +77,9 @@ def _warn_if_silent(watch: Watch, ended: threading.Event, pid: int, shard: int) 
 
 
 def _is_stopped(pid: int) -> bool:
-    """Whether a child process is stopped by a signal such as SIGSTOP."""
+    """Whether a child process is stopped by a signal such as SIGSTOP, as far as that is known."""
+    if not hasattr(os, "waitid"):  # Windows does not have it, nor has macOS before Python 3.13.
+        return False
     try:
         return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -28,14 +30,17 @@ LIBJPEG_BUILDS: Mapping[str, str] = {
 _WITHOUT_ARITHMETIC = {"6b"}
 _DCT_PROCESSES = {0, 1, 2, 9, 10}
 _ONE_AT_A_TIME = threading.Lock()  # The selected build is a global of jpeglib.
+_OPEN_FILES = Path("/proc/self/fd")
+"""Where Linux lets a process open its own files anew, from their first byte on."""
 
 
 def decode_jpeglib(data: bytes, *, build: str) -> Pixels:
     """Decode with one build of libjpeg: accurate DCT, fancy upsampling; to RGB.
 
-    jpeglib reads from a path, so the bytes go through a temporary file without a name, in memory
-    where the system has ``/dev/shm``. ``jpeglib.read_spatial`` is not used: it does not delete a
-    file when decoding fails, and writes past its buffers where there are more than 50 markers.
+    jpeglib reads from a path, so the bytes go through a temporary file. On Linux it has no name,
+    and is in memory where there is ``/dev/shm``. ``jpeglib.read_spatial`` is not used: it does not
+    delete a file when decoding fails, and writes past its buffers where there are more than 50
+    markers.
 
     libjpeg would fill up a file without an end with gray, so such a file is refused first. Its
     warnings go to the standard error of the process.
@@ -51,17 +56,27 @@ def decode_jpeglib(data: bytes, *, build: str) -> Pixels:
 
     if not has_end_of_image(data):
         raise ValueError("not a JPEG, or one without its end-of-image marker")
-    with (
-        _ONE_AT_A_TIME,
-        jpeglib.version(build),
-        tempfile.TemporaryFile(dir=_memory_folder()) as file,
-    ):
-        file.write(data)
-        file.flush()
+    with _ONE_AT_A_TIME, jpeglib.version(build), _written(data) as path:
         try:
-            return _read(f"/dev/fd/{file.fileno()}")
+            return _read(path)
         except OSError as error:  # Its message names the temporary file.
             raise ValueError(f"jpeglib's build {build} cannot read the file") from error
+
+
+@contextlib.contextmanager
+def _written(data: bytes) -> Iterator[str]:
+    """Give the path of a temporary file that holds these bytes."""
+    if _OPEN_FILES.is_dir():
+        with tempfile.TemporaryFile(dir=_memory_folder()) as file:
+            file.write(data)
+            file.flush()
+            yield f"{_OPEN_FILES}/{file.fileno()}"
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "image.jpg")
+        with open(path, "xb") as named:
+            named.write(data)
+        yield path
 
 
 def _read(path: str) -> Pixels:
