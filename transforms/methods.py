@@ -7,8 +7,14 @@ name to a :class:`Method`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+import importlib.metadata
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, NotRequired, TypedDict, TypeVar
 
 from sysnoise.transforms.libraries import LIBRARIES, Build, is_importable, library_build
@@ -99,9 +105,14 @@ def get_method(methods: Mapping[str, AnyMethod], kind: str, name: str) -> AnyMet
 def unknown_name(kind: str, name: object, valid: Iterable[str]) -> str:
     """Return the message for a name that is not among the valid ones."""
     names = list(valid)
-    close = difflib.get_close_matches(str(name), names, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    close = closest_name(str(name), names)
+    hint = f" (did you mean {close!r}?)" if close else ""
     return f"unknown {kind} {name!r}{hint}; valid: {', '.join(names)}"
+
+
+def closest_name(name: str, valid: Sequence[str]) -> str | None:
+    """Return the valid name that is most like another one; None where none is like it."""
+    return next(iter(difflib.get_close_matches(name, valid, n=1)), None)
 
 
 def is_available(method: Method[Any]) -> bool:
@@ -110,8 +121,40 @@ def is_available(method: Method[Any]) -> bool:
 
 
 def install_line(*extras: str) -> str:
-    """Return the command that installs extras of this package."""
-    return f"pip install 'sysnoise[{','.join(extras)}]'"
+    """Return the command that installs extras into this environment, as the package itself came.
+
+    That may be the package index, a checkout or another place.
+    """
+    python = Path(sys.executable)
+    found = shutil.which("pip")
+    is_own = found is not None and Path(found).parent == python.parent
+    pip = "pip" if is_own else f"{shlex.quote(str(python))} -m pip"
+    return f"{pip} install {_package_with(','.join(extras))}"
+
+
+def _package_with(extras: str) -> str:
+    """Return this package with extras, as arguments of pip, from where it was installed (PEP 610).
+
+    Source: https://packaging.python.org/en/latest/specifications/direct-url.
+    """
+    import urllib.parse
+    import urllib.request  # Only for messages, since it takes long.
+
+    try:
+        text = importlib.metadata.distribution("sysnoise").read_text("direct_url.json")
+    except importlib.metadata.PackageNotFoundError:
+        text = None
+    if text is None:
+        return shlex.quote(f"sysnoise[{extras}]")
+    origin = json.loads(text)
+    url = origin["url"]
+    if "dir_info" in origin:
+        folder = urllib.request.url2pathname(urllib.parse.urlsplit(url).path)
+        option = "--editable " if origin["dir_info"].get("editable") else ""
+        return option + shlex.quote(f"{folder}[{extras}]")
+    if "vcs_info" in origin:
+        url = f"{origin['vcs_info']['vcs']}+{url}@{origin['vcs_info']['commit_id']}"
+    return shlex.quote(f"sysnoise[{extras}] @ {url}")
 
 
 class MethodIdentity(TypedDict):

@@ -18,6 +18,7 @@ from PIL import Image
 
 from sysnoise.pipelines.errors import UsageError
 from sysnoise.transforms.codecs.raster import open_raster
+from sysnoise.transforms.methods import install_line
 from sysnoise.transforms.pixels import Pixels
 
 IMAGENET_LABELS = {
@@ -57,8 +58,7 @@ def photographs() -> dict[str, Pixels]:
         from sklearn.datasets import load_sample_image
     except ImportError as error:
         raise UsageError(
-            "the shipped photographs need scikit-image and scikit-learn: "
-            "pip install 'sysnoise[demo]'"
+            f"the shipped photographs need scikit-image and scikit-learn: {install_line('demo')}"
         ) from error
     return {
         "astronaut": data.astronaut(),

@@ -15,6 +15,7 @@ from PIL import Image
 from sysnoise import open_set
 from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.pipelines.scoring.totals import read_totals
+from sysnoise.transforms.methods import install_line
 from tests.end_to_end.commands import command
 from tests.end_to_end.reading import manifest, samples_table
 from tests.odd_files.runs import Run
@@ -65,7 +66,7 @@ def test_plots_need_their_extra(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     done = command("report", str(imagenet_set), f"-o={tmp_path / 'r.html'}", "--png-dir=png")
     assert done.code == 2
-    assert "--png-dir needs matplotlib: pip install 'sysnoise[report]'" in done.error
+    assert f"--png-dir needs matplotlib: {install_line('report')}" in done.error
 
 
 def test_what_cannot_be_shown_is_named(imagenet_set: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from sysnoise.transforms.methods import install_line
 from tests.end_to_end.commands import Outcome, command
 from tests.end_to_end.damage import edit_json, reseal
 from tests.end_to_end.reading import manifest, samples_table
@@ -342,7 +343,7 @@ def test_the_library_is_an_extra(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     done = score(coco_set, tmp_path)
     assert done.code == 2
-    assert "pip install 'sysnoise[evaluate]'" in done.error
+    assert install_line("evaluate") in done.error
 
 
 def test_a_set_without_objects_cannot_be_scored_against(coco_set: Path, tmp_path: Path) -> None:

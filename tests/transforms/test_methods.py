@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from sysnoise.transforms.methods import (
     UnknownNameError,
     get_method,
     identity,
+    install_line,
     registry,
     unknown_name,
 )
@@ -128,3 +131,43 @@ def test_identities_tell_methods_of_an_axis_apart(axis: str, alike: int) -> None
     identities = [identity(shipped) for shipped in installed_methods(axis)]
     facts = {json.dumps([each["library"], each["options"]]) for each in identities}
     assert len(facts) == len(identities) - alike
+
+
+COMMIT = "9babca98d6b0d5a4c14e1d8ed1f4b0a94d5e3f10"
+ORIGINS: Mapping[str, tuple[dict[str, Any] | None, str]] = {
+    "index": (None, "'sysnoise[jxl,s3]'"),
+    "checkout": (
+        {"url": "file:///home/a%20b/sysnoise", "dir_info": {"editable": True}},
+        "--editable '/home/a b/sysnoise[jxl,s3]'",
+    ),
+    "folder": ({"url": "file:///src/sysnoise", "dir_info": {}}, "'/src/sysnoise[jxl,s3]'"),
+    "wheel": (
+        {"url": "file:///dist/sysnoise-0.1.0-py3-none-any.whl", "archive_info": {}},
+        "'sysnoise[jxl,s3] @ file:///dist/sysnoise-0.1.0-py3-none-any.whl'",
+    ),
+    "git": (
+        {"url": "https://example.org/x.git", "vcs_info": {"vcs": "git", "commit_id": COMMIT}},
+        f"'sysnoise[jxl,s3] @ git+https://example.org/x.git@{COMMIT}'",
+    ),
+}
+"""What pip records of a place that it installs from, and what it must be given for extras."""
+
+
+@pytest.mark.parametrize(("origin", "expected"), ORIGINS.values(), ids=ORIGINS)
+def test_extras_are_installed_from_where_the_package_came(
+    origin: dict[str, Any] | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "sysnoise-0.1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Name: sysnoise\nVersion: 0.1.0\n", "utf-8")
+    if origin is not None:
+        (installed / "direct_url.json").write_text(json.dumps(origin), "utf-8")
+    pip = tmp_path / "bin" / "pip"
+    pip.parent.mkdir()
+    pip.touch(0o755)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(pip.with_name("python")))
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert install_line("jxl", "s3") == f"{pip.with_name('python')} -m pip install {expected}"
+    monkeypatch.setenv("PATH", str(pip.parent))
+    assert install_line("jxl", "s3") == f"pip install {expected}"
