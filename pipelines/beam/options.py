@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from apache_beam.runners.runner import create_runner
 
 from sysnoise.pipelines.errors import UsageError
 from sysnoise.pipelines.workers.cores import available_cores
+from sysnoise.transforms.methods import closest_name
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,6 @@ def _refuse_unknown(arguments: Sequence[str], own_options: Sequence[str]) -> Non
     if unknown:
         name = unknown[0].split("=")[0]
         beams = sorted(text for action in parsers[0]._actions for text in action.option_strings)
-        close = _closest(name, own_options) or _closest(name, beams)
+        close = closest_name(name, own_options) or closest_name(name, beams)
         hint = f"; did you mean {close}?" if close else ""
         raise UsageError(f"unknown argument {unknown[0]!r}, neither of sysnoise nor of Beam{hint}")
-
-
-def _closest(name: str, options: Sequence[str]) -> str:
-    return next(iter(difflib.get_close_matches(name, options, n=1)), "")

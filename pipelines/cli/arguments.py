@@ -43,7 +43,7 @@ def add_command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
     )
-    parser.set_defaults(takes_beam_arguments=False, resume_hint="")
+    parser.set_defaults(parser=parser, takes_beam_arguments=False, resume_hint="")
     return parser
 
 

@@ -12,6 +12,7 @@ from sysnoise.manifests.errors import SetError
 from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.cli import (
     card,
+    completion,
     demo,
     evaluate,
     export,
@@ -23,6 +24,7 @@ from sysnoise.pipelines.cli import (
     transfer,
     verify,
 )
+from sysnoise.pipelines.cli.parser import SuggestingParser, unknown_argument
 from sysnoise.pipelines.cli.shortage import (
     end_for_want,
     ended_for_want_in_threads,
@@ -54,6 +56,7 @@ COMMANDS = (
     report.add_report,
     score.add_score,
     evaluate.add_evaluate,
+    completion.add_completion,
 )
 """Each adds the parser of a command, which names the function that runs it, in the help's order."""
 
@@ -61,10 +64,11 @@ COMMANDS = (
 def command_parser() -> argparse.ArgumentParser:
     """Return the parser of the command.
 
-    ``run`` is the function of the chosen command, ``takes_beam_arguments`` says whether unknown
-    arguments are for Beam, and ``resume_hint`` what to do after an interruption.
+    ``run`` is the function of the chosen command, ``parser`` its own parser,
+    ``takes_beam_arguments`` says whether unknown arguments are for Beam, and ``resume_hint`` what
+    to do after an interruption.
     """
-    parser = argparse.ArgumentParser(
+    parser = SuggestingParser(
         prog="sysnoise",
         description="Generate ImageNet and COCO in every decoder x resize x color combination.",
         epilog="Exit codes: 0 done, 1 failed, 2 bad usage, 141 nobody read what was printed.",
@@ -108,7 +112,7 @@ def _run(argv: Sequence[str] | None) -> int:
     set_up_logging()
     try:
         if beam_arguments and not arguments.takes_beam_arguments:
-            raise UsageError(f"unknown argument {beam_arguments[0]!r}")
+            raise UsageError(unknown_argument(beam_arguments[0], arguments.parser))
         arguments.beam_arguments = beam_arguments
         prepare_for_limit(arguments.takes_beam_arguments)
         with temporary_files(), ended_for_want_in_threads(arguments.resume_hint):

@@ -35,9 +35,10 @@ def test_grids_lists_grids_whose_extras_are_absent(capsys: pytest.CaptureFixture
     assert main(["grids"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(grid_names())
+    extras = ["dali", "evaluate", "jpegli", "jpeglib", "skia", "skimage", "stb", "vips", "zune"]
     assert lines[-1].split(maxsplit=1) == [
         "imagenet-wide",
-        "needs pip install 'sysnoise[dali,evaluate,jpegli,jpeglib,skia,skimage,stb,vips,zune]'",
+        f"needs {methods.install_line(*extras)}",
     ]
 
 
@@ -48,7 +49,7 @@ def test_absent_extras_are_named_with_the_pip_line(capsys: pytest.CaptureFixture
     assert len(lines) == 27
     place = "sysnoise: imagenet-wide.yaml:14:5: decoders[9]: "
     assert lines[0] == (
-        f"{place}'jpeglib-6b' is not installed here: pip install 'sysnoise[jpeglib]'"
+        f"{place}'jpeglib-6b' is not installed here: {methods.install_line('jpeglib')}"
     )
 
 
@@ -58,7 +59,7 @@ def test_absent_image_format_is_named_with_the_pip_line(
 ) -> None:
     arguments = ["--images=x", "--output=y", "--grid=coco-published", "--image-format=jxl"]
     assert main(["generate", "imagenet", *arguments]) == 2
-    expected = "--image-format jxl needs imagecodecs: pip install 'sysnoise[jxl]'\n"
+    expected = f"--image-format jxl needs imagecodecs: {methods.install_line('jxl')}\n"
     assert capsys.readouterr().err == f"sysnoise: {expected}"
 
 
@@ -85,6 +86,33 @@ def test_bad_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixt
         code = exit_.code
     assert code == 2
     assert capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["genrate"], "argument COMMAND: unknown command 'genrate' (did you mean 'generate'?); v"),
+        (["generate", "imagnet"], "unknown dataset 'imagnet' (did you mean 'imagenet'?); valid: "),
+        (
+            ["score", "set", "--predictions=p", "--format=markdwon"],
+            "argument --format: unknown value 'markdwon' (did you mean 'markdown'?); valid: term",
+        ),
+        (["frobnicate"], "unknown command 'frobnicate'; valid: generate, finish, grids, "),
+        (["verify", "set", "--pixel"], "unknown argument '--pixel'; did you mean --pixels?"),
+        (["verify", "set", "--varient=x"], "'--varient=x'; did you mean --variant?"),
+        (["verify", "set", "another"], "unknown argument 'another'\n"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_mistyped_gets_a_suggestion(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code: object = main(arguments)
+    except SystemExit as exit_:
+        code = exit_.code
+    assert code == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("split", ["a/b", "..\\up", ""])
