@@ -5,9 +5,14 @@ only name is ``sysnoise``. The links in ``sysnoise/`` serve editable checkouts, 
 editors; a built distribution does not need them.
 """
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+# A publisher fills in these two, and CITATION.cff: all addresses of the package follow from them.
+AUTHOR = "The SysNoise authors"
+REPOSITORY = "https://example.org/sysnoise"
 
 ROOT = Path(__file__).parent
 FOLDERS = ("transforms", "manifests", "pipelines")
@@ -15,13 +20,49 @@ PACKAGES = find_packages(
     str(ROOT), include=[f"{name}{end}" for name in FOLDERS for end in ("", ".*")]
 )
 
+
+def page_of_index() -> str:
+    """Return the README for the package index, which has none of the files that it links to."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    text = re.sub(r"(!\[[^\]]*\]\()(?!\w+:|#)", rf"\1{REPOSITORY}/raw/main/", text)
+    return re.sub(r"(\]\()(?!\w+:|#)", rf"\1{REPOSITORY}/blob/main/", text)
+
+
 setup(
     name="sysnoise",
     version="0.1.0",
     description="ImageNet and COCO in every decoder x resize x color combination, with Apache Beam",
-    long_description=(ROOT / "README.md").read_text("utf-8"),
+    long_description=page_of_index(),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    author=AUTHOR,
+    url=REPOSITORY,
+    project_urls={
+        "Documentation": f"{REPOSITORY}/tree/main/docs",
+        "Changelog": f"{REPOSITORY}/blob/main/CHANGELOG.md",
+        "Issues": f"{REPOSITORY}/issues",
+        "Paper": "https://arxiv.org/abs/2307.00280",
+    },
+    keywords="ImageNet COCO robustness benchmark JPEG decoder resize color preprocessing "
+    "deployment Apache-Beam WebDataset Parquet ONNX",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: MacOS",
+        "Operating System :: Microsoft :: Windows",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
+        "Topic :: Multimedia :: Graphics :: Graphics Conversion",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
+    license_expression="Apache-2.0",
     python_requires=">=3.11",
     packages=["sysnoise", *(f"sysnoise.{package}" for package in PACKAGES)],
     package_dir={f"sysnoise.{package}": package.replace(".", "/") for package in PACKAGES},
@@ -49,6 +90,7 @@ setup(
         "pyarrow>=21,<26",
         "pycocotools>=2.0.10,<3",
         "pyyaml>=6,<7",
+        "shtab>=1.7,<2",
         "simplejpeg>=1.8,<2",
         "tenacity>=9,<10",
         "tqdm>=4.66.3,<5",
@@ -101,6 +143,7 @@ setup(
             "playwright>=1.50,<2",
             "pytest>=9,<10",
             "pytest-xdist>=3.8,<4",
+            "readme-renderer[md]>=44,<47",
             "ruff>=0.17,<0.18",
             "s3fs>=2024.6",
             "types-PyYAML",
