@@ -24,11 +24,14 @@ SHIPPED = {
     "coco-full": (6, 11, 2, "coco-800x1333", 132),
     "coco-one-factor": (6, 11, 2, "coco-800x1333", 17),
     "coco-published": (1, 2, 1, "coco-800x1333", 2),
+    "coco-resize": (1, 17, 1, "coco-800x1333", 17),
     "coco-source-geometry": (1, 1, 1, "coco-800x1333", 6),
     "coco-stacks": (9, 9, 1, "coco-800x1333", 18),
+    "imagenet-decode": (9, 1, 1, "shorter256-crop224", 9),
     "imagenet-full": (6, 11, 2, "shorter256-crop224", 132),
     "imagenet-one-factor": (6, 11, 2, "shorter256-crop224", 17),
     "imagenet-original": (3, 11, 1, "squash256-crop224", 33),
+    "imagenet-resize": (1, 17, 1, "shorter256-crop224", 17),
     "imagenet-source-geometry": (1, 1, 1, "shorter256-crop224", 13),
     "imagenet-stacks": (9, 14, 1, "shorter256-crop224", 31),
     "imagenet-train": (6, 11, 2, "random-resized-crop224", 17),
@@ -71,6 +74,14 @@ def test_imagenet_wide_has_all_methods() -> None:
     assert set(grid.decoders) == DECODERS.keys() - {"opencv-exif"}
     assert set(grid.resizes) == RESIZES.keys() - {"none"}
     assert set(grid.colors) == COLORS.keys()
+
+
+def test_grids_of_one_axis_have_every_method_without_an_extra() -> None:
+    resizes = {name for name, method in RESIZES.items() if method.extra is None} - {"none"}
+    decoders = {name for name, method in DECODERS.items() if method.extra is None}
+    assert set(load_grid("imagenet-resize").resizes) == resizes
+    assert set(load_grid("coco-resize").resizes) == resizes
+    assert set(load_grid("imagenet-decode").decoders) == decoders - {"opencv-exif"}
 
 
 def test_file_of_the_user(tmp_path: Path) -> None:
