@@ -6,7 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from benchmarks import decoders, resizes
+from benchmarks import applying, decoders, resizes
 from benchmarks.arguments import parse_arguments
 from benchmarks.machine import describe_machine
 from benchmarks.measure import (
@@ -38,6 +38,7 @@ def main() -> None:
             "memory": list(memory(bench, sizes)),
             "decoders": list(decoders.against_own_calls()),
             "resizes": list(resizes.against_own_calls()),
+            "apply": list(applying.against_own_calls()),
         }
     tables = format_tables(results)
     (arguments.output / "bench.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")

@@ -76,6 +76,7 @@ def format_tables(results: Results) -> str:
         ),
         decoder_table(results["decoders"]),
         resize_table(results["resizes"]),
+        apply_table(results["apply"]),
     ]
     return "\n".join(parts)
 
@@ -117,6 +118,24 @@ def resize_table(rows: Iterable[Results]) -> str:
                 f"`{row['resize']}`",
                 "{} x {}".format(*row["size"]),
                 *_against_own_call(row),
+            )
+            for row in rows
+        ],
+    )
+
+
+def apply_table(rows: Iterable[Results]) -> str:
+    """Return ``apply`` against the library calls that it stands for, as a Markdown table."""
+    return table(
+        ("decoder", "resize", "file", "`apply`", "the library calls", "ratio"),
+        [
+            (
+                f"`{row['decoder']}`",
+                f"`{row['resize']}`",
+                "{} x {}".format(*row["size"]),
+                f"{row['milliseconds']:.2f} ms",
+                f"{row['own_milliseconds']:.2f} ms",
+                f"**{row['ratio']:.2f}**",
             )
             for row in rows
         ],

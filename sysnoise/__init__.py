@@ -9,7 +9,9 @@ The public names are imported from here::
         pair.key, pair.label, pair.images
 
     grid = load_grid("imagenet-one-factor")
-    pixels = apply(grid, "ffmpeg/pillow-bilinear/rgb", jpeg_bytes, key="ILSVRC2012_val_00000001")
+    pixels = apply(grid, "ffmpeg/pillow-bilinear/rgb", jpeg_bytes)
+
+Datasets for PyTorch are in :mod:`sysnoise.torch`.
 
 Each name is imported on first use, so that importing the package loads neither Beam nor a codec.
 
@@ -31,34 +33,46 @@ if TYPE_CHECKING:
     from sysnoise.manifests.records import PairedSample as PairedSample
     from sysnoise.manifests.records import Sample as Sample
     from sysnoise.transforms.digests import pixel_digest as pixel_digest
-    from sysnoise.transforms.fanout import apply as apply
+    from sysnoise.transforms.geometry import Placement as Placement
     from sysnoise.transforms.grid import Grid as Grid
+    from sysnoise.transforms.online import AppliedVariant as AppliedVariant
+    from sysnoise.transforms.online import apply as apply
+    from sysnoise.transforms.online import apply_all as apply_all
+    from sysnoise.transforms.targets import map_box as map_box
     from sysnoise.transforms.variants import Variant as Variant
 
 _MODULES = {
+    "AppliedVariant": "sysnoise.transforms.online",
     "FinishedSet": "sysnoise.manifests.reading",
     "Grid": "sysnoise.transforms.grid",
     "PairedSample": "sysnoise.manifests.records",
+    "Placement": "sysnoise.transforms.geometry",
     "Sample": "sysnoise.manifests.records",
     "SetError": "sysnoise.manifests.errors",
     "Variant": "sysnoise.transforms.variants",
-    "apply": "sysnoise.transforms.fanout",
+    "apply": "sysnoise.transforms.online",
+    "apply_all": "sysnoise.transforms.online",
     "grid_names": "sysnoise.manifests.grids",
     "load_grid": "sysnoise.manifests.grids",
+    "map_box": "sysnoise.transforms.targets",
     "open_set": "sysnoise.manifests.reading",
     "pixel_digest": "sysnoise.transforms.digests",
 }
 
 __all__ = [
+    "AppliedVariant",
     "FinishedSet",
     "Grid",
     "PairedSample",
+    "Placement",
     "Sample",
     "SetError",
     "Variant",
     "apply",
+    "apply_all",
     "grid_names",
     "load_grid",
+    "map_box",
     "open_set",
     "pixel_digest",
 ]

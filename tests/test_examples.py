@@ -9,13 +9,13 @@ from types import ModuleType
 import pytest
 
 from sysnoise.manifests import grids, reading
-from sysnoise.transforms import digests, fanout, grid, variants
+from sysnoise.transforms import digests, grid, online, variants
 
 EXAMPLES = {
     digests: ["pixel_digest"],
-    fanout: ["apply"],
     grid: ["Grid"],
     grids: ["grid_names", "load_grid"],
+    online: ["apply", "apply_all"],
     reading: ["open_set"],
     variants: ["Variant"],
 }

@@ -9,10 +9,10 @@ import pytest
 
 import sysnoise
 from sysnoise.manifests import errors, grids, reading, records
-from sysnoise.transforms import digests, fanout, grid
+from sysnoise.transforms import digests, geometry, grid, online, targets
 
 CODECS = {"PIL", "cv2", "av", "simplejpeg", "imagecodecs", "apache_beam"}
-MODULES = (errors, grids, reading, records, digests, fanout, grid)
+MODULES = (errors, grids, reading, records, digests, geometry, grid, online, targets)
 
 
 def test_names_are_those_of_the_modules() -> None:

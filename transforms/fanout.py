@@ -44,46 +44,6 @@ class Rendering:
     pixels: Pixels
 
 
-def apply(grid: Grid, variant_id: str, data: bytes, key: str) -> Pixels:
-    """Return the pixels that the shards of a variant hold for this image.
-
-    Args:
-        grid: a grid with the variant.
-        variant_id: the id of the variant, ``decoder/resize/color``.
-        data: the bytes of the image file.
-        key: the sample's key, from which random geometries are drawn.
-
-    Returns:
-        uint8, shape (H, W, 3), RGB.
-
-    Raises:
-        ValueError: the variant is not in the grid.
-        DecodeError: the image cannot be decoded.
-        ResizeError: a library does not support the sizes.
-
-    Example:
-        >>> import io
-        >>> from PIL import Image
-        >>> from sysnoise import apply, load_grid
-        >>> file = io.BytesIO()
-        >>> Image.linear_gradient("L").convert("RGB").save(file, "JPEG")
-        >>> grid = load_grid("imagenet-one-factor")
-        >>> pixels = apply(grid, "pillow/opencv-area/rgb", file.getvalue(), key="gradient")
-        >>> pixels.shape, pixels.dtype
-        ((224, 224, 3), dtype('uint8'))
-    """
-    variant, image = grid.variant(variant_id), EncodedImage(data)
-    try:
-        whole = decode(variant.decoder, image, grid.orient)
-    except UnsupportedKindError:
-        variant = dataclasses.replace(variant, decoder=grid.baseline.decoder)
-        whole = decode(variant.decoder, image, grid.orient)
-    pixels = _from_source(grid, variant, image, whole, key)
-    for stage in _stages(grid, size_of(whole), key):
-        (pixels,) = stage.apply([stage.method(variant)], pixels)
-    return pixels
-
-
 @dataclass(frozen=True)
 class Decoded:
     """One image as every decoder of a grid gives it.
@@ -155,7 +115,7 @@ def _decode_variants(
         origin = (variant.source, variant.decoder, geometry)
         if origin not in decoded:
             try:
-                pixels = _from_source(grid, variant, image, whole[variant.decoder], key)
+                pixels = from_source(grid, variant, image, whole[variant.decoder], key)
             except DecodeError as error:
                 errors[variant.decoder] = error
                 return []
@@ -164,10 +124,23 @@ def _decode_variants(
     return variants
 
 
-def _from_source(
+def from_source(
     grid: Grid, variant: Variant, image: EncodedImage, whole: Pixels, key: str
 ) -> Pixels:
-    """Return the pixels that a variant starts from, whose decoder gives ``whole`` for the file."""
+    """Return the pixels that a variant starts from.
+
+    Args:
+        grid: a grid with the variant.
+        variant: the variant.
+        image: the image file.
+        whole: what the variant's decoder gives for the file as it is.
+        key: the sample's key.
+
+    Raises:
+        DecodeError: the file cannot be changed or decoded as the variant's source says.
+    """
+    if variant.source == ORIGINAL:
+        return whole
     resized = grid.place(size_of(whole), key, variant.geometry).resized
     return decode_from(variant.source, variant.decoder, image, grid.orient, resized, whole)
 
@@ -206,21 +179,32 @@ _Method = tuple[str, ...]
 
 @dataclass(frozen=True)
 class _Stage:
-    """A stage after decoding: the method that a variant has, and how methods are applied."""
+    """A stage after decoding.
+
+    Attributes:
+        method: what the stage needs to know of a variant.
+        apply: a function of methods and an array; it gives one array for each method.
+    """
 
     method: Callable[[Variant], _Method]
     apply: Callable[[Iterable[_Method], Pixels], Iterable[Pixels]]
 
 
 def _stages(grid: Grid, whole: Size, key: str) -> tuple[_Stage, _Stage]:
-    """Return the stages of an image whose file decodes to the size ``whole``."""
+    """Return the two stages after decoding, color and resize, in the order of the grid.
+
+    Args:
+        grid: the grid.
+        whole: the size to which the file decodes at full scale.
+        key: the sample's key.
+    """
 
     def convert_each(colors: Iterable[_Method], pixels: Pixels) -> Iterable[Pixels]:
         return (convert(name, pixels) for (name,) in colors)
 
     def place_each(methods: Iterable[_Method], pixels: Pixels) -> Iterable[Pixels]:
         for geometry, group in itertools.groupby(methods, lambda each: each[0]):
-            placement = _of_decoded(grid.place(whole, key, geometry), size_of(pixels))
+            placement = of_decoded(grid.place(whole, key, geometry), size_of(pixels))
             names = [resize for _, resize in group]
             yield from render(pixels, placement, functools.partial(resize_each, names))
 
@@ -231,8 +215,13 @@ def _stages(grid: Grid, whole: Size, key: str) -> tuple[_Stage, _Stage]:
     return resize_stage, color_stage
 
 
-def _of_decoded(placement: Placement, decoded: Size) -> Placement:
-    """Return the placement of an image that was decoded at a reduced scale, if it was."""
+def of_decoded(placement: Placement, decoded: Size) -> Placement:
+    """Return the placement of an image that was decoded at a reduced scale, if it was.
+
+    Args:
+        placement: the placement of the image at full scale.
+        decoded: the size to which it was decoded.
+    """
     if decoded == placement.source:
         return placement
     return dataclasses.replace(placement, source=decoded, region=Region(0, 0, *decoded))

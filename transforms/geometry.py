@@ -494,6 +494,11 @@ PRESETS: Mapping[str, Geometry] = {
 }
 
 
+def is_random(geometry: Geometry) -> bool:
+    """Whether a geometry is drawn from the seed and the sample's key."""
+    return isinstance(geometry, RandomResizedCrop)
+
+
 def type_problems(kind: type[Geometry], parameters: Mapping[str, object]) -> list[GridProblem]:
     """List the given parameters of a kind of geometry whose values have the wrong type."""
     expected = {field.name: str(field.type) for field in dataclasses.fields(kind)}
@@ -550,19 +555,20 @@ def render(pixels: Pixels, placement: Placement, resize: ResizeEach) -> Iterator
     if (width, height) != size:
         pixels = np.ascontiguousarray(pixels[y : y + height, x : x + width])
     for resized in resize(pixels, placement.resized, placement.box):
-        yield _padded(resized, placement)
+        yield padded(resized, placement)
 
 
-def _padded(pixels: Pixels, placement: Placement) -> Pixels:
+def padded(pixels: Pixels, placement: Placement) -> Pixels:
+    """Return an image that was resized and cropped, with the padding that its placement says."""
     size = size_of(pixels)
     if size == placement.output:
         return pixels
-    padded = np.full(
+    output = np.full(
         (placement.output.height, placement.output.width, 3), placement.pad_value, np.uint8
     )
     left, top = placement.pad
-    padded[top : top + size.height, left : left + size.width] = pixels
-    return padded
+    output[top : top + size.height, left : left + size.width] = pixels
+    return output
 
 
 def _uniforms(seed: int, key: str) -> Callable[[], float]:

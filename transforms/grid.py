@@ -145,17 +145,25 @@ class Grid:
         """The names of the geometries in variants, where the first one is ``first``."""
         return (FIRST_GEOMETRY, *(each.name for each in self.geometries[1:]))
 
-    def variant(self, variant_id: str) -> Variant:
-        """Return the variant of this grid that has this id.
+    def variant(self, name: str) -> Variant:
+        """Return the variant of this grid that has this id or slug; it may have the paper's names.
 
         Raises:
             ValueError: the grid has no such variant; the message lists the ids that it has.
         """
-        variant = Variant.parse(variant_id)
-        if variant not in self.variants:
+        named = self._variants_by_name
+        if name in named:
+            return named[name]
+        variant = Variant.parse(name.replace("__", "/"))
+        if variant.id not in named:
             ids = (each.id for each in self.variants)
-            raise ValueError(f"grid {self.name!r}: {unknown_name('variant', variant_id, ids)}")
+            raise ValueError(f"grid {self.name!r}: {unknown_name('variant', name, ids)}")
         return variant
+
+    @functools.cached_property
+    def _variants_by_name(self) -> dict[str, Variant]:
+        """The variants by id and by slug."""
+        return {name: each for each in self.variants for name in (each.id, each.slug)}
 
     def place(self, source: Size, key: str, geometry: str = FIRST_GEOMETRY) -> Placement:
         """Return the placement of a decoded image.
@@ -165,9 +173,18 @@ class Grid:
             key: the sample's key, from which random geometries are drawn.
             geometry: the name of the geometry, one of :attr:`geometry_names`.
         """
-        others = {each.name: each.geometry for each in self.geometries[1:]}
-        chosen = self.geometry if geometry == FIRST_GEOMETRY else others[geometry]
-        return _placement(chosen, source, self.seed, key)
+        return _placement(self.geometry_called(geometry), source, self.seed, key)
+
+    def geometry_called(self, name: str) -> Geometry:
+        """Return the geometry that has a name, one of :attr:`geometry_names`."""
+        if name == FIRST_GEOMETRY:
+            return self.geometry
+        return {each.name: each.geometry for each in self.geometries[1:]}[name]
+
+    def __repr__(self) -> str:
+        counts = {**self.axes, "geometry": self.geometry_names}
+        axes = ", ".join(f"{axis} {len(names)}" for axis, names in counts.items())
+        return f"<Grid {self.name!r}: {len(self.variants)} variants, {self.combine.value}; {axes}>"
 
     def document(self) -> GridDocument:
         """Return the grid as the JSON-compatible mapping of a grid file."""

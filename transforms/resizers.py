@@ -7,7 +7,7 @@ the reduction (antialiasing); of OpenCV's interpolations, only INTER_AREA does.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -181,13 +181,14 @@ def resize(name: str, pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def resize_each(
-    names: Iterable[str], pixels: Pixels, size: tuple[int, int], box: Box
+    names: Sequence[str], source: Pixels | Image.Image, size: tuple[int, int], box: Box
 ) -> Iterator[Pixels]:
-    """Resize one array with several methods, and crop each result to the same box.
+    """Resize one image with several methods, and crop each result to the same box.
 
     Args:
         names: names in :data:`RESIZES`, or aliases.
-        pixels: uint8, shape (H, W, 3); it must not change before the last result is taken.
+        source: uint8, shape (H, W, 3), or an image of Pillow's in mode RGB, which Pillow's resizes
+            take as it is; it must not change before the last result is taken.
         size: the width and height of the whole result.
         box: the part of the result that is kept.
 
@@ -198,13 +199,13 @@ def resize_each(
         UnknownNameError: there is no such resize.
         ResizeError: the library does not support these sizes.
     """
-    task = ResizeTask(pixels, size, box)
+    task = ResizeTask(source, size, box, len(names))
     for name in names:
         method: Method[Resize] = get_method(RESIZES, "resize", name)
         try:
             yield method.function(task)
         except Exception as error:
-            height, width = pixels.shape[:2]
+            height, width = task.pixels.shape[:2]
             raise ResizeError(
                 f"{name}: {width} x {height} to {size[0]} x {size[1]}: {error}"
             ) from error

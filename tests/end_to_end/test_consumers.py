@@ -14,10 +14,10 @@ import webdataset
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from sysnoise import Grid, apply, load_grid
+from sysnoise import Grid, apply, apply_all, load_grid, map_box
 from sysnoise.pipelines.cli.photographs import IMAGENET_LABELS
 from sysnoise.transforms.pixels import Pixels
-from tests.end_to_end.reading import decode_image, read_tars, samples_table, shards
+from tests.end_to_end.reading import decode_image, digest, read_tars, samples_table, shards
 
 ONE_FACTOR = load_grid("imagenet-one-factor")
 COCO_PUBLISHED = load_grid("coco-published")
@@ -117,6 +117,25 @@ def test_coco_shards_hold_the_pixels_of_apply(coco_set: Path, coco_source: Path)
             {key: decode_image(value["png"]) for key, value in members.items()},
             expected(COCO_PUBLISHED, variant.id, coco_source / "images"),
         )
+
+
+def test_all_variants_of_an_image_are_those_of_the_set(coco_set: Path, coco_source: Path) -> None:
+    """Pixels by their digests, and boxes by their placements."""
+    rescaled = COCO(coco_set / "annotations" / "instances_demo.rescaled.json")
+    published = COCO(coco_source / "instances_demo.json")
+    for row in samples_table(coco_set):
+        data = (coco_source / "images" / row["source_name"]).read_bytes()
+        made = apply_all(COCO_PUBLISHED, data)
+        for variant in COCO_PUBLISHED.variants:
+            assert made[variant.id].digest == row[variant.slug]
+            assert digest(made[variant.id].pixels) == row[variant.slug]
+        placement = made[COCO_PUBLISHED.baseline.id].placement
+        assert placement.output == (
+            row["geometry"]["output_width"],
+            row["geometry"]["output_height"],
+        )
+        for found in rescaled.imgToAnns[row["image_id"]]:
+            assert map_box(published.anns[found["id"]]["bbox"], placement) == found["bbox"]
 
 
 def test_pycocotools_loads_both_ground_truths(coco_set: Path, coco_source: Path) -> None:

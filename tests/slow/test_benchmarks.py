@@ -40,7 +40,8 @@ def test_smoke_run(tmp_path: Path) -> None:
         assert row["worker_mib"] > 50
     assert {row["decoder"] for row in results["decoders"]} == {"stb", "zune", "jpegli"}
     assert {row["resize"] for row in results["resizes"]} >= {"ort-linear", "skimage-gaussian"}
-    for row in results["resizes"]:
+    assert len({(row["decoder"], row["resize"], *row["size"]) for row in results["apply"]}) == 18
+    for row in [*results["resizes"], *results["apply"]]:
         assert row["ratio"] == pytest.approx(row["milliseconds"] / row["own_milliseconds"])
     assert (tmp_path / "bench.md").read_text("utf-8") == format_tables(results)
     with Image.open(tmp_path / "bench.png") as image:

@@ -24,9 +24,9 @@ from sysnoise.pipelines.cli.photographs import SUBSAMPLINGS, jpeg_bytes
 from sysnoise.transforms.codecs import dali, libjpeg
 from sysnoise.transforms.codecs.decoders import DECODERS, UnsupportedKindError, decode
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
-from sysnoise.transforms.fanout import apply
 from sysnoise.transforms.libraries import library_build
 from sysnoise.transforms.methods import identity, is_available
+from sysnoise.transforms.online import apply
 from sysnoise.transforms.pixels import Pixels
 from sysnoise.transforms.resizers import RESIZES, resize
 from tests.installed import installed

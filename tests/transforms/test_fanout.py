@@ -19,9 +19,10 @@ from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
 from sysnoise.transforms.codecs.exif import Orient
 from sysnoise.transforms.codecs.sniff import ImageKind, sniff
 from sysnoise.transforms.colors import COLORS, convert
-from sysnoise.transforms.fanout import Decoded, Rendering, apply, decode_all, fan_out
+from sysnoise.transforms.fanout import Decoded, Rendering, decode_all, fan_out
 from sysnoise.transforms.geometry import PRESETS, KeepRatio, Placement, ShorterSide, Squash
 from sysnoise.transforms.grid import ColorStage, Grid
+from sysnoise.transforms.online import apply
 from sysnoise.transforms.pixels import Pixels, Size, size_of
 from sysnoise.transforms.resizers import RESIZES
 from sysnoise.transforms.variants import Combine, Variant
@@ -323,21 +324,3 @@ def test_resizes_that_agree_share_one_array(calls: Counter[str]) -> None:
     assert [sorted(each.variants) for each in renderings] == [list(range(11))]
     np.testing.assert_array_equal(renderings[0].pixels, flat[:224, :224])
     assert calls == {"rgb": 1} | dict.fromkeys(ELEVEN, 1)
-
-
-def test_apply_refuses_a_variant_of_another_grid(small_jpeg: bytes) -> None:
-    with pytest.raises(ValueError, match="unknown variant 'pillow/pillow-box/bgr'"):
-        apply(make_grid(), "pillow/pillow-box/bgr", small_jpeg, "key")
-
-
-def test_apply_takes_the_names_of_the_paper(small_jpeg: bytes) -> None:
-    grid = make_grid()
-    np.testing.assert_array_equal(
-        apply(grid, "pil/pil-cubic/rgb", small_jpeg, "key"),
-        apply(grid, "pillow/pillow-bicubic/rgb", small_jpeg, "key"),
-    )
-
-
-def test_apply_to_a_damaged_file(small_jpeg: bytes) -> None:
-    with pytest.raises(DecodeError, match=r"^opencv: "):
-        apply(make_grid(), "opencv/pillow-box/rgb", small_jpeg[:1000], "key")

@@ -10,11 +10,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
 import simplejpeg
 from av.video.reformatter import Interpolation
+from PIL import Image
 
 from sysnoise.transforms.codecs.dali import dali_kind, decode_dali
 from sysnoise.transforms.codecs.encoded import DecodeError, EncodedImage
@@ -36,6 +38,7 @@ from sysnoise.transforms.methods import Method, get_method, registry
 from sysnoise.transforms.pixels import Pixels, check_pixels
 
 Decode = Callable[[bytes], Pixels]
+Found = TypeVar("Found")
 
 
 def any_kind(kind: ImageKind) -> bool:
@@ -67,8 +70,13 @@ def decode_pillow(data: bytes) -> Pixels:
 
     Source: Pillow, ``Image.open`` and ``Image.convert``.
     """
+    return np.asarray(_pillow_image(data))
+
+
+def _pillow_image(data: bytes) -> Image.Image:
     with open_raster(data) as image:
-        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+        image.load()
+        return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def decode_opencv(data: bytes) -> Pixels:
@@ -243,18 +251,43 @@ def decode(name: str, image: EncodedImage, orient: Orient = Orient.STORED) -> Pi
             returned something that is not an RGB image.
     """
     decoder = get_method(DECODERS, "decoder", name)
+
+    def checked(data: bytes) -> Pixels:
+        pixels = decoder.function(data)
+        check_pixels(pixels)
+        return pixels
+
+    pixels = _run(decoder, checked, image)
+    if orient is Orient.UPRIGHT and decoder.exif is Exif.IGNORED:
+        return upright(pixels, image.header.orientation)
+    return pixels
+
+
+def decode_to_pillow(image: EncodedImage) -> Image.Image:
+    """Decode one image file with the decoder ``pillow``, and keep Pillow's own image.
+
+    Args:
+        image: the image file.
+
+    Returns:
+        An image in mode RGB that has the pixels of :func:`decode`, as they are stored.
+
+    Raises:
+        DecodeError: as :func:`decode`.
+    """
+    return _run(DECODERS["pillow"], _pillow_image, image)
+
+
+def _run(decoder: Decoder, function: Callable[[bytes], Found], image: EncodedImage) -> Found:
+    """Call a function of a decoder's library with a file that the decoder is made for."""
     if image.kind.is_recognized and not decoder.supports(image.kind):
         raise UnsupportedKindError(f"{decoder.name}: not made for {image.kind}")
     if refusal := _refusal(image):
         raise DecodeError(f"{decoder.name}: {refusal}")
     try:
-        pixels = decoder.function(image.data)
-        check_pixels(pixels)
+        return function(image.data)
     except Exception as error:  # Codecs raise errors of any type on damaged data.
         raise DecodeError(f"{decoder.name}: {plain_message(error)}") from error
-    if orient is Orient.UPRIGHT and decoder.exif is Exif.IGNORED:
-        return upright(pixels, image.header.orientation)
-    return pixels
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:

@@ -38,6 +38,16 @@ class Segment:
 
 def segments(data: bytes) -> Iterator[Segment]:
     """Yield the segments of a JPEG up to its first start of scan or to where it is malformed."""
+    for marker, start, end in segment_places(data):
+        yield Segment(marker, start, data[start + 4 : end])
+
+
+def segment_places(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the marker of each segment of :func:`segments`, and where the segment starts and ends.
+
+    Its first four bytes are marker and length, and it may end behind the file. To look at places
+    takes a fraction of the time that it takes to make every segment an object.
+    """
     position = 2 if data.startswith(START_OF_IMAGE) else len(data)
     while position + 4 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
@@ -48,7 +58,7 @@ def segments(data: bytes) -> Iterator[Segment]:
             position += 2
             continue
         length = int.from_bytes(data[position + 2 : position + 4], "big")
-        yield Segment(marker, position, data[position + 4 : position + 2 + length])
+        yield marker, position, position + 2 + length
         if marker == START_OF_SCAN:
             return
         position += 2 + max(2, length)
@@ -72,9 +82,9 @@ def all_segments(data: bytes) -> Iterator[Segment]:
 
 def has_end_of_image(data: bytes) -> bool:
     """Whether an end-of-image marker follows the first start of scan; scans do not contain one."""
-    for segment in segments(data):
-        if segment.marker == START_OF_SCAN:
-            return data.find(END_OF_IMAGE, segment.offset) >= 0
+    for marker, start, _ in segment_places(data):
+        if marker == START_OF_SCAN:
+            return data.find(END_OF_IMAGE, start) >= 0
     return False
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from sysnoise.transforms.codecs.jpeg import (
     RESTART_INTERVAL,
     START_OF_IMAGE,
     START_OF_SCAN,
-    Segment,
     count_scans,
-    segments,
+    segment_places,
 )
 
 
@@ -35,8 +35,7 @@ class Entropy(Enum):
     ARITHMETIC = "arithmetic"
 
 
-@dataclass(frozen=True)
-class JpegFrame:
+class JpegFrame(NamedTuple):
     """The start-of-frame segment of a JPEG (ITU-T T.81, B.2.2).
 
     Attributes:
@@ -137,30 +136,29 @@ def sniff_container(data: bytes) -> Container:
 
 
 def _jpeg_frame(data: bytes) -> JpegFrame | None:
-    frame, restarts = None, False
-    for segment in segments(data):
-        if segment.marker == RESTART_INTERVAL:
-            restarts = any(segment.payload)
-        elif segment.marker in _START_OF_FRAME and frame is None:
-            frame = _start_of_frame(segment)
-            if frame is None:
+    process, header, restarts = 0, b"", False
+    for marker, start, end in segment_places(data):
+        if marker == RESTART_INTERVAL:
+            restarts = any(data[start + 4 : end])
+        elif marker in _START_OF_FRAME and not header:
+            process, header = _START_OF_FRAME[marker], data[start + 4 : end]
+            if len(header) < 6 or len(header) < 6 + 3 * header[5]:
                 return None
-        elif segment.marker == START_OF_SCAN and frame is not None:
-            is_whole = not frame.progressive and segment.payload[:1] == bytes([len(frame.sampling)])
-            scans = 1 if is_whole else count_scans(data)
-            return replace(frame, scans=scans, restarts=restarts)
-    return frame
+        elif marker == START_OF_SCAN and header:
+            is_whole = process % 4 != 2 and data[start + 4 : start + 5] == header[5:6]
+            return _frame(process, header, 1 if is_whole else count_scans(data), restarts)
+    return _frame(process, header) if header else None
 
 
-def _start_of_frame(segment: Segment) -> JpegFrame | None:
-    payload = segment.payload
-    if len(payload) < 6 or len(payload) < 6 + 3 * payload[5]:
-        return None
-    factors = payload[7 : 6 + 3 * payload[5] : 3]
+def _frame(process: int, header: bytes, scans: int = 1, restarts: bool = False) -> JpegFrame:
+    """Return what the payload of a start of frame says."""
+    factors = header[7 : 6 + 3 * header[5] : 3]
     return JpegFrame(
-        process=_START_OF_FRAME[segment.marker],
-        precision=payload[0],
-        width=int.from_bytes(payload[3:5], "big"),
-        height=int.from_bytes(payload[1:3], "big"),
-        sampling=tuple((factor >> 4, factor & 15) for factor in factors),
+        process=process,
+        precision=header[0],
+        width=int.from_bytes(header[3:5], "big"),
+        height=int.from_bytes(header[1:3], "big"),
+        sampling=tuple([(factor >> 4, factor & 15) for factor in factors]),
+        scans=scans,
+        restarts=restarts,
     )

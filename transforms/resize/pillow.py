@@ -22,15 +22,33 @@ def resize_pillow(task: ResizeTask, *, resample: Image.Resampling) -> Pixels:
 
     The smooth filters work in two passes, first along the rows, then along the columns, and store 8
     bits in between (Pillow, ``src/libImaging/Resample.c``). One call per pass gives the same pixels
-    and skips rows and columns that the box does not need. Very high images take the passes in the
-    other order (``Image.resize``), and are resized whole.
+    and skips rows and columns that the box does not need. It works on a strip of the image, which
+    several methods share; to cut it out for one alone costs more than it saves. Very high images
+    take the passes in the other order (``Image.resize``), and are resized whole.
     """
     if task.box == (0, 0, *task.size):
         return np.asarray(task.image.resize(task.size, resample))
     is_very_high = task.image.height > _VERY_HIGH * task.image.width
     if is_very_high or resample is Image.Resampling.NEAREST:
         return np.asarray(task.image.resize(task.size, resample).crop(task.box))
+    if task.methods == 1:
+        return np.asarray(_both_passes(task, resample))
     return np.asarray(_columns_pass(_rows_pass(task, resample), task, resample))
+
+
+def _both_passes(task: ResizeTask, resample: Image.Resampling) -> Image.Image:
+    """Resize the part of the image that the box comes from, as far as it is exact, and cut it."""
+    (width, height), (left, upper, right, lower) = task.size, task.box
+    source = task.image
+    columns = _exact_span(source.width, width, left, right)
+    rows = _exact_span(source.height, height, upper, lower)
+    x, first, last = (0, *columns) if columns else (left, 0, source.width)
+    y, top, bottom = (0, *rows) if rows else (upper, 0, source.height)
+    size = (right - left if columns else width, lower - upper if rows else height)
+    resized = source.resize(size, resample, (first, top, last, bottom))
+    if columns and rows:
+        return resized
+    return resized.crop((x, y, x + right - left, y + lower - upper))
 
 
 def _rows_pass(task: ResizeTask, resample: Image.Resampling) -> Image.Image:

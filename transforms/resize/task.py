@@ -27,20 +27,28 @@ class ResizeTask:
     """An array to be resized by several methods, which share what each of them needs.
 
     Attributes:
-        pixels: uint8, shape (H, W, 3).
+        source: uint8, shape (H, W, 3), or an image of Pillow's in mode RGB.
         size: the width and height of the whole result.
         box: the part of the result that is kept.
+        methods: the number of methods that the task is for.
     """
 
-    pixels: Pixels
+    source: Pixels | Image.Image
     size: tuple[int, int]
     box: Box
+    methods: int = 1
     _converted: dict[Callable[[Pixels], Any], Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def pixels(self) -> Pixels:
+        """The source as an array: uint8, shape (H, W, 3)."""
+        return np.asarray(self.source)
 
     @functools.cached_property
     def image(self) -> Image.Image:
-        """The array as a Pillow image."""
-        return Image.fromarray(self.pixels)
+        """The source as a Pillow image."""
+        source = self.source
+        return source if isinstance(source, Image.Image) else Image.fromarray(source)
 
     @functools.cached_property
     def strip(self) -> tuple[int, Image.Image]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,7 @@ def test_only_what_is_missing_is_resized_and_encoded(
     encoded: list[str] = []
 
     def count_resizes(
-        names: Iterable[str], pixels: Pixels, size: tuple[int, int], box: Box
+        names: Sequence[str], pixels: Pixels, size: tuple[int, int], box: Box
     ) -> Iterator[Pixels]:
         resized.extend(names)
         return resize_each(names, pixels, size, box)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 from typing import Any
 
@@ -78,7 +77,7 @@ def test_frame_is_the_one_pillow_reads(
     )
     found = sniff(data)
     assert found.frame is not None
-    assert found == ImageKind(Container.JPEG, dataclasses.replace(frame, scans=found.frame.scans))
+    assert found == ImageKind(Container.JPEG, frame._replace(scans=found.frame.scans))
     assert found.frame.scans == (data.count(b"\xff\xda") if process == 2 else 1)
 
 

@@ -16,18 +16,23 @@ FILTERS = list(Image.Resampling)
 CASES = 120
 
 
+@pytest.mark.parametrize("methods", [1, 2])
 @pytest.mark.parametrize("resample", FILTERS, ids=lambda each: str(each.name))
 def test_parts_are_those_of_the_whole_result(
-    resample: Image.Resampling, photos: dict[str, Pixels]
+    resample: Image.Resampling, methods: int, photos: dict[str, Pixels]
 ) -> None:
+    """For a method alone, which works on Pillow's own image, and for one that shares a strip."""
     draw = random.Random(resample.name)
     for number in range(CASES):
         image = _part(photos[draw.choice(sorted(photos))], draw)
         size = _size(image, draw)
         box = _box(size, draw) if number % 8 else (0, 0, *size)
         expected = np.asarray(Image.fromarray(image).resize(size, resample).crop(box))
-        found = resize_pillow(ResizeTask(image, size, box), resample=resample)
+        source = Image.fromarray(image) if methods == 1 else image
+        task = ResizeTask(source, size, box, methods)
+        found = resize_pillow(task, resample=resample)
         np.testing.assert_array_equal(found, expected, f"{image.shape} {size} {box}", strict=True)
+        np.testing.assert_array_equal(task.pixels, image)
 
 
 def _part(photo: Pixels, draw: random.Random) -> Pixels:
