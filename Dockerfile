@@ -4,7 +4,7 @@
 
 FROM python:3.11-slim AS wheel
 COPY setup.py pyproject.toml README.md LICENSE /source/
-COPY sysnoise/__init__.py sysnoise/py.typed /source/sysnoise/
+COPY sysnoise/*.py sysnoise/py.typed /source/sysnoise/
 COPY transforms /source/transforms
 COPY manifests /source/manifests
 COPY pipelines /source/pipelines

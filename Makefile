@@ -182,6 +182,9 @@ clean: ## remove the environment, caches and the demo's output
 	    $(BIN)/sysnoise export .venv-readers/made/demo/imagenet --layout=$$layout \
 	        --variant=ffmpeg/pillow-bilinear/rgb --to=.venv-readers/made/exported/$$layout; \
 	done
+	$(BIN)/sysnoise generate imagenet --images=.venv-readers/made/demo/source/imagenet/images \
+	    --label-file=.venv-readers/made/demo/source/imagenet/val.txt --grid=imagenet-one-factor \
+	    --samples-per-shard=5 --output=.venv-readers/made/shards
 	for layout in coco yolo; do \
 	    $(BIN)/sysnoise export .venv-readers/made/demo/coco --layout=$$layout \
 	        --variant=pillow/pillow-nearest/rgb --to=.venv-readers/made/exported/$$layout; \

@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import html
 import io
 import posixpath
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any, BinaryIO, Protocol, TypeVar
 
 import fsspec
@@ -27,6 +28,7 @@ from sysnoise.manifests.bounded import (
     FileTooLargeError,
     open_binary,
     open_url,
+    read_part,
     read_whole,
 )
 from sysnoise.manifests.errors import ManifestError, NotHeldError, PartError, SetError
@@ -48,6 +50,7 @@ from sysnoise.manifests.layout import (
 from sysnoise.manifests.manifest import Manifest, VariantDocument, read_manifest
 from sysnoise.manifests.part import held_variants
 from sysnoise.manifests.records import PairedSample, Sample
+from sysnoise.manifests.secrets import without_secrets
 from sysnoise.manifests.stored import StoredSample, decode_stored, stored_images, stored_samples
 from sysnoise.manifests.tables import (
     SHARD_ROWS,
@@ -63,6 +66,7 @@ from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.documents import largest_output, orient_of, other_geometries
 from sysnoise.transforms.errors import plain_message
 from sysnoise.transforms.pixels import Pixels
+from sysnoise.transforms.text import one_line
 
 _NOT_FOUND = 404
 Item = TypeVar("Item", covariant=True)
@@ -94,6 +98,33 @@ class FinishedSet:
     path: str
     manifest: Manifest
     max_pixels: int = MAX_PIXELS
+
+    def __repr__(self) -> str:
+        facts = ", ".join(f"{name} {value}" for name, value in self._facts().items())
+        return one_line(f"<FinishedSet {without_secrets(self.url)!r}: {facts}>")
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        rows = {"set": without_secrets(self.url), **self._facts()}
+        cells = (
+            f"<tr><th>{name}</th><td>{html.escape(one_line(str(value)))}</td></tr>"
+            for name, value in rows.items()
+        )
+        return f"<table>{''.join(cells)}</table>"
+
+    def _facts(self) -> dict[str, object]:
+        """Return what a set is in a few words, from its manifest alone."""
+        dataset, counts = self.manifest["dataset"], self.manifest["counts"]
+        return {
+            "dataset": f"{dataset['kind']} {dataset['split']}",
+            "samples": counts["samples"],
+            "grid": self.manifest["grid"]["name"],
+            "variants": counts["variants"],
+            "baseline": self.baseline,
+            "shards": counts["shards"],
+            "format": " and ".join(self.manifest["formats"]) or "none",
+            "images": self.image_format,
+        }
 
     @functools.cached_property
     def shards(self) -> int:
@@ -162,7 +193,7 @@ class FinishedSet:
         """
         for shard in self._chosen(shards):
             file = self.shard_file(variant, shard)
-            for stored in self._read_shard(file, stored_samples):
+            for stored in self.read_shard(file, stored_samples):
                 yield Sample(
                     image=self._decoded(file, stored.key, stored.image), **_description(stored)
                 )
@@ -179,31 +210,59 @@ class FinishedSet:
         Raises:
             SetError: as :meth:`iterate`, or the variants do not hold the same samples.
         """
-        ids = [self._variant_id(variant) for variant in variants]
-        if not ids:
+        if not variants:
             raise ValueError("paired() needs at least one variant")
         for shard in self._chosen(shards):
-            files = [self.shard_file(each, shard) for each in ids]
-            streams = (self._read_shard(file, stored_samples) for file in files)
-            for row in zip_longest(*streams):
-                keys = [stored and stored.key for stored in row]
-                if len(set(keys)) != 1:
-                    found = dict(zip((file.path for file in files), keys, strict=True))
-                    raise SetError(
-                        f"reading {self.url!r} in pairs: the variants hold other samples at one "
-                        f"place of shard {shard}: {found}; 'sysnoise verify' finds the damage"
-                    )
-                yield self._pair(ids, files, row)
+            yield from self.paired_part(variants, shard)
 
-    def _pair(
-        self, ids: Sequence[str], files: Sequence[FileRow], row: Sequence[StoredSample]
+    def paired_part(
+        self, variants: Sequence[str], shard: int, start: int = 0, stop: int | None = None
+    ) -> Iterator[PairedSample]:
+        """Yield samples of a shard with their images of several variants, and decode no others.
+
+        Args:
+            variants: ids or slugs; at least one.
+            shard: number of the shard.
+            start: place of the first sample in the shard, from 0 on.
+            stop: the place behind the last one; None for the end of the shard.
+
+        Raises:
+            SetError: as :meth:`paired`.
+        """
+        files = {each: self.shard_file(each, shard) for each in self.variant_ids(variants)}
+        streams = (self.read_shard(file, stored_samples) for file in files.values())
+        for row in islice(zip_longest(*streams), start, stop):
+            yield self.paired_sample(files, row)
+
+    def paired_sample(
+        self, files: Mapping[str, FileRow], row: Sequence[StoredSample | None]
     ) -> PairedSample:
+        """Decode a sample that was read in several variants.
+
+        Args:
+            files: the files that it was read from, by the ids of the variants.
+            row: the sample as it is stored in each of them; None where the file ended before.
+
+        Raises:
+            SetError: they are different samples, or an image is damaged.
+        """
+        keys = [stored and stored.key for stored in row]
+        samples = [stored for stored in row if stored is not None]
+        if len({*keys}) != 1:
+            places = {file.path: key for file, key in zip(files.values(), keys, strict=True)}
+            (shard,) = {file.shard for file in files.values()}
+            raise SetError(
+                f"reading {self.url!r} in pairs: the variants hold other samples at one place of "
+                f"shard {shard}: {places}; 'sysnoise verify' finds the damage"
+            )
         decoded: dict[bytes, Pixels] = {}
-        for file, stored in zip(files, row, strict=True):
+        for file, stored in zip(files.values(), samples, strict=True):
             if stored.image not in decoded:
                 decoded[stored.image] = self._decoded(file, stored.key, stored.image)
-        images = {each: decoded[stored.image] for each, stored in zip(ids, row, strict=True)}
-        return PairedSample(images=images, **_description(row[0]))
+        images = {
+            variant: decoded[stored.image] for variant, stored in zip(files, samples, strict=True)
+        }
+        return PairedSample(images=images, **_description(samples[0]))
 
     def check_shard(self, variant: str, shard: int) -> None:
         """Read a shard of a variant whole and compare it with what the set says.
@@ -239,7 +298,7 @@ class FinishedSet:
             SetError: as :meth:`iterate`, or the file has another length or sha256 than it must.
         """
         file = self.shard_file(variant, shard)
-        yield from self._parsed(file, io.BytesIO(self.checked_bytes(file)), stored_samples)
+        yield from self.parse_shard(file, io.BytesIO(self.checked_bytes(file)), stored_samples)
 
     def samples(self, shard: int, columns: Sequence[str]) -> list[dict[str, Any]]:
         """Return columns of a shard's table of samples, one row per sample, rejects included.
@@ -297,7 +356,7 @@ class FinishedSet:
         Raises:
             SetError: as :meth:`iterate`.
         """
-        return self._read_shard(self.shard_file(variant, shard), stored_images)
+        return self.read_shard(self.shard_file(variant, shard), stored_images)
 
     def decode(self, variant: str, shard: int, key: str, data: bytes) -> Pixels:
         """Decode an image that :meth:`images` gave: uint8, shape (H, W, 3), RGB.
@@ -412,25 +471,62 @@ class FinishedSet:
             f"{self.url!r} has no variant {variant!r}; it has {', '.join(self.variants)}"
         )
 
+    def variant_ids(self, variants: Iterable[str]) -> list[str]:
+        """Return the ids of variants that are given by id or by slug.
+
+        Raises:
+            SetError: the set has no such variant.
+        """
+        return [self._variant_id(variant) for variant in variants]
+
     def _chosen(self, shards: Iterable[int] | None) -> Iterable[int]:
         return range(self.shards) if shards is None else shards
 
-    def _read_shard(self, file: FileRow, parse: Parse[Item]) -> Iterator[Item]:
-        try:
-            opened = open_binary(self.fs, posixpath.join(self.path, file.path))
-        except FileNotFoundError as error:
-            raise self._missing(file.path, error) from error
-        except Exception as error:
-            raise _unread(file.path, self.url, error) from error
+    def read_shard(self, file: FileRow, parse: Parse[Item]) -> Iterator[Item]:
+        """Yield what a function finds in a shard file: an item for each of its samples.
+
+        Args:
+            file: the file, as :meth:`shard_file` gives it.
+            parse: the function.
+
+        Raises:
+            SetError: the file is missing or damaged, or holds more or fewer samples than it must.
+        """
         count = 0
-        with opened:
-            for item in self._parsed(file, opened, parse):
+        with self.open_shard(file) as opened:
+            for item in self.parse_shard(file, opened, parse):
                 count += 1
                 yield item
         if count != file.samples:  # A tar with a damaged header just seems to end there.
             raise self._damaged(file, f"it holds {count} samples, expected {file.samples}")
 
-    def _parsed(self, file: FileRow, opened: BinaryIO, parse: Parse[Item]) -> Iterator[Item]:
+    def open_shard(self, file: FileRow) -> BinaryIO:
+        """Open a shard file for reading.
+
+        Args:
+            file: the file, as :meth:`shard_file` gives it.
+
+        Raises:
+            SetError: the file is missing, or cannot be opened.
+        """
+        try:
+            return open_binary(self.fs, posixpath.join(self.path, file.path))
+        except FileNotFoundError as error:
+            raise self._missing(file.path, error) from error
+        except Exception as error:
+            raise _unread(file.path, self.url, error) from error
+
+    def parse_shard(self, file: FileRow, opened: BinaryIO, parse: Parse[Item]) -> Iterator[Item]:
+        """Yield what a function finds in a shard file that is open, or in a part of one.
+
+        Args:
+            file: the file, as :meth:`shard_file` gives it.
+            opened: the file, or a part of it that can be read like a whole one.
+            parse: the function.
+
+        Raises:
+            SetError: the file is damaged.
+        """
         try:
             yield from parse(opened, self.shard_format, self.image_format)
         except (ValueError, KeyError, tarfile.TarError, pa.ArrowException) as error:
@@ -471,6 +567,35 @@ class FinishedSet:
         if isinstance(cause, Exception) and getattr(cause, "status", _NOT_FOUND) != _NOT_FOUND:
             return _unread(path, self.url, cause)
         return NotHeldError(f"{self.url!r} lacks {path!r}")
+
+    def part_of_shard(self, file: FileRow, start: int, stop: int) -> bytes:
+        """Return the bytes of a shard file between two places.
+
+        Args:
+            file: the file, as :meth:`shard_file` gives it.
+            start: place of the first byte.
+            stop: the place behind the last one.
+
+        Raises:
+            SetError: the file is missing or shorter, or cannot be read.
+        """
+        try:
+            data = read_part(self.fs, posixpath.join(self.path, file.path), start, stop)
+        except FileNotFoundError as error:
+            raise self._missing(file.path, error) from error
+        except Exception as error:
+            raise _unread(file.path, self.url, error) from error
+        if len(data) != stop - start:
+            raise self._damaged(file, f"it ends before its byte {stop}")
+        return data
+
+    def reopened(self) -> FinishedSet:
+        """Return the same set with connections of its own.
+
+        A process that was forked needs them, because fsspec's do not survive it.
+        """
+        fs, _ = open_url(self.url)
+        return dataclasses.replace(self, fs=fs)
 
     def checked_bytes(self, file: FileRow) -> bytes:
         """Return the content of a file, which has the length and the sha256 that it must have.

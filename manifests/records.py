@@ -32,6 +32,13 @@ class SampleDescription:
     geometry: Mapping[str, Any]
     geometry_exif: Mapping[str, Any] | None
 
+    @property
+    def _target(self) -> str:
+        """The label, or the image's id and the number of its objects, in words."""
+        if self.image_id is None:
+            return f"label {self.label}"
+        return f"image_id {self.image_id}, {len(self.targets or ())} objects"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sample(SampleDescription):
@@ -43,6 +50,9 @@ class Sample(SampleDescription):
 
     image: Pixels
 
+    def __repr__(self) -> str:
+        return f"<Sample {self.key!r}: {_size(self.image)}, {self._target}>"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PairedSample(SampleDescription):
@@ -53,3 +63,12 @@ class PairedSample(SampleDescription):
     """
 
     images: Mapping[str, Pixels]
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(dict.fromkeys(map(_size, self.images.values())))
+        return f"<PairedSample {self.key!r}: {len(self.images)} variants, {sizes}, {self._target}>"
+
+
+def _size(pixels: Pixels) -> str:
+    height, width = pixels.shape[:2]
+    return f"{width} x {height} pixels"

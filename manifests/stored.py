@@ -50,9 +50,7 @@ def stored_samples(
     """
     if shard_format is ShardFormat.PARQUET:
         for row in _parquet_rows(opened, None):
-            key, image = _key_and_image(row)
-            del row["key"], row["image"]
-            yield StoredSample(key, image, row)
+            yield _stored_row(row)
         return
     for key, members in groupby(_tar_members(opened), key=lambda member: member[0]):
         contents = {extension: data for _, extension, data in members}
@@ -77,6 +75,56 @@ def stored_images(
             yield key, data
 
 
+def tar_places(
+    opened: BinaryIO, shard_format: ShardFormat, image_format: str
+) -> Iterator[tuple[int, int]]:
+    """Yield where each sample of a tar file begins, and where it ends, in bytes.
+
+    The part between the two is a tar file without its end.
+
+    Args:
+        opened: the file.
+        shard_format: format of the file.
+        image_format: format of the images in it.
+
+    Raises:
+        tarfile.TarError: the file is damaged, or not a tar file.
+    """
+    members = (
+        (member.name.partition(".")[0], member.offset, tar.offset)
+        for tar, member in read_tar(opened)
+    )
+    for _, group in groupby(members, key=lambda member: member[0]):
+        places = list(group)
+        yield places[0][1], places[-1][2]
+
+
+def row_places(
+    opened: BinaryIO, shard_format: ShardFormat, image_format: str
+) -> Iterator[tuple[int, int]]:
+    """Yield the number of the row group of each sample of a Parquet file, and its row in it.
+
+    Args:
+        opened: the file.
+        shard_format: format of the file.
+        image_format: format of the images in it.
+
+    Raises:
+        pyarrow.ArrowException: the file is damaged, or not a Parquet file.
+    """
+    metadata = _parquet_file(opened).metadata
+    for group in range(metadata.num_row_groups):
+        yield from ((group, row) for row in range(metadata.row_group(group).num_rows))
+
+
+def stored_row_group(
+    opened: BinaryIO, shard_format: ShardFormat, image_format: str, *, group: int
+) -> Iterator[StoredSample]:
+    """Yield the samples of a row group of a Parquet file; see :func:`stored_samples`."""
+    for row in _parquet_rows(opened, None, [group]):
+        yield _stored_row(row)
+
+
 def _key_and_image(row: Mapping[str, Any]) -> tuple[str, bytes]:
     key, image = row["key"], row["image"]
     data = image.get("bytes") if isinstance(image, dict) else None
@@ -85,13 +133,32 @@ def _key_and_image(row: Mapping[str, Any]) -> tuple[str, bytes]:
     return key, data
 
 
-def _parquet_rows(opened: BinaryIO, columns: list[str] | None) -> Iterator[dict[str, Any]]:
-    """Yield rows, a few at a time, without Arrow's threads, which outlive a reader."""
+def _stored_row(row: dict[str, Any]) -> StoredSample:
+    key, image = _key_and_image(row)
+    del row["key"], row["image"]
+    return StoredSample(key, image, row)
+
+
+def _parquet_file(opened: BinaryIO) -> pq.ParquetFile:
     length = opened.seek(0, io.SEEK_END)
     parquet = pq.ParquetFile(opened)
     check_parquet(parquet.metadata, length)
+    return parquet
+
+
+def _parquet_rows(
+    opened: BinaryIO, columns: list[str] | None, groups: list[int] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield rows, a few at a time, without Arrow's threads, which outlive a reader.
+
+    Args:
+        opened: the file.
+        columns: the columns; None for all.
+        groups: numbers of row groups; None for all.
+    """
+    parquet = _parquet_file(opened)
     for batch in parquet.iter_batches(
-        rows_at_a_time(parquet.metadata), columns=columns, use_threads=False
+        rows_at_a_time(parquet.metadata), row_groups=groups, columns=columns, use_threads=False
     ):
         yield from batch.to_pylist()
 

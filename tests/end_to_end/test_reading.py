@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -14,6 +15,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import fsspec
 import numpy as np
@@ -86,6 +88,38 @@ def test_a_variant_gives_the_images_and_labels_of_its_tars(imagenet_set: Path) -
             assert sample.label == int(expected["cls"])
             assert sample.geometry == json.loads(expected["json"])["geometry"]
             assert (sample.image_id, sample.targets, sample.geometry_exif) == (None, None, None)
+
+
+def test_sets_and_samples_are_shown_in_a_line(small_set: Path, coco_set: Path) -> None:
+    found = open_set(str(small_set))
+    facts = f"samples 18, grid grid, variants 2, baseline {PILLOW}, shards 6, format webdataset"
+    assert repr(found) == (
+        f"<FinishedSet {str(small_set)!r}: dataset imagenet val, {facts}, images png>"
+    )
+    assert repr(next(found.iterate(PILLOW))) == (
+        "<Sample 'astronaut_00001': 224 x 224 pixels, label 812>"
+    )
+    pair = next(found.paired(list(found.variants)))
+    assert repr(pair) == "<PairedSample 'astronaut_00001': 2 variants, 224 x 224 pixels, label 812>"
+    sample = next(open_set(str(coco_set)).iterate(NEAREST))
+    size = f"{sample.image.shape[1]} x {sample.image.shape[0]}"
+    assert repr(sample) == (
+        f"<Sample {sample.key!r}: {size} pixels, image_id {sample.image_id}, 1 objects>"
+    )
+
+
+def test_notebooks_show_a_table_in_which_every_text_is_escaped(small_set: Path) -> None:
+    found = open_set(str(small_set))
+    manifest = json.loads(json.dumps(found.manifest))
+    manifest["grid"]["name"] = "<script>alert('1')</script>\n\x1b[31m"
+    url = "s3://user:secret@host/<b>bold</b>"
+    hostile = dataclasses.replace(found, manifest=manifest, url=url)
+    cells = "".join(ElementTree.fromstring(hostile._repr_html_()).itertext())
+    assert "<b>bold</b>" in cells
+    assert "<script>alert('1')</script>" in cells
+    shown = repr(hostile)
+    assert shown.isprintable()
+    assert "secret" not in shown + cells
 
 
 def test_coco_gives_image_ids_and_objects(coco_set: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -99,6 +100,10 @@ def torch_dataset(demo: Path) -> str:
     return torch_batches(demo)
 
 
+def torch_pairs(demo: Path) -> str:
+    return changed(demo)
+
+
 def tensorflow_batches(demo: Path) -> str:
     return "".join(f"({n}, 224, 224, 3) {known} {means}\n" for n, known, means in batches(demo))
 
@@ -121,7 +126,8 @@ def scored(demo: Path) -> str:
 
 
 EXAMPLES: tuple[Callable[[Path], str], ...] = (
-    *(opened, worst, summed, changed, torch_batches, torch_dataset, tensorflow_batches),
+    *(opened, worst, summed, changed, torch_dataset, torch_pairs, torch_batches),
+    tensorflow_batches,
     *(loaded, most_changed, scored),
 )
 """What each Python block of the page prints, in order; of pycocotools' tables, the last line."""
@@ -129,7 +135,7 @@ CODE = [block.text for block in blocks(PAGE) if block.language == "python"]
 
 
 def example(code: str, expected: Callable[[Path], str]) -> Any:
-    needs = [library for library in HEAVY if f"import {library}" in code]
+    needs = [library for library in HEAVY if re.search(rf"^(import|from) {library}\b", code, re.M)]
     return pytest.param(
         code, expected, id=expected.__name__, marks=[pytest.mark.readers] if needs else []
     )
