@@ -21,6 +21,7 @@ from sysnoise.manifests.web import (
     http_status,
     web_client,
 )
+from sysnoise.transforms.methods import install_line
 
 DOCUMENT_BYTES = 32 << 20
 """Longest JSON or YAML document of a set, in bytes: a receipt of 50,000 rejects has 15 MB."""
@@ -40,6 +41,8 @@ _WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 _LOCAL = (None, "file", "local")
 _WEB = ("http", "https")
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "http": "http", "https": "http"}
+"""The extras that install the libraries of file systems, by protocol."""
 _RANGE_NOT_SATISFIABLE = 416
 
 _KINDS = {
@@ -76,7 +79,9 @@ def open_url(url: str, **options: object) -> tuple[fsspec.AbstractFileSystem, st
     Raises:
         ChainError: the text before a ``::`` names no file system.
         IrregularFileError: it is a local path to a device, FIFO or socket.
-        OSError, ValueError, ImportError: fsspec cannot open it.
+        OSError, ValueError: fsspec cannot open it.
+        ImportError: a library is missing; the message says how it is installed, if it is an
+            extra's.
     """
     *outer, last = url.split("::")
     protocols = [split_protocol(part)[0] or part for part in outer]
@@ -90,7 +95,11 @@ def open_url(url: str, **options: object) -> tuple[fsspec.AbstractFileSystem, st
     if innermost in _LOCAL:
         refuse_irregular(LocalFileSystem._strip_protocol(last))
     clients = {name: {"get_client": web_client} for name in {*protocols, innermost} & {*_WEB}}
-    fs, path = url_to_fs(url, **clients, **options)
+    try:
+        fs, path = url_to_fs(url, **clients, **options)
+    except ImportError as error:
+        extra = _EXTRAS.get(innermost or "")
+        raise ImportError(f"{error}: {install_line(extra)}" if extra else str(error)) from error
     return fs, path
 
 

@@ -16,6 +16,7 @@ from sysnoise.manifests.held import HeldSet
 from sysnoise.manifests.layout import SAMPLES, hub_split
 from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.publication import Dataset, Publication, dataset_of, is_url, license_url
+from sysnoise.manifests.title import title_of
 
 # fmt: off
 _HUB_LICENSES = frozenset({
@@ -58,7 +59,7 @@ def _front_matter(held: HeldSet, publication: Publication) -> dict[str, Any]:
     samples = held.manifest["counts"]["samples"] * max(1, len(held.held))
     configs = list(_configs(held))
     return {
-        "pretty_name": held.title,
+        "pretty_name": title_of(held.manifest, publication),
         **_license(dataset, publication),
         "task_categories": [dataset.task],
         "size_categories": [_size_category(samples)],

@@ -10,11 +10,22 @@ from typing import Any
 
 from sysnoise.manifests.changes import methods_of
 from sysnoise.manifests.held import HeldSet
-from sysnoise.manifests.layout import IMAGE_COLUMN, MAX_BYTES, MAX_PIXELS, ShardFormat, hub_split
+from sysnoise.manifests.label_names import label_names
+from sysnoise.manifests.layout import (
+    IMAGE_COLUMN,
+    MAX_BYTES,
+    MAX_PIXELS,
+    PICTURE,
+    ShardFormat,
+    hub_split,
+)
 from sysnoise.manifests.manifest import Manifest, MostLike
+from sysnoise.manifests.pictured import PICTURE_FACTOR, pictured_variants
 from sysnoise.manifests.plan import Plan, stack_variant
 from sysnoise.manifests.publication import Dataset, Publication, bibtex, dataset_of, license_url
+from sysnoise.manifests.published_place import PublishedPlace, published_place
 from sysnoise.manifests.tables import DatasetKind, Duplicates, UnsupportedKinds
+from sysnoise.manifests.title import title_of
 from sysnoise.transforms.codecs.exif import Orient
 from sysnoise.transforms.difference import DifferenceDocument
 from sysnoise.transforms.documents import GeometryDocument, orient_of
@@ -28,16 +39,18 @@ Blocks = Iterator[str]
 def card_text(held: HeldSet, publication: Publication) -> str:
     """Return the card without its front matter."""
     dataset = dataset_of(held.manifest)
+    place = published_place(publication)
     blocks = (
-        f"# {held.title}",
+        f"# {_plain(title_of(held.manifest, publication))}",
         held.summary,
         _version(publication),
+        *_picture(held, publication),
         *_part(held),
         *_words(held),
-        *_loading(held),
+        *_loading(held, place),
         *_noise(held),
         *_making(held),
-        *_checking(held),
+        *_checking(held, place),
         *_terms(held, dataset, publication),
         *_citation(dataset, publication),
     )
@@ -93,6 +106,18 @@ _PROOFS = {
 
 The key says whether the recipe belongs to a set with images.
 """
+
+
+def _picture(held: HeldSet, publication: Publication) -> Blocks:
+    if publication.picture is None:
+        return
+    baseline, *others = map(_span, pictured_variants(held.manifest))
+    yield f"![The noise of {publication.picture}]({PICTURE})"
+    yield (
+        f"The middle of {_span(publication.picture)}. In the upper row: the baseline {baseline}, "
+        f"then {', '.join(others)}. Below each: its difference from the baseline, times "
+        f"{PICTURE_FACTOR}."
+    )
 
 
 def _part(held: HeldSet) -> Blocks:
@@ -172,26 +197,31 @@ def _words(held: HeldSet) -> Blocks:
     yield text + stored if held.held else text
 
 
-def _loading(held: HeldSet) -> Blocks:
+def _loading(held: HeldSet, place: PublishedPlace) -> Blocks:
     if not held.held:
         return
     slug = held.variants[-1]["slug"]
     split = hub_split(held.manifest["dataset"]["split"])
     yield "## Load"
-    yield (
-        "PATH is this folder, or for Hugging Face `datasets` the name of the repository. There a "
-        "variant is a configuration:"
-    )
+    if place.command is None:
+        yield (
+            f"{place.folder} is this folder, or for Hugging Face `datasets` the name of the "
+            "repository. There a variant is a configuration:"
+        )
+    else:
+        yield f"This copies the set to the folder `{place.folder}`:"
+        yield _code("sh", place.command)
+        yield "In Hugging Face `datasets`, a variant is a configuration:"
     yield _code(
         "python",
         "from datasets import load_dataset",
         "",
-        f'dataset = load_dataset("PATH", "{slug}", split="{split}")',
+        f'dataset = load_dataset("{place.repository}", "{slug}", split="{split}")',
     )
-    place = _tar_place(held)
-    if place:
+    tars = _tar_place(held)
+    if tars:
         yield "With `webdataset`:"
-        yield _code("python", *_webdataset_lines(held, place))
+        yield _code("python", *_webdataset_lines(held, f"{place.folder}/{tars}"))
     yield (
         "To measure what a model loses, run it on the baseline and on another variant: the samples "
         "are the same, so that the difference of its metric is the noise. With the package "
@@ -203,14 +233,10 @@ def _loading(held: HeldSet) -> Blocks:
         "python",
         "from sysnoise import open_set",
         "",
-        f'for pair in open_set("PATH").paired({json.dumps(list(pair))}):',
+        f'for pair in open_set("{place.folder}").paired({json.dumps(list(pair))}):',
         "    pair.key, pair.label, pair.images  # uint8, RGB, by variant",
     )
-    yield (
-        "Columns and members: `key`; the image; `label`, 0-based in the order of the WordNet ids "
-        "(ImageNet), or `image_id` and `annotations` in pixels of the image (COCO); `geometry`, "
-        "from the source image to this one."
-    )
+    yield from _columns(held)
     yield (
         "`croissant.json` describes the set for `mlcroissant`: the record set `samples` and, for "
         "Parquet shards, one record set per variant."
@@ -231,15 +257,61 @@ def _tar_place(held: HeldSet) -> str | None:
     return next((found[0] for found in places if len(found) == 1), None)
 
 
-def _webdataset_lines(held: HeldSet, place: str) -> Iterator[str]:
+_READERS = {
+    ShardFormat.WEBDATASET: "WebDataset",
+    ShardFormat.PARQUET: "Parquet",
+    None: "`sysnoise`",
+}
+"""The readers by the format of the shards; the package reads both."""
+
+
+def _columns(held: HeldSet) -> Blocks:
+    """Say what each reader calls the parts of a sample."""
+    readers = [each for each in _READERS if each is None or each in held.formats]
+    yield "What a sample has, by the names that each reader gives it:"
+    yield _table(
+        ("what", *(_READERS[each] for each in readers)),
+        [
+            (what, *(dict(zip(_READERS, names, strict=True))[each] for each in readers))
+            for what, *names in _sample_parts(held)
+        ],
+    )
+    if held.formats[-1] is ShardFormat.PARQUET and label_names(held.plan.classes):
+        yield "In `datasets`, `label` is a `ClassLabel`, which knows the names of the classes."
+
+
+def _sample_parts(held: HeldSet) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the parts of a sample, and what each reader calls them."""
     image_format = held.manifest["image_format"]["name"]
-    is_coco = held.manifest["dataset"]["kind"] == DatasetKind.COCO.value
-    members = ("__key__", "json" if is_coco else "cls", image_format)
+    yield "key", "`__key__`", "`key`", "`key`"
+    yield "image", f"`{image_format}`", "`image`", "`images`, by variant"
+    if _is_coco(held):
+        yield "COCO's id of the image", "`image_id` in `json`", "`image_id`", "`image_id`"
+        yield (
+            *("objects, in pixels of the image", "`annotations` in `json`"),
+            *("`annotations`", "`targets`"),
+        )
+    else:
+        yield "label, 0-based in the order of the WordNet ids", "`cls`", "`label`", "`label`"
+        yield (
+            *("WordNet id and name of the class, where known", "`wnid`, `class_name` in `json`"),
+            *("`wnid`, `class_name`", "-"),
+        )
+    yield "from the source image to this one", "`geometry` in `json`", "`geometry`", "`geometry`"
+
+
+def _is_coco(held: HeldSet) -> bool:
+    return held.manifest["dataset"]["kind"] == DatasetKind.COCO.value
+
+
+def _webdataset_lines(held: HeldSet, tars: str) -> Iterator[str]:
+    image_format = held.manifest["image_format"]["name"]
+    members = ("__key__", "json" if _is_coco(held) else "cls", image_format)
     yield "import glob"
     yield ""
     yield "import webdataset as wds"
     yield ""
-    yield f'shards = sorted(glob.glob("PATH/{place}"))'
+    yield f'shards = sorted(glob.glob("{tars}"))'
     yield 'for sample in wds.WebDataset(shards, shardshuffle=False).decode("rgb8"):'
     yield "    " + ", ".join(f'sample["{member}"]' for member in members)
 
@@ -267,6 +339,7 @@ def _noise(held: HeldSet) -> Blocks:
         [
             (axis, str(noise["variants"]), *_noise_cells(noise))
             for axis, noise in manifest["noise"].items()
+            if noise["variants"]
         ],
     )
     groups = identical_groups(manifest)
@@ -391,9 +464,9 @@ def _span(text: str) -> str:
     return f"{'`' * (longest + 1)}{space}{shown}{space}{'`' * (longest + 1)}"
 
 
-def _checking(held: HeldSet) -> Blocks:
+def _checking(held: HeldSet, place: PublishedPlace) -> Blocks:
     yield "## Check"
-    yield _code("sh", "sha256sum --check --quiet SHA256SUMS", "sysnoise verify PATH")
+    yield _code("sh", "sha256sum --check --quiet SHA256SUMS", f"sysnoise verify {place.folder}")
     digests = (
         "`--pixels`, the digest of every image"
         if held.held
@@ -423,7 +496,11 @@ def _terms(held: HeldSet, dataset: Dataset, publication: Publication) -> Blocks:
 
 def _version(publication: Publication) -> str:
     given = (f"Version {publication.version}", publication.date, publication.url)
-    return ", ".join(map(_plain, filter(None, given))) + "."
+    version = ", ".join(map(_plain, filter(None, given))) + "."
+    if publication.author is None:
+        return version
+    contact = f", <{publication.contact}>" if publication.contact else ""
+    return f"By {_plain(publication.author)}{contact}. {version}"
 
 
 def _citation(dataset: Dataset, publication: Publication) -> Blocks:

@@ -13,16 +13,19 @@ import pyarrow as pa
 
 from sysnoise.manifests.held import HeldSet
 from sysnoise.manifests.json_documents import parse_json
-from sysnoise.manifests.layout import SAMPLES, ShardFormat
+from sysnoise.manifests.layout import PICTURE, SAMPLES, ShardFormat
 from sysnoise.manifests.publication import (
+    Dataset,
     Publication,
     bibtex,
     check_publication,
     dataset_of,
     given_license,
+    is_mail,
     license_url,
 )
 from sysnoise.manifests.tables import ANNOTATIONS, DatasetKind, geometry_fields, target_fields
+from sysnoise.manifests.title import is_whole_split, title_of
 from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.documents import orient_of
 
@@ -70,18 +73,44 @@ def croissant(held: HeldSet, publication: Publication) -> Document:
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": CONFORMS_TO,
-        "name": held.title,
+        "name": title_of(held.manifest, publication),
         "description": held.summary,
         "license": license_url(publication, dataset),
         "citeAs": bibtex(publication, dataset),
-        "creator": {"@type": "sc:Organization", "name": "SysNoise"},
+        "creator": _creator(publication),
         "version": publication.version,
         **{name: value for name, value in published.items() if value is not None},
-        "keywords": ["SysNoise", "robustness", dataset.title, dataset.task],
-        "prov:wasDerivedFrom": {"@id": dataset.home},
+        **_picture(publication),
+        "keywords": ["SysNoise", "robustness", *_named(held, dataset), dataset.task],
+        **({"prov:wasDerivedFrom": {"@id": dataset.home}} if _named(held, dataset) else {}),
         **_responsible_ai(held),
         "distribution": list(_distribution(held)),
         "recordSet": list(_record_sets(held)),
+    }
+
+
+def _named(held: HeldSet, dataset: Dataset) -> list[str]:
+    """Return the name of the dataset, where the set is of a whole split of it."""
+    return [dataset.title] if is_whole_split(held.manifest) else []
+
+
+_NO_AUTHOR = {"@type": "sc:Organization", "name": "SysNoise"}
+"""The creator of a set without an author, since the format recommends one."""
+
+
+def _creator(publication: Publication) -> Document:
+    if publication.author is None:
+        return _NO_AUTHOR
+    contact = publication.contact
+    address = {} if contact is None else {"email" if is_mail(contact) else "url": contact}
+    return {"@type": "sc:Person", "name": publication.author, **address}
+
+
+def _picture(publication: Publication) -> Document:
+    if publication.picture is None:
+        return {}
+    return {
+        "image": {"@type": "sc:ImageObject", "name": publication.picture, "contentUrl": PICTURE}
     }
 
 
@@ -93,12 +122,18 @@ def publication_of(data: bytes) -> Publication:
     """
     try:
         document = parse_json(data)
+        creator = document.get("creator", _NO_AUTHOR)
+        author = {} if creator == _NO_AUTHOR else creator
         publication = Publication(
             license=given_license(document["license"]),
             citation=document["citeAs"],
             date=document.get("datePublished"),
             version=document["version"],
             url=document.get("url"),
+            title=document.get("name"),
+            author=author.get("name"),
+            contact=author.get("email", author.get("url")),
+            picture=document.get("image", {}).get("name"),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not the description of a set: {error!r}") from error
@@ -108,11 +143,13 @@ def publication_of(data: bytes) -> Publication:
 
 def _responsible_ai(held: HeldSet) -> Document:
     manifest = held.manifest
-    counts, title = manifest["counts"], dataset_of(manifest).title
+    counts = manifest["counts"]
+    named = _named(held, dataset_of(manifest))
+    title = named[0] if named else "the source images"
     rejected = f"{counts['rejects']} of {counts['sources']} source images"
     return {
-        "rai:dataCollection": "No image was collected for this set: all were read as "
-        f"{title}'s, decoded, resized and color-converted by the libraries that the manifest "
+        "rai:dataCollection": "No image was collected for this set: all were read "
+        f"{held.origin}, decoded, resized and color-converted by the libraries that the manifest "
         "names.",
         "rai:dataCollectionType": ["Secondary Data Analysis"],
         "rai:dataCollectionMissingData": f"{rejected} are left out of all variants; "
@@ -133,6 +170,8 @@ def _responsible_ai(held: HeldSet) -> Document:
         "rai:dataBiases": [f"Those of {title}: its choice of images, classes and annotators."],
         "rai:personalSensitiveInformation": [
             f"{title}'s photographs come from the web and show people, among other things."
+            if named
+            else "The source images may show people, among other things."
         ],
     }
 

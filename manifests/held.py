@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from sysnoise.manifests.layout import VARIANTS, ShardFormat
 from sysnoise.manifests.manifest import Manifest, VariantDocument
 from sysnoise.manifests.plan import Plan
-from sysnoise.manifests.publication import dataset_of, set_title
+from sysnoise.manifests.publication import dataset_of
+from sysnoise.manifests.title import is_whole_split
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,12 @@ class HeldSet:
         return [each for each in self.manifest["variants"] if each["id"] in self.held]
 
     @property
-    def title(self) -> str:
-        """The name of the set."""
-        return set_title(self.manifest)
+    def origin(self) -> str:
+        """As what the source images were read, which need not be those of the dataset."""
+        title, split = dataset_of(self.manifest).title, self.manifest["dataset"]["split"]
+        if is_whole_split(self.manifest):
+            return f"as {title} {split}"
+        return f"from files in the layout of {title} (split {split})"
 
     @property
     def summary(self) -> str:
@@ -47,9 +51,8 @@ class HeldSet:
         counts = self.manifest["counts"]
         pixels = "" if self.held else f" This {self.noun} holds no images, only what makes them."
         return (
-            f"{counts['samples']} images, read as {dataset_of(self.manifest).title} "
-            f"{self.manifest['dataset']['split']}, in {counts['variants']} combinations of "
-            "decoder, resize and color conversion, to measure how much a trained network loses "
+            f"{counts['samples']} images, read {self.origin}, in {counts['variants']} combinations "
+            "of decoder, resize and color conversion, to measure how much a trained network loses "
             f"when a deployed system treats images differently.{pixels}"
         )
 

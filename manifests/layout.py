@@ -18,6 +18,7 @@ README = "README.md"
 CROISSANT = "croissant.json"
 GRID = "grid.yaml"
 PART = "part.json"
+PICTURE = "noise.png"
 VARIANTS = "variants"
 SAMPLES = "samples"
 ANNOTATIONS = "annotations"
@@ -30,7 +31,10 @@ STAMPS = "stamps"
 TEMPORARY = "_temporary"
 LOCK = f"{TEMPORARY}/lock"
 CARD = (README, CROISSANT, GRID)
-"""The files for readers that are made from the manifest; only the sums name them."""
+"""The files for readers that are made from the manifest; only the sums name them.
+
+So it is with :data:`PICTURE`, which not every card has.
+"""
 RUN_FOLDERS = (FAILURES, STRIKES, STAMPS, EARLIER, TEMPORARY)
 """Folders that runs use; no finished set has them."""
 GROUND_TRUTHS = ("original", "rescaled")

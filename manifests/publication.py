@@ -1,4 +1,4 @@
-"""What a publisher says about a set: license, citation, date, version and URL."""
+"""What a publisher says about a set: title, author, license, citation, date, version, URL."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sysnoise.manifests.manifest import Manifest
 
 FIRST_VERSION = "1.0.0"
+LONGEST_LINE = 200
+"""Number of characters of a title or a name."""
 SPDX_LICENSES = "https://spdx.org/licenses/"
 
 _SYSNOISE = """@inproceedings{wang2023sysnoise,
@@ -61,6 +63,7 @@ class Dataset:
         terms: URL of the dataset's own terms.
         citation: BibTeX of the dataset's paper.
         task: task that the dataset is used for, by Hugging Face's name.
+        splits: number of images of each published split.
     """
 
     title: str
@@ -68,6 +71,7 @@ class Dataset:
     terms: str
     citation: str
     task: str
+    splits: tuple[int, ...]
 
 
 DATASETS = {
@@ -77,6 +81,7 @@ DATASETS = {
         terms="https://www.image-net.org/download",
         citation=_IMAGENET,
         task="image-classification",
+        splits=(50_000, 1_281_167),
     ),
     "coco": Dataset(
         title="COCO",
@@ -84,6 +89,7 @@ DATASETS = {
         terms="https://cocodataset.org/#termsofuse",
         citation=_COCO,
         task="object-detection",
+        splits=(5_000, 40_504, 82_783, 118_287),
     ),
 }
 """The datasets by the value of ``DatasetKind``, whose module would load Arrow."""
@@ -98,7 +104,12 @@ class Publication:
         citation: BibTeX; by default of the SysNoise paper and of the dataset's.
         date: date of the publication, ``YYYY-MM-DD``; by default none is given.
         version: version of the published set.
-        url: where the set is published; by default none is given.
+        url: where the set is published, a web address or the URL of a folder in a bucket; by
+            default none is given.
+        title: name of the set; by default :func:`set_title` names it.
+        author: who made the set; by default nobody is named.
+        contact: mail or web address of the author.
+        picture: key of the sample whose noise ``noise.png`` shows; by default there is no picture.
     """
 
     license: str | None = None
@@ -106,6 +117,10 @@ class Publication:
     date: str | None = None
     version: str = FIRST_VERSION
     url: str | None = None
+    title: str | None = None
+    author: str | None = None
+    contact: str | None = None
+    picture: str | None = None
 
 
 def check_publication(publication: Publication) -> None:
@@ -113,14 +128,16 @@ def check_publication(publication: Publication) -> None:
 
     Raises:
         ValueError: something else than text, a license that is neither an SPDX id nor a web
-            address, a date, version or address that is none, or a citation with a fence or with
-            hidden characters.
+            address, a date, version or address that is none, a citation with a fence or with
+            hidden characters, a title or author that is no line, or a contact without an author.
     """
     for name, value in vars(publication).items():
         if value is None and name != "version":
             continue
         if not isinstance(value, str) or not _FITS[name](value):
             raise ValueError(f"the {name} cannot stand on a card: {str(value)[:80]!r}")
+    if publication.contact is not None and publication.author is None:
+        raise ValueError("the contact cannot stand on a card without an author; give both")
 
 
 def _is_license(text: str) -> bool:
@@ -130,6 +147,36 @@ def _is_license(text: str) -> bool:
 def _is_citation(text: str) -> bool:
     shown = re.sub(r"[\t\r\n]", "", text)
     return "```" not in text and shown.isprintable()
+
+
+def is_line(text: str) -> bool:
+    """Whether a text can be a title or a name: a line of up to 200 characters that are seen."""
+    return text.isprintable() and bool(text.strip()) and len(text) <= LONGEST_LINE
+
+
+def is_mail(text: str) -> bool:
+    """Whether a text is a mail address, without the characters that few have."""
+    return re.fullmatch(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", text) is not None
+
+
+def is_contact(text: str) -> bool:
+    """Whether a text is a mail address or a web address."""
+    return is_mail(text) or is_url(text)
+
+
+def is_bucket(text: str) -> bool:
+    """Whether a text is the URL of a folder in a bucket of S3 or Google."""
+    return re.fullmatch(r"(s3|gs)://[A-Za-z0-9._+/=-]+", text) is not None
+
+
+def is_place(text: str) -> bool:
+    """Whether a text is a web address, or the URL of a folder in a bucket."""
+    return is_url(text) or is_bucket(text)
+
+
+def is_key(text: str) -> bool:
+    """Whether a text can be the key of a sample."""
+    return re.fullmatch(r"[A-Za-z0-9_-]{1,90}", text) is not None
 
 
 def is_date(text: str) -> bool:
@@ -148,11 +195,6 @@ def is_version(text: str) -> bool:
 def dataset_of(manifest: Manifest) -> Dataset:
     """Return the dataset that a set was made of."""
     return DATASETS[manifest["dataset"]["kind"]]
-
-
-def set_title(manifest: Manifest) -> str:
-    """Return the name of a set, as its card and its report have it."""
-    return f"SysNoise {dataset_of(manifest).title} {manifest['dataset']['split']}"
 
 
 def license_url(publication: Publication, dataset: Dataset) -> str:
@@ -183,6 +225,10 @@ _FITS: Mapping[str, Callable[[str], bool]] = {
     "citation": _is_citation,
     "date": is_date,
     "version": is_version,
-    "url": is_url,
+    "url": is_place,
+    "title": is_line,
+    "author": is_line,
+    "contact": is_contact,
+    "picture": is_key,
 }
 """What says whether a text can be the value of a field of :class:`Publication`."""

@@ -152,7 +152,11 @@ def test_files_are_those_of_the_page(imagenet_set: Path, coco_set: Path) -> None
     marked = PAGE.read_text("utf-8").partition("<!-- files -->\n\n")[2].split("\n\n")[0]
     named = re.findall(r"^\| `(\S+)` \|", marked, re.MULTILINE)
     patterns = [re.sub("SHARD|SPLIT|DECODER|RESIZE|COLOR", "[^/]+", path) for path in named]
-    unused = {*named} - {"part.json", "annotations/instances_SPLIT.rescaled-at-GEOMETRY.json"}
+    unused = {*named} - {
+        "noise.png",
+        "part.json",
+        "annotations/instances_SPLIT.rescaled-at-GEOMETRY.json",
+    }
     for path in (path for each in (imagenet_set, coco_set) for path in tree(each)):
         fitting = [
             name

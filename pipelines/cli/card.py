@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from typing import Any
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from sysnoise.manifests.publication import FIRST_VERSION, is_date, is_url, is_version
+from sysnoise.manifests.publication import (
+    FIRST_VERSION,
+    LONGEST_LINE,
+    is_contact,
+    is_date,
+    is_key,
+    is_line,
+    is_place,
+    is_url,
+    is_version,
+)
 from sysnoise.pipelines.cli.arguments import add_command, add_set
 
 
@@ -23,6 +34,27 @@ def add_card(commands: Any) -> None:
         "which 'sysnoise generate' returns when it changes the set."
     )
     add_set(parser)
+    parser.add_argument(
+        "--title",
+        type=_line,
+        metavar="TEXT",
+        help="name of the set (default: its split, and how many images and variants it has)",
+    )
+    parser.add_argument(
+        "--author", type=_line, metavar="NAME", help="who made the set (default: nobody is named)"
+    )
+    parser.add_argument(
+        "--contact", type=_contact, metavar="ADDRESS", help="the author's mail or web address"
+    )
+    parser.add_argument(
+        "--picture",
+        nargs="?",
+        const="first",
+        type=_key,
+        metavar="KEY",
+        help="put a photograph of the set on the card, with its noise: the sample of this key, "
+        "without a key the 'first' one; 'none' removes it (default: no picture)",
+    )
     parser.add_argument(
         "--license",
         type=_license,
@@ -44,22 +76,33 @@ def add_card(commands: Any) -> None:
         help=f"MAJOR.MINOR.PATCH (default: {FIRST_VERSION})",
     )
     parser.add_argument(
-        "--url", type=_web_address, metavar="URL", help="where the set is published (default: none)"
+        "--url",
+        type=_place,
+        metavar="URL",
+        help="where the set is published: a web address, or s3://BUCKET/FOLDER (default: none; a "
+        "copy that 'sysnoise publish' makes in a bucket has its own)",
     )
 
 
 def _card(arguments: argparse.Namespace) -> None:
+    from sysnoise.manifests.published_place import hub_repository
     from sysnoise.pipelines.publication.card import make_card, read_citation
 
     citation = arguments.citation and read_citation(arguments.citation)
     given = {
+        "title": arguments.title,
+        "author": arguments.author,
+        "contact": arguments.contact,
         "license": arguments.license,
         "citation": citation,
         "date": arguments.date,
         "version": arguments.set_version,
         "url": arguments.url,
     }
-    make_card(arguments.set, given)
+    publication = make_card(arguments.set, given, arguments.picture)
+    if repository := hub_repository(publication.url):
+        folder = shlex.quote(arguments.set)
+        print(f"upload it: hf upload {repository} {folder} . --repo-type dataset")
 
 
 def _license(text: str) -> str:
@@ -88,7 +131,29 @@ def _version(text: str) -> str:
     return text
 
 
-def _web_address(text: str) -> str:
-    if not is_url(text):
-        raise argparse.ArgumentTypeError(f"expected a web address, found {text!r}")
+def _place(text: str) -> str:
+    if not is_place(text):
+        raise argparse.ArgumentTypeError(
+            f"expected a web address, or s3:// or gs:// with bucket and folder, found {text!r}"
+        )
+    return text
+
+
+def _line(text: str) -> str:
+    if not is_line(text):
+        raise argparse.ArgumentTypeError(
+            f"expected one line of up to {LONGEST_LINE} characters, found {text!r}"
+        )
+    return text
+
+
+def _contact(text: str) -> str:
+    if not is_contact(text):
+        raise argparse.ArgumentTypeError(f"expected a mail or web address, found {text!r}")
+    return text
+
+
+def _key(text: str) -> str:
+    if not is_key(text):
+        raise argparse.ArgumentTypeError(f"expected the key of a sample, found {text!r}")
     return text

@@ -58,9 +58,12 @@ def _add_variants(parser: Any) -> None:
 
 
 def _publish(arguments: argparse.Namespace) -> None:
+    from sysnoise.pipelines.publication.transfer import open_target
+    from sysnoise.pipelines.storage.root import connect
     from sysnoise.pipelines.verification.request import VerificationRequest
     from sysnoise.pipelines.verification.verify import verify
 
+    open_target(connect(arguments.set), arguments.target)  # Before hours of reading.
     result = verify(arguments.set, VerificationRequest(variants=tuple(arguments.variant or ())))
     if result.problems:
         print_lines(result.lines())

@@ -41,6 +41,7 @@ _SET_FILES = (
     layout.SUMS,
     *layout.CARD,
     layout.PART,
+    layout.PICTURE,
     layout.FILES,
     layout.REJECTS,
     layout.SOURCES,

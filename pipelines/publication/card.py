@@ -24,8 +24,9 @@ from sysnoise.manifests.part import held_variants
 from sysnoise.manifests.publication import Publication, check_publication
 from sysnoise.manifests.tables import parse_parquet
 from sysnoise.pipelines.errors import InputError, OutputError
+from sysnoise.pipelines.publication.picture import can_draw, write_picture
 from sysnoise.pipelines.readers.sources import BATCH_ROWS
-from sysnoise.pipelines.storage.commit import new_file, write_file
+from sysnoise.pipelines.storage.commit import new_file, remove_file, write_file
 from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import (
     read_file,
@@ -35,6 +36,9 @@ from sysnoise.pipelines.storage.reading import (
 )
 from sysnoise.pipelines.storage.root import Root, exists, open_output
 from sysnoise.pipelines.verification.index import read_index, read_set_plan
+
+NO_PICTURE = "none"
+"""What asks for a card without a picture."""
 
 
 def write_card(
@@ -46,7 +50,8 @@ def write_card(
     """Write the card of a set, and then the sums of its files.
 
     Args:
-        output: the folder of the set, with all its other files except the manifest.
+        output: the folder of the set, with all its other files except the manifest; the picture is
+            there if the publication names one.
         held: the set, and which variants the folder holds.
         publication: what the publisher gives.
         receipts: sha256 of each receipt, in hexadecimal, by path; by default the receipts are
@@ -69,20 +74,31 @@ def write_card(
     sums[layout.FILES] = manifest["files"]["sha256"]
     if len(held.held) < len(held_variants(manifest, None)):
         sums[layout.PART] = _sha256(output, layout.PART)
+    if publication.picture is None:
+        remove_file(output, layout.PICTURE)
+    else:
+        sums[layout.PICTURE] = _sha256(output, layout.PICTURE)
     _write_sums(output, held.stored_files(), sums)
 
 
-def make_card(url: str, given: Mapping[str, str | None]) -> None:
+def make_card(url: str, given: Mapping[str, str | None], picture: str | None) -> Publication:
     """Write the card and the sums of a finished set, or of a copy of a part of it, again.
 
     Args:
         url: the set, path or fsspec URL.
         given: what the publisher gives, by name of the field of :class:`Publication`; fields that
             are missing or None stay as they are in ``croissant.json``.
+        picture: the key of the sample that the picture shows; :data:`FIRST_SAMPLE`, or
+            :data:`NO_PICTURE` for none; None for the picture that there is, if there is one.
+
+    Returns:
+        What the publisher gave, now and before.
 
     Raises:
         OutputError: the set is not finished, its plan is damaged, or a run is working on it.
         InputError: the index of the set is damaged, or something that is given is not valid.
+        UsageError: the set has nothing to draw.
+        SetError: an image that is to be drawn is missing or damaged.
     """
     output = open_output(url)
     with lock_set(output):
@@ -102,7 +118,26 @@ def make_card(url: str, given: Mapping[str, str | None]) -> None:
         except ValueError as error:
             raise InputError(str(error)) from error
         files = parse_parquet(read_file(output, layout.FILES))
-        write_card(output, HeldSet(manifest, plan, files, held), publication)
+        this_set = HeldSet(manifest, plan, files, held)
+        publication = _with_picture(output, this_set, publication, picture)
+        write_card(output, this_set, publication)
+        return publication
+
+
+def _with_picture(
+    output: Root, held: HeldSet, publication: Publication, picture: str | None
+) -> Publication:
+    """Draw the picture of a set, if it is to have one.
+
+    One that is there stays in a copy that lacks its images.
+    """
+    if picture == NO_PICTURE:
+        return dataclasses.replace(publication, picture=None)
+    key = publication.picture if picture is None else picture
+    is_kept = picture is None and not can_draw(held) and exists(output, layout.PICTURE)
+    if key is None or is_kept:
+        return publication
+    return dataclasses.replace(publication, picture=write_picture(output, held, key))
 
 
 def read_citation(url: str) -> str:

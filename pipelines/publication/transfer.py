@@ -6,6 +6,7 @@ recognized, and the manifest last. Files that have arrived are kept when the cop
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import functools
 import hashlib
@@ -32,7 +33,7 @@ from sysnoise.manifests.junk import is_junk
 from sysnoise.manifests.layout import receipt_path, shard_name
 from sysnoise.manifests.manifest import Manifest
 from sysnoise.manifests.part import held_variants, part_document
-from sysnoise.manifests.publication import Publication
+from sysnoise.manifests.publication import Publication, is_bucket
 from sysnoise.manifests.secrets import without_secrets
 from sysnoise.manifests.tables import parse_parquet
 from sysnoise.pipelines.errors import (
@@ -56,7 +57,14 @@ from sysnoise.pipelines.storage.downloads import download
 from sysnoise.pipelines.storage.listing import file_sizes, list_folder
 from sysnoise.pipelines.storage.locks import lock_shards
 from sysnoise.pipelines.storage.reading import read_file, read_if_there, read_in_parallel
-from sysnoise.pipelines.storage.root import Root, connect, is_local, lies_inside, open_output
+from sysnoise.pipelines.storage.root import (
+    Root,
+    connect,
+    is_local,
+    lies_inside,
+    open_output,
+    refuse_missing_bucket,
+)
 from sysnoise.pipelines.verification.checked_file import MISSING, FileProblem
 from sysnoise.pipelines.verification.index import read_index, read_set_plan
 from sysnoise.pipelines.verification.sums import parse_sums
@@ -161,8 +169,7 @@ def transfer(source_url: str, target_url: str, variants: Sequence[str] | None) -
     source = connect(source_url)
     index = _read_index(source)
     chosen = _chosen_variants(index, source, variants)
-    target = open_output(target_url)
-    _refuse_overlap(source, target)
+    target = open_target(source, target_url)
     _variants_before(target, index.manifest, chosen)
     with lock_shards(target, None):
         before = _variants_before(target, index.manifest, chosen)  # Another run may have ended.
@@ -223,10 +230,18 @@ def _chosen_variants(
     return tuple(variants)
 
 
-def _refuse_overlap(source: Root, target: Root) -> None:
-    """Refuse a target that is the set or lies in it."""
+def open_target(source: Root, target_url: str) -> Root:
+    """Open the target of a copy.
+
+    Raises:
+        UsageError: it is the set or lies in it.
+        OutputError: it cannot be written, or its bucket does not exist.
+    """
+    target = open_output(target_url)
     if lies_inside(target, source):
         raise UsageError(f"the target {target.url!r} is the set itself or lies in it; give another")
+    refuse_missing_bucket(target)
+    return target
 
 
 def _variants_before(target: Root, manifest: Manifest, chosen: Sequence[str]) -> tuple[str, ...]:
@@ -287,6 +302,13 @@ def _files_to_copy(source: Root, index: _Index, chosen: Sequence[str]) -> Iterat
             f"{source.child(layout.SUMS)!r} lacks {len(missing)} receipt(s):\n{lines_of(missing)}"
         )
     yield from (_File(path, None, index.sums[path]) for path in receipts)
+    if index.publication.picture is not None and chosen:
+        if layout.PICTURE not in index.sums:
+            raise InputError(
+                f"{source.child(layout.SUMS)!r} lacks {layout.PICTURE}, which the card shows; "
+                f"{_CARD_HINT}"
+            )
+        yield _File(layout.PICTURE, None, index.sums[layout.PICTURE])
 
 
 def _copy_files(source: Root, target: Root, files: Sequence[_File]) -> int:
@@ -430,7 +452,20 @@ def _complete(target: Root, index: _Index, held: Sequence[str]) -> None:
         plan = read_set_plan(read_file(target, layout.PLAN), manifest)
     except DocumentError as error:
         raise InputError(f"reading {layout.PLAN} of the set: {error}") from error
-    write_card(target, HeldSet(manifest, plan, files, held), index.publication)
+    publication = _publication_there(target, index.publication, held)
+    write_card(target, HeldSet(manifest, plan, files, held), publication)
     write_file(target, layout.MANIFEST, json_bytes(manifest))
     if len(held) == len(held_variants(manifest, None)):
         remove_file(target, layout.PART)
+
+
+def _publication_there(target: Root, publication: Publication, held: Sequence[str]) -> Publication:
+    """Return what the card of a copy says of its publication.
+
+    A copy without images has no picture either: it would show what may not be redistributed. One in
+    a bucket is published there, unless the publisher has named another place.
+    """
+    picture = publication.picture if held else None
+    place = without_secrets(target.url)
+    url = publication.url or (place if is_bucket(place) else None)
+    return dataclasses.replace(publication, picture=picture, url=url)

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from sysnoise.manifests.publication import set_title
 from sysnoise.manifests.reading import FinishedSet
+from sysnoise.manifests.title import set_title
 from sysnoise.pipelines.report.evaluation import Evaluation, evaluation_sections
 from sysnoise.pipelines.report.gallery import CROP_SIDE, Gallery
 from sysnoise.pipelines.report.set_sections import set_sections

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from sysnoise.manifests.bounded import FileTooLargeError
 from sysnoise.manifests.files import FileRow
+from sysnoise.manifests.label_names import label_names
 from sysnoise.manifests.layout import ShardFormat, receipt_path, samples_path, variant_path
 from sysnoise.manifests.plan import Plan
 from sysnoise.manifests.tables import (
@@ -348,7 +349,7 @@ def _open_files(
         tar_writer = WebDatasetWriter(paths, geometries, plan.image_format)
         return _FormatFiles(shard_format, kept_files, positions, tar_writer)
     fields = geometry_fields(plan.grid.exif, plan.grid.orient)
-    schema = shard_schema(plan.kind, fields, plan.image_format)
+    schema = shard_schema(plan.kind, fields, plan.image_format, label_names(plan.classes))
     writer = ParquetWriter(paths, geometries, plan.image_format, schema, plan.row_group_rows)
     return _FormatFiles(shard_format, kept_files, positions, writer)
 

@@ -22,6 +22,9 @@ from sysnoise.pipelines.storage.retries import with_retries
 ARCHIVE_EXTENSIONS = (".tar", ".zip", ".parquet")
 """The extensions by which a file on the web is known to be no folder."""
 
+BUCKETS = {"s3", "gs"}
+"""The protocols whose paths begin with the name of a bucket."""
+
 Answer = TypeVar("Answer")
 
 
@@ -184,6 +187,26 @@ def open_output(url: str) -> Root:
     return root
 
 
+def refuse_missing_bucket(root: Root) -> None:
+    """Refuse a folder in a bucket that does not exist; other file systems have no buckets.
+
+    Raises:
+        OutputError: there is no such bucket.
+    """
+    if not _protocols(root) & BUCKETS:
+        return
+    bucket = root.path.partition("/")[0]
+    place = f"{root.url.partition('://')[0]}://{bucket}"
+    try:
+        call_with_retries(root, "looking for", "", lambda: root.fs.info(bucket))
+    except FileNotFoundError as error:
+        raise OutputError(
+            f"the bucket {place!r} of {root.url!r} does not exist; make it, or give another place"
+        ) from error
+    except OSError:  # Who may write to a bucket need not be allowed to list it.
+        return
+
+
 def open_growing(url: str) -> Root:
     """Open a folder that other processes may be writing, of which no listing is kept.
 
@@ -197,6 +220,11 @@ def open_growing(url: str) -> Root:
     except OSError as error:
         raise OutputError(f"opening the output {url!r}: {error}") from error
     return dataclasses.replace(root, path=root.path.rstrip("/"))
+
+
+def _protocols(root: Root) -> set[str]:
+    protocol = root.fs.protocol
+    return {protocol} if isinstance(protocol, str) else {*protocol}
 
 
 def is_local(root: Root) -> bool:

@@ -278,14 +278,15 @@ def _absences(target: CheckedSet) -> list[FileProblem]:
         paths += map(target.receipt, shards)
     absent = [FileProblem(path, MISSING) for path in paths if path not in target.present]
     if target.part.is_whole:
-        card = [path for path in (layout.SUMS, *layout.CARD) if path not in target.present]
+        named = {layout.PICTURE} & target.index.sums.keys()
+        card = [path for path in (layout.SUMS, *layout.CARD, *named) if path not in target.present]
         absent += [FileProblem(path, f"{MISSING}; {CARD_HINT}") for path in card]
     return absent
 
 
 def _check_card(target: CheckedSet) -> Iterator[CheckedFile]:
-    """Check the files of the card, and ``part.json``."""
-    for path in (*layout.CARD, layout.PART):
+    """Check the files of the card, its picture, and ``part.json``."""
+    for path in (*layout.CARD, layout.PART, layout.PICTURE):
         if path in target.present:
             try:
                 data = read_file(target.root, path)
@@ -332,7 +333,8 @@ def _check_sums(
     manifest = index.manifest if index.is_stated else None
     sums[layout.FILES] = manifest["files"]["sha256"] if manifest is not None else None
     others = [target.receipt(shard) for shard in range(target.facts.shards)]
-    others += [*layout.CARD, *({layout.PART} & (target.present | said.keys()))]
+    optional = {layout.PART, layout.PICTURE}
+    others += [*layout.CARD, *(optional & (target.present | said.keys()))]
     differing = [path for path in others if found.get(path) and said.get(path) != found[path]]
     right = {*proven, *(_right_card(target) if {*layout.CARD, layout.PART} & {*differing} else ())}
     sums |= dict.fromkeys(others)
@@ -345,7 +347,7 @@ def _check_sums(
         FileProblem(
             path,
             f"its sha256 is {found[path]}, {layout.SUMS} says {said[path]}"
-            + (f"; {CARD_HINT}" if path in layout.CARD else ""),
+            + (f"; {CARD_HINT}" if path in (*layout.CARD, layout.PICTURE) else ""),
         )
         for path in differing
         if sums[path] is None

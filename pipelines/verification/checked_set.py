@@ -93,8 +93,8 @@ class CheckedSet:
         if not self.index.has_table:
             stored |= {path for path, _ in expected_files(self.facts)}
         receipts = map(self.receipt, range(self.facts.shards))
-        index = (layout.MANIFEST, layout.FILES, layout.SUMS, *layout.CARD, layout.PART)
-        return {*index, *receipts, *stored}
+        index = (layout.MANIFEST, layout.FILES, layout.SUMS, *layout.CARD)
+        return {*index, layout.PART, layout.PICTURE, *receipts, *stored}
 
     def needed(self, shard: int | None) -> list[FileRow]:
         """Return the rows of the stored files that the part has of a shard; None is for no shard.

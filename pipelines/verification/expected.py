@@ -26,7 +26,8 @@ class Expected:
         headers: header of each member of a tar file by name, with a size of 0.
         columns: columns of a Parquet file besides the images; None where the sources that they
             are made from cannot be used.
-        schema: schema of a Parquet file.
+        schemas: schemas of a Parquet file, of which it has one: sets that were made before labels
+            had names have the other.
         row_group_rows: number of rows per row group of a Parquet file.
         image_format: format of the images.
         digests: pixel digest by key; None where images are not decoded.
@@ -37,7 +38,7 @@ class Expected:
     members: Mapping[str, bytes | None]
     headers: Mapping[str, bytes]
     columns: pa.Table | None
-    schema: pa.Schema
+    schemas: Sequence[pa.Schema]
     row_group_rows: int
     image_format: str
     digests: Mapping[str, bytes] | None = None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sysnoise.manifests.label_names import label_names
 from sysnoise.manifests.layout import ShardFormat
 from sysnoise.manifests.manifest import Manifest
-from sysnoise.manifests.plan import Plan, grid_variants
+from sysnoise.manifests.plan import ClassInfo, Plan, grid_variants
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.transforms.codecs.exif import Orient
 from sysnoise.transforms.documents import orient_of, other_geometries
@@ -30,6 +31,7 @@ class SetFacts:
         formats: formats of the shards.
         image_format: format of the images in them.
         row_group_rows: number of rows per row group of Parquet shards.
+        label_names: the name of each label; none where they are not known.
         fingerprint: fingerprint of the plan.
     """
 
@@ -46,6 +48,7 @@ class SetFacts:
     formats: tuple[ShardFormat, ...]
     image_format: str
     row_group_rows: int
+    label_names: tuple[str, ...]
     fingerprint: str
 
     @property
@@ -60,6 +63,9 @@ class SetFacts:
 
 def manifest_facts(manifest: Manifest) -> SetFacts:
     """Return what a manifest says."""
+    classes = [
+        ClassInfo(each["wnid"], each["name"]) for each in manifest["dataset"].get("classes", ())
+    ]
     return SetFacts(
         kind=DatasetKind(manifest["dataset"]["kind"]),
         split=manifest["dataset"]["split"],
@@ -74,6 +80,7 @@ def manifest_facts(manifest: Manifest) -> SetFacts:
         formats=tuple(ShardFormat(value) for value in manifest["formats"]),
         image_format=manifest["image_format"]["name"],
         row_group_rows=manifest["plan"]["row_group_rows"],
+        label_names=label_names(classes),
         fingerprint=manifest["plan"]["fingerprint"],
     )
 
@@ -94,5 +101,6 @@ def plan_facts(plan: Plan) -> SetFacts:
         formats=plan.formats,
         image_format=plan.image_format,
         row_group_rows=plan.row_group_rows,
+        label_names=label_names(plan.classes),
         fingerprint=plan.fingerprint,
     )

@@ -140,7 +140,10 @@ class ShardSamples:
             members=contents,
             headers={name: member_header(name, 0) for name in contents},
             columns=columns,
-            schema=_stored_schema(facts.kind, exif, facts.orient, facts.image_format),
+            schemas=[
+                _stored_schema(facts.kind, exif, facts.orient, facts.image_format, names)
+                for names in dict.fromkeys((facts.label_names, ()))
+            ],
             row_group_rows=facts.row_group_rows,
             image_format=facts.image_format,
         )
@@ -186,8 +189,10 @@ def _others(facts: SetFacts) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=4)
-def _stored_schema(kind: DatasetKind, exif: Exif, orient: Orient, image_format: str) -> pa.Schema:
-    schema = shard_schema(kind, geometry_fields(exif, orient), image_format)
+def _stored_schema(
+    kind: DatasetKind, exif: Exif, orient: Orient, image_format: str, names: tuple[str, ...]
+) -> pa.Schema:
+    schema = shard_schema(kind, geometry_fields(exif, orient), image_format, names)
     return _as_stored(schema.empty_table()).schema
 
 

@@ -397,7 +397,7 @@ def test_hidden_files_beside_a_set_are_no_strays(coco_set: Path, tmp_path: Path)
         ("--license=my license", "or a web address, found 'my license'"),
         ("--license=Foo-1.0", "expected an SPDX id, such as CC-BY-4.0"),
         ("--license=MIT OR Apache-2.0", "expected an SPDX id, such as CC-BY-4.0"),
-        ("--url=example.org", "expected a web address, found 'example.org'"),
+        ("--url=example.org", "bucket and folder, found 'example.org'"),
     ],
 )
 def test_bad_options_are_refused(option: str, told: str, coco_set: Path) -> None:

@@ -140,16 +140,38 @@ def test_no_text_of_a_set_is_markup_on_its_card(one_image_set: Path, tmp_path: P
         ("datePublished", "2026-13-99"),
         ("citeAs", "@misc{a,}\n```\n# Mine"),
         ("citeAs", "@misc{a,}\x1b[2J"),
+        ("url", "s3://x/$(touch PWN)"),
+        ("name", "Noise\n# Mine"),
+        ("name", "\x1b[2J"),
+        ("creator", {"@type": "sc:Person", "name": "x" * 201}),
+        ("creator", {"@type": "sc:Person", "name": "Jane", "email": "<script>@x.org"}),
+        ("creator", {"@type": "sc:Person", "email": "jane@example.org"}),
+        ("image", {"name": "../../x"}),
+        ("image", {"name": "[a](javascript:b)"}),
     ],
 )
 def test_what_a_publisher_cannot_have_given_is_refused(
-    field: str, value: str, one_image_set: Path, tmp_path: Path
+    field: str, value: Any, one_image_set: Path, tmp_path: Path
 ) -> None:
     found = shutil.copytree(one_image_set, tmp_path / "set")
     edit_json(found / "croissant.json", lambda document: document.update({field: value}))
     done = command("card", str(found))
     assert done.code == 1
     assert "cannot stand on a card" in done.error
+
+
+def test_title_and_author_are_no_markup_on_a_card(one_image_set: Path, tmp_path: Path) -> None:
+    found = shutil.copytree(one_image_set, tmp_path / "set")
+    line = MARKUP.partition("\n")[0]
+    creator = {"@type": "sc:Person", "name": line}
+    edit_json(found / "croissant.json", lambda each: each.update(name=line, creator=creator))
+    done = command("card", str(found))
+    assert done.code == 0, done.error
+    shown = (found / "README.md").read_text("utf-8").split("---\n", 2)[2]
+    assert shown.count("alert(1)") == 2
+    outside = "".join(shown.replace("\\`", "").split("`")[::2])
+    assert "<script" not in outside.replace("\\<", "")
+    assert "[a]" not in outside
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "1" * 5000, "[]", '"x"', "{}", "\xff"])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +18,7 @@ import pytest
 
 from sysnoise import open_set
 from sysnoise.pipelines.publication import transfer
+from sysnoise.transforms.methods import install_line
 from tests.end_to_end.commands import command
 from tests.end_to_end.damage import flip_bit
 from tests.end_to_end.disturbed import Started, wait_for
@@ -68,12 +71,48 @@ def test_a_published_set_equals_the_set(small_set: Path, tmp_path: Path) -> None
 def test_a_set_goes_to_s3_and_comes_back(small_set: Path, s3: Server, tmp_path: Path) -> None:
     done = command("publish", str(small_set), "s3://bucket/published")
     assert done.code == 0, done.error
-    stored = {path: hashlib.sha256(data) for path, data in s3_objects(s3, "published").items()}
-    assert {path: digest.hexdigest() for path, digest in stored.items()} == tree(small_set)
+    objects = s3_objects(s3, "published")
+    stored = {path: hashlib.sha256(data).hexdigest() for path, data in objects.items()}
+    # Only the card is another one: it says where the copy is.
+    assert without(stored, CARD_AND_SUMS) == without(tree(small_set), CARD_AND_SUMS)
+    assert b"\nsysnoise fetch s3://bucket/published published\n" in objects["README.md"]
+    assert json.loads(objects["croissant.json"])["url"] == "s3://bucket/published"
     assert s3.seen("^PUT")[-1].endswith("/published/manifest.json")
     done = command("fetch", "s3://bucket/published", str(tmp_path / "fetched"))
     assert done.code == 0, done.error
-    assert tree(tmp_path / "fetched") == tree(small_set)
+    assert tree(tmp_path / "fetched") == stored
+    assert_sums_are_clean(tmp_path / "fetched")
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_bucket_that_does_not_exist_is_named_before_the_set_is_read(
+    small_set: Path, tmp_path: Path
+) -> None:
+    damaged = shutil.copytree(small_set, tmp_path / "damaged")
+    flip_bit(damaged / SHARD)
+    done = command("publish", str(damaged), "s3://nowhere/sets/noise")
+    assert done.code == 1
+    assert done.error == (
+        "sysnoise: the bucket 's3://nowhere' of 's3://nowhere/sets/noise' does not exist; make it, "
+        "or give another place\n"
+    )
+
+
+def test_a_library_that_is_missing_is_named_with_its_extra(
+    small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = importlib.import_module("fsspec.registry")._registry
+    monkeypatch.delitem(loaded, "s3", raising=False)
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    for arguments in (
+        ("publish", str(small_set), "s3://bucket/noise"),
+        ("fetch", "s3://bucket/noise", str(tmp_path / "fetched")),
+        ("report", "s3://bucket/noise", f"--output={tmp_path / 'report.html'}"),
+    ):
+        done = command(*arguments)
+        assert done.code == 1
+        assert "s3fs" in done.error
+        assert install_line("s3") in done.error
 
 
 def test_a_set_goes_to_memory(small_set: Path) -> None:

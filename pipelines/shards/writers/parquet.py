@@ -102,16 +102,22 @@ class ParquetWriter:
         self._samples, self._images = [], []
 
 
-def shard_schema(kind: DatasetKind, geometry: Sequence[pa.Field], image_format: str) -> pa.Schema:
+def shard_schema(
+    kind: DatasetKind,
+    geometry: Sequence[pa.Field],
+    image_format: str,
+    names: Sequence[str] = (),
+) -> pa.Schema:
     """Return the schema of Parquet shards.
 
     For image formats that Hugging Face ``datasets`` decodes, its metadata describes the features as
-    that library writes them itself.
+    that library writes them itself: the image, and the label by name.
 
     Args:
         kind: the dataset, which decides on the targets.
         geometry: the fields of the geometry, from ``geometry_fields``.
         image_format: file extension of the images.
+        names: the name of each label, from ``label_names``; none where they are not known.
     """
     annotations = [pa.field("annotations", ANNOTATIONS)] if kind is DatasetKind.COCO else []
     schema = pa.schema(
@@ -125,10 +131,10 @@ def shard_schema(kind: DatasetKind, geometry: Sequence[pa.Field], image_format: 
     )
     if image_format not in _DECODED_BY_DATASETS:
         return schema
-    features = {
-        field.name: {"_type": "Image"} if field.name == "image" else _feature(field.type)
-        for field in schema
-    }
+    features: dict[str, Any] = {field.name: _feature(field.type) for field in schema}
+    features["image"] = {"_type": "Image"}
+    if names and "label" in features:
+        features["label"] = {"names": list(names), "_type": "ClassLabel"}
     return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
 
 
