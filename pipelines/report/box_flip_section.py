@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from sysnoise.pipelines.report.box_crops import Box, CropPair
 from sysnoise.pipelines.report.box_flips import (
     SAME_OVERLAP,
     STILL_OVERLAP,
-    Box,
     BoxChange,
     BoxFlip,
     BoxFlipSelection,
@@ -16,7 +16,8 @@ from sysnoise.pipelines.report.box_flips import (
 )
 from sysnoise.pipelines.report.content import Choice
 from sysnoise.pipelines.report.flips import MAX_FLIPS, MAX_IMAGES, FlipsData
-from sysnoise.pipelines.report.gallery import stored_picture
+from sysnoise.pipelines.report.gallery import DistinctPictures, stored_picture
+from sysnoise.pipelines.report.set_sections import DEFAULT_FACTOR
 from sysnoise.pipelines.scoring.detection import SURE_SCORE
 
 MAX_BOXES = 60
@@ -41,6 +42,41 @@ class DrawnBox:
 
 
 @dataclass(frozen=True)
+class CropFigure:
+    """A picture of the pixels around the first change of an image.
+
+    Attributes:
+        caption: what it shows.
+        picture: the index of the picture.
+        other: the index of the picture whose difference is shown; None for the picture itself.
+        drawn: the boxes.
+    """
+
+    caption: str
+    picture: int
+    other: int | None
+    drawn: Sequence[DrawnBox]
+
+
+@dataclass(frozen=True)
+class CropFigures:
+    """The pixels around the first change: in the baseline, in the setting, and their difference.
+
+    Attributes:
+        view: left, top, width and height in pixels of the stored image, as SVG's ``viewBox``.
+        width, height: its size in pixels of the stored image.
+        step: every how many pixels one is shown.
+        figures: the pictures.
+    """
+
+    view: str
+    width: int
+    height: int
+    step: int
+    figures: Sequence[CropFigure]
+
+
+@dataclass(frozen=True)
 class BoxFlipCard:
     """An image with the boxes of both settings.
 
@@ -52,6 +88,7 @@ class BoxFlipCard:
         picture: the index of the picture; None where the baseline's images are not available.
         width, height: the size of the stored image in pixels.
         drawn: the boxes, those that are drawn first, first.
+        crops: the pixels around the first change; None where there are none to compare.
         listed: what changes, in words.
         more: the number of changes that are not listed.
         is_repeated: whether a card before it has the same image, so that it is hidden at first.
@@ -66,6 +103,7 @@ class BoxFlipCard:
     width: int
     height: int
     drawn: Sequence[DrawnBox]
+    crops: CropFigures | None
     listed: Sequence[str]
     more: int
     is_repeated: bool
@@ -84,6 +122,7 @@ class BoxFlipsContent:
         sure_score, same_overlap, still_overlap: the limits of what is compared.
         max_images: the number of images that are shown at most.
         max_flips: the number of cards at most.
+        factor: what differences are multiplied by.
     """
 
     cards: Sequence[BoxFlipCard]
@@ -96,6 +135,7 @@ class BoxFlipsContent:
     still_overlap: float = STILL_OVERLAP
     max_images: int = MAX_IMAGES
     max_flips: int = MAX_FLIPS
+    factor: int = DEFAULT_FACTOR
 
 
 def box_flips_content(
@@ -119,14 +159,15 @@ def box_flips_content(
         for (model, setting), count in flips.counts.items()
         if count
     ]
-    pictures = [stored_picture(each) for each in flips.pictures.values()]
     has_models = len(models) > 1
+    pictures = DistinctPictures()
+    cards = list(_cards(flips, models, settings, names, pictures))
     return BoxFlipsContent(
-        list(_cards(flips, models, settings, names)),
+        cards,
         choices if has_models else choices[1:],
         has_models,
         flips.baseline.id,
-        FlipsData(pictures, counts),
+        FlipsData([stored_picture(each) for each in pictures.crops], counts),
     )
 
 
@@ -135,11 +176,12 @@ def _cards(
     models: Sequence[str],
     settings: Sequence[str],
     names: Mapping[int, str],
+    pictures: DistinctPictures,
 ) -> Iterator[BoxFlipCard]:
     """Yield the flips; before a choice is made, each image is shown once."""
     keys: set[str] = set()
-    pictures = {key: place for place, key in enumerate(flips.pictures)}
-    for flip in flips.chosen:
+    whole = {key: pictures.add(pixels) for key, pixels in flips.pictures.items()}
+    for flip, crops in zip(flips.chosen, flips.crops, strict=True):
         changes = [each for each in flip.boxes if each.change is not BoxChange.STAYED]
         width, height = flips.sizes[flip.key]
         yield BoxFlipCard(
@@ -148,10 +190,11 @@ def _cards(
             flip.model,
             flip.setting.id,
             flip.key,
-            pictures.get(flip.key),
+            whole.get(flip.key),
             width,
             height,
             list(_drawn(flip, names))[::-1],
+            _crop_figures(flip, crops, names, pictures) if crops else None,
             [_described(each, names) for each in changes[:MAX_LISTED]],
             max(0, len(changes) - MAX_LISTED),
             is_repeated=flip.key in keys,
@@ -162,10 +205,48 @@ def _cards(
 def _drawn(flip: BoxFlip, names: Mapping[int, str]) -> Iterator[DrawnBox]:
     """Yield the boxes of a picture; one that stays is drawn once."""
     for each in flip.boxes[:MAX_BOXES]:
-        title = _described(each, names)
-        for place, box in (("before", each.before), ("after", each.after)):
-            if box is not None and (each.change is not BoxChange.STAYED or place == "after"):
-                yield DrawnBox(f"{each.change.value} {place}", box, title)
+        stays = each.change is BoxChange.STAYED
+        yield from _sides(each, names, ("after",) if stays else _BOTH)
+
+
+_BOTH = ("before", "after")
+"""The settings that a box can be of: the baseline, and the other."""
+
+
+def _sides(
+    compared: ComparedBox, names: Mapping[int, str], sides: Sequence[str]
+) -> Iterator[DrawnBox]:
+    """Yield the boxes of an object in some of both settings."""
+    boxes = {"before": compared.before, "after": compared.after}
+    for side in sides:
+        box = boxes[side]
+        if box is not None:
+            title = _described(compared, names)
+            yield DrawnBox(f"{compared.change.value} {side}", box, title)
+
+
+def _crop_figures(
+    flip: BoxFlip, crops: CropPair, names: Mapping[int, str], pictures: DistinctPictures
+) -> CropFigures:
+    """Return the pictures around the first change, each with the boxes of what it shows."""
+    before, after = pictures.add(crops.before), pictures.add(crops.after)
+    region = crops.region
+
+    def boxes(*sides: str) -> list[DrawnBox]:
+        shown = flip.boxes[:MAX_BOXES]
+        return [box for each in shown for box in _sides(each, names, sides)][::-1]
+
+    return CropFigures(
+        f"{region.left} {region.top} {region.width} {region.height}",
+        region.width,
+        region.height,
+        region.step,
+        [
+            CropFigure("baseline", before, None, boxes("before")),
+            CropFigure("setting", after, None, boxes("after")),
+            CropFigure(f"difference x {DEFAULT_FACTOR}", before, after, boxes(*_BOTH)),
+        ],
+    )
 
 
 def _described(compared: ComparedBox, names: Mapping[int, str]) -> str:

@@ -13,6 +13,13 @@ from PIL import Image
 from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.settings import Noise, Setting
 from sysnoise.manifests.tables import placement_of
+from sysnoise.pipelines.report.box_crops import (
+    Box,
+    CropPair,
+    WantedCrop,
+    read_crops,
+    region_around,
+)
 from sysnoise.pipelines.report.flips import chosen_flips, chosen_images, ordered_settings
 from sysnoise.pipelines.report.gallery import read_images
 from sysnoise.pipelines.scoring.matching import overlaps_of
@@ -26,9 +33,6 @@ STILL_OVERLAP = 0.9
 """The intersection over union below which such a box has moved."""
 PICTURE_SIDE = 320
 """The largest width and height of a picture, in pixels; larger images are reduced."""
-
-Box = tuple[float, float, float, float]
-"""x, y, width, height in pixels of the stored image."""
 
 
 class BoxChange(Enum):
@@ -89,6 +93,8 @@ class BoxFlipSelection:
         sizes: the width and height of each stored image, by its key.
         pictures: the baseline's images by key, reduced to :data:`PICTURE_SIDE`: uint8, shape
             (H, W, 3), RGB; those that are available.
+        crops: of each chosen flip, the pixels around its first change, where there are any to
+            compare.
     """
 
     baseline: Setting
@@ -96,6 +102,7 @@ class BoxFlipSelection:
     counts: Mapping[tuple[str, Setting], int]
     sizes: Mapping[str, Size]
     pictures: Mapping[str, Pixels]
+    crops: Sequence[CropPair | None]
 
 
 def select_box_flips(
@@ -133,8 +140,21 @@ def select_box_flips(
         chosen.append(BoxFlip(model, setting, places[image_id].key, image_id, boxes))
     counts = dict(zip(settings, matrix.sum(axis=1).tolist(), strict=True))
     shown = {flip.image_id: places[flip.image_id] for flip in chosen}
-    sizes = {place.key: place.size for place in shown.values()}
-    return BoxFlipSelection(baseline, chosen, counts, sizes, _read_pictures(tables, shown.values()))
+    return BoxFlipSelection(
+        baseline,
+        chosen,
+        counts,
+        {place.key: place.size for place in shown.values()},
+        _read_pictures(tables, shown.values()),
+        read_crops(tables.found, [_wanted_crop(flip, shown[flip.image_id]) for flip in chosen]),
+    )
+
+
+def _wanted_crop(flip: BoxFlip, place: _Place) -> WantedCrop:
+    """Return the region around the first box that changes."""
+    first = flip.boxes[0]
+    box = next(each for each in (first.before, first.after) if each is not None)
+    return WantedCrop(flip.setting, flip.key, place.shard, region_around(box, place.size))
 
 
 def _of_one_geometry(detected: DetectedBoxes, baseline: Setting) -> dict[Setting, ResultDetections]:

@@ -5,11 +5,11 @@ Charts are composed as plain data, rounded to tenths of a unit; ``templates/char
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sysnoise.manifests.settings import Noise
+from sysnoise.pipelines.report.axis import Axis, axis_of
 from sysnoise.pipelines.scoring.blocks import delta_text
 from sysnoise.pipelines.scoring.table import ModelRow
 
@@ -17,8 +17,6 @@ WIDTH, HEIGHT = 360, 248
 """The size of a chart in its own units, which are pixels on a phone."""
 LEFT_MARGIN, RIGHT_MARGIN, TOP_MARGIN, BOTTOM_MARGIN = 40, 26, 24, 88
 """The margins around the lines, in which labels stand."""
-MAX_INTERVALS = 5
-"""Number of intervals between losses on the axis that is aimed at; rounding may add one."""
 STEEP_SLOPE = 0.3
 """The slope at which the line crosses a label that is centered above or below a point."""
 TRAINED = "trained"
@@ -32,14 +30,11 @@ class Scale:
 
     Attributes:
         noises: the noises of the steps of all models, in the order of the columns.
-        step: the distance of two losses on the axis, in points.
-        first, last: the multiples of the step at which the axis begins and ends.
+        axis: the axis of the losses.
     """
 
     noises: tuple[Noise, ...]
-    step: float
-    first: int
-    last: int
+    axis: Axis
 
     def x(self, noise: Noise | None) -> float:
         """Return where a step stands; the trained model where there is none."""
@@ -48,8 +43,8 @@ class Scale:
 
     def y(self, loss: float) -> float:
         """Return where a loss stands."""
-        share = (loss / self.step - self.first) / (self.last - self.first)
-        return HEIGHT - BOTTOM_MARGIN - share * (HEIGHT - TOP_MARGIN - BOTTOM_MARGIN)
+        height = HEIGHT - TOP_MARGIN - BOTTOM_MARGIN
+        return HEIGHT - BOTTOM_MARGIN - self.axis.share(loss) * height
 
 
 @dataclass(frozen=True)
@@ -105,19 +100,8 @@ def common_scale(rows: Sequence[ModelRow]) -> Scale:
     """Return the scale of the charts of some models, of which at least one has steps."""
     stacked = {step.noise for row in rows for step in row.steps}
     losses = [step.score.delta for row in rows for step in row.steps if step.score]
-    low, high = min([0.0, *losses]), max([0.0, *losses])
-    step = _round_step((high - low) / MAX_INTERVALS)
-    first, last = math.floor(low / step), math.ceil(high / step)
     noises = tuple(noise for noise in Noise if noise in stacked)
-    return Scale(noises, step, first, max(last, first + 1))
-
-
-def _round_step(least: float) -> float:
-    """Return the smallest of 1, 2 and 5 times a power of ten that is at least this; 1 for 0."""
-    if least <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(each for each in (power, 2 * power, 5 * power, 10 * power) if each >= least)
+    return Scale(noises, axis_of(losses))
 
 
 def make_chart(row: ModelRow, scale: Scale) -> Chart:
@@ -127,7 +111,7 @@ def make_chart(row: ModelRow, scale: Scale) -> Chart:
     return Chart(
         row.model,
         _description(row),
-        list(_axis_marks(scale)),
+        [(_tenths(scale.y(loss)), text) for loss, text in scale.axis.marks()],
         steps,
         [_labeled(points, texts) for points, texts in _lines(row, scale)],
         [_tenths(scale.x(step.noise) + 4) for step in row.steps if step.score is None],
@@ -144,12 +128,6 @@ def _description(row: ModelRow) -> str:
         for step in row.steps
     ]
     return f"Loss of {row.model} in points: {TRAINED} 0.00, {', '.join(losses)}"
-
-
-def _axis_marks(scale: Scale) -> Iterator[tuple[float, str]]:
-    for multiple in range(scale.first, scale.last + 1):
-        loss = multiple * scale.step
-        yield _tenths(scale.y(loss)), f"{loss:.6g}"
 
 
 def _lines(row: ModelRow, scale: Scale) -> Iterator[tuple[list[Point], list[str]]]:

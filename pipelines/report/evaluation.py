@@ -1,4 +1,4 @@
-"""The sections of the report on the predictions of models: tables, the curve and flips."""
+"""The sections of the report on the predictions of models: bars, tables, the curve and flips."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sysnoise.manifests.settings import Setting
+from sysnoise.pipelines.report.bars import loss_bars
 from sysnoise.pipelines.report.box_flip_section import box_flips_content
 from sysnoise.pipelines.report.box_flips import BoxFlipSelection
 from sysnoise.pipelines.report.content import (
@@ -163,6 +164,8 @@ class FlipsContent:
 def evaluation_sections(evaluation: Evaluation) -> Iterator[Section]:
     """Yield the sections that there is something to show in."""
     table = evaluation.table
+    if bars := loss_bars(table):
+        yield Section("bars", "Loss by setting", bars)
     stacks = [block_table(stacks_block(table))] if table.stacks else []
     tables = [*stacks, block_table(main_block(table)), _settings_table(table)]
     loss = LossContent(legend(table), compares_classes(table), tables)

@@ -16,6 +16,9 @@ HEADINGS = {
 }
 """The headings of the statistics, with their units."""
 
+HEAT_STATISTIC = "mean"
+"""The statistic that heat maps show."""
+
 
 def statistic(difference: Mapping[str, Any], name: str) -> float | None:
     """Return a statistic in the unit of its heading; None where it has no value."""

@@ -56,6 +56,16 @@ function draw(canvas, image) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
+// The difference of two pictures of the same size, multiplied by a factor.
+function difference(a, b, factor) {
+  const image = new ImageData(a.width, a.height);
+  for (let index = 0; index < a.data.length; index += 1) {
+    const isAlpha = index % 4 === 3;
+    image.data[index] = isAlpha ? 255 : Math.min(255, Math.abs(a.data[index] - b.data[index]) * factor);
+  }
+  return image;
+}
+
 // Flips: those of the chosen model and setting are shown; of all settings, each image once.
 const flips = stored("flips-data");
 if (flips) {
@@ -84,7 +94,11 @@ if (flips) {
     const counts = flips.counts.filter(([itsModel, itsSetting]) => isChosen(itsModel, itsSetting));
     const all = counts.reduce((sum, [, , count]) => sum + count, 0);
     element("flips-text").textContent = `Shown: ${shown} of ${all} flips.`;
-    for (const canvas of canvases) draw(canvas, await pixels(canvas.dataset.picture));
+    for (const canvas of canvases) {
+      const { picture, other, factor } = canvas.dataset;
+      const image = await pixels(picture);
+      draw(canvas, other ? difference(image, await pixels(other), Number(factor)) : image);
+    }
     if (mine === choice) element("flips-view").dataset.shown = `${model} ${setting}`;
   };
 
@@ -128,20 +142,18 @@ if (gallery) {
         `${sample.sizes[second]} in the second: there is no difference to show.`;
       return;
     }
-    const difference = new ImageData(a.width, a.height);
     const counts = [0, 1, 2].map(() => new Array(256).fill(0));
     let [sum, maximum] = [0, 0];
     for (let index = 0; index < a.data.length; index += 4) {
       for (let channel = 0; channel < 3; channel += 1) {
         const value = Math.abs(a.data[index + channel] - b.data[index + channel]);
-        difference.data[index + channel] = Math.min(255, value * factor);
         counts[channel][value] += 1;
         sum += value;
         maximum = Math.max(maximum, value);
       }
-      difference.data[index + 3] = 255;
     }
-    paint("difference-picture", difference, `Difference times ${factor} of ${one} and ${other}`);
+    const label = `Difference times ${factor} of ${one} and ${other}`;
+    paint("difference-picture", difference(a, b, factor), label);
     element("difference-caption").textContent = `difference × ${factor}`;
     const mean = (sum / (a.width * a.height * 3)).toFixed(4);
     element("difference-text").textContent =

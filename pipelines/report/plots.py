@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
 from sysnoise.pipelines.report.gallery import Gallery, spread_indices
+from sysnoise.pipelines.report.heat_map import HeatMap, heat_maps
 from sysnoise.pipelines.report.noise_statistics import (
-    HEADINGS,
-    STATISTICS,
+    HEAT_STATISTIC,
     statistic_text,
     variant_levels,
 )
@@ -19,14 +20,18 @@ from sysnoise.pipelines.report.page import Report
 from sysnoise.pipelines.report.set_sections import DEFAULT_FACTOR
 
 _ROW_HEIGHT = 0.28
-"""The height of a variant's row, in inches."""
+"""The height of a row of names, in inches."""
+_NAMES_HEIGHT = 1.6
+"""The height of a heat map's title and of the names below it, in inches."""
 MAX_SAMPLES = 4
 """Number of samples that the plot of the gallery shows at most."""
 
 
 def draw_plots(report: Report) -> dict[str, bytes]:
-    """Return the plots, PNG files by name: noise, heat map and, where there is one, the gallery."""
-    files = {"noise.png": _noise(report), "heat-map.png": _heat_map(report)}
+    """Return the plots, PNG files by name: noise, and heat map and gallery where there are any."""
+    files = {"noise.png": _noise(report)}
+    if maps := heat_maps(report.found.manifest):
+        files["heat-map.png"] = _heat_plot(report, maps)
     if report.gallery is not None:
         files["gallery.png"] = _gallery_plot(report.gallery)
     return files
@@ -45,21 +50,29 @@ def _noise(report: Report) -> bytes:
     return _png(figure)
 
 
-def _heat_map(report: Report) -> bytes:
-    """Plot variants by statistics as colors; each column has its own scale."""
+def _heat_plot(report: Report, maps: Sequence[HeatMap]) -> bytes:
+    """Plot the mean difference of methods by methods as colors, one map below the other."""
     variants = report.found.variants
-    figure = Figure(figsize=(9, 1.2 + _ROW_HEIGHT * len(variants)), layout="constrained")
-    axes = figure.add_subplot()
-    levels = [list(variant_levels(variants, name).values()) for name in STATISTICS]
-    axes.imshow(np.transpose(levels), cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
-    axes.set_xticks(
-        range(len(STATISTICS)), [HEADINGS[name].replace(" (", "\n(") for name in STATISTICS]
-    )
-    axes.set_yticks(range(len(variants)), list(variants))
-    for row, variant in enumerate(variants.values()):
-        for column, name in enumerate(STATISTICS):
-            text = statistic_text(variant["difference"], name)
-            axes.text(column, row, text, ha="center", va="center", fontsize=8)
+    levels = variant_levels(variants, HEAT_STATISTIC)
+    height = _NAMES_HEIGHT + _ROW_HEIGHT * len(maps[0].rows)
+    size = (4 + 1.2 * len(maps[0].columns), height * len(maps))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(len(maps), squeeze=False)
+    for axes, each in zip(grid[:, 0], maps, strict=True):
+        axes.imshow(
+            [[levels[each.variants[row, column]] for column in each.columns] for row in each.rows],
+            cmap="Blues",
+            vmin=0,
+            vmax=1.6,
+            aspect="auto",
+        )
+        axes.set_title(each.title)
+        axes.set_xticks(range(len(each.columns)), each.columns, rotation=30, ha="right")
+        axes.set_yticks(range(len(each.rows)), each.rows)
+        for (row, column), variant in each.variants.items():
+            text = statistic_text(variants[variant]["difference"], HEAT_STATISTIC)
+            place = each.columns.index(column), each.rows.index(row)
+            axes.text(*place, text, ha="center", va="center", fontsize=8)
     return _png(figure)
 
 

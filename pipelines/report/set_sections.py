@@ -26,8 +26,10 @@ from sysnoise.pipelines.report.gallery import (
     StoredPicture,
     stored_picture,
 )
+from sysnoise.pipelines.report.heat_map import HeatMap, heat_maps
 from sysnoise.pipelines.report.noise_statistics import (
     HEADINGS,
+    HEAT_STATISTIC,
     STATISTICS,
     statistic,
     statistic_text,
@@ -102,9 +104,10 @@ def set_sections(found: FinishedSet, totals: SetTotals, gallery: Gallery | None)
         totals: what its tables add up to.
         gallery: crops; None where there is nothing to show.
     """
+    maps = [_heat_table(found, each) for each in heat_maps(found.manifest)]
     return [
         Section("noise", "Noise", list(_noise_tables(found))),
-        Section("heat-map", "Heat map", _heat_map(found)),
+        *([Section("heat-map", "Heat map", maps)] if maps else []),
         Section("identical", "Identical variants", totals.groups),
         Section("gallery", "Gallery", _gallery(found, gallery)),
         Section("rejects", "Rejects and fallbacks", _rejects(totals)),
@@ -124,8 +127,10 @@ def _noise_tables(found: FinishedSet) -> Iterator[HtmlTable]:
             ],
         )
         for axis in noise
+        if noise[axis]["variants"]
     ]
-    yield HtmlTable("By axis, pooled", ["axis", "variants", "images", *columns], axes)
+    if axes:
+        yield HtmlTable("By axis, pooled", ["axis", "variants", "images", *columns], axes)
     if stacks := found.manifest["grid"].get("variants"):
         yield _stacks_table(found, stacks, columns)
     variants = []
@@ -158,22 +163,23 @@ def _statistic_cells(difference: Mapping[str, Any]) -> list[HtmlCell]:
     ]
 
 
-def _heat_map(found: FinishedSet) -> HtmlTable:
-    levels = {name: variant_levels(found.variants, name) for name in STATISTICS}
+def _heat_table(found: FinishedSet, heat_map: HeatMap) -> HtmlTable:
+    """Return a heat map as a table, colored on the scale of all variants."""
+    levels = variant_levels(found.variants, HEAT_STATISTIC)
     rows = [
         HtmlRow(
-            HtmlCell(variant_id),
+            HtmlCell(row),
             [
                 HtmlCell(
-                    statistic_text(variant["difference"], name), level=levels[name][variant_id]
+                    statistic_text(found.variants[each]["difference"], HEAT_STATISTIC),
+                    level=levels[each],
                 )
-                for name in STATISTICS
+                for each in (heat_map.variants[row, column] for column in heat_map.columns)
             ],
         )
-        for variant_id, variant in found.variants.items()
+        for row in heat_map.rows
     ]
-    columns = ["variant", *(HEADINGS[name] for name in STATISTICS)]
-    return HtmlTable("Variants by statistics", columns, rows, Order.FIXED)
+    return HtmlTable(heat_map.title, [heat_map.axis, *heat_map.columns], rows, Order.FIXED)
 
 
 def _gallery(found: FinishedSet, gallery: Gallery | None) -> GalleryContent:

@@ -122,7 +122,7 @@ def _setting_rows(table: Table, row: ModelRow) -> Iterator[list[list[str]]]:
         method = same_as.get(score.setting)
         notes = [f"pixels of {method}"] if method else []
         metrics = [[_number_text(score.metrics[name])] for name in table.metrics]
-        deltas = [[delta_text(score)], [_interval_text(score.interval)]]
+        deltas = [[delta_text(score)], [interval_text(score.interval)]]
         compared = [[_number_text(score.flip_rate)], [_p_text(score.mcnemar_p)]]
         yield [
             [row.model],
@@ -160,7 +160,7 @@ def _stack_rows(
         compared = [NO_VALUE, NO_VALUE]
     else:
         metric = score.metrics[table.metrics[0]]
-        figures = [_number_text(metric), delta_text(score), _interval_text(score.interval)]
+        figures = [_number_text(metric), delta_text(score), interval_text(score.interval)]
         compared = [_number_text(score.flip_rate), _p_text(score.mcnemar_p)]
     texts = [*figures, *(compared if with_classes else []), stack.variant]
     yield [[row.model], [stack.name, *notes], *_single_lines(*texts)]
@@ -213,5 +213,6 @@ def _mark(limits: tuple[float, float] | None) -> str:
     return CHANCE_MARK if covers_zero(limits) else ""
 
 
-def _interval_text(limits: tuple[float, float] | None) -> str:
+def interval_text(limits: tuple[float, float] | None) -> str:
+    """Return the limits of an interval."""
     return NO_VALUE if limits is None else f"{_number_text(limits[0])} to {_number_text(limits[1])}"

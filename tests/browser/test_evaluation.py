@@ -165,6 +165,52 @@ def delta(value: float, limits: list[float]) -> str:
     return number(value) + ("†" if limits[0] <= 0 <= limits[1] else "")
 
 
+def test_bars_are_the_losses_of_score(page: Page, url: str, scored: dict[str, Any]) -> None:
+    page.goto(url)
+    assert page.locator("figure.bars").count() == len(MODELS)
+    for place, model in enumerate(scored["models"]):
+        drawn = bars(page, place)
+        single = [method["score"] for noise in model["noises"] for method in noise["methods"]]
+        expected = sorted((single + model["others"])[:40], key=lambda each: -each["delta"])
+        assert [each["name"] for each in drawn["bars"]] == [each["setting"] for each in expected]
+        (low, left), *_, (high, right) = drawn["marks"]
+        for bar, score in zip(drawn["bars"], expected, strict=True):
+            assert bar["value"].startswith(delta(score["delta"], score["interval"]))
+            ends = [[0, score["delta"]], score["interval"]]
+            for found, known in zip((bar["bar"], bar["whisker"]), ends, strict=True):
+                places = [left + (each - low) / (high - low) * (right - left) for each in known]
+                np.testing.assert_allclose(found, sorted(places), atol=2.1)  # Pixels.
+    assert "settings of resnet, the first 40" in page.inner_text("#bars")
+
+
+def bars(page: Page, place: int) -> dict[str, Any]:
+    """Return what a chart of bars has: texts, and where they begin and end, in pixels."""
+    return dict(
+        page.locator("figure.bars")
+        .nth(place)
+        .evaluate(
+            """figure => {
+                const ends = (element) => {
+                    const { left, right } = element.getBoundingClientRect();
+                    return [left, right];
+                };
+                const [left, right] = ends(figure.querySelector(".track"));
+                const marks = [...figure.querySelectorAll(".marks span")];
+                return {
+                    marks: [[marks[0], left], [marks.at(-1), right]]
+                        .map(([mark, x]) => [Number(mark.textContent), x]),
+                    bars: [...figure.querySelectorAll("li")].map(each => ({
+                        name: each.querySelector(".name").innerText,
+                        value: each.querySelector(".value").innerText,
+                        bar: ends(each.querySelector(".bar")),
+                        whisker: ends(each.querySelector(".whisker")),
+                    })),
+                };
+            }"""
+        )
+    )
+
+
 def test_the_table_is_that_of_score(page: Page, url: str, scored: dict[str, Any]) -> None:
     page.goto(url)
     head, *body = cells(page, "Loss by noise")
@@ -583,7 +629,7 @@ def test_names_do_not_run_as_script(page: Page, imagenet_source: Path, tmp_path:
     twice = [f"--predictions={path}", f"--predictions={path}", f"--model={attack}", "--model=m"]
     page.goto(report(tmp_path / "evil", tmp_path / "evil.html", *twice))
     page.wait_for_selector(VIEW)
-    assert page.title() == "SysNoise ImageNet val"
+    assert page.title().startswith("SysNoise val: ")
     assert page.locator("img").count() == 0
     (card,) = shown_cards(page)
     assert card["text"] == f"photograph, {attack}, label 0 {attack}"

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import shutil
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,79 @@ def test_the_page_is_one_small_file_and_always_the_same(imagenet_set: Path, tmp_
         assert f"<code>{variant['id'].replace('/', '/<wbr>')}</code>" in text
         assert f"{variant['difference']['mean']:.4f}" in text
     assert "torchvision.io.decode_jpeg (torchvision" in text  # What Pillow's decoder stands for.
+    assert 'id="heat-map"' not in text  # The table of variants says all of it.
+
+
+class Tables(HTMLParser):
+    """The texts of the cells of a page's tables, headings first, by caption."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: dict[str, list[list[str]]] = {}
+        self._texts: list[str] = []
+        self._rows: list[list[str]] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "tr":
+            self._rows.append([])
+        if tag in ("caption", "th", "td"):
+            self._texts = []
+
+    def handle_data(self, data: str) -> None:
+        self._texts.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        text = "".join(self._texts).strip()
+        if tag == "caption":
+            self._rows = self.found[text] = []
+        if tag in ("th", "td"):
+            self._rows[-1].append(text)
+
+
+def test_axes_that_a_grid_does_not_vary_have_no_row(imagenet_source: Path, tmp_path: Path) -> None:
+    (tmp_path / "grid.yaml").write_text(
+        "decoders: [pillow, ffmpeg]\nresizes: [pillow-bilinear]\ncolors: [rgb]\n"
+        "geometry: shorter256-crop224\n",
+        "utf-8",
+    )
+    made = command(
+        *("generate", "imagenet", f"--images={imagenet_source / 'images'}", "--limit=2"),
+        *(f"--label-file={imagenet_source / 'val.txt'}", f"--grid={tmp_path / 'grid.yaml'}"),
+        *(f"--output={tmp_path / 'set'}", "--workers=1"),
+    )
+    assert made.code == 0, made.error
+    done = command("report", str(tmp_path / "set"), f"--output={tmp_path / 'r.html'}")
+    assert done.code == 0, done.error
+    page = (tmp_path / "r.html").read_text("utf-8")
+    _, *rows = Tables(page).found["By axis, pooled"]
+    assert [row[0] for row in rows] == ["decoder"]
+    assert 'id="heat-map"' not in page  # One axis has several methods.
+    card = (tmp_path / "set" / "README.md").read_text("utf-8")
+    by_axis = card.partition("By axis, pooled")[2].partition("\n## ")[0]
+    assert "\n| decoder | 1 |" in by_axis
+    assert "\n| resize |" not in by_axis
+
+
+def test_heat_maps_are_the_means_of_the_manifest(full_set: Path, tmp_path: Path) -> None:
+    done = command(
+        "report", str(full_set), f"--output={tmp_path / 'r.html'}", f"--png-dir={tmp_path}/png"
+    )
+    assert done.code == 0, done.error
+    found = Tables((tmp_path / "r.html").read_text("utf-8")).found
+    grid, shown = manifest(full_set)["grid"], {}
+    for color in grid["colors"]:
+        (_, *decoders), *rows = found[f"resize x decoder, color {color}"]
+        assert decoders == grid["decoders"]
+        assert [row[0] for row in rows] == grid["resizes"]
+        for resize, *texts in rows:
+            for decoder, text in zip(decoders, texts, strict=True):
+                shown[f"{decoder}/{resize}/{color}"] = text
+    variants = manifest(full_set)["variants"]
+    assert shown == {each["id"]: f"{each['difference']['mean']:.4f}" for each in variants}
+    with Image.open(tmp_path / "png" / "heat-map.png") as image:
+        assert np.ptp(np.asarray(image.convert("L"))) > 100
 
 
 @pytest.mark.parametrize("imagenet_set", ["png"], indirect=True)
@@ -51,7 +125,8 @@ def test_plots_are_png_files(imagenet_set: Path, tmp_path: Path) -> None:
         "report", str(imagenet_set), f"--output={tmp_path / 'r.html'}", f"--png-dir={tmp_path}/png"
     )
     assert done.code == 0, done.error
-    for name in ("noise", "heat-map", "gallery"):
+    assert {each.name for each in (tmp_path / "png").iterdir()} == {"gallery.png", "noise.png"}
+    for name in ("noise", "gallery"):
         path = tmp_path / "png" / f"{name}.png"
         assert str(path) in done.out
         with Image.open(path) as image:
@@ -234,7 +309,17 @@ def test_boxes_that_vanish_appear_and_move_are_drawn(coco_set: Path, tmp_path: P
             "listed": [f"vanished: {name} 0.70"],
         },
     }
-    assert page.count("<canvas data-picture=") == 2
+    # A picture of each image, and what is around its first change in three pictures.
+    assert page.count("<canvas data-picture=") == 2 + 2 * 3
+    assert page.count("data-other=") == 2
+    crops = re.findall(r'<svg viewBox="([^"]*)"[^>]*Boxes there: ([^"]*)">(.*?)</svg>', page, re.S)
+    drawn = [(view, what, re.findall('class="([^"]*)"', text)) for view, what, text in crops]
+    assert drawn[:3] == [
+        ("277 282 96 96", "baseline", ["moved before"]),
+        ("277 282 96 96", "setting", ["moved after", "appeared after"]),
+        ("277 282 96 96", "difference x 8", ["moved after", "moved before", "appeared after"]),
+    ]
+    assert [boxes for _, _, boxes in drawn[3:]] == [["vanished before"], [], ["vanished before"]]
     assert len(page) < 8 * 2**20
 
 

@@ -34,8 +34,9 @@ def test_the_axis_holds_zero_and_all_losses_at_round_marks(
     losses: tuple[float | None, ...], ends: tuple[float, float], step: float
 ) -> None:
     scale = common_scale([row(*losses)])
-    assert scale.step == pytest.approx(step)
-    assert (scale.first * scale.step, scale.last * scale.step) == pytest.approx(ends)
+    axis = scale.axis
+    assert axis.step == pytest.approx(step)
+    assert (axis.first * axis.step, axis.last * axis.step) == pytest.approx(ends)
     heights = [scale.y(loss) for loss in (ends[0], *filter(None, losses), ends[1])]
     assert max(heights) == heights[0]
     assert min(heights) == heights[-1]
@@ -44,7 +45,7 @@ def test_the_axis_holds_zero_and_all_losses_at_round_marks(
 def test_models_share_their_axes() -> None:
     scale = common_scale([row(1.0), row(2.0, 9.0)])
     assert scale.noises == (Noise.DECODE, Noise.RESIZE)
-    assert scale.last * scale.step >= 9
+    assert scale.axis.last * scale.axis.step >= 9
     assert scale.x(None) < scale.x(Noise.DECODE) < scale.x(Noise.RESIZE)
 
 
