@@ -187,6 +187,19 @@ def add_table_output(parser: Any) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="outside of the set (default: standard output)"
     )
+    add_wide(parser)
+
+
+def add_wide(parser: Any) -> None:
+    """Add what shows all columns of tables on a terminal."""
+    parser.add_argument(
+        "--wide",
+        dest="width",
+        action="store_const",
+        const="whole",
+        default="terminal",
+        help="on a terminal, show tables with all columns, however wide they are",
+    )
 
 
 def variant_id(text: str) -> str:

@@ -8,7 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from sysnoise.manifests.grids import grid_names, load_grid
-from sysnoise.pipelines.cli.arguments import add_command, add_json, add_set
+from sysnoise.pipelines.cli.arguments import add_command, add_json, add_set, add_wide
+from sysnoise.pipelines.cli.output import print_entry, table_width
 from sysnoise.transforms.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def add_compare(commands: Any) -> None:
     parser.set_defaults(run=_compare)
     parser.add_argument("first", metavar="A", help="a finished set, path or fsspec URL")
     parser.add_argument("second", metavar="B", help="another one, made in another environment")
+    add_wide(parser)
 
 
 def add_codecs(commands: Any) -> None:
@@ -46,6 +48,7 @@ def add_codecs(commands: Any) -> None:
     parser = add_command(commands, "codecs", "list the decoders and how far they differ")
     parser.set_defaults(run=_codecs)
     add_json(parser)
+    add_wide(parser)
 
 
 def add_status(commands: Any) -> None:
@@ -68,18 +71,21 @@ def _grids(arguments: argparse.Namespace) -> None:
         return
     from sysnoise.transforms.methods import install_line
 
-    for name in grid_names():
+    names = grid_names()
+    width = max(map(len, names))
+    for name in names:
         try:
             grid = load_grid(name)
         except MissingExtraError as error:
-            print(f"{name:<22} needs {install_line(*error.extras)}")
+            print_entry(f"{name:<{width}}", f"  needs {install_line(*error.extras)}")
             continue
-        print(
-            f"{name:<22}{len(grid.variants):>4} variants: {len(grid.decoders)} decoders, "
+        print_entry(
+            f"{name:<{width}}",
+            f"{len(grid.variants):>5} variants: {len(grid.decoders)} decoders, "
             f"{len(grid.resizes)} resizes, {len(grid.colors)} colors, "
             + (f"{len(grid.sources)} sources, " if len(grid.sources) > 1 else "")
             + (f"{len(grid.geometries)} geometries, " if len(grid.geometries) > 1 else "")
-            + f"{grid.geometry.rule}, {grid.combine.value}"
+            + f"{grid.geometry.rule}, {grid.combine.value}",
         )
 
 
@@ -105,20 +111,23 @@ def _configs(arguments: argparse.Namespace) -> None:
         return
     for name in config_names():
         about = config_text(name).splitlines()[0].removeprefix("# ")
-        print(f"{name:<28}{about}")
+        print_entry(f"{name:<28}", about)
 
 
 def _compare(arguments: argparse.Namespace) -> None:
     from sysnoise.pipelines.comparison.compare import compare, format_comparison
 
-    print(format_comparison(compare(arguments.first, arguments.second)))
+    print(format_comparison(compare(arguments.first, arguments.second), table_width(arguments)))
 
 
 def _codecs(arguments: argparse.Namespace) -> None:
     from sysnoise.pipelines.comparison.codecs import describe_codecs, format_codecs
 
     document = describe_codecs()
-    print(json.dumps(document, indent=2) if arguments.json else format_codecs(document))
+    if arguments.json:
+        print(json.dumps(document, indent=2))
+    else:
+        print(format_codecs(document, table_width(arguments)))
 
 
 def _status(arguments: argparse.Namespace) -> None:

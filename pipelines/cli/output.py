@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import shutil
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from sysnoise.manifests.secrets import without_secrets
 from sysnoise.transforms.text import one_line
+from sysnoise.transforms.text_table import wrapped
 
 if TYPE_CHECKING:
     from sysnoise.manifests.manifest import Manifest
     from sysnoise.pipelines.scoring.compose import Table
+
+NARROWEST = 40
+"""Number of characters to which tables are fitted on a terminal that is even narrower."""
 
 
 def warn(message: str) -> None:
@@ -51,20 +57,51 @@ def print_finished(output: str, manifest: Manifest, to: TextIO | None = None) ->
             )
 
 
+def terminal_width() -> int | None:
+    """Return the number of characters of a line of the terminal; None where there is none."""
+    if not sys.stdout.isatty():
+        return None
+    return max(shutil.get_terminal_size().columns, NARROWEST)
+
+
+def table_width(arguments: argparse.Namespace) -> int | None:
+    """Return the number of characters to which tables are fitted; None for whole tables."""
+    return None if arguments.width == "whole" else terminal_width()
+
+
+def print_entry(label: str, text: str) -> None:
+    """Print an entry of a list, on a terminal on as many lines as it needs."""
+    width = terminal_width()
+    print(f"{label}{text}" if width is None else "\n".join(wrapped(label, text, width)))
+
+
 def print_table(arguments: argparse.Namespace, table: Table) -> None:
     """Print a table, or write it to ``--output``."""
     from sysnoise.pipelines.scoring.formats import FORMATTERS
     from sysnoise.pipelines.storage.commit import write_path
 
-    text = FORMATTERS[arguments.format](table)
+    width = table_width(arguments)
     if arguments.output:
-        write_path(arguments.output, text.encode())
+        write_path(arguments.output, FORMATTERS[arguments.format](table).encode())
+    elif arguments.format == "terminal" and width is not None:
+        _print_fitted(table, width)
     else:
-        print(text, end="")
+        print(FORMATTERS[arguments.format](table), end="")
     if arguments.format == "csv":
         for row in table.rows:
             for note in row.notes:
                 print(f"sysnoise: note: {row.model}: {note}", file=sys.stderr)
+
+
+def _print_fitted(table: Table, width: int) -> None:
+    """Print a table on a terminal, and a chart where the terminal has its characters."""
+    from sysnoise.pipelines.scoring.chart import loss_chart
+    from sysnoise.pipelines.scoring.formats import terminal
+
+    print(terminal(table, width), end="")
+    chart = loss_chart(table, width)
+    if chart and codecs.lookup(sys.stdout.encoding).name == "utf-8":
+        print("", *chart, sep="\n")
 
 
 def refuse_outputs_inside(set_url: str, *outputs: str | None) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sysnoise.manifests.stands_for import all_facts, stands_for_text
@@ -24,6 +24,7 @@ from sysnoise.transforms.outside import DECODERS, RESIZES
 from sysnoise.transforms.resize import probes as resize_probes
 from sysnoise.transforms.resize.probes import FAMILY_DISTANCE, PROBES
 from sysnoise.transforms.resizers import Resize
+from sysnoise.transforms.text_table import TextTable, fitted_lines, wrapped
 
 JPEG_FACTS = (
     *("libjpeg_turbo", "libjpeg", "jpeg", "libavcodec", "libswscale", "nvimgcodec"),
@@ -32,7 +33,7 @@ JPEG_FACTS = (
 """The facts of a library's build that concern JPEG."""
 
 WIDTH = 100
-"""Number of characters per line of the text."""
+"""Number of characters per line of a paragraph, where the terminal has as many."""
 
 Document = dict[str, Any]
 
@@ -157,34 +158,62 @@ def _distance_document(found: Difference | None) -> Document | None:
     return None if found is None else {"mean": found.mean, "maximum": found.maximum}
 
 
-def format_codecs(document: Document) -> str:
-    """Return the document as text: decoders, then resizes, each with groups and distances."""
-    resizes = document["resizes"]
-    lines = [
-        *_decoder_lines(document["decoders"]),
-        *_absent_lines(document["decoders"], document["broken"]),
-        *document["broken"].values(),
-        "",
-        "Identical pixels, by kind of JPEG:",
-        *_identical_lines(document["identical"]),
-        *_count_lines(document["counts"]),
-        "",
-        f"Absolute difference from {REFERENCE}, mean/maximum of 255 levels "
-        "('=' identical, '-' not read):",
-        *_distance_lines("decoder", document["distance"]),
-        "",
-        f"Resizes, absolute difference from {resize_probes.REFERENCE} on three built-in images:",
-        *_resize_lines(resizes),
-        *_absent_lines(resizes["resizes"], document["broken"]),
-        *_family_lines(document["counts"], resizes["family_distance"]),
-        "",
-        "What the methods stand for, with the mean / maximum difference where it is not equal:",
-        *_stands_for_lines(),
+@dataclass(frozen=True)
+class _Paragraph:
+    """Words on one or more lines, of which all but the first are indented to the label's end."""
+
+    text: str
+    label: str = ""
+
+
+_Part = _Paragraph | TextTable
+
+
+def format_codecs(document: Document, width: int | None = None) -> str:
+    """Return the document as text: decoders, then resizes, each with groups and distances.
+
+    Args:
+        document: what :func:`describe_codecs` returns.
+        width: number of characters of a line, to which tables are fitted; None for whole tables.
+    """
+    resizes, broken = document["resizes"], document["broken"]
+    parts: list[_Part] = [
+        _decoder_table(document["decoders"]),
+        *_absent(document["decoders"], broken),
+        *(_Paragraph(message) for message in broken.values()),
+        _Paragraph(""),
+        _Paragraph("Identical pixels, by kind of JPEG:"),
+        *_identical(document["identical"]),
+        _counted(document["counts"]),
+        _Paragraph(""),
+        _Paragraph(
+            f"Absolute difference from {REFERENCE}, mean/maximum of 255 levels "
+            "('=' identical, '-' not read):"
+        ),
+        _distance_table(document["distance"]),
+        _Paragraph(""),
+        _Paragraph(
+            f"Resizes, absolute difference from {resize_probes.REFERENCE} on three built-in images:"
+        ),
+        _resize_table(resizes),
+        *_absent(resizes["resizes"], broken),
+        _families(document["counts"], resizes["family_distance"]),
+        _Paragraph(""),
+        _Paragraph(
+            "What the methods stand for, with the mean / maximum difference where it is not equal:"
+        ),
+        *_stands_for(),
     ]
-    return "\n".join(lines)
+    return "\n".join(line for part in parts for line in _lines(part, width))
 
 
-def _decoder_lines(rows: Sequence[Document]) -> Iterator[str]:
+def _lines(part: _Part, width: int | None) -> list[str]:
+    if isinstance(part, TextTable):
+        return fitted_lines(part, width)
+    return wrapped(part.label, part.text, min(width or WIDTH, WIDTH)) or [part.label]
+
+
+def _decoder_table(rows: Sequence[Document]) -> TextTable:
     header = ["decoder", "library", "version", "codec", "DCT", "upsampling", "EXIF", "extra"]
     cells = (
         [
@@ -199,14 +228,14 @@ def _decoder_lines(rows: Sequence[Document]) -> Iterator[str]:
         ]
         for row in rows
     )
-    return _table(header, cells)
+    return _table(header, cells, ["extra", "EXIF", "library", "upsampling", "DCT"])
 
 
-def _absent_lines(rows: Sequence[Document], broken: Mapping[str, str]) -> Iterator[str]:
+def _absent(rows: Sequence[Document], broken: Mapping[str, str]) -> Iterator[_Paragraph]:
     absent = [row for row in rows if not row["available"] and row["library"] not in broken]
     for extra in dict.fromkeys(row["extra"] for row in absent):
         names = ", ".join(row["name"] for row in absent if row["extra"] == extra)
-        yield from _wrapped(f"not installed; {install_line(extra)} provides: ", names)
+        yield _Paragraph(names, f"not installed; {install_line(extra)} provides: ")
 
 
 _COMMIT = 12
@@ -221,33 +250,30 @@ def _codec_text(codec: Mapping[str, str]) -> str | None:
     return None
 
 
-def _identical_lines(identical: Mapping[str, Sequence[Sequence[str]]]) -> Iterator[str]:
+def _identical(identical: Mapping[str, Sequence[Sequence[str]]]) -> Iterator[_Paragraph]:
     for kind, groups in identical.items():
         for position, names in enumerate(groups):
-            yield from _wrapped(f"{'' if position else kind:<13}", " = ".join(names))
+            yield _Paragraph(" = ".join(names), f"{'' if position else kind:<13}")
 
 
-def _count_lines(counts: Mapping[str, int]) -> list[str]:
-    text = (
+def _counted(counts: Mapping[str, int]) -> _Paragraph:
+    return _Paragraph(
         f"The {counts['decoders']} decoders here are {counts['distinct_decoders']} distinct ones, "
         "without CMYK."
     )
-    return _wrapped("", text)
 
 
-def _distance_lines(
-    axis: str, distance: Mapping[str, Mapping[str, Document | None]]
-) -> Iterator[str]:
+def _distance_table(distance: Mapping[str, Mapping[str, Document | None]]) -> TextTable:
     names = next(iter(distance.values()))
     rows = ([name, *(_distance_text(of[name]) for of in distance.values())] for name in names)
-    return _table([axis, *distance], rows)
+    return _table(["decoder", *distance], rows, ["progressive", "4:2:0-odd", "cmyk", "grayscale"])
 
 
-def _resize_lines(resizes: Document) -> Iterator[str]:
-    """Yield a row per resize; a member of a family names its first one."""
+def _resize_table(resizes: Document) -> TextTable:
+    """Return a row per resize; a member of a family names its first one."""
     first = {name: family[0] for family in resizes["families"] for name in family[1:]}
     distance, version = resizes["distance"], {row["name"]: row for row in resizes["resizes"]}
-    sizes = ("{}x{} to {}x{}".format(*p["source"], *p["size"]) for p in resizes["probes"].values())
+    sizes = ["{}x{} to {}x{}".format(*p["source"], *p["size"]) for p in resizes["probes"].values()]
     rows = (
         [
             name,
@@ -257,16 +283,16 @@ def _resize_lines(resizes: Document) -> Iterator[str]:
         ]
         for name in next(iter(distance.values()))
     )
-    return _table(["resize", "version", *sizes, "family of"], rows)
+    columns = ["resize", "version", *sizes, "family of"]
+    return _table(columns, rows, ["version", sizes[-1], "family of"])
 
 
-def _family_lines(counts: Mapping[str, int], family_distance: float) -> list[str]:
-    text = (
+def _families(counts: Mapping[str, int], family_distance: float) -> _Paragraph:
+    return _Paragraph(
         f"The {counts['resizes']} resizes here form {counts['resize_families']} families: a member "
         f"differs from the first one of its family by at most {family_distance} levels on average, "
         "on each image."
     )
-    return _wrapped("", text)
 
 
 def _distance_text(found: Document | None) -> str | None:
@@ -275,27 +301,15 @@ def _distance_text(found: Document | None) -> str | None:
     return f"{found['mean']:.2f}/{found['maximum']}" if found["maximum"] else "="
 
 
-def _stands_for_lines() -> Iterator[str]:
+def _stands_for() -> Iterator[_Paragraph]:
     for axis, methods in all_facts().items():
         for name in methods:
-            yield from _wrapped(f"{name:<32}", stands_for_text(axis, name))
+            yield _Paragraph(stands_for_text(axis, name), f"{name:<32}")
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str | None]]) -> Iterator[str]:
-    """Yield lines with columns as wide as they need to be, and a dash for None."""
-    cells = [header, *([cell or "-" for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(padded).rstrip()
-
-
-def _wrapped(label: str, text: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=label,
-        subsequent_indent=" " * len(label),
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+def _table(
+    header: Sequence[str], rows: Iterable[Sequence[str | None]], optional: Sequence[str]
+) -> TextTable:
+    """Return a table of names in its first column, with a dash for None."""
+    cells = [[[cell or "-"] for cell in row] for row in rows]
+    return TextTable(header, cells, optional, names=header[:1])

@@ -19,6 +19,7 @@ from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.transforms.difference import Difference, identical
 from sysnoise.transforms.documents import GeometryDocument, orient_of
 from sysnoise.transforms.pixel_difference import difference
+from sysnoise.transforms.text_table import TextTable, fitted_lines
 from sysnoise.transforms.variant_ids import variant_names
 
 
@@ -67,8 +68,13 @@ def compare(first_url: str, second_url: str) -> SetComparison:
     )
 
 
-def format_comparison(result: SetComparison) -> str:
-    """Return a comparison as text for a terminal."""
+def format_comparison(result: SetComparison, width: int | None = None) -> str:
+    """Return a comparison as text.
+
+    Args:
+        result: the comparison.
+        width: number of characters of a line, to which the table is fitted; None for the whole one.
+    """
     lines = [f"{result.samples} samples, {len(result.differences)} variants in both sets"]
     for which, ids in (("first", result.only_first), ("second", result.only_second)):
         if ids:
@@ -87,20 +93,28 @@ def format_comparison(result: SetComparison) -> str:
     }
     if not changed:
         return "\n".join([*lines, "identical: every image of every variant has the same pixels"])
-    width = max(map(len, changed))
-    lines.append(f"{'variant':<{width}}  identical     mean  max     PSNR  changed pixels")
-    lines += [
-        f"{name:<{width}}  {each.identical_share:>8.1%}  {_statistics(each)}"
-        for name, each in changed.items()
-    ]
+    lines += fitted_lines(_changed_table(changed), width)
+    if any(each.psnr is None for each in changed.values()):
+        lines.append("-: pixels not available: one of the sets does not hold these images")
     same = len(result.differences) - len(changed)
     return "\n".join([*lines, f"{same} other variant(s) are identical"])
 
 
-def _statistics(total: Difference) -> str:
+def _changed_table(changed: Mapping[str, Difference]) -> TextTable:
+    """Return a row for each variant that differs; the digits of figures are below each other."""
+    columns = ["variant", "identical", "mean", "max", "PSNR", "changed pixels"]
+    rows = [
+        [[name], [f"{each.identical_share:>8.1%}"], *([text] for text in _statistics(each))]
+        for name, each in changed.items()
+    ]
+    return TextTable(columns, rows, ["changed pixels", "PSNR", "max"], ["variant"])
+
+
+def _statistics(total: Difference) -> list[str]:
     if total.psnr is None:
-        return "pixels not available"
-    return f"{total.mean:7.4f}  {total.maximum:3d}  {total.psnr:7.2f}  {total.changed_share:.4%}"
+        return ["-"] * 4
+    figures = f"{total.mean:7.4f}", f"{total.maximum:3d}", f"{total.psnr:7.2f}"
+    return [*figures, f"{total.changed_share:.4%}"]
 
 
 def _refuse_other_samples(first: FinishedSet, second: FinishedSet) -> None:

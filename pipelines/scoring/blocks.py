@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from sysnoise.pipelines.scoring.compose import Matrix, StackVariant, Table
 from sysnoise.pipelines.scoring.statistics import CONFIDENCE, RESAMPLES, covers_zero
 from sysnoise.pipelines.scoring.table import ModelRow, NoiseCell, Score
+from sysnoise.transforms.text_table import TextTable
 
 CHANCE_MARK = "†"
 """The mark beside a delta whose interval covers zero."""
 NO_VALUE = "-"
 """The text of a figure that has no value."""
+NAMES = ("model", "setting", "stack", "variant", "worst of each noise")
+"""The columns of names and ids, which can be long."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,19 @@ class Block:
         heading: the heading above the table.
         columns: the headings of the columns.
         rows: the cells of each row, which are lists of lines.
+        optional: the columns that a narrow terminal does without, the first to go first; none
+            where all are needed.
     """
 
     heading: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Sequence[str]]]
+    optional: Sequence[str] = ()
+
+    @property
+    def text_table(self) -> TextTable:
+        """The block as a table that can be made narrower."""
+        return TextTable(self.columns, self.rows, self.optional, NAMES)
 
 
 def blocks(table: Table) -> list[Block]:
@@ -104,7 +115,13 @@ def settings_block(table: Table) -> Block:
     compared = ["flips", "McNemar p"] if compares_classes(table) else []
     columns = ["model", "setting", *table.metrics, "delta", "interval", *compared]
     rows = [cells for row in table.rows for cells in _setting_rows(table, row)]
-    return Block("Settings", columns, rows)
+    optional = [*_only_model(table), *compared[::-1], *table.metrics[:0:-1], "interval"]
+    return Block("Settings", columns, rows, optional)
+
+
+def _only_model(table: Table) -> list[str]:
+    """Return the column of models where it says the same in all rows, so that it is optional."""
+    return ["model"] if len(table.rows) == 1 else []
 
 
 def compares_classes(table: Table) -> bool:
@@ -143,7 +160,8 @@ def stacks_block(table: Table) -> Block:
         for stack in table.stacks
         for cells in _stack_rows(table, row, stack)
     ]
-    return Block("Loss by stack", columns, rows)
+    optional = [*_only_model(table), "variant", *compared[::-1], "interval"]
+    return Block("Loss by stack", columns, rows, optional)
 
 
 def _stack_rows(
@@ -179,7 +197,8 @@ def steps_block(table: Table) -> Block:
             else:
                 figures = [_number_text(step.score.metrics[metric]), delta_text(step.score)]
             rows.append(_single_lines(row.model, noise, step.setting, *figures))
-    return Block("Combined", ["model", "worst of each noise", "setting", metric, "delta"], rows)
+    columns = ["model", "worst of each noise", "setting", metric, "delta"]
+    return Block("Combined", columns, rows, _only_model(table))
 
 
 def matrix_block(matrix: Matrix) -> Block:

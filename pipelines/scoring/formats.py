@@ -4,36 +4,35 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from sysnoise.pipelines.scoring.blocks import CHANCE_MARK, Block, blocks, legend
+from sysnoise.pipelines.scoring.blocks import CHANCE_MARK, blocks, legend
 from sysnoise.pipelines.scoring.compose import Table
 from sysnoise.pipelines.scoring.documents import table_document
 from sysnoise.pipelines.scoring.table import ModelRow, NoiseCell, Score
+from sysnoise.transforms.text_table import fitted_lines, wrapped
 
 CsvFields = dict[str, str | float | None]
 """The fields of a line of CSV by column; columns that are not named stay empty."""
 
 
-def terminal(table: Table) -> str:
-    """Return the table as text of fixed width; cells of several lines stand below each other."""
-    parts = [*legend(table)]
+def terminal(table: Table, width: int | None = None) -> str:
+    """Return the table as text; cells of several lines stand below each other.
+
+    Args:
+        table: the table.
+        width: number of characters of a line, to which it is fitted; None for the whole table.
+    """
+    parts = [line for text in legend(table) for line in _legend_lines(text, width)]
     for block in blocks(table):
-        parts += ["", block.heading, *_fixed_width(block)]
+        parts += ["", block.heading, *fitted_lines(block.text_table, width)]
     return "\n".join(parts) + "\n"
 
 
-def _fixed_width(block: Block) -> Iterator[str]:
-    rows = [[[column] for column in block.columns], *block.rows]
-    widths = [max(map(len, itertools.chain(*cells))) for cells in zip(*rows, strict=True)]
-    for row in rows:
-        for line in range(max(map(len, row))):
-            texts = (cell[line] if line < len(cell) else "" for cell in row)
-            padded = (f"{text:<{width}}" for text, width in zip(texts, widths, strict=True))
-            yield "  ".join(padded).rstrip()
+def _legend_lines(text: str, width: int | None) -> list[str]:
+    return [text] if width is None else wrapped("", text, width)
 
 
 def markdown(table: Table) -> str:

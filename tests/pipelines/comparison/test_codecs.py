@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -302,6 +303,25 @@ def test_text_tells_the_same(document: Mapping[str, Any], sysnoise: Command) -> 
     assert f" form {counts['resize_families']} families: " in text
 
 
+@pytest.mark.parametrize("width", [*range(60, 140, 10), 200])
+def test_text_fits_a_terminal_and_says_what_it_leaves_out(
+    width: int, document: Mapping[str, Any]
+) -> None:
+    lines = format_codecs(dict(document), width).splitlines()
+    assert max(map(len, lines)) <= width
+    whole, heading = (
+        re.split("  +", text) for text in (format_codecs(dict(document)).splitlines()[0], lines[0])
+    )
+    order = ["extra", "EXIF", "library", "upsampling", "DCT"]
+    left_out = order[: len(whole) - len(heading)]
+    assert heading == [each for each in whole if each not in left_out]
+    text = " ".join(" ".join(lines).split())
+    if left_out:
+        assert f" left out: {', '.join(left_out)}; --wide shows all columns " in text
+    assert left_out or width > 60
+    assert "left out:" not in text or width < 200
+
+
 @pytest.fixture
 def no_extras(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the modules of the extras not found."""
@@ -354,7 +374,7 @@ def test_libraries_that_cannot_be_loaded_are_named(monkeypatch: pytest.MonkeyPat
         "object file; install what it needs, or uninstall it"
     )
     assert found["broken"] == {"stb": message}
-    assert message in format_codecs(found).splitlines()
+    assert message in " ".join(format_codecs(found).split())
     assert "sysnoise[stb]" not in format_codecs(found)
     (row,) = [row for row in found["decoders"] if row["name"] == "stb"]
     assert not row["available"]

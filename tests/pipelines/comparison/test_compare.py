@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -16,7 +17,8 @@ import pytest
 from PIL import Image
 
 from sysnoise.pipelines.cli.main import main
-from sysnoise.pipelines.comparison.compare import compare
+from sysnoise.pipelines.comparison.compare import SetComparison, compare, format_comparison
+from sysnoise.transforms.difference import Difference
 from tests.end_to_end.damage import edit_json, reseal, sign, truncate
 from tests.end_to_end.reading import decode_image, digest, read_tars, shards
 
@@ -126,7 +128,8 @@ def test_without_pixels_the_digests_tell(
     shutil.copytree(changed_set, folder, ignore=shutil.ignore_patterns("variants"))
     assert main(["compare", str(coco_set), str(folder)]) == 0
     printed = capsys.readouterr().out
-    assert "pillow/pillow-nearest/rgb     94.4%  pixels not available" in printed
+    assert re.search(r"^pillow/pillow-nearest/rgb +94\.4%( +-){4}$", printed, re.MULTILINE)
+    assert "-: pixels not available: one of the sets does not hold these images" in printed
     assert "1 other variant(s) are identical" in printed
 
 
@@ -150,3 +153,17 @@ def test_other_shards_are_refused(
     )
     assert main(["compare", str(coco_set), str(folder)]) == 1
     assert "samples_per_shard: 7 and 8" in capsys.readouterr().err
+
+
+def test_the_table_fits_a_terminal() -> None:
+    variants = [f"simplejpeg-fastupsample/opencv-linear-exact/{color}" for color in ("rgb", "bgr")]
+    changed = Difference(18, 17, 903168, 1, 7, 49, 7)
+    result = SetComparison(18, {}, dict.fromkeys(variants, changed), [], [])
+    whole = format_comparison(result)
+    assert "changed pixels" in whole
+    for width in (60, 80, 90):
+        lines = format_comparison(result, width).splitlines()
+        assert max(map(len, lines)) <= width < max(map(len, whole.splitlines()))
+        (row,) = [line for line in lines if line.startswith("variant")]
+        assert row.split()[:3] == ["variant", "identical", "mean"]
+        assert ("changed" in row) == (width > 60)
