@@ -17,7 +17,7 @@ LOCK = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-vers
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
 
-demo: .venv/demo ## generate two small sets from shipped photographs into demo/
+demo: .venv/demo ## generate two small sets from shipped photographs into demo/, with reports
 	rm -rf demo
 	$(BIN)/sysnoise demo --output demo
 

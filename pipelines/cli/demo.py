@@ -1,4 +1,7 @@
-"""``sysnoise demo``: two small sets from shipped photographs, made by the command itself."""
+"""``sysnoise demo``: two small sets from shipped photographs, and their reports.
+
+All of it is made by the command itself.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from typing import Any
 from sysnoise.manifests.junk import is_junk
 from sysnoise.pipelines.cli.arguments import add_command
 from sysnoise.pipelines.errors import OutputError, ShardError
+
+SETS = ("imagenet", "coco")
 
 READING = """
 Read a shard with WebDataset (pip install webdataset):
@@ -30,10 +35,20 @@ or with Hugging Face datasets (pip install datasets), which decodes the images o
 
 The digests of all images, side by side for all variants: {output}/imagenet/samples/*.parquet"""
 
+LOOKING = """
+What to look at, in a browser:
+
+    {output}/imagenet.html  what each decoder, resize and color changes, with pictures
+    {output}/coco.html      the same of images with boxes
+
+{output}/imagenet/README.md describes the set to those who get it."""
+
 
 def add_demo(commands: Any) -> None:
     """Add the command."""
-    parser = add_command(commands, "demo", "generate two small sets from shipped photographs")
+    parser = add_command(
+        commands, "demo", "generate two small sets from shipped photographs, with reports"
+    )
     parser.set_defaults(run=_demo)
     parser.add_argument("--output", default="demo", metavar="PATH", help="default: %(default)s")
 
@@ -43,22 +58,35 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 
 def run_demo(output: str) -> None:
-    """Write an ImageNet and a COCO layout of shipped photographs and generate both.
+    """Write an ImageNet and a COCO layout of shipped photographs, and both sets and reports.
 
     Args:
         output: folder that does not exist, or an empty one.
 
     Raises:
+        UsageError: the extra ``demo`` is not installed; nothing is written then.
         OutputError: the folder is not empty.
-        ShardError: a generation failed.
+        ShardError: a generation, or a report, failed.
     """
     from sysnoise.pipelines.cli.photographs import write_coco, write_imagenet
 
     root = Path(output)
     if root.exists() and not (root.is_dir() and all(is_junk(each.name) for each in root.iterdir())):
-        raise OutputError(f"the output {output!r} is not an empty folder; give another path")
+        raise OutputError(
+            f"the output {output!r} is not an empty folder; remove it or give another path"
+        )
     write_imagenet(root / "source" / "imagenet")
     write_coco(root / "source" / "coco")
+    _make_sets(root)
+    for name in SETS:
+        _run("report", str(root / name), f"--output={root / name}.html")
+    for name in SETS:
+        _print_tree(root / name)
+    print(READING.format(output=output))
+    print(LOOKING.format(output=output))
+
+
+def _make_sets(root: Path) -> None:
     source = root / "source"
     _run(
         "generate",
@@ -68,6 +96,7 @@ def run_demo(output: str) -> None:
         f"--output={root / 'imagenet'}",
         "--grid=imagenet-one-factor",
         "--format=both",
+        "--workers=1",  # There is one shard.
     )
     _run(
         "generate",
@@ -77,10 +106,8 @@ def run_demo(output: str) -> None:
         f"--output={root / 'coco'}",
         "--grid=coco-published",
         "--format=both",
+        "--workers=2",  # And here are two.
     )
-    for name in ("imagenet", "coco"):
-        _print_tree(root / name)
-    print(READING.format(output=output))
 
 
 def _run(*arguments: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +83,16 @@ def seeded_crops(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
 
     Photograph, crop, chroma subsampling and quality are drawn from the seed, so that any number of
     realistic files of many sizes can be had.
+
+    Raises:
+        UsageError: the extra ``demo`` is not installed; at once, not with the first crop.
     """
-    generator = random.Random(seed)
-    shipped = photographs()
+    return _crops(photographs(), count, random.Random(seed))
+
+
+def _crops(
+    shipped: Mapping[str, Pixels], count: int, generator: random.Random
+) -> Iterator[tuple[str, bytes]]:
     for _ in range(count):
         name = generator.choice(list(shipped))
         height, width = shipped[name].shape[:2]
@@ -105,6 +112,9 @@ def write_imagenet(folder: Path, crops: int = 0, seed: int = 0) -> None:
         folder: new folder.
         crops: number of seeded crops; 0 for each photograph in each chroma subsampling.
         seed: seed of the crops.
+
+    Raises:
+        UsageError: the extra ``demo`` is not installed; nothing is written then.
     """
     named = seeded_crops(crops, seed) if crops else _each_subsampling()
     lines = []
@@ -124,6 +134,9 @@ def write_coco(folder: Path, crops: int = 0, seed: int = 0) -> None:
         crops: number of seeded crops, without annotations; 0 for each photograph in each chroma
             subsampling, with hand-made boxes, polygons and a crowd.
         seed: seed of the crops.
+
+    Raises:
+        UsageError: the extra ``demo`` is not installed; nothing is written then.
     """
     named = seeded_crops(crops, seed) if crops else _each_subsampling()
     images: list[dict[str, Any]] = []
@@ -149,9 +162,13 @@ def write_coco(folder: Path, crops: int = 0, seed: int = 0) -> None:
 
 
 def _each_subsampling() -> Iterator[tuple[str, bytes]]:
-    for name, pixels in photographs().items():
-        for subsampling in SUBSAMPLINGS:
-            yield name, jpeg_bytes(pixels, subsampling)
+    """Return names and JPEGs; that the photographs are there is found out at once."""
+    shipped = photographs()
+    return (
+        (name, jpeg_bytes(pixels, subsampling))
+        for name, pixels in shipped.items()
+        for subsampling in SUBSAMPLINGS
+    )
 
 
 def _annotation(
