@@ -163,7 +163,7 @@ def _make_few(plan: Plan, output: Root, few: Root) -> Plan:
     source = SourceSet(plan.kind, plan.split, "", table, plan.classes, plan.coco)
     small = make_plan(source, plan.grid, PlanOptions())
     write_plan(small, source, few)
-    make_shard(small, 0, _photograph, lambda shard, rows: None, few, lambda sample, step: None)
+    make_shard(small, 0, _photograph, lambda shard, rows: None, few, lambda *sample: None)
     return small
 
 

@@ -13,4 +13,4 @@ from sysnoise.pipelines.storage.root import Root
 def make_shards(plan: Plan, shards: Iterable[int], read: ReadSource, output: Root) -> None:
     """Make shards of sources that do not change meanwhile."""
     for shard in shards:
-        make_shard(plan, shard, read, lambda shard, rows: None, output, lambda sample, step: None)
+        make_shard(plan, shard, read, lambda shard, rows: None, output, lambda *sample: None)

@@ -10,10 +10,11 @@ import collections
 import concurrent.futures
 import contextlib
 import signal
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sysnoise.pipelines.beam.interrupts import INTERRUPTS
 from sysnoise.pipelines.workers.failures import Failure
@@ -28,6 +29,18 @@ INTERRUPT_SECONDS = 0.2
 
 MayGoOn = Callable[[int], bool]
 """Takes the number of a shard that was made; returns whether the run goes on."""
+
+
+class Done(NamedTuple):
+    """How much is done.
+
+    Attributes:
+        images: number of images, those of unfinished files too.
+        files: number of finished files.
+    """
+
+    images: int = 0
+    files: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,20 @@ class LocalRun:
         self.is_stopped = False
         self._may_go_on = may_go_on
         self._workers: list[ShardProcess] = []
+        self._done: dict[Hashable, Done] = {}
+        self._counting = threading.Lock()
+
+    @property
+    def done(self) -> Done:
+        """How much this run has done."""
+        with self._counting:
+            counts = list(self._done.values())
+        return Done(sum(each.images for each in counts), sum(each.files for each in counts))
+
+    def count(self, what: Hashable, images: int, files: int = 0) -> None:
+        """Note how much of a shard or pass is done, in place of what was noted of it before."""
+        with self._counting:
+            self._done[what] = Done(images, files)
 
     def add(self, worker: ShardProcess) -> None:
         """Add a worker to the run, which is stopped with the run."""
@@ -66,8 +93,12 @@ class LocalRun:
             self.stop()
 
     def made(self, shard: int) -> None:
-        """Stop the run if it does not go on after this shard."""
-        if not self.is_stopped and not self._may_go_on(shard):
+        """Count a shard as finished, and stop the run if it does not go on after it."""
+        if self.is_stopped:
+            return
+        with self._counting:
+            self._done[shard] = self._done.get(shard, Done())._replace(files=1)
+        if not self._may_go_on(shard):
             self.stop()
 
     def stop(self) -> None:

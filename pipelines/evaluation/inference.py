@@ -114,8 +114,10 @@ class PartWriter:
                 raise ModelError(f"on {key.of.variant!r}: {outputs}") from outputs
             rows = self._rows.setdefault(key.of, [])
             rows.append(self._job.inference.rows(key, outputs))
+            _count(key.of, len(rows))
             if len(rows) == key.images:
                 self._write(self._rows.pop(key.of), key.of)
+                _count(key.of, key.images, files=len(key.of.targets))
         except ModelError as error:
             message = f"running {self._job.inference.name!r} {error}"
             self._fail(key.of, FailureKind.MODEL, message, error)
@@ -128,6 +130,7 @@ class PartWriter:
         """Report the first failure of a pass; its other images are skipped."""
         self._failed.add(of)
         self._rows.pop(of, None)
+        _count(of, 0)
         _fail(of.shard, kind, message, error)
 
     def _write(self, rows: Sequence[Rows], of: Pass) -> None:
@@ -137,6 +140,13 @@ class PartWriter:
         for target in of.targets:
             predicted = [row for each in rows for row in each[target.offset]]
             write_part(output, target.slug, of.shard, shards, predicted, tables.kind)
+
+
+def _count(of: Pass, images: int, files: int = 0) -> None:
+    """Note in the local run, if there is one, how much of a pass is done."""
+    run = current_run()
+    if run is not None:
+        run.count(of, images, files)
 
 
 def _fail(shard: int, kind: FailureKind, message: str, error: Exception) -> None:

@@ -26,6 +26,7 @@ from sysnoise.pipelines.beam.progress import (
     Work,
     pause_between_looks,
     refuse_unfinished,
+    say,
     show_progress,
 )
 from sysnoise.pipelines.errors import RESUME_EVALUATING, InputError
@@ -162,7 +163,9 @@ def evaluate(request: Request, engine: Engine | Threads) -> tuple[Table, list[st
         names = (*noises, *request.settings)
         singles = [parse("+".join((baseline, name))) for name in names]
         singles, notes = _applicable(run, singles, request.noises)
-        _predict(run, [*map(Setting, variants), *singles])
+        settings = [*map(Setting, variants), *singles]
+        _say_what_is_there(run, settings)
+        _predict(run, settings)
         row = _score(run, Intervals.NONE).rows[0]
         open_steps = [step for step in row.steps if step.score is None and step.held]
         lacking = [parse(step.setting) for step in open_steps]
@@ -338,6 +341,14 @@ def _changes_predictions(run: _Run, setting: Setting) -> bool:
     return not isinstance(task, Classifier) and offset_matters(task.head, offset)
 
 
+def _say_what_is_there(run: _Run, settings: Sequence[Setting]) -> None:
+    """Say how many settings an earlier run has finished, if any."""
+    present = set(list_all_files(run.models.output))
+    there = sum(final_path(each.slug, run.tables.kind) in present for each in settings)
+    if there:
+        say(f"resuming: predictions of {there} of {len(settings)} settings are there")
+
+
 def _predict(run: _Run, settings: Sequence[Setting]) -> None:
     """Make the predictions that are missing of some settings, one model after the other."""
     output, kind, given = run.models.output, run.tables.kind, run.request.settings
@@ -347,9 +358,11 @@ def _predict(run: _Run, settings: Sequence[Setting]) -> None:
     for setting in missing:
         by_model.setdefault(model_noises(setting, given), []).append(setting)
     shards = run.tables.found.shards
-    for noises, group in by_model.items():
+    for number, (noises, group) in enumerate(by_model.items(), start=1):
         passes = list(missing_passes(group, given, run.groups, shards, present))
         if passes:
+            if len(by_model) > 1:
+                say(f"model {number} of {len(by_model)}: {_model_name(noises)}")
             _run_model(run, noises, passes)
         for setting in group:
             join_parts(output, setting, run.images, shards, kind)
@@ -396,13 +409,23 @@ def _job(run: _Run, noises: Sequence[str]) -> InferenceJob:
 def _work(run: _Run, noises: Sequence[str], passes: Sequence[Pass]) -> Work:
     """Return the parts that are still to be made."""
     output, shards = run.models.output, run.tables.found.shards
-    images = {
-        part_path(target.slug, each.shard, shards): run.images[each.shard]
-        for each in passes
-        for target in each.targets
-    }
-    noun = f"{'+'.join(noises) or 'plain model'}: part"
-    return Work(images, lambda: list_all_files(output), noun, pause_between_looks(output))
+    images: dict[str, int] = {}
+    for each in passes:
+        paths = [part_path(target.slug, each.shard, shards) for target in each.targets]
+        # Its images go through the model once, and are done with the last file.
+        images |= dict.fromkeys(paths, 0) | {paths[-1]: run.images[each.shard]}
+    return Work(
+        images=images,
+        present=lambda: list_all_files(output),
+        noun="part",
+        unit="image",
+        pause=pause_between_looks(output),
+        title=_model_name(noises),
+    )
+
+
+def _model_name(noises: Sequence[str]) -> str:
+    return "+".join(noises) or "plain model"
 
 
 def _score(run: _Run, intervals: Intervals) -> Table:

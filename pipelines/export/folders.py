@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-
-from tqdm import tqdm
 
 from sysnoise.manifests.errors import SetError
 from sysnoise.manifests.reading import FinishedSet
 from sysnoise.manifests.stored import StoredSample
+from sysnoise.pipelines.beam.progress import progress_bar
 from sysnoise.pipelines.errors import UsageError
 
 Folders = Mapping[str, Path]
@@ -69,7 +67,10 @@ def _link(path: Path, first: Path) -> bool:
 
 def shards_of(found: FinishedSet) -> Iterator[int]:
     """Yield the numbers of the shards, with a progress bar on a terminal."""
-    yield from tqdm(range(found.shards), unit="shard", file=sys.stderr, disable=None)
+    with progress_bar("export", found.shards, " shards") as bar:
+        for shard in range(found.shards):
+            yield shard
+            bar.update()
 
 
 def write_samples(found: FinishedSet, folders: Folders, files_of: FilesOfSample) -> None:

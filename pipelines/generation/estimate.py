@@ -172,7 +172,7 @@ def _run_trial(plan: Plan, sources: Iterable[Source], read: ReadSource) -> Trial
         output = open_output(folder)
         start, cpu_start = time.perf_counter(), time.process_time()
         limited = ShardSources(_within_limits(sources, folder), read, lambda: None, {})
-        receipt = write_shard(plan, 0, limited, output, lambda sample, step: None)
+        receipt = write_shard(plan, 0, limited, output, lambda done, sample, step: None)
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
         receipt_bytes = len(read_file(output, receipt_path(plan.shard_name(0))))
     sizes: Counter[str] = Counter()

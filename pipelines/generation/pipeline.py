@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from sysnoise.pipelines.beam.progress import (
     Work,
     pause_between_looks,
     refuse_unfinished,
+    say,
     show_progress,
 )
 from sysnoise.pipelines.beam.run import run_pipeline
@@ -101,14 +103,23 @@ class GenerateShard(beam.DoFn):
         """Make one shard; a failure is reported to the local run, or written to a file."""
         if self._run is not None and self._run.is_stopped:
             return
-        failure = self._worker.make(shard)
-        if failure is not None and self._run is not None:
-            self._run.fail(failure)
-        elif self._run is not None:
-            self._run.made(shard)
-        elif failure is not None:
-            _write_failure(self._job, failure)
+        failure = self._make(shard)
         yield shard, None if failure is None else failure.message
+
+    def _make(self, shard: int) -> Failure | None:
+        run = self._run
+        if run is None:
+            failure = self._worker.make(shard)
+            if failure is not None:
+                _write_failure(self._job, failure)
+            return failure
+        failure = self._worker.make(shard, functools.partial(run.count, shard))
+        if failure is None:
+            run.made(shard)
+        else:
+            run.count(shard, 0)
+            run.fail(failure)
+        return failure
 
     def teardown(self) -> None:
         """End the worker process with the local run; elsewhere release it for the next step."""
@@ -168,6 +179,8 @@ def generate(
     stamps = take_stamps(source)
     with lock_shards(output, shards if scope.shards else None):
         pending = prepare_output(plan, source, output, scope.existing, shards)
+        for text in _notes(plan, output, shards, pending, engine):
+            say(text)
         if pending:
             compare_finished(plan, source, stamps, output, set(shards) - set(pending))
             urls = absolute_url(source.root), absolute_url(output_url)
@@ -179,6 +192,32 @@ def generate(
         if len(shards) < plan.shards:
             return None
         return finished_manifest(plan, output) or finish(plan, output, scope.max_rejects)
+
+
+def _notes(
+    plan: Plan, output: Root, shards: range, pending: Sequence[int], engine: Engine
+) -> Iterator[str]:
+    """Yield what a user should know before the run: what is there already, and idle workers."""
+    there = len(shards) - len(pending)
+    if there:
+        is_part = len(shards) < plan.shards
+        is_complete = not pending and (is_part or finished_manifest(plan, output) is not None)
+        how = "already complete" if is_complete else "resuming"
+        yield f"{how}: {there} of {len(shards)} shards are there"
+    if len(pending) == plan.shards and engine.local_workers:
+        yield from _idle_workers(plan, engine.local_workers)
+
+
+def _idle_workers(plan: Plan, workers: int) -> Iterator[str]:
+    """Yield a note where there are fewer shards than workers, and smaller shards would help."""
+    per_shard = math.ceil(plan.samples / workers)
+    shards = math.ceil(plan.samples / per_shard)
+    if plan.shards < shards:
+        yield (
+            f"note: {plan.shards} shard(s) for {workers} workers, of which "
+            f"{workers - plan.shards} will be idle; --samples-per-shard {per_shard} makes {shards} "
+            "shards"
+        )
 
 
 def _count_rejects(
@@ -299,8 +338,11 @@ def _refuse_unfit_split(split: str) -> None:
 def _work(plan: Plan, output: Root, shards: range) -> Work:
     """Return the receipts of a run; a shard that failed but was made by another run is done too."""
     return Work(
-        {layout.receipt_path(plan.shard_name(shard)): plan.shard_size(shard) for shard in shards},
-        lambda: list_folder(output, layout.RECEIPTS),
-        "shard",
-        pause_between_looks(output),
+        images={
+            layout.receipt_path(plan.shard_name(shard)): plan.shard_size(shard) for shard in shards
+        },
+        present=lambda: list_folder(output, layout.RECEIPTS),
+        noun="shard",
+        unit="sample",
+        pause=pause_between_looks(output),
     )

@@ -13,14 +13,11 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-
-from tqdm import tqdm
 
 from sysnoise.manifests import layout
 from sysnoise.manifests.bounded import DOCUMENT_BYTES, IrregularFileError, open_regular
@@ -36,6 +33,7 @@ from sysnoise.manifests.part import held_variants, part_document
 from sysnoise.manifests.publication import Publication, is_bucket
 from sysnoise.manifests.secrets import without_secrets
 from sysnoise.manifests.tables import parse_parquet
+from sysnoise.pipelines.beam.progress import count_found, progress_bar
 from sysnoise.pipelines.errors import (
     RESUME_COPYING,
     DamageError,
@@ -317,12 +315,14 @@ def _copy_files(source: Root, target: Root, files: Sequence[_File]) -> int:
     sizes = file_sizes(target)
     _refuse_larger_than_disk(target, [file for file in files if file.path not in sizes])
     problems, copied = [], 0
-    bar = tqdm(total=size, unit="B", unit_scale=True, file=sys.stderr, disable=None)
-    with working_folder(target, _OWNER) as folder, bar:
+    with working_folder(target, _OWNER) as folder, progress_bar("copy", size, "B") as bar:
         copy_file = functools.partial(_copy_file, _RunningCopy(source, target, folder, sizes))
         results = chain([copy_file(files[0])], read_in_parallel(copy_file, files[1:]))
         for file, result in zip(files, results, strict=True):
-            bar.update(file.bytes or 0)
+            if result is False:
+                count_found(bar, file.bytes or 0)
+            else:
+                bar.update(file.bytes or 0)
             if isinstance(result, FileProblem):
                 problems.append(f"{result.path}: {result.message}")
             copied += result is True

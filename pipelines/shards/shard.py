@@ -73,8 +73,9 @@ from sysnoise.transforms.variant_ids import FIRST_GEOMETRY
 
 _DIFFERENCE_NAMES = tuple(field.name for field in DIFFERENCE)
 
-OnSample = Callable[[str | None, WorkStep], None]
-"""Called with a sample's key before each step of making it, and with None after the last one."""
+OnSample = Callable[[int, str | None, WorkStep], None]
+"""Called before each step of making a sample with the number of samples of the shard that are done
+and the sample's key, and with None after the last one."""
 
 KeptFilesByFormat = Mapping[ShardFormat, KeptFiles]
 """The files that stay as they are, by format."""
@@ -248,10 +249,13 @@ def _made_samples(
 ) -> Iterator[tuple[Mapping[int, Rendered], MadeSample | Reject]]:
     """Make each sample, and yield it after the variants that the set has of it."""
     strikes = read_strikes(shard.output, shard.number)
+    done = 0
     for source, variants in zip(sources.rows, shard.stored_variants(kept_files), strict=False):
         own = strikes.get(source.key, {})
-        yield variants, _make(shard.plan, source, sources, own, variants, on_sample)
-    on_sample(None, WorkStep.MAKING)
+        on_step = functools.partial(on_sample, done, source.key)
+        yield variants, _make(shard.plan, source, sources, own, variants, on_step)
+        done += 1
+    on_sample(done, None, WorkStep.MAKING)
 
 
 def _add(
@@ -274,20 +278,20 @@ def _make(
     sources: ShardSources,
     strikes: Strikes,
     stored_variants: Mapping[int, Rendered],
-    on_sample: OnSample,
+    on_step: Callable[[WorkStep], None],
 ) -> MadeSample | Reject:
     """Make a sample, unless too many workers died on it; one that kills readers is not read."""
     is_struck = sum(strikes.values()) >= STRIKES_TO_REJECT
     if is_struck and WorkStep.READING in strikes:
         return crashed_sample(plan, source, None)
-    on_sample(source.key, WorkStep.READING)
+    on_step(WorkStep.READING)
     try:
         data = _read(sources, source)
     except FileTooLargeError as error:
         return too_long_sample(plan, source, error)
     if is_struck:
         return crashed_sample(plan, source, data)
-    on_sample(source.key, WorkStep.MAKING)
+    on_step(WorkStep.MAKING)
     made = make_sample(plan, source, data, stored_variants)
     if isinstance(made, MadeSample):
         _refuse_other_source(made.first, sources.known)

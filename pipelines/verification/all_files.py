@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
-
-from tqdm import tqdm
 
 from sysnoise.manifests import layout
 from sysnoise.manifests.card import grid_yaml
@@ -21,6 +17,7 @@ from sysnoise.manifests.layout import ShardFormat
 from sysnoise.manifests.part import part_document
 from sysnoise.manifests.plan import read_plan
 from sysnoise.manifests.tables import DatasetKind
+from sysnoise.pipelines.beam.progress import progress_bar
 from sysnoise.pipelines.planning.receipts import RejectedSample, read_receipt
 from sysnoise.pipelines.storage.reading import read_file
 from sysnoise.pipelines.verification.card import made_card
@@ -87,10 +84,11 @@ def check_all_files(target: CheckedSet) -> tuple[list[CheckedFile], list[FilePro
     totals = no_totals(target.facts)
     proven: set[str] = set()
     results: list[CheckedFile] = []
-    with _progress(target) as bar:
+    sizes = _sizes(target)
+    with progress_bar("verify", sum(sizes.values()), "B") as bar:
         for result in _check_files(target, totals, proven):
             results.append(result)
-            bar.update(result.bytes)
+            bar.update(sizes.get(result.path, 0))
     results += _check_card(target)
     damaged = {problem.path for result in results for problem in result.problems}
     sound = {each.path: each.sha256 for each in results if each.path not in damaged}
@@ -106,10 +104,11 @@ def check_all_files(target: CheckedSet) -> tuple[list[CheckedFile], list[FilePro
     return results, problems
 
 
-def _progress(target: CheckedSet) -> tqdm[Any]:
-    rows = (row for shard in (None, *target.part.shards) for row in target.needed(shard))
-    size = sum(max(row.bytes, 0) for row in rows)
-    return tqdm(total=size, unit="B", unit_scale=True, file=sys.stderr, disable=None)
+def _sizes(target: CheckedSet) -> dict[str, int]:
+    """Return the length in bytes, by path, that the files that are there should have."""
+    shards = (None, *target.part.shards)
+    rows = (row for shard in shards for row in target.needed_and_there(shard))
+    return {row.path: max(row.bytes, 0) for row in rows}
 
 
 def _check_files(target: CheckedSet, totals: Totals, proven: set[str]) -> Iterator[CheckedFile]:

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sysnoise.manifests.json_documents import as_document
 from sysnoise.pipelines.errors import RESUME_GENERATING, OutputError
@@ -53,6 +53,9 @@ _MEMORY_FILES = threading.Lock()
 Source: ``MemoryFileSystem._open`` of fsspec returns the stored file itself.
 """
 
+OnDone = Callable[[int], None]
+"""Called with the number of samples of a shard that are done."""
+
 
 class ShardProcess:
     """A worker process; it is started for its first shard, and again for the next after a crash."""
@@ -68,15 +71,19 @@ class ShardProcess:
         self._folder = TemporaryFolder()
         self._changing = threading.RLock()  # Reentrant for the sake of signal handlers.
 
-    def make(self, shard: int) -> Failure | None:
+    def make(self, shard: int, on_done: OnDone = lambda done: None) -> Failure | None:
         """Make one shard; return why it could not be made, or None.
 
         The death of the process is a failure, and a strike against the sample that it worked on.
         After :meth:`stop`, nothing is made and None is returned.
+
+        Args:
+            shard: number of the shard.
+            on_done: called while the shard is made.
         """
         if any(map(is_process_memory, (self._job.output_url, self._job.source_root))):
             with _MEMORY_FILES:
-                return run_shard(self._job, shard, lambda sample, step: None)
+                return run_shard(self._job, shard, lambda done, sample, step: on_done(done))
         try:
             process = self._start()
         except OSError as error:
@@ -98,6 +105,7 @@ class ShardProcess:
                     failure = answer["failure"]
                     return None if failure is None else as_document(failure, Failure)
                 watch.hear(answer["sample"], WorkStep(answer["step"]))
+                on_done(answer["done"])
         return self._crashed(process, shard, watch)
 
     def stop(self) -> None:

@@ -2,7 +2,8 @@
 
 It reads its job from standard input, as a line of JSON, and then shard numbers, one per line. It
 answers on standard output with lines of JSON: the key of each sample before it is read and before
-it is made, and the failure, or null, at a shard's end. A codec that crashes ends only this process.
+it is made, with the number of samples that are done, and the failure, or null, at a shard's end. A
+codec that crashes ends only this process.
 The process ends when its input does, even in the middle of a shard, so that it never outlives the
 process that started it.
 """
@@ -41,8 +42,8 @@ def _make_shards(job: ShardJob) -> None:
         except BrokenPipeError:
             os._exit(0)  # The command is gone.
 
-    def on_sample(sample: str | None, step: WorkStep) -> None:
-        answer(sample=sample, step=step)
+    def on_sample(done: int, sample: str | None, step: WorkStep) -> None:
+        answer(done=done, sample=sample, step=step)
 
     while True:
         answer(failure=run_shard(job, shards.get(), on_sample))

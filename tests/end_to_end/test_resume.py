@@ -453,7 +453,7 @@ RUN_SHARD = """
 import sys
 from sysnoise.pipelines.workers.job import ShardJob, run_shard
 for shard in range(6):
-    print(run_shard(ShardJob(*sys.argv[1:]), shard, lambda sample, step: None))
+    print(run_shard(ShardJob(*sys.argv[1:]), shard, lambda *sample: None))
 """
 
 

@@ -64,6 +64,13 @@ def test_one_process_makes_many_shards_whatever_signals_come(
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
+def test_samples_are_counted_as_they_are_made(worker: ShardProcess) -> None:
+    """Each of three samples is announced twice, before it is read and before it is made."""
+    counts: list[int] = []
+    assert worker.make(2, counts.append) is None
+    assert counts == [0, 0, 1, 1, 2, 2, 3]
+
+
 def test_a_job_is_in_no_argument_and_no_text(
     job: ShardJob, worker: ShardProcess, tmp_path: Path
 ) -> None:
