@@ -87,20 +87,18 @@ def table_lines(table: TextTable) -> Iterator[str]:
 def wrapped(label: str, text: str, width: int) -> list[str]:
     """Return a label and a text, whose further lines begin below its first one.
 
-    A label that takes more than half of the width stands above them, which are indented a little.
+    Where a label takes more than half of the width, they are only indented a little.
 
     Args:
         label: what the first line begins with.
         text: words; those that are longer than a line are cut.
         width: number of characters of a line.
     """
-    indent = len(label) if len(label) <= width // 2 else len(GAP)
+    if len(label) > width // 2:
+        return textwrap.wrap(label + text, width, subsequent_indent=GAP, break_on_hyphens=False)
+    indent = " " * len(label)
     return textwrap.wrap(
-        text,
-        width,
-        initial_indent=label,
-        subsequent_indent=" " * indent,
-        break_on_hyphens=False,
+        text, width, initial_indent=label, subsequent_indent=indent, break_on_hyphens=False
     )
 
 

@@ -144,4 +144,8 @@ def test_words_below_a_label_are_indented() -> None:
         "not installed; pip gives: dali,",
         "  stb",
     ]
+    assert wrapped("a label that is longer than a line: ", "dali, stb", 24) == [
+        "a label that is longer",
+        "  than a line: dali, stb",
+    ]
     assert wrapped("", "", 20) == []
