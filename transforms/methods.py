@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib.metadata
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -125,36 +126,39 @@ def install_line(*extras: str) -> str:
 
     That may be the package index, a checkout or another place.
     """
+    import subprocess  # Only for messages, like the other imports of these functions.
+
     python = Path(sys.executable)
     found = shutil.which("pip")
     is_own = found is not None and Path(found).parent == python.parent
-    pip = "pip" if is_own else f"{shlex.quote(str(python))} -m pip"
-    return f"{pip} install {_package_with(','.join(extras))}"
+    pip = ["pip"] if is_own else [str(python), "-m", "pip"]
+    words = [*pip, "install", *_package_with(",".join(extras))]
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
-def _package_with(extras: str) -> str:
+def _package_with(extras: str) -> list[str]:
     """Return this package with extras, as arguments of pip, from where it was installed (PEP 610).
 
     Source: https://packaging.python.org/en/latest/specifications/direct-url.
     """
     import urllib.parse
-    import urllib.request  # Only for messages, since it takes long.
+    import urllib.request
 
     try:
         text = importlib.metadata.distribution("sysnoise").read_text("direct_url.json")
     except importlib.metadata.PackageNotFoundError:
         text = None
     if text is None:
-        return shlex.quote(f"sysnoise[{extras}]")
+        return [f"sysnoise[{extras}]"]
     origin = json.loads(text)
     url = origin["url"]
     if "dir_info" in origin:
         folder = urllib.request.url2pathname(urllib.parse.urlsplit(url).path)
-        option = "--editable " if origin["dir_info"].get("editable") else ""
-        return option + shlex.quote(f"{folder}[{extras}]")
+        option = ["--editable"] if origin["dir_info"].get("editable") else []
+        return [*option, f"{folder}[{extras}]"]
     if "vcs_info" in origin:
         url = f"{origin['vcs_info']['vcs']}+{url}@{origin['vcs_info']['commit_id']}"
-    return shlex.quote(f"sysnoise[{extras}] @ {url}")
+    return [f"sysnoise[{extras}] @ {url}"]
 
 
 class MethodIdentity(TypedDict):

@@ -39,17 +39,23 @@ def try_lock_bytes(descriptor: int, start: int, length: int) -> bool:
     Raises:
         OSError: the file system has no locks, or refuses them for another reason.
     """
+    if fcntl is None:
+        return _try_lock_of_windows(descriptor, start, length or _MOST_BYTES - start)
     try:
-        if fcntl:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
-        else:
-            os.lseek(descriptor, start, os.SEEK_SET)
-            most = length or _MOST_BYTES - start
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, most)  # type: ignore[attr-defined]
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
     except OSError as error:
         if error.errno in _HELD_BY_ANOTHER:
             return False
         raise
+    return True
+
+
+def _try_lock_of_windows(descriptor: int, start: int, length: int) -> bool:
+    os.lseek(descriptor, start, os.SEEK_SET)
+    try:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, length)  # type: ignore[attr-defined]
+    except OSError:  # For an open file, it has no other error.
+        return False
     return True
 
 
