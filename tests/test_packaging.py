@@ -28,8 +28,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     folder = tmp_path_factory.mktemp("docker")
     for line in re.findall(r"^COPY (?!--)(.+)$", DOCKERFILE, re.MULTILINE):
         *sources, target = line.split()
-        for source in sources:
-            copy(ROOT / source, folder / target.removeprefix("/"), target.endswith("/"))
+        for source in (path for pattern in sources for path in ROOT.glob(pattern)):
+            copy(source, folder / target.removeprefix("/"), target.endswith("/"))
     code = f"import setuptools.build_meta as backend; backend.build_wheel({str(folder)!r})"
     subprocess.run(
         [sys.executable, "-c", code], cwd=folder / "source", capture_output=True, check=True
