@@ -223,8 +223,9 @@ def _generate(arguments: argparse.Namespace, read: ReadSources) -> None:
     grid = read_grid(arguments)
     _require_encoder(arguments.image_format)
     from sysnoise.pipelines.beam.options import beam_engine
+    from sysnoise.pipelines.beam.progress import say
     from sysnoise.pipelines.generation.estimate import estimate
-    from sysnoise.pipelines.generation.pipeline import Scope, generate
+    from sysnoise.pipelines.generation.pipeline import Scope, generate, idle_workers
     from sysnoise.pipelines.planning.resume import Existing
 
     engine = beam_engine(arguments.beam_arguments, arguments.workers, generate_options())
@@ -233,6 +234,8 @@ def _generate(arguments: argparse.Namespace, read: ReadSources) -> None:
     if arguments.dry_run:
         found = estimate(source, grid, arguments.output, options, engine)
         _print_estimate(found, arguments.max_rejects)
+        for text in idle_workers(found.plan, engine):
+            say(text)
         return
     existing = Existing(arguments.existing or Existing.RESUME.value)
     scope = Scope(existing, arguments.shard_range, arguments.max_rejects)

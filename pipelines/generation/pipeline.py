@@ -204,12 +204,15 @@ def _notes(
         is_complete = not pending and (is_part or finished_manifest(plan, output) is not None)
         how = "already complete" if is_complete else "resuming"
         yield f"{how}: {there} of {len(shards)} shards are there"
-    if len(pending) == plan.shards and engine.local_workers:
-        yield from _idle_workers(plan, engine.local_workers)
+    if len(pending) == plan.shards:
+        yield from idle_workers(plan, engine)
 
 
-def _idle_workers(plan: Plan, workers: int) -> Iterator[str]:
+def idle_workers(plan: Plan, engine: Engine) -> Iterator[str]:
     """Yield a note where there are fewer shards than workers, and smaller shards would help."""
+    workers = engine.local_workers
+    if not workers:
+        return
     per_shard = math.ceil(plan.samples / workers)
     shards = math.ceil(plan.samples / per_shard)
     if plan.shards < shards:
