@@ -11,7 +11,7 @@ LOCK = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-vers
     --generate-hashes --no-annotate --custom-compile-command 'make lock' \
     requirements/build.in setup.py
 
-.PHONY: help demo dist test test-pythons test-extras test-slow test-browser test-readers test-frameworks test-exporters test-openvino test-cluster bench bench-scale results golden golden-extras catalogue deployed exporters-table lint style lock audit clean
+.PHONY: help demo dist test test-pythons test-extras test-slow test-browser test-readers test-frameworks test-exporters test-openvino test-cluster bench bench-scale results golden golden-extras docs picture catalogue deployed exporters-table lint style lock audit clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -70,6 +70,12 @@ golden: .venv/dev ## record the pixels that the libraries at hand give, in tests
 golden-extras: .venv/extras ## the same for the extras jpeglib, dali and skia
 	$(BIN)/python -m pytest tests/golden --rewrite -m extras
 
+docs: .venv-docs/done ## build the documentation as a site, in site/
+	.venv-docs/bin/mkdocs build --quiet --strict
+
+picture: .venv/dev ## draw the picture of README and of the documentation's first page
+	$(BIN)/python -m benchmarks.noise_picture
+
 catalogue: .venv/extras ## write docs/catalogue.md and its pictures, extras included
 	$(BIN)/python -m benchmarks.catalogue
 
@@ -98,7 +104,7 @@ dist: .venv-dist/done ## build what the package index gets into dist/, and check
 	.venv-dist/bin/twine check --strict dist/*
 
 clean: ## remove the environment, caches and the demo's output
-	rm -rf .venv .venv-bench .venv-deployed .venv-dist .venv-frameworks .venv-lock .venv-openvino .venv-readers demo bench bench-scale results build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .cache .venv .venv-bench .venv-deployed .venv-dist .venv-docs .venv-frameworks .venv-lock .venv-openvino .venv-readers demo bench bench-scale results site build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 .venv/demo: setup.py pyproject.toml requirements/demo.txt
 	$(PYTHON) -m venv .venv
@@ -141,6 +147,13 @@ clean: ## remove the environment, caches and the demo's output
 	touch $@
 
 # The frameworks beside this project: their models run as predictors, and are exported to ONNX.
+.venv-docs/done: Makefile
+	rm -rf .venv-docs
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python $(PIP_INSTALL) --upgrade pip
+	.venv-docs/bin/python $(PIP_INSTALL) 'mkdocs-jupyter<1' 'mkdocs-material>=9.6,<10' 'mkdocstrings[python]<2' ruff
+	touch $@
+
 .venv-frameworks/done: setup.py pyproject.toml
 	rm -rf .venv-frameworks
 	$(PYTHON) -m venv .venv-frameworks

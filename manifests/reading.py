@@ -668,7 +668,7 @@ def open_set(url: str, max_pixels: int = MAX_PIXELS) -> FinishedSet:
         SetError: there is no manifest, or it cannot be read.
         ManifestError: the manifest does not follow the schema, or was edited.
 
-    Example:
+    Examples:
         >>> from sysnoise import open_set
         >>> noisy = open_set("demo/imagenet")
         >>> noisy.baseline

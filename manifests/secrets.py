@@ -30,7 +30,7 @@ def without_secrets(text: str) -> str:
     Values behind names such as ``secret`` or ``token`` are cut too. Everything that is shown or
     written and may hold a URL passes through here: messages, logs, failures and summaries.
 
-    Example:
+    Examples:
         >>> without_secrets("reading 'https://ann:pw@host/a.tar?signature=1f': timed out")
         "reading 'https://***@host/a.tar?***': timed out"
     """

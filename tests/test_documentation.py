@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from sysnoise import load_grid, open_set
 from sysnoise.pipelines.cli.main import main
 from sysnoise.pipelines.cli.photographs import write_coco, write_imagenet
 from sysnoise.pipelines.evaluation.named_configs import load_config
+from tests import detectors
 from tests.end_to_end.commands import command
 from tests.end_to_end.reading import manifest as read_manifest
 from tests.end_to_end.reading import tree
@@ -56,7 +58,15 @@ NOT_RUN = {
     "sbatch": "needs Slurm",
 }
 RUN = [page for page in PAGES if page not in (ADDING, CLUSTERS, PREDICTORS) and blocks(page)]
-LONG = ("docs/evaluating.md", "docs/runs.md", "docs/stacks.md", "docs/tutorial.md")
+LONG = (
+    "docs/evaluating.md",
+    "docs/runs.md",
+    "docs/stacks.md",
+    "docs/start/coco.md",
+    "docs/start/imagenet.md",
+    "docs/start/publish.md",
+    "docs/tutorial.md",
+)
 """Pages whose commands take half a minute."""
 
 
@@ -92,6 +102,7 @@ def laid_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: Server) -> Pat
             archive.write(path, f"val2017/{path.name}")
     write_classifier(tmp_path / "classifier.onnx")
     write_detector(tmp_path / "detector.onnx")
+    onnx.save(detectors.model(detectors.FAMILIES["yolov8"]()), tmp_path / "yolov8n.onnx")
     client = s3_client(s3)
     for bucket in ("imagenet", "noise"):
         client.create_bucket(Bucket=bucket)
@@ -200,8 +211,8 @@ def test_commands_for_clusters_name_options_that_exist(capsys: pytest.CaptureFix
 
 
 def _readme_holds(names: dict[str, Any], folder: Path) -> None:
-    assert names["sample"]["png"].shape == (224, 224, 3)
-    assert names["dataset"].num_rows == 18
+    assert 'id="loss"' in (folder / "report.html").read_text("utf-8")
+    assert [image.shape for image in names["pair"].images.values()] == [(224, 224, 3)] * 2
     stored = next(open_set("out/").iterate("ffmpeg/pillow-bilinear/rgb"))
     assert np.array_equal(names["pixels"], stored.image)
 

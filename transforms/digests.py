@@ -29,7 +29,7 @@ def pixel_digest(pixels: Pixels) -> bytes:
     Raises:
         ValueError: the array is empty, or has another dtype or shape.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from sysnoise import pixel_digest
         >>> gray = np.full((2, 3, 3), 128, np.uint8)

@@ -63,7 +63,7 @@ class Grid:
             all its problems are listed.
         MissingExtraError: the only problem is that libraries of methods are not installed.
 
-    Example:
+    Examples:
         >>> from sysnoise import Grid, load_grid
         >>> geometry = load_grid("imagenet-full").geometry
         >>> grid = Grid("two", ("pillow", "opencv"), ("pillow-bilinear",), ("rgb",), geometry)

@@ -40,7 +40,7 @@ class Variant:
         source: the canonical name of what becomes of the file before it is decoded.
         geometry: the name of the geometry; ``first`` is the grid's first one.
 
-    Example:
+    Examples:
         >>> from sysnoise import Variant
         >>> variant = Variant.parse("pil/pil-cubic/rgb")  # The names of the paper.
         >>> variant.id

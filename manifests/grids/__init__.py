@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def grid_names() -> list[str]:
     """Return the names of the shipped grids, sorted.
 
-    Example:
+    Examples:
         >>> from sysnoise import grid_names
         >>> grid_names()[:3]
         ['coco-300-squash', 'coco-416', 'coco-640-letterbox']
@@ -32,7 +32,7 @@ def load_grid(name_or_file: str) -> Grid:
         GridError: there is no such grid or file, or it is bad; all its problems are listed.
         MissingExtraError: the only problem is that libraries of methods are not installed.
 
-    Example:
+    Examples:
         >>> from sysnoise import load_grid
         >>> grid = load_grid("imagenet-one-factor")
         >>> len(grid.variants), grid.variants[1].id

@@ -1,0 +1,32 @@
+"""The picture of README and of the documentation's first page.
+
+``python -m benchmarks.noise_picture`` (``make picture``) writes ``docs/pictures/noise.png`` from a
+photograph that scikit-image ships: ``chelsea`` by Stefan van der Walt, CC0.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+from sysnoise.transforms.noise_picture import noise_picture
+
+from sysnoise import apply, load_grid
+from sysnoise.pipelines.cli.photographs import jpeg_bytes, photographs
+from sysnoise.transforms.pixels import Pixels
+
+PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "noise.png"
+GRID = "imagenet-one-factor"
+VARIANTS = ("ffmpeg/pillow-bilinear/rgb", "pillow/opencv-linear/rgb")
+AMPLIFIED = 4
+
+
+def picture() -> Pixels:
+    """Return the baseline and two variants, and below the differences: uint8, (H, W, 3), RGB."""
+    grid, data = load_grid(GRID), jpeg_bytes(photographs()["chelsea"], "420")
+    baseline, *others = (apply(grid, name, data) for name in (grid.baseline.id, *VARIANTS))
+    return noise_picture(baseline, others, AMPLIFIED)
+
+
+if __name__ == "__main__":
+    Image.fromarray(picture()).save(PICTURE, optimize=True)
