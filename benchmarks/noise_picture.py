@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from PIL import Image
-from sysnoise.transforms.noise_picture import noise_picture
 
 from sysnoise import apply, load_grid
 from sysnoise.pipelines.cli.photographs import jpeg_bytes, photographs
+from sysnoise.transforms.noise_picture import noise_picture
 from sysnoise.transforms.pixels import Pixels
 
 PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "noise.png"
@@ -26,7 +26,7 @@ AMPLIFIED = 8
 
 
 def picture() -> Pixels:
-    """Return the baseline and its variants, and below them the differences: uint8, (H, W, 3), RGB."""
+    """Return the baseline and its variants, and the differences below: uint8, (H, W, 3), RGB."""
     grid, data = load_grid(GRID), jpeg_bytes(photographs()["astronaut"], "420")
     baseline, *others = (apply(grid, name, data) for name in (grid.baseline.id, *VARIANTS))
     return noise_picture(baseline, others, AMPLIFIED)
