@@ -75,6 +75,7 @@ class BarsContent:
         charts: one chart per model.
         marks: where the round losses stand, in percent of the axis, and their texts.
         step: the distance of two marks, in percent of the axis.
+        zero: where no loss stands, in percent of the axis.
         max_bars: the number of settings of a model that are shown at most.
     """
 
@@ -82,6 +83,7 @@ class BarsContent:
     charts: Sequence[BarChart]
     marks: Sequence[tuple[float, str]]
     step: float
+    zero: float
     max_bars: int = MAX_BARS
 
 
@@ -99,7 +101,8 @@ def loss_bars(table: Table) -> BarsContent | None:
     stacks = {each.variant: each.name for each in table.stacks}
     charts = [_chart(row, shown[row.model], axis, stacks) for row in rows]
     marks = [(_percent(axis.share(loss)), text) for loss, text in axis.marks()]
-    return BarsContent(table.metrics[0], charts, marks, _percent(1 / (axis.last - axis.first)))
+    step, zero = _percent(1 / (axis.last - axis.first)), _percent(axis.share(0))
+    return BarsContent(table.metrics[0], charts, marks, step, zero)
 
 
 def _ends(score: Score) -> Iterator[float]:
