@@ -25,10 +25,10 @@ from sysnoise.pipelines.cli.photographs import jpeg_bytes, photographs
 from sysnoise.transforms.geometry import PRESETS
 from sysnoise.transforms.pixels import Pixels
 
-SIZES = ((320, 240), (500, 375), (2048, 1536))
-"""Width and height of the photographs: small ones, ImageNet's usual ones, those of a camera."""
+SIZES = ((500, 375), (640, 480), (2048, 1536))
+"""Width and height of the photographs: those of ImageNet and of COCO, and larger ones."""
 
-TIMES = {(320, 240): 8, (500, 375): 4, (2048, 1536): 1}
+TIMES = {(500, 375): 4, (640, 480): 4, (2048, 1536): 1}
 """How often each photograph is a task in a round: the short times vary more."""
 
 SHORTER, CROP = 256, 224

@@ -1,4 +1,8 @@
-"""Two functions timed in turn on the same tasks, so that a busy machine slows both."""
+"""Two functions timed in turn on the same tasks, so that a busy machine slows both.
+
+The times are the processor's, of all threads of this process: waiting for other processes does not
+count.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +45,6 @@ def in_turn(
 
 
 def _seconds(call: Callable[..., Any], task: tuple[Any, ...]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     call(*task)
-    return time.perf_counter() - start
+    return time.process_time() - start

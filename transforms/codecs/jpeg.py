@@ -48,8 +48,8 @@ def segment_places(data: bytes) -> Iterator[tuple[int, int, int]]:
     Its first four bytes are marker and length, and it may end behind the file. To look at places
     takes a fraction of the time that it takes to make every segment an object.
     """
-    position = 2 if data.startswith(START_OF_IMAGE) else len(data)
-    while position + 4 <= len(data) and data[position] == 0xFF:
+    position, last = 2 if data.startswith(START_OF_IMAGE) else len(data), len(data) - 4
+    while position <= last and data[position] == 0xFF:
         marker = data[position + 1]
         if marker == 0xFF:  # A fill byte.
             position += 1
@@ -57,7 +57,7 @@ def segment_places(data: bytes) -> Iterator[tuple[int, int, int]]:
         if marker in _WITHOUT_LENGTH:
             position += 2
             continue
-        length = int.from_bytes(data[position + 2 : position + 4], "big")
+        length = data[position + 2] << 8 | data[position + 3]
         yield marker, position, position + 2 + length
         if marker == START_OF_SCAN:
             return

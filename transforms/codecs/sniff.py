@@ -156,8 +156,8 @@ def _frame(process: int, header: bytes, scans: int = 1, restarts: bool = False) 
     return JpegFrame(
         process=process,
         precision=header[0],
-        width=int.from_bytes(header[3:5], "big"),
-        height=int.from_bytes(header[1:3], "big"),
+        width=header[3] << 8 | header[4],
+        height=header[1] << 8 | header[2],
         sampling=tuple([(factor >> 4, factor & 15) for factor in factors]),
         scans=scans,
         restarts=restarts,
