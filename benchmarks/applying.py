@@ -28,7 +28,7 @@ from sysnoise.transforms.pixels import Pixels
 SIZES = ((500, 375), (640, 480), (2048, 1536))
 """Width and height of the photographs: those of ImageNet and of COCO, and larger ones."""
 
-TIMES = {(500, 375): 4, (640, 480): 4, (2048, 1536): 1}
+TIMES = {(500, 375): 8, (640, 480): 8, (2048, 1536): 3}
 """How often each photograph is a task in a round: the short times vary more."""
 
 SHORTER, CROP = 256, 224
