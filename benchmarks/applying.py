@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import io
+import multiprocessing
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import av
@@ -20,7 +22,7 @@ from PIL import Image
 
 from benchmarks.in_turn import in_turn
 from benchmarks.report import apply_table
-from sysnoise import Grid, apply
+from sysnoise import Grid, Variant, apply
 from sysnoise.pipelines.cli.photographs import jpeg_bytes, photographs
 from sysnoise.transforms.geometry import PRESETS
 from sysnoise.transforms.pixels import Pixels
@@ -113,22 +115,37 @@ PAIRS: dict[tuple[str, str], Callable[[bytes], Pixels]] = {
 def against_own_calls() -> Iterator[dict[str, Any]]:
     """Yield decoder, resize, size, milliseconds of both and their ratio, for every pair and size.
 
+    Each has a process of its own, as in a data loader. What a process has allocated before decides
+    whether the C library keeps the memory of large images or returns it to the system each time.
+
     Raises:
         RuntimeError: ``apply`` and the own calls give other pixels.
     """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
+        for size in SIZES:
+            for pair in PAIRS:
+                yield pool.submit(_compared, pair, size).result()
+
+
+def _compared(pair: tuple[str, str], size: tuple[int, int]) -> dict[str, Any]:
     cv2.setNumThreads(1)
-    decoders, resizes = (tuple(dict.fromkeys(names)) for names in zip(*PAIRS, strict=True))
-    grid = Grid("pairs", decoders, resizes, ("rgb",), PRESETS["shorter256-crop224"])
-    for size in SIZES:
-        files = [_photograph(pixels, size) for pixels in photographs().values()]
-        for (decoder, resize), own in PAIRS.items():
-            call = functools.partial(_applied, grid, f"{decoder}/{resize}/rgb")
-            for data in files:
-                if not np.array_equal(own(data), call(data)):
-                    raise RuntimeError(f"{decoder} and {resize}: apply and the own calls differ")
-            tasks = [(data,) for data in files] * TIMES[size]
-            compared = in_turn(call, own, tasks)
-            yield {"decoder": decoder, "resize": resize, "size": size, **compared}
+    decoder, resize = pair
+    grid = Grid(
+        "pair",
+        (decoder,),
+        (resize,),
+        ("rgb",),
+        PRESETS["shorter256-crop224"],
+        baseline=Variant(decoder, resize, "rgb"),
+    )
+    own, call = PAIRS[pair], functools.partial(_applied, grid, grid.baseline.id)
+    files = [_photograph(pixels, size) for pixels in photographs().values()]
+    for data in files:
+        if not np.array_equal(own(data), call(data)):
+            raise RuntimeError(f"{decoder} and {resize}: apply and the own calls differ")
+    compared = in_turn(call, own, [(data,) for data in files] * TIMES[size])
+    return {"decoder": decoder, "resize": resize, "size": size, **compared}
 
 
 def _applied(grid: Grid, variant: str, data: bytes) -> Pixels:
