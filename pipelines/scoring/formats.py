@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from sysnoise.pipelines.scoring.blocks import CHANCE_MARK, blocks, legend
 from sysnoise.pipelines.scoring.compose import Table
 from sysnoise.pipelines.scoring.documents import table_document
+from sysnoise.pipelines.scoring.statistics import covers_zero
 from sysnoise.pipelines.scoring.table import ModelRow, NoiseCell, Score
 from sysnoise.transforms.text_table import fitted_lines, wrapped
 
@@ -104,7 +105,8 @@ def csv_text(table: Table) -> str:
     """Return the table as CSV, one line per figure; the first columns say what it is of."""
     opened = io.StringIO()
     columns = ["model", "row", "noise", "method", "setting", "same_as", *table.metrics]
-    columns += ["delta", "std", "low", "high", "flip_rate", "mcnemar_p", "distinct", "methods"]
+    columns += ["delta", "std", "low", "high", "covers_zero"]
+    columns += ["flip_rate", "mcnemar_p", "distinct", "methods"]
     writer = csv.DictWriter(opened, columns, lineterminator="\n")
     writer.writeheader()
     for row in table.rows:
@@ -129,7 +131,9 @@ def _csv_lines(table: Table, row: ModelRow) -> Iterator[CsvFields]:
     scores = {each.setting: each for each in row.scores}
     for stack in table.stacks:
         named: CsvFields = {"row": "stack", "method": stack.name, "same_as": stack.same_as}
-        if stack.variant in scores:
+        if stack.variant == table.baseline:
+            yield {**named, "setting": table.baseline, **row.trained}
+        elif stack.variant in scores:
             yield {**named, **_csv_score(scores[stack.variant])}
     for cell in row.cells:
         for line in _csv_noise_lines(cell):
@@ -145,7 +149,7 @@ def _csv_noise_lines(cell: NoiseCell) -> Iterator[CsvFields]:
     for each in cell.methods:
         method: CsvFields = {"method": each.method, "same_as": each.same_as}
         yield {"row": "method", **method, **_csv_score(each.score)}
-    figures = {"delta": cell.mean, "std": cell.deviation, **_csv_limits(cell.interval)}
+    figures = {"std": cell.deviation, **_csv_delta(cell.mean, cell.interval)}
     yield {"row": "mean", **figures, "distinct": cell.distinct, "methods": len(cell.methods)}
     if cell.worst is not None:
         yield {"row": "max", "method": cell.worst.method, **_csv_score(cell.worst.score)}
@@ -155,16 +159,17 @@ def _csv_score(score: Score) -> CsvFields:
     return {
         "setting": score.setting,
         **score.metrics,
-        "delta": score.delta,
-        **_csv_limits(score.interval),
+        **_csv_delta(score.delta, score.interval),
         "flip_rate": score.flip_rate,
         "mcnemar_p": score.mcnemar_p,
     }
 
 
-def _csv_limits(limits: tuple[float, float] | None) -> dict[str, float | None]:
+def _csv_delta(delta: float | None, limits: tuple[float, float] | None) -> CsvFields:
+    """Return the fields of a delta; where there is none, they are empty."""
     low, high = limits or (None, None)
-    return {"low": low, "high": high}
+    may_be_chance = None if delta is None else str(covers_zero(limits)).lower()
+    return {"delta": delta, "low": low, "high": high, "covers_zero": may_be_chance}
 
 
 def json_text(table: Table) -> str:

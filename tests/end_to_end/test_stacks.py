@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
@@ -330,8 +331,28 @@ def test_stacks_are_rows_of_the_table(classified: Path) -> None:
     assert re.search(r"net\s+training\s+95.00\s+trained", text)
     assert re.search(r"net\s+deployed\s+85.00\s+10.00", text)
     assert "pixels of training" in text
-    lines = command("score", str(classified / "made-up"), predictions, "--format=csv").out
-    assert f"net,stack,,device,{DEVICE}" in lines
+
+
+def test_every_stack_has_a_row_of_its_own_in_csv(classified: Path, tmp_path: Path) -> None:
+    wrong = WRONG | {DEVICE: set(range(1, 13))}
+    lines = [
+        row for setting, images in wrong.items() for row in class_rows(setting, LABELS, images)
+    ]
+    predictions = write_lines(tmp_path / "net.jsonl", lines)
+    done = command(
+        "score", str(classified / "made-up"), f"--predictions={predictions}", "--format=csv"
+    )
+    rows = [row for row in csv.DictReader(io.StringIO(done.out)) if row["row"] == "stack"]
+    names = ("method", "setting", "same_as", "top-1", "covers_zero")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("training", BASELINE, "", "95.0", ""),
+        ("deployed", DEPLOYED, "", "85.0", "true"),
+        ("device", DEVICE, "", "40.0", "false"),
+        ("alike", ALIKE, "training", "95.0", "true"),
+    ]
+    for row in rows[1:]:
+        covers = float(row["low"]) <= 0 <= float(row["high"])
+        assert row["covers_zero"] == str(covers).lower()
 
 
 @pytest.mark.parametrize("name", ["deployed", DEPLOYED, DEPLOYED.replace("/", "__")])
