@@ -101,6 +101,7 @@ def laid_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: Server) -> Pat
         for path in (tmp_path / "made" / "images").iterdir():
             archive.write(path, f"val2017/{path.name}")
     write_classifier(tmp_path / "classifier.onnx")
+    shutil.copy(tmp_path / "classifier.onnx", tmp_path / "efficientnet-lite0.onnx")
     write_detector(tmp_path / "detector.onnx")
     onnx.save(detectors.model(detectors.FAMILIES["yolov8"]()), tmp_path / "yolov8n.onnx")
     client = s3_client(s3)

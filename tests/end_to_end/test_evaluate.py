@@ -483,14 +483,14 @@ def test_predictions_of_another_evaluation_are_refused(
         (["--direct_num_worker=3"], ["unknown argument '--direct_num_worker"]),
         (["--provider=tpu"], ["unknown provider 'tpu'"]),
         (["--provider=cpu", "--device=cpu"], ["leave out --device"]),
-        (["--device=cuda"], ["has no CUDAExecutionProvider", "'sysnoise[evaluate-gpu]'"]),
+        (["--device=cuda"], ["has no CUDAExecutionProvider", "[evaluate-gpu]'"]),
         (
             ["--provider=TensorrtExecutionProvider"],
-            ["has no TensorrtExecutionProvider", "'sysnoise[evaluate-gpu]'"],
+            ["has no TensorrtExecutionProvider", "[evaluate-gpu]'"],
         ),
         (
             ["--model-noise=provider-openvino"],
-            ["has no OpenVINOExecutionProvider", "'sysnoise[evaluate-openvino]'"],
+            ["has no OpenVINOExecutionProvider", "[evaluate-openvino]'"],
         ),
     ],
 )
