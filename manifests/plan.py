@@ -293,3 +293,15 @@ def stack_variant(stack: NamedVariant) -> str:
 def stack_variants(grid: GridDocument) -> dict[str, str]:
     """Return the id of the variant of each stack, by the name of the stack."""
     return {each["name"]: stack_variant(each) for each in grid.get("variants", ())}
+
+
+def stack_names(stacks: Mapping[str, str]) -> dict[str, str]:
+    """Return what people know a variant by: the names of its stacks, joined by commas.
+
+    Args:
+        stacks: ids of variants by the names of their stacks.
+    """
+    names: dict[str, list[str]] = {}
+    for name, variant in stacks.items():
+        names.setdefault(variant, []).append(name)
+    return {variant: ", ".join(own) for variant, own in names.items()}

@@ -34,7 +34,7 @@ class Bar:
 
     Attributes:
         setting: the id of the setting.
-        stack: the name of the stack that the setting is; None where it is none.
+        stack: the name of the stack that the setting is, or of several; None where it is none.
         loss: the loss as text.
         interval: its limits as text; None where there are none.
         bar: from zero to the loss.
@@ -98,8 +98,7 @@ def loss_bars(table: Table) -> BarsContent | None:
     if not shown:
         return None
     axis = axis_of(loss for scores in shown.values() for score in scores for loss in _ends(score))
-    stacks = {each.variant: each.name for each in table.stacks}
-    charts = [_chart(row, shown[row.model], axis, stacks) for row in rows]
+    charts = [_chart(row, shown[row.model], axis, table.stack_names) for row in rows]
     marks = [(_percent(axis.share(loss)), text) for loss, text in axis.marks()]
     step, zero = _percent(1 / (axis.last - axis.first)), _percent(axis.share(0))
     return BarsContent(table.metrics[0], charts, marks, step, zero)

@@ -174,9 +174,7 @@ def evaluation_sections(evaluation: Evaluation) -> Iterator[Section]:
         matrices = [block_table(matrix_block(each)) for each in table.matrices]
         content = MatricesContent(table.metrics[0], table.counting, matrices)
         yield Section("matrices", "Models by setting", content)
-    if stacked := [row for row in table.rows if row.steps]:
-        scale = common_scale(stacked)
-        charts = [make_chart(row, scale) for row in stacked]
+    if charts := stack_charts(table):
         stack = StackContent(charts, block_table(steps_block(table)))
         yield Section("stack", "Noises stacked up", stack)
     if isinstance(evaluation.flips, FlipSelection):
@@ -186,6 +184,15 @@ def evaluation_sections(evaluation: Evaluation) -> Iterator[Section]:
         names = evaluation.class_names
         boxes = box_flips_content(evaluation.flips, models, settings, choices, names)
         yield Section("box-flips", "Flips", boxes)
+
+
+def stack_charts(table: Table) -> list[Chart]:
+    """Return the charts of the loss as noises stack up, on one scale; none without steps."""
+    stacked = [row for row in table.rows if row.steps]
+    if not stacked:
+        return []
+    scale = common_scale(stacked)
+    return [make_chart(row, scale) for row in stacked]
 
 
 def _settings_table(scored: Table) -> HtmlTable:

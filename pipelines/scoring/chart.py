@@ -27,7 +27,7 @@ def loss_chart(table: Table, width: int) -> list[str]:
     if len(table.rows) > 1 or not scores or scores[0].delta <= 0:
         return []
     shown = scores[:MOST_BARS]
-    stacks = {each.variant: each.name for each in table.stacks}
+    stacks = table.stack_names
     names = [_cut(stacks.get(each.setting, each.setting), width // 2) for each in shown]
     deltas = [_aligned(delta_text(each)) for each in shown]
     columns = [max(map(len, texts)) for texts in (names, deltas)]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sysnoise.manifests.layout import variant_slug
-from sysnoise.manifests.plan import stack_variants
+from sysnoise.manifests.plan import stack_names, stack_variants
 from sysnoise.manifests.reading import FinishedSet, open_set
 from sysnoise.manifests.sample_tables import SampleTables
 from sysnoise.manifests.settings import IMAGE_NOISES, Noise, Setting, columns_of
@@ -102,6 +102,11 @@ class Table:
     rows: tuple[ModelRow, ...]
     matrices: tuple[Matrix, ...]
     stacks: tuple[StackVariant, ...]
+
+    @property
+    def stack_names(self) -> dict[str, str]:
+        """The names of the stacks by the ids of their variants; a variant may be of several."""
+        return stack_names({each.name: each.variant for each in self.stacks})
 
 
 def named_predictions(urls: Sequence[str], models: Sequence[str]) -> dict[str, str]:

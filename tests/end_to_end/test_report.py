@@ -230,6 +230,24 @@ def test_what_models_said_is_the_same_page_in_any_order(imagenet_set: Path, tmp_
     assert 'id="flips"' in pages[0]
 
 
+@pytest.mark.parametrize("imagenet_set", ["png"], indirect=True)
+def test_plots_of_predictions_are_those_of_the_page(imagenet_set: Path, tmp_path: Path) -> None:
+    given = predictions(imagenet_set, tmp_path / "model.jsonl")
+    page, folder = tmp_path / "r.html", tmp_path / "png"
+    done = command("report", str(imagenet_set), f"-o={page}", given, f"--png-dir={folder}")
+    assert done.code == 0, done.error
+    names = {"gallery", "noise", "loss", "stacked-noises"}
+    assert {each.stem for each in folder.iterdir()} == names
+    assert {'id="bars"', 'id="stack"'} <= {*re.findall('id="[a-z]+"', page.read_text("utf-8"))}
+    for name in names:
+        with Image.open(folder / f"{name}.png") as image:
+            values = np.asarray(image.convert("L"))
+        assert values.min() < 100, name
+        # A text that goes beyond the picture is cut at its edge.
+        edges = [values[0], values[-1], values[:, 0], values[:, -1]]
+        assert min(edge.min() for edge in edges) == 255, name
+
+
 def test_predictions_that_cannot_be_shown_are_refused(imagenet_set: Path, tmp_path: Path) -> None:
     output = f"--output={tmp_path / 'r.html'}"
     for option in ("--partial", "--all-methods"):
