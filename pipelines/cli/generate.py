@@ -28,6 +28,7 @@ from sysnoise.pipelines.cli.output import print_finished, warn
 from sysnoise.pipelines.errors import RESUME_GENERATING, UsageError
 from sysnoise.pipelines.planning.ranges import parse_range
 from sysnoise.transforms.codecs.exif import Orient
+from sysnoise.transforms.quantities import counted, size_text
 
 if TYPE_CHECKING:
     from sysnoise.pipelines.generation.estimate import Estimate
@@ -312,11 +313,11 @@ def _print_estimate(found: Estimate, max_rejects: RejectLimit) -> None:
     tried, rejected = found.trial.samples, len(found.trial.rejects)
     if rejected > most_rejects(max_rejects, tried):
         warn(
-            f"{rejected} of the {tried} sample(s) that were tried are rejected; a run fails where "
-            "more are than --max-rejects allows"
+            f"rejected in the trial: {rejected} of {counted(tried, 'sample')}; a run fails where "
+            "more are rejected than --max-rejects allows"
         )
     if not found.fits:
         warn(
-            f"the estimated {found.total_bytes / 1e6:.1f} MB do not fit into the free space of "
-            "the output's file system"
+            f"the estimated {size_text(found.total_bytes)} do not fit into the "
+            f"{size_text(found.free_bytes or 0)} that are free in the output's file system"
         )

@@ -11,6 +11,7 @@ from sysnoise.manifests.grids import grid_names, load_grid
 from sysnoise.pipelines.cli.arguments import add_command, add_json, add_set, add_wide
 from sysnoise.pipelines.cli.output import print_entry, table_width
 from sysnoise.transforms.errors import MissingExtraError
+from sysnoise.transforms.quantities import counted
 
 if TYPE_CHECKING:
     from sysnoise.transforms.grid import Grid
@@ -81,8 +82,8 @@ def _grids(arguments: argparse.Namespace) -> None:
             continue
         print_entry(
             f"{name:<{width}}",
-            f"{len(grid.variants):>5} variants: {len(grid.decoders)} decoders, "
-            f"{len(grid.resizes)} resizes, {len(grid.colors)} colors, "
+            f"{len(grid.variants):>5} variants: {counted(len(grid.decoders), 'decoder')}, "
+            f"{counted(len(grid.resizes), 'resize')}, {counted(len(grid.colors), 'color')}, "
             + (f"{len(grid.sources)} sources, " if len(grid.sources) > 1 else "")
             + (f"{len(grid.geometries)} geometries, " if len(grid.geometries) > 1 else "")
             + f"{grid.geometry.rule}, {grid.combine.value}",

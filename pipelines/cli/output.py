@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from sysnoise.manifests.secrets import without_secrets
+from sysnoise.transforms.quantities import counted, size_text
 from sysnoise.transforms.text import one_line
 from sysnoise.transforms.text_table import wrapped
 
@@ -33,18 +34,23 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_finished(output: str, manifest: Manifest, to: TextIO | None = None) -> None:
-    """Print the size of a finished set, and warn of axes without noise.
+    """Print the size of a finished set, all of its files, and warn of axes without noise.
 
     Args:
         output: the set, as the user gave it.
         manifest: manifest of the set.
         to: file that the size is printed to; standard output by default.
     """
+    from sysnoise.pipelines.storage.root import open_output
+    from sysnoise.pipelines.verification.sums import set_size
+
+    size = set_size(open_output(output))
     counts, output = manifest["counts"], without_secrets(output)
     print(
-        f"{output}: {counts['samples']} samples x {counts['variants']} variants in "
-        f"{counts['shards']} shards, {counts['rejects']} rejected, "
-        f"{counts['bytes'] / 1e6:.1f} MB in {counts['files']} files",
+        f"{output}: {counted(counts['samples'], 'sample')} x "
+        f"{counted(counts['variants'], 'variant')} in {counted(counts['shards'], 'shard')}, "
+        f"{counts['rejects']:,} rejected, {size_text(size.bytes)} in "
+        f"{counted(size.files, 'file')}",
         file=to,
     )
     if counts["rejects"]:
@@ -52,8 +58,8 @@ def print_finished(output: str, manifest: Manifest, to: TextIO | None = None) ->
     for axis, noise in manifest["noise"].items():
         if noise["images"] and noise["images"] == noise["identical_images"]:
             warn(
-                f"the {axis} axis carries no noise: every image of its {noise['variants']} "
-                "variant(s) equals the baseline's"
+                f"the {axis} axis carries no noise: every image of its "
+                f"{counted(noise['variants'], 'variant')} equals the baseline's"
             )
 
 

@@ -19,6 +19,7 @@ from sysnoise.pipelines.errors import InputError, lines_of
 from sysnoise.transforms.difference import Difference, identical
 from sysnoise.transforms.documents import GeometryDocument, orient_of
 from sysnoise.transforms.pixel_difference import difference
+from sysnoise.transforms.quantities import counted
 from sysnoise.transforms.text_table import TextTable, fitted_lines
 from sysnoise.transforms.variant_ids import variant_names
 
@@ -75,7 +76,8 @@ def format_comparison(result: SetComparison, width: int | None = None) -> str:
         result: the comparison.
         width: number of characters of a line, to which the table is fitted; None for the whole one.
     """
-    lines = [f"{result.samples} samples, {len(result.differences)} variants in both sets"]
+    variants = counted(len(result.differences), "variant")
+    lines = [f"{counted(result.samples, 'sample')}, {variants} in both sets"]
     for which, ids in (("first", result.only_first), ("second", result.only_second)):
         if ids:
             lines.append(f"only in the {which} set: {', '.join(ids)}")
@@ -97,7 +99,7 @@ def format_comparison(result: SetComparison, width: int | None = None) -> str:
     if any(each.psnr is None for each in changed.values()):
         lines.append("-: pixels not available: one of the sets does not hold these images")
     same = len(result.differences) - len(changed)
-    return "\n".join([*lines, f"{same} other variant(s) are identical"])
+    return "\n".join([*lines, f"identical: {counted(same, 'other variant')}"])
 
 
 def _changed_table(changed: Mapping[str, Difference]) -> TextTable:

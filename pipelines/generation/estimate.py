@@ -1,6 +1,7 @@
 """``sysnoise generate --dry-run``: estimating size and time of a run from a trial.
 
-The trial writes a few images as one shard into a temporary folder, and then a shard without images,
+The first image is made once without being counted, since libraries load and start up with it. The
+trial then writes a few images as one shard into a temporary folder, and a shard without images,
 which shows the fixed cost of a shard; together they give the cost of any number of shards. The time
 is an upper bound where images are rows of Parquet files: a run reads a row group once for all
 successive rows, the trial once per image.
@@ -17,8 +18,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from tqdm import tqdm
 
 from sysnoise.manifests.layout import receipt_path
 from sysnoise.manifests.plan import Plan
@@ -37,11 +36,18 @@ from sysnoise.pipelines.storage.root import Root, is_local, open_output
 from sysnoise.pipelines.workers.cores import available_cores
 from sysnoise.pipelines.workers.job import prepare_libraries
 from sysnoise.transforms.grid import Grid
+from sysnoise.transforms.quantities import counted, duration_text, size_text
 
 TRIAL_SAMPLES = 32
 TRIAL_SECONDS = 20.0
 TRIAL_BYTES = 512 << 20
 """The trial ends at the first of these limits: samples, seconds, bytes in the temporary folder."""
+
+SHOWN_GROUPS = 4
+"""Number of groups of variants with equal pixels that are named."""
+
+LABEL_WIDTH = 11
+"""Number of characters before the text of a line."""
 
 SET_FILES = {DatasetKind.IMAGENET: 9, DatasetKind.COCO: 11}
 """Number of files that no shard owns.
@@ -62,7 +68,8 @@ class Trial:
         bytes: length of the files by format, and of the receipt as ``receipts``.
         files: number of files.
         rejects: the samples that were left out.
-        distinct: number of variants that have other pixels than each earlier one, on some sample.
+        equal: for each variant whose pixels are those of an earlier one on all samples, that one;
+            both by their positions in the grid.
     """
 
     samples: int
@@ -71,7 +78,7 @@ class Trial:
     bytes: Mapping[str, int]
     files: int
     rejects: Sequence[RejectedSample]
-    distinct: int
+    equal: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,8 @@ class Estimate:
         bytes: length of the shards' files by format, and of the receipts. Duplicates count in full;
             the tables of the whole set are left out.
         cpu_seconds: CPU time of all workers together.
+        thousand_bytes: length of the files of 1,000 samples in full shards.
+        thousand_cpu_seconds: their CPU time.
         processes: number of local worker processes that run in parallel; None with another runner.
         seconds: elapsed time without start-up, uploads and manifest; None where ``processes`` is.
         free_bytes: free space of the output's file system; None where it is not local.
@@ -95,6 +104,8 @@ class Estimate:
     files: int
     bytes: Mapping[str, float]
     cpu_seconds: float
+    thousand_bytes: float
+    thousand_cpu_seconds: float
     processes: int | None
     seconds: float | None
     free_bytes: int | None
@@ -120,7 +131,7 @@ def estimate(
     """Plan a set as ``generate`` does, and make a few of its samples.
 
     The arguments are those of ``generate``. Nothing is written to the output, whose content is not
-    looked at.
+    looked at; its file system is asked for free space.
 
     Raises:
         UsageError, InputError, OutputError: ``check_request`` refuses the request, or there is no
@@ -133,7 +144,9 @@ def estimate(
     plan = make_plan(source, grid, options)
     prepare_libraries()
     read = source_reader(source.root, plan.max_bytes, plan.image_column)
-    trial = _run_trial(plan, spread_rows(source), read)
+    sources = spread_rows(source)
+    _run_trial(plan, sources[:1], read)
+    trial = _run_trial(plan, sources, read)
     empty = _run_trial(plan, [], read)
     processes = _processes(plan, engine)
     return Estimate(
@@ -145,6 +158,12 @@ def estimate(
             for kind, size in trial.bytes.items()
         },
         cpu_seconds=extrapolated(plan, trial.cpu_seconds, empty.cpu_seconds, trial.samples),
+        thousand_bytes=_of_a_thousand(
+            plan, sum(trial.bytes.values()), sum(empty.bytes.values()), trial.samples
+        ),
+        thousand_cpu_seconds=_of_a_thousand(
+            plan, trial.cpu_seconds, empty.cpu_seconds, trial.samples
+        ),
         processes=processes,
         seconds=None
         if processes is None
@@ -186,7 +205,11 @@ def _run_trial(plan: Plan, sources: Iterable[Source], read: ReadSource) -> Trial
         bytes=sizes,
         files=len(receipt.files) + 1,
         rejects=receipt.rejects,
-        distinct=sum(receipt.samples not in earlier.values() for earlier in receipt.shared),
+        equal={
+            position: min(earlier for earlier, count in counts.items() if count == receipt.samples)
+            for position, counts in enumerate(receipt.shared)
+            if receipt.samples in counts.values()
+        },
     )
 
 
@@ -211,8 +234,17 @@ def extrapolated(plan: Plan, trial: float, empty: float, samples: int, processes
         processes: number of processes that share the shards.
     """
     shards = math.ceil(plan.shards / processes)
-    per_sample = max(0.0, trial - empty) / samples
+    per_sample = _per_sample(trial, empty, samples)
     return shards * empty + min(plan.samples, shards * plan.samples_per_shard) * per_sample
+
+
+def _of_a_thousand(plan: Plan, trial: float, empty: float, samples: int) -> float:
+    """Return the cost of 1,000 samples in full shards; see :func:`extrapolated`."""
+    return 1000 * (_per_sample(trial, empty, samples) + empty / plan.samples_per_shard)
+
+
+def _per_sample(trial: float, empty: float, samples: int) -> float:
+    return max(0.0, trial - empty) / samples
 
 
 def _processes(plan: Plan, engine: Engine) -> int | None:
@@ -232,32 +264,34 @@ def _free_bytes(output: Root) -> int | None:
 def format_estimate(found: Estimate) -> str:
     """Return an estimate as text for a terminal."""
     plan, trial = found.plan, found.trial
-    variants = len(plan.grid.variants)
-    parts = ", ".join(f"{kind} {_size_text(size)}" for kind, size in found.bytes.items())
+    parts = ", ".join(f"{kind} {size_text(size)}" for kind, size in found.bytes.items())
     free = found.free_bytes
     lines = {
-        "samples": f"{plan.samples} in {plan.shards} shard(s)",
-        "variants": f"{variants} of {plan.grid.name}{_distinct_text(trial)}",
+        "samples": f"{plan.samples:,} in {counted(plan.shards, 'shard')}",
+        "variants": f"{len(plan.grid.variants):,} of {plan.grid.name}{_distinct_text(found)}",
+        **_equal_line(found),
         "images": _images_text(plan),
-        "files": f"{found.files}",
-        "size": f"{_size_text(found.total_bytes)}: {parts}"
+        "files": f"{found.files:,}",
+        "size": f"{size_text(found.total_bytes)}: {parts}"
         + (
             ""
             if plan.duplicates is Duplicates.STORE
             else "; --skip-duplicates will save some of it"
         ),
         "CPU time": f"{found.cpu_seconds / plan.samples:.3f} s per sample, "
-        f"{tqdm.format_interval(found.cpu_seconds)} in all",
+        f"{duration_text(found.cpu_seconds)} in all",
         "time": _time_text(found),
-        "tried": f"{trial.samples} sample(s) in {trial.seconds:.1f} s, "
+        "per 1,000": f"{size_text(found.thousand_bytes)}, "
+        f"{duration_text(found.thousand_cpu_seconds)} of CPU time",
+        "tried": f"{counted(trial.samples, 'sample')} in {trial.seconds:.1f} s, "
         f"{len(trial.rejects)} rejected{_reasons_text(trial.rejects)}",
-        "free": "unknown" if free is None else _size_text(free),
+        "free": "unknown" if free is None else size_text(free),
     }
     rejects = [f"{each.key}: {each.reason}: {each.message}" for each in trial.rejects]
     return "\n".join(
         [
             f"dry run of {plan.kind.value} {plan.split}: nothing was written to the output",
-            *(f"{label:<10}{text}" for label, text in lines.items()),
+            *(f"{label:<{LABEL_WIDTH}}{text}" for label, text in lines.items()),
             *(["rejected in the trial:", lines_of(rejects)] if rejects else []),
         ]
     )
@@ -268,10 +302,27 @@ def _reasons_text(rejects: Sequence[RejectedSample]) -> str:
     return f" ({', '.join(f'{reason} {count}' for reason, count in reasons)})" if reasons else ""
 
 
-def _distinct_text(trial: Trial) -> str:
+def _distinct_text(found: Estimate) -> str:
     """Say how many variants have pixels of their own, as far as the trial tells."""
+    trial = found.trial
     accepted = trial.samples - len(trial.rejects)
-    return f"; on {accepted} sample(s), {trial.distinct} have distinct pixels" if accepted else ""
+    if not accepted:
+        return ""
+    distinct = len(found.plan.grid.variants) - len(trial.equal)
+    return f"; on {counted(accepted, 'sample')}, {distinct:,} have distinct pixels"
+
+
+def _equal_line(found: Estimate) -> dict[str, str]:
+    """Return a line with the first groups of variants that have equal pixels, if there are any."""
+    ids = [variant.id for variant in found.plan.grid.variants]
+    groups: dict[int, list[str]] = {}
+    for position, first in found.trial.equal.items():
+        groups.setdefault(first, [ids[first]]).append(ids[position])
+    if not groups:
+        return {}
+    texts = [" = ".join(group) for group in groups.values()]
+    more = [f"and {len(texts) - SHOWN_GROUPS} more"] if texts[SHOWN_GROUPS:] else []
+    return {"equal": f"\n{'':<{LABEL_WIDTH}}".join([*texts[:SHOWN_GROUPS], *more])}
 
 
 def _images_text(plan: Plan) -> str:
@@ -279,15 +330,11 @@ def _images_text(plan: Plan) -> str:
         return "none"
     count = plan.samples * len(plan.grid.variants) * len(plan.formats)
     formats = " and ".join(shard_format.value for shard_format in plan.formats)
-    return f"{count} {plan.image_format} in {formats}"
+    return f"{count:,} {plan.image_format} in {formats}"
 
 
 def _time_text(found: Estimate) -> str:
     if found.seconds is None:
         return "unknown: depends on the workers of --runner"
-    interval = tqdm.format_interval(found.seconds)
-    return f"{interval} with {found.processes} process(es), without start-up and manifest"
-
-
-def _size_text(size: float) -> str:
-    return str(tqdm.format_sizeof(size, "B"))
+    processes = counted(found.processes or 0, "process")
+    return f"{duration_text(found.seconds)} with {processes}, without start-up and manifest"

@@ -67,6 +67,7 @@ from sysnoise.pipelines.workers.limits import check_open_files
 from sysnoise.pipelines.workers.pool import acquire_process, release_process
 from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.grid import Grid
+from sysnoise.transforms.quantities import counted
 
 
 @dataclass(frozen=True)
@@ -217,9 +218,9 @@ def idle_workers(plan: Plan, engine: Engine) -> Iterator[str]:
     shards = math.ceil(plan.samples / per_shard)
     if plan.shards < shards:
         yield (
-            f"note: {plan.shards} shard(s) for {workers} workers, of which "
-            f"{workers - plan.shards} will be idle; --samples-per-shard {per_shard} makes {shards} "
-            "shards"
+            f"note: {counted(plan.shards, 'shard')} for {workers} workers, of which "
+            f"{workers - plan.shards} will be idle; --samples-per-shard {per_shard} makes "
+            f"{counted(shards, 'shard')}"
         )
 
 

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from tqdm import tqdm
-
 from sysnoise.manifests.json_documents import DocumentError, read_document
 from sysnoise.manifests.layout import MANIFEST, PART, PLAN, RECEIPTS, STRIKES, receipt_path
 from sysnoise.manifests.part import Part
@@ -28,6 +26,7 @@ from sysnoise.pipelines.storage.reading import (
     read_in_parallel,
 )
 from sysnoise.pipelines.storage.root import Root, exists, open_growing
+from sysnoise.transforms.quantities import counted, duration_text, size_text
 
 PAUSE_SECONDS = 60.0
 PAUSE_MEDIANS = 20
@@ -234,15 +233,15 @@ def format_status(document: Status) -> str:
         "samples": f"{samples['done']} of {samples['all']}",
         "rejects": _counts_text(document["rejects"]),
         "fallbacks": _counts_text(document["fallbacks"]),
-        "struck": f"workers died on {struck} sample(s)" if struck else "",
-        "stored": tqdm.format_sizeof(document["bytes"], "B"),
+        "struck": f"workers died on {counted(struck, 'sample')}" if struck else "",
+        "stored": size_text(document["bytes"]),
         "manifest": _manifest_text(document),
         "time left": _time_text(left),
     }
     return "\n".join(
         [
             f"{document['output']}: {document['dataset']} {document['split']}, "
-            f"{document['grid']}, {document['variants']} variants",
+            f"{document['grid']}, {counted(document['variants'], 'variant')}",
             *(f"{label:<11}{text or 'none'}" for label, text in lines.items()),
         ]
     )
@@ -253,13 +252,13 @@ def _manifest_text(document: Status) -> str:
         return "not yet"
     if document["held"] == document["variants"]:
         return "written: the set is finished"
-    return f"written: it holds the images of {document['held']} variant(s)"
+    return f"written: it holds the images of {counted(document['held'], 'variant')}"
 
 
 def _time_text(seconds: float | None) -> str:
     if seconds is None:
         return "unknown"
-    return f"{tqdm.format_interval(seconds)} of running" if seconds else ""
+    return f"{duration_text(seconds)} of running" if seconds else ""
 
 
 def _range_text(first: int, last: int) -> str:

@@ -65,8 +65,9 @@ from sysnoise.pipelines.storage.root import (
 )
 from sysnoise.pipelines.verification.checked_file import MISSING, FileProblem
 from sysnoise.pipelines.verification.index import read_index, read_set_plan
-from sysnoise.pipelines.verification.sums import parse_sums
+from sysnoise.pipelines.verification.sums import parse_sums, set_size
 from sysnoise.transforms.methods import unknown_name
+from sysnoise.transforms.quantities import counted, size_text
 
 _OWNER = "copy"
 """The owner of the temporary files of a copy."""
@@ -83,9 +84,10 @@ class TransferResult:
         url: path or fsspec URL of the target.
         held: ids of the variants whose images the target holds.
         baseline: id of the set's baseline.
-        files: number of files that were to be copied.
+        files: number of all files of the target's set.
         bytes: total length of these files.
-        copied: number of these files that were not there already.
+        copied: number of these files that were copied, because they were not there already; card,
+            sums and manifest are written anew.
     """
 
     url: str
@@ -100,9 +102,9 @@ class TransferResult:
         lacks = self.held and self.baseline not in self.held
         note = f", not of the baseline {self.baseline}" if lacks else ""
         return (
-            f"{without_secrets(self.url)}: {self.files} files, {self.bytes / 1e6:.1f} MB, "
-            f"{self.copied} of them copied; it holds the images of {len(self.held)} "
-            f"variant(s){note}"
+            f"{without_secrets(self.url)}: {counted(self.files, 'file')}, "
+            f"{size_text(self.bytes)}, {self.copied:,} of them copied; it holds the images of "
+            f"{counted(len(self.held), 'variant')}{note}"
         )
 
 
@@ -176,9 +178,9 @@ def transfer(source_url: str, target_url: str, variants: Sequence[str] | None) -
         copied = _copy_files(source, target, files)
         held = tuple(each for each in _ids(index.manifest) if each in {*chosen, *before})
         _complete(target, index, held)
-    size = sum(file.bytes or 0 for file in files)
+    size = set_size(target)
     baseline = index.manifest["grid"]["baseline"]
-    return TransferResult(target.url, held, baseline, len(files), size, copied)
+    return TransferResult(target.url, held, baseline, size.files, size.bytes, copied)
 
 
 def _ids(manifest: Manifest) -> list[str]:
@@ -220,7 +222,7 @@ def _chosen_variants(
         if variant not in ids:
             raise UsageError(unknown_name("variant", variant, ids))
         if variant not in index.held:
-            held = f"but those of {len(index.held)} variant(s):\n{lines_of(index.held)}"
+            held = f"but those of {counted(len(index.held), 'variant')}:\n{lines_of(index.held)}"
             raise UsageError(
                 f"{source.url!r} holds no images of {variant!r}, "
                 f"{held if index.held else 'nor of any other variant: it is a recipe'}"
@@ -271,8 +273,8 @@ def _variants_before(target: Root, manifest: Manifest, chosen: Sequence[str]) ->
         before = ()
     if before and not chosen:
         raise UsageError(
-            f"the target {target.url!r} holds images of {len(before)} variant(s), so it cannot be "
-            "a copy without any; give another path, or empty it first"
+            f"the target {target.url!r} holds images of {counted(len(before), 'variant')}, so it "
+            "cannot be a copy without any; give another path, or empty it first"
         )
     return before
 
@@ -297,7 +299,8 @@ def _files_to_copy(source: Root, index: _Index, chosen: Sequence[str]) -> Iterat
     missing = [path for path in receipts if path not in index.sums]
     if missing:
         raise InputError(
-            f"{source.child(layout.SUMS)!r} lacks {len(missing)} receipt(s):\n{lines_of(missing)}"
+            f"{source.child(layout.SUMS)!r} lacks {counted(len(missing), 'receipt')}:\n"
+            f"{lines_of(missing)}"
         )
     yield from (_File(path, None, index.sums[path]) for path in receipts)
     if index.publication.picture is not None and chosen:

@@ -5,8 +5,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
+from sysnoise.manifests import layout
 from sysnoise.pipelines.errors import quoted
+from sysnoise.pipelines.storage.listing import file_sizes
+from sysnoise.pipelines.storage.reading import read_file
+from sysnoise.pipelines.storage.root import Root
+
+
+@dataclass(frozen=True)
+class SetSize:
+    """The files of a finished set: their number and their length in bytes."""
+
+    files: int
+    bytes: int
+
 
 _SUM = re.compile(rb"([0-9a-f]{64})  ([^\n]+)")
 
@@ -19,6 +33,17 @@ def parse_sums(data: bytes) -> dict[str, str]:
     lines = {pair for pair in map(_parsed, data.split(b"\n")) if pair}
     counts = Counter(path for path, _ in lines)
     return {path: sha256 for path, sha256 in lines if counts[path] == 1}
+
+
+def set_size(root: Root) -> SetSize:
+    """Return the size of a finished set; files that are not its own do not count.
+
+    Raises:
+        OSError: the set cannot be read.
+    """
+    own = {*parse_sums(read_file(root, layout.SUMS)), layout.SUMS, layout.MANIFEST}
+    sizes = [size for path, size in file_sizes(root).items() if path in own]
+    return SetSize(len(sizes), sum(sizes))
 
 
 def _parsed(line: bytes) -> tuple[str, str] | None:

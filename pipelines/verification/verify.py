@@ -43,6 +43,7 @@ from sysnoise.pipelines.verification.request import (
 )
 from sysnoise.transforms.libraries import is_importable
 from sysnoise.transforms.methods import install_line, unknown_name
+from sysnoise.transforms.quantities import counted, size_text
 
 UNFINISHED = "missing: this is not a finished set"
 REST_UNCHECKED = "nothing else was checked, because {} says what the rest must be"
@@ -77,8 +78,8 @@ class Verification:
 
     def summary(self) -> str:
         """Return one line that says how much was checked and how many problems there are."""
-        found = f"{len(self.problems)} problem(s)" if self.problems else "no problems"
-        return f"{self.url}: {found} in {self.files} files, {self.bytes / 1e6:.1f} MB"
+        found = counted(len(self.problems), "problem") if self.problems else "no problems"
+        return f"{self.url}: {found} in {counted(self.files, 'file')}, {size_text(self.bytes)}"
 
 
 def verify(url: str, request: VerificationRequest) -> Verification:

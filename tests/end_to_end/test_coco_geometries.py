@@ -72,4 +72,9 @@ def test_a_dry_run_counts_distinct_variants(tmp_path: Path, coco_source: Path) -
     text = text.replace("[pillow-bilinear]", "[pillow-bilinear, pillow-nearest]")
     (tmp_path / "grid.yaml").write_text(text, "utf-8")
     shown = made(tmp_path, coco_source, str(tmp_path / "grid.yaml"), "--dry-run")
-    assert "variants  4 of grid; on 4 sample(s), 2 have distinct pixels" in shown
+    assert "variants   4 of grid; on 4 samples, 2 have distinct pixels\n" in shown
+    equal = [
+        f"pillow/{resize}/rgb = opencv/{resize}/rgb"
+        for resize in ("pillow-bilinear", "pillow-nearest")
+    ]
+    assert f"equal      {equal[0]}\n           {equal[1]}\n" in shown

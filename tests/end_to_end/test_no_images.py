@@ -176,7 +176,7 @@ def test_the_set_holds_no_images(bare: Path) -> None:
     with pytest.raises(NotHeldError, match=f"has no images of '{PILLOW}'; .* no variant"):
         next(found.iterate(PILLOW))
     shown = command("status", str(bare)).out
-    assert "manifest   written: it holds the images of 0 variant(s)\n" in shown
+    assert "manifest   written: it holds the images of 0 variants\n" in shown
 
 
 def test_a_dry_run_tells_that_there_are_no_images(
@@ -184,10 +184,10 @@ def test_a_dry_run_tells_that_there_are_no_images(
 ) -> None:
     options = {**sources["imagenet"], "output": tmp_path / "none", "format": "none"}
     shown = generate("imagenet", options, "--dry-run").out
-    assert "images    none\n" in shown
+    assert "images     none\n" in shown
     files = [path for path in bare.rglob("*") if path.is_file()]
-    assert f"files     {len(files)}\n" in shown
-    assert re.search(r"^size .*: samples [\d.]+kB, receipts [\d.]+kB$", shown, re.MULTILINE)
+    assert f"files      {len(files)}\n" in shown
+    assert re.search(r"^size .*: samples [\d.]+ kB, receipts [\d.]+ kB$", shown, re.MULTILINE)
 
 
 @pytest.mark.parametrize("option", ["--skip-duplicates", "--image-format=webp"])

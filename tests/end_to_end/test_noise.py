@@ -158,5 +158,5 @@ def test_an_axis_without_noise_ends_with_a_warning(
         "colors: [rgb]\ngeometry: shorter256-crop224\ncombine: one-factor\n"
     )
     stderr = run(source, tmp_path / "set", str(grid))
-    assert "the decoder axis carries no noise: every image of its 2 variant(s)" in stderr
+    assert "the decoder axis carries no noise: every image of its 2 variants" in stderr
     assert "resize axis" not in stderr

@@ -95,8 +95,8 @@ def test_a_dry_run_says_what_it_rejected(tmp_path: Path) -> None:
     options = small_images(tmp_path, 1, 1)
     done = generate("imagenet", options, "--dry-run", "--max-rejects=0")
     assert done.code == 0
-    assert done.lacks("warning: 1 of the 2 sample(s) that were tried are rejected") == []
-    assert "tried     2 sample(s)" in done.out
+    assert done.lacks("warning: rejected in the trial: 1 of 2 samples; ") == []
+    assert "tried      2 samples" in done.out
     assert "1 rejected (decode-failed 1)" in done.out
     assert "0: decode-failed: " in done.out
 

@@ -176,7 +176,7 @@ def test_a_shard_for_two_workers_is_told_with_the_option_that_helps(
     options = small_run(imagenet_source, tmp_path / "out")
     options |= {"limit": "5", "samples-per-shard": None}
     told = (
-        "sysnoise: note: 1 shard(s) for 2 workers, of which 1 will be idle; --samples-per-shard 3 "
+        "sysnoise: note: 1 shard for 2 workers, of which 1 will be idle; --samples-per-shard 3 "
         "makes 2 shards"
     )
     assert told in generate("imagenet", options, "--dry-run").error.splitlines()

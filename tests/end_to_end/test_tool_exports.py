@@ -176,7 +176,7 @@ def test_export_becomes_a_set(tool: str, tmp_path: Path) -> None:
         *(f"--grid={tmp_path / 'grid.yaml'}", f"--output={output}", "--workers=1"),
     )
     assert done.code == 0, done.error
-    assert "1 samples x 1 variants in 1 shards, 0 rejected" in done.out
+    assert "1 sample x 1 variant in 1 shard, 0 rejected" in done.out
     (stored,) = (output / "annotations").glob("*.original.json")
     found = json.loads(stored.read_text("utf-8"))
     assert [image["file_name"] for image in found["images"]] == [f"{key}.png"]

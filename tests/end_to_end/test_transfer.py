@@ -19,6 +19,7 @@ import pytest
 from sysnoise import open_set
 from sysnoise.pipelines.publication import transfer
 from sysnoise.transforms.methods import install_line
+from sysnoise.transforms.quantities import size_text
 from tests.end_to_end.commands import command
 from tests.end_to_end.damage import flip_bit
 from tests.end_to_end.disturbed import Started, wait_for
@@ -60,12 +61,28 @@ def test_a_published_set_equals_the_set(small_set: Path, tmp_path: Path) -> None
     assert tree(target) == files
     assert not (target / "_temporary").exists()
     copied = len(files.keys() - {"SHA256SUMS", "manifest.json", *CARD_AND_SUMS, "grid.yaml"})
-    assert done.out.startswith(f"{target}: {copied} files, ")
     assert f"{copied} of them copied" in done.out
     again = command("publish", str(small_set), str(target))
     assert again.code == 0
     assert "0 of them copied" in again.out
     assert tree(target) == files
+
+
+def test_all_commands_count_the_same_files(small_set: Path, tmp_path: Path) -> None:
+    """All files that are there, and none that is not of the set."""
+    there = len(tree(small_set))
+    folder = shutil.copytree(small_set, tmp_path / "set")
+    (folder / "notes.txt").write_text("mine", "utf-8")
+    size = size_text(sum(path.stat().st_size for path in small_set.rglob("*") if path.is_file()))
+    assert f" rejected, {size} in {there} files\n" in command("finish", str(folder)).out
+    (folder / "notes.txt").unlink()
+    for done in (
+        command("publish", str(folder), str(tmp_path / "published")),
+        command("fetch", str(tmp_path / "published"), str(tmp_path / "fetched")),
+    ):
+        assert f": {there} files, {size}, " in done.out
+    verified = command("verify", str(tmp_path / "fetched"))
+    assert verified.out.endswith(f"no problems in {there} files, {size}\n")
 
 
 def test_a_set_goes_to_s3_and_comes_back(small_set: Path, s3: Server, tmp_path: Path) -> None:
@@ -354,7 +371,7 @@ def test_a_copy_with_images_does_not_become_a_recipe(small_set: Path, tmp_path: 
     assert command("publish", str(small_set), str(target)).code == 0
     failed = command("publish", str(small_set), str(target), "--recipe-only")
     assert failed.code == 2
-    assert "holds images of 2 variant(s)" in failed.error
+    assert "holds images of 2 variants" in failed.error
     assert tree(target) == tree(small_set)
 
 
@@ -362,7 +379,7 @@ def test_slugs_are_taken_and_a_missing_baseline_is_told(small_set: Path, tmp_pat
     slug = FFMPEG.replace("/", "__")
     done = command("publish", str(small_set), str(tmp_path / "part"), f"--variant={slug}")
     assert done.code == 0, done.error
-    assert done.out.endswith(f"1 variant(s), not of the baseline {PILLOW}\n")
+    assert done.out.endswith(f"1 variant, not of the baseline {PILLOW}\n")
     assert command("publish", str(small_set), str(tmp_path / "recipe"), "--recipe-only").code == 0
     refused = command("fetch", str(tmp_path / "recipe"), str(tmp_path / "x"), f"--variant={slug}")
     assert refused.code == 2
@@ -437,7 +454,7 @@ def test_a_recipe_is_filled_where_it_is(
     recipe = tmp_path / "recipe"
     assert command("publish", str(small_set), str(recipe), "--recipe-only").code == 0
     shown = command("status", str(recipe)).out
-    assert "manifest   written: it holds the images of 0 variant(s)\n" in shown
+    assert "manifest   written: it holds the images of 0 variants\n" in shown
     images = imagenet_source / "images"
     sampled = command("verify", str(recipe), "--regenerate=4", f"--images={images}")
     assert sampled.code == 0, sampled.out

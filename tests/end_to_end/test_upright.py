@@ -124,7 +124,7 @@ def upright_set(shared: SharedFolders, source: Path) -> Path:
     def build(folder: Path) -> None:
         done = coco(source, folder / "set", "--orient=upright", "--format=both")
         assert done.code == 0, done.error
-        assert "8 samples x 5 variants in 1 shards, 0 rejected" in done.out
+        assert "8 samples x 5 variants in 1 shard, 0 rejected" in done.out
 
     return shared("upright", build) / "set"
 
@@ -289,7 +289,7 @@ def test_the_option_overrides_the_grid(source: Path, tmp_path: Path) -> None:
     grid = tmp_path / "grid.yaml"
     grid.write_text(f"orient: upright\n{(source / 'stored.yaml').read_text('utf-8')}", "utf-8")
     by_grid = coco(source, tmp_path / "set", f"--grid={grid}", "--dry-run")
-    assert "8 sample(s)" in by_grid.out
+    assert "8 samples" in by_grid.out
     assert " 0 rejected" in by_grid.out
     by_option = coco(source, tmp_path / "set", f"--grid={grid}", "--dry-run", "--orient=stored")
     assert " 4 rejected (size-mismatch 4)" in by_option.out

@@ -610,7 +610,7 @@ def test_all_problems_are_told_at_once(copy: Path, capsys: pytest.CaptureFixture
     named = dict.fromkeys(line.split(": ")[0] for line in lines)
     assert list(named) == [MANIFEST, "notes.txt", RECEIPT, TAR]
     files = sum(path.is_file() for path in copy.rglob("*")) - 1  # The stray one is not read.
-    assert printed.err.startswith(f"sysnoise: {copy}: {len(lines)} problem(s) in {files} files, ")
+    assert printed.err.startswith(f"sysnoise: {copy}: {len(lines)} problems in {files} files, ")
 
 
 def test_a_sound_set_is_told_in_one_line(

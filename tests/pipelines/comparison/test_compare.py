@@ -98,7 +98,7 @@ def test_the_change_is_printed(
     printed = capsys.readouterr().out
     assert "changed: resize pillow-nearest\n" in printed
     assert "pillow/pillow-nearest/rgb     94.4%" in printed
-    assert "1 other variant(s) are identical" in printed
+    assert "identical: 1 other variant" in printed
 
 
 def test_other_samples_are_refused(
@@ -130,7 +130,7 @@ def test_without_pixels_the_digests_tell(
     printed = capsys.readouterr().out
     assert re.search(r"^pillow/pillow-nearest/rgb +94\.4%( +-){4}$", printed, re.MULTILINE)
     assert "-: pixels not available: one of the sets does not hold these images" in printed
-    assert "1 other variant(s) are identical" in printed
+    assert "identical: 1 other variant" in printed
 
 
 def test_damage_is_not_taken_for_pixels_that_are_not_at_hand(

@@ -6,6 +6,7 @@ import dataclasses
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,10 +26,13 @@ from sysnoise.pipelines.generation.estimate import (
     spread_rows,
 )
 from sysnoise.pipelines.planning.plan import PlanOptions, make_plan
+from sysnoise.pipelines.planning.receipts import Receipt
 from sysnoise.pipelines.readers.coco import read_coco
 from sysnoise.pipelines.readers.imagenet import read_imagenet
 from sysnoise.pipelines.readers.sources import SourceSet, source_table
+from sysnoise.pipelines.shards.shard import write_shard
 from sysnoise.pipelines.workers.cores import available_cores
+from sysnoise.transforms.quantities import size_text
 from tests.end_to_end.commands import command
 
 BOTH = (ShardFormat.WEBDATASET, ShardFormat.PARQUET)
@@ -88,15 +92,15 @@ def test_size_from_a_part_of_the_samples(tmp_path: Path) -> None:
     done = command(*arguments)
     assert done.code == 0, done.error
     lines = dict(line.split(maxsplit=1) for line in dry.out.splitlines()[1:])
-    assert lines["samples"] == "96 in 3 shard(s)"
-    assert lines["variants"] == "17 of imagenet-one-factor"
-    assert lines["images"] == f"{96 * 17} png in webdataset"
-    assert lines["tried"].startswith("32 sample(s) in ")
+    assert lines["samples"] == "96 in 3 shards"
+    assert lines["variants"].startswith("17 of imagenet-one-factor; on 32 samples, ")
+    assert lines["images"] == "1,632 png in webdataset"
+    assert lines["tried"].startswith("32 samples in ")
     source = imagenet(tmp_path / "source")
     found = estimated(source, "imagenet-one-factor", PlanOptions(samples_per_shard=40))
     assert_is_like(found, output)
     assert lines["files"] == f"{found.files}"
-    assert lines["size"] == format_estimate(found).split("size      ")[1].split("\n")[0]
+    assert lines["size"] == format_estimate(found).split("size       ")[1].split("\n")[0]
 
 
 @pytest.mark.parametrize("samples", [1, 5, 32, 33, 1000])
@@ -127,6 +131,32 @@ def test_trial_ends_when_its_time_or_space_is_used_up(
     assert found.total_bytes > 0
 
 
+def test_a_thousand_samples_cost_as_much_whatever_is_there(imagenet_source: Path) -> None:
+    source, settings = imagenet(imagenet_source), PlanOptions(samples_per_shard=9)
+    found = estimated(source, "coco-published", settings)
+    assert found.thousand_bytes == pytest.approx(found.total_bytes / 18 * 1000)
+    one = estimated(source, "coco-published", PlanOptions(samples_per_shard=1000))
+    assert one.thousand_bytes < found.thousand_bytes
+    shown = f"per 1,000  {size_text(found.thousand_bytes)}, "
+    assert shown in format_estimate(found)
+
+
+def test_libraries_have_started_up_when_the_trial_begins(
+    imagenet_source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first shard of all is not counted: it is of one sample, and the trial of all of them."""
+    made: list[int] = []
+
+    def noting(*arguments: Any) -> Receipt:
+        receipt = write_shard(*arguments)
+        made.append(receipt.samples)
+        return receipt
+
+    monkeypatch.setattr(module, "write_shard", noting)
+    found = estimated(imagenet(imagenet_source), "coco-published", PlanOptions())
+    assert (made, found.trial.samples) == ([1, 18, 0], 18)
+
+
 def test_rejects_of_the_trial_are_told(imagenet_source: Path, tmp_path: Path) -> None:
     shutil.copytree(imagenet_source, tmp_path / "source")
     (tmp_path / "source" / "images" / "broken.JPEG").write_bytes(b"not an image")
@@ -134,7 +164,7 @@ def test_rejects_of_the_trial_are_told(imagenet_source: Path, tmp_path: Path) ->
         labels.write("broken.JPEG 0\n")
     found = estimated(imagenet(tmp_path / "source"), "coco-published", PlanOptions())
     text = format_estimate(found)
-    assert "19 sample(s) in " in text
+    assert "19 samples in " in text
     assert ", 1 rejected (decode-failed 1)\n" in text
     assert "rejected in the trial:\n  broken: decode-failed: " in text
 
@@ -163,7 +193,7 @@ def test_processes_are_those_that_have_a_core_and_a_shard(imagenet_source: Path)
     assert many.processes == min(2, available_cores())
     other = estimated(source, "coco-published", settings, ["--runner=FnApiRunner"])
     assert (other.processes, other.seconds) == (None, None)
-    assert "time      unknown: depends on the workers of --runner\n" in format_estimate(other)
+    assert "time       unknown: depends on the workers of --runner\n" in format_estimate(other)
 
 
 def test_duplicates_are_not_taken_off(imagenet_source: Path) -> None:
@@ -205,8 +235,10 @@ def test_full_disk_is_foretold_and_a_used_output_left_alone(
     ]
     assert main(arguments) == 0
     captured = capsys.readouterr()
-    assert "free      1.00kB" in captured.out
-    assert "MB do not fit into the free space of the output's file system\n" in captured.err
+    assert "free       1.0 kB" in captured.out
+    assert (
+        " MB do not fit into the 1.0 kB that are free in the output's file system\n" in captured.err
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["used"]
 
 

@@ -197,7 +197,7 @@ def test_samples_on_which_workers_died_are_counted(output: Path) -> None:
     (output / "strikes" / "b.json").write_text('{"rocket_00003": {"making": 1}}', "utf-8")
     found = describe_status(str(output))
     assert found["struck"] == 3
-    assert "struck     workers died on 3 sample(s)\n" in format_status(found)
+    assert "struck     workers died on 3 samples\n" in format_status(found)
 
 
 @pytest.mark.parametrize(
