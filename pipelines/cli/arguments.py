@@ -143,8 +143,8 @@ def _add_predictions(parser: Any, **options: Any) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="name of the model of each --predictions, in their order (default: the name of the "
-        "file or folder)",
+        help="name of the model of each --predictions, in their order (default: that of the model "
+        "that 'evaluate' ran, else of the file or folder)",
     )
     parser.add_argument(
         "--partial",

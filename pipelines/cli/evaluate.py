@@ -236,6 +236,7 @@ def _request(arguments: argparse.Namespace, predictions: str) -> Request:
     from sysnoise.pipelines.evaluation.predictor import Predictor, is_reference
     from sysnoise.pipelines.evaluation.request import OnnxModel, Request
     from sysnoise.pipelines.scoring.records import Counting
+    from sysnoise.pipelines.storage.root import last_name
 
     names = [name for name, _ in arguments.setting]
     if len({*names}) < len(names):
@@ -260,7 +261,7 @@ def _request(arguments: argparse.Namespace, predictions: str) -> Request:
     def model(text: str) -> OnnxModel | Predictor:
         if config is None or is_reference(text):
             return Predictor(text, device)
-        return OnnxModel(text, config)
+        return OnnxModel(text, config, last_name(arguments.config))
 
     base = Predictor(arguments.predictor, device) if arguments.predictor else None
     return Request(

@@ -13,7 +13,7 @@ from sysnoise.manifests.changes import field_changes
 from sysnoise.manifests.json_documents import JsonObject, as_document
 from sysnoise.manifests.layout import LOCK
 from sysnoise.pipelines.errors import OutputError, lines_of
-from sysnoise.pipelines.scoring.second_resize import DOCUMENT
+from sysnoise.pipelines.scoring.evaluation_file import DOCUMENT
 from sysnoise.pipelines.storage.commit import remove_folder, write_file
 from sysnoise.pipelines.storage.listing import list_files
 from sysnoise.pipelines.storage.reading import read_if_there
@@ -21,11 +21,12 @@ from sysnoise.pipelines.storage.root import Root
 
 VERSION = 1
 """Version of the steps from images to predictions; it changes when their predictions do."""
-_MODELS = "models"
+_MODELS, _NAMES = "models", "names"
 
 Document = dict[str, Any]
-"""Everything that predictions depend on, and under ``models`` one entry per model by the noises
-inside it; a later run may add some."""
+"""Everything that predictions depend on. Under ``names`` there is what the user calls an ONNX model
+and its config, which changes no prediction; under ``models`` one entry per model by the noises
+inside it, to which a later run may add some."""
 
 
 class _StoredModel(msgspec.Struct):
@@ -41,24 +42,27 @@ class _Stored(msgspec.Struct):
     models: dict[str, _StoredModel]
 
 
-def open_document(output: Root, wanted: Mapping[str, Any]) -> Document:
+def open_document(output: Root, wanted: Mapping[str, Any], names: Mapping[str, str]) -> Document:
     """Return the document of a folder of predictions, or a new one for an empty folder.
 
     Args:
         output: the folder.
         wanted: what the predictions of this run depend on.
+        names: what the user calls model and config; none for a predictor. Those of the run that
+            began the folder stay.
 
     Raises:
         OutputError: the folder holds something else, or predictions of another evaluation.
     """
+    named = {_NAMES: {**names}} if names else {}
     data = read_if_there(output, DOCUMENT)
     if data is None:
         _refuse_foreign(output)
-        return _begin(output, wanted)
+        return _begin(output, {**wanted, **named})
     try:
         document: Document = yaml.safe_load(data)
         as_document(document, _Stored)
-        earlier = {name: value for name, value in document.items() if name != _MODELS}
+        earlier = {name: value for name, value in document.items() if name not in (_MODELS, _NAMES)}
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise OutputError(
             f"{output.child(DOCUMENT)!r} is damaged: {error!r}; give other --predictions"
@@ -70,13 +74,13 @@ def open_document(output: Root, wanted: Mapping[str, Any]) -> Document:
             f"--predictions, or remove it. What differs:\n{lines_of(changes)}"
         )
     if changes:  # That evaluation predicted nothing.
-        return _begin(output, wanted)
+        return _begin(output, {**wanted, **named})
     return document
 
 
-def _begin(output: Root, wanted: Mapping[str, Any]) -> Document:
+def _begin(output: Root, stated: Mapping[str, Any]) -> Document:
     remove_folder(output, _MODELS)
-    document = {**wanted, _MODELS: {}}
+    document = {**stated, _MODELS: {}}
     write_document(output, document)
     return document
 

@@ -57,6 +57,7 @@ from sysnoise.pipelines.evaluation.predictions import (
     part_path,
     remove_parts,
 )
+from sysnoise.pipelines.evaluation.predictor import Predictor
 from sysnoise.pipelines.evaluation.providers import PROVIDER_NOISES
 from sysnoise.pipelines.evaluation.records import InferenceJob, Pass
 from sysnoise.pipelines.evaluation.request import (
@@ -219,7 +220,7 @@ def _prepare(
 ) -> _Run:
     """Open the folder of predictions and look at the set's samples."""
     found = tables.found
-    document = open_document(output, _document(request, found, loaded))
+    document = open_document(output, _document(request, found, loaded), _names(request))
     sweep(output, lambda owner: True)
     groups, images = pixel_groups(tables, available_variants(found, request))
     base = None
@@ -240,6 +241,13 @@ def _prepare(
         provider=request.provider,
     )
     return _Run(request, tables, models, groups, images, identical_variants(tables), engine)
+
+
+def _names(request: Request) -> dict[str, str]:
+    """Return what the user calls an ONNX model and its config; a predictor's class has a name."""
+    if isinstance(request.model, Predictor):
+        return {}
+    return {"model": request.model.name, "config": request.model.config_name}
 
 
 def _document(request: Request, found: FinishedSet, loaded: LoadedModels) -> dict[str, Any]:

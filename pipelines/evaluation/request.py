@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from sysnoise.pipelines.evaluation.predictor import Predictor
 from sysnoise.pipelines.evaluation.providers import CPU, PROVIDER_NOISES, Provider
 from sysnoise.pipelines.scoring.files import SettingParser
 from sysnoise.pipelines.scoring.records import Counting
-from sysnoise.pipelines.storage.root import absolute_url
+from sysnoise.pipelines.storage.root import absolute_url, last_name
 from sysnoise.transforms.methods import unknown_name
 from sysnoise.transforms.model.boxes import BoxOffset
 from sysnoise.transforms.model.input import InputFit, InputSpec
@@ -56,10 +57,17 @@ class OnnxModel:
     Attributes:
         url: path or fsspec URL.
         config: its config.
+        config_name: the name of a shipped config, or that of the file of another one.
     """
 
     url: str
     config: ModelConfig
+    config_name: str
+
+    @property
+    def name(self) -> str:
+        """The name of its file, without the ending."""
+        return posixpath.splitext(last_name(self.url))[0]
 
 
 @dataclass(frozen=True)

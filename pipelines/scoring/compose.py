@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.util
-import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,11 +16,13 @@ from sysnoise.manifests.settings import IMAGE_NOISES, Noise, Setting, columns_of
 from sysnoise.manifests.tables import DatasetKind
 from sysnoise.pipelines.errors import InputError, UsageError
 from sysnoise.pipelines.scoring.classification import read_labels, score_classes
+from sysnoise.pipelines.scoring.evaluation_file import config_notes, stored_evaluation
 from sysnoise.pipelines.scoring.records import Counting, Coverage, Intervals, Scored
 from sysnoise.pipelines.scoring.second_resize import stored_resize_notes
 from sysnoise.pipelines.scoring.statistics import sample_deviation
 from sysnoise.pipelines.scoring.table import ModelRow, build_row
 from sysnoise.pipelines.scoring.totals import identical_variants
+from sysnoise.pipelines.storage.root import last_name
 from sysnoise.transforms.methods import install_line, unknown_name
 from sysnoise.transforms.text import one_line
 
@@ -114,7 +115,8 @@ def named_predictions(urls: Sequence[str], models: Sequence[str]) -> dict[str, s
 
     Args:
         urls: paths or fsspec URLs of the predictions.
-        models: names of the models, in the same order; none for the names of the files or folders.
+        models: names of the models, in the same order; none for those that ``evaluate`` has stored,
+            and for the names of the files or folders where there are none or equal ones.
 
     Raises:
         UsageError: there are fewer or more names than predictions, or equal ones, or one that is
@@ -124,9 +126,7 @@ def named_predictions(urls: Sequence[str], models: Sequence[str]) -> dict[str, s
         raise UsageError(
             f"found {len(models)} --model for {len(urls)} --predictions; give one for each, or none"
         )
-    paths = [url.partition("?")[0] if "://" in url else url for url in urls]  # No signatures.
-    stems = [posixpath.basename(path.rstrip("/")).partition(".")[0] for path in paths]
-    names = list(models) or stems
+    names = list(models) or _default_names(urls)
     hidden = [name for name in names if one_line(name) != name]
     if hidden:
         raise UsageError(
@@ -137,6 +137,20 @@ def named_predictions(urls: Sequence[str], models: Sequence[str]) -> dict[str, s
             f"the models are called {', '.join(map(repr, names))}; give each its own --model"
         )
     return dict(zip(names, urls, strict=True))
+
+
+def _default_names(urls: Sequence[str]) -> list[str]:
+    """Return the names that are stored beside predictions; those of files where two are equal."""
+    stems = [last_name(url).partition(".")[0] for url in urls]
+    evaluations = map(stored_evaluation, urls)
+    stored = [(each and each.model_name) or "" for each in evaluations]
+    names = [
+        name if name and one_line(name) == name else stem
+        for name, stem in zip(stored, stems, strict=True)
+    ]
+    return [
+        stem if names.count(name) > 1 else name for name, stem in zip(names, stems, strict=True)
+    ]
 
 
 def score(
@@ -213,7 +227,7 @@ def score_set(
         {model: score_model(place, coverage, intervals) for model, place in predictions.items()}
     )
     for model, place in predictions.items():
-        notes = (*scored[model].notes, *stored_resize_notes(tables, place))
+        notes = _with_stored_notes(scored[model].notes, tables, place)
         scored[model] = dataclasses.replace(scored[model], notes=notes)
     rows = tuple(
         build_row(model, each, variants, baseline, groups, counting)
@@ -233,6 +247,16 @@ def score_set(
         matrices=matrices if len(rows) > 1 else (),
         stacks=stacks,
     )
+
+
+def _with_stored_notes(
+    notes: Sequence[str], tables: SampleTables, predictions: str
+) -> tuple[str, ...]:
+    """Return the notes on a model with those on what made its predictions, if it is known."""
+    evaluation = stored_evaluation(predictions)
+    if evaluation is None:
+        return tuple(notes)
+    return (*config_notes(evaluation), *notes, *stored_resize_notes(tables, evaluation))
 
 
 Scorer = Callable[[str, Coverage, Intervals], Scored]

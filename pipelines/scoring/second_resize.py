@@ -4,36 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-import yaml
-
-from sysnoise.manifests.errors import SetError
-from sysnoise.manifests.json_documents import as_document
 from sysnoise.manifests.sample_tables import SampleTables
-from sysnoise.pipelines.errors import InputError
-from sysnoise.pipelines.storage.reading import read_if_there
-from sysnoise.pipelines.storage.root import connect
+from sysnoise.pipelines.scoring.evaluation_file import StoredEvaluation
 from sysnoise.transforms.documents import other_geometries
 from sysnoise.transforms.variant_ids import FIRST_GEOMETRY
 
-DOCUMENT = "evaluation.yaml"
-"""The file in which ``evaluate`` says what made its predictions."""
 KEEPING_FITS = ("exact", "pad")
 """How images are fitted to a model without a resize."""
-
-
-class _Input(msgspec.Struct):
-    height: int
-    width: int
-    fit: str
-
-
-class _Config(msgspec.Struct):
-    input: _Input
-
-
-class _Evaluation(msgspec.Struct):
-    config: _Config
 
 
 def resize_notes(tables: SampleTables, fit: str, width: int, height: int) -> Iterator[str]:
@@ -61,14 +38,8 @@ def resize_notes(tables: SampleTables, fit: str, width: int, height: int) -> Ite
         )
 
 
-def stored_resize_notes(tables: SampleTables, predictions: str) -> Iterator[str]:
-    """Yield the same for predictions that ``evaluate`` wrote; nothing for those of others."""
-    try:
-        data = read_if_there(connect(predictions), DOCUMENT)
-        found = None if data is None else yaml.safe_load(data)
-        evaluation = None if found is None else as_document(found, _Evaluation)
-    except (OSError, InputError, SetError, yaml.YAMLError, ValueError, RecursionError):
-        return  # It is scored as any other file or folder.
-    if evaluation is not None:
+def stored_resize_notes(tables: SampleTables, evaluation: StoredEvaluation) -> Iterator[str]:
+    """Yield the same for predictions that ``evaluate`` wrote; nothing for those of predictors."""
+    if evaluation.config is not None:
         spec = evaluation.config.input
         yield from resize_notes(tables, spec.fit, spec.width, spec.height)

@@ -56,6 +56,12 @@ class Root:
         return posixpath.join(self.path, below) if relative else self.path
 
 
+def last_name(url: str) -> str:
+    """Return the name of the file or folder at a path or fsspec URL, without a signature."""
+    path = url.partition("?")[0] if "://" in url else url
+    return posixpath.basename(path.rstrip("/"))
+
+
 def open_root(url: str) -> Root:
     """Open a folder or file.
 

@@ -177,6 +177,46 @@ def test_the_table_is_that_of_score(
     assert [name.partition("-")[0] for name in last[1:]] == ["int8", "ceil"]
 
 
+def test_tables_name_the_model_and_its_config(
+    product_set: Path, all_noises: Path, tmp_path: Path
+) -> None:
+    folders = [shutil.copytree(all_noises, tmp_path / name) for name in ("first", "second")]
+
+    def scored(*options: str) -> Outcome:
+        done = command("score", str(product_set), *options)
+        assert done.code == 0, done.error
+        return done
+
+    def names(*options: str) -> list[str]:
+        return [row["model"] for row in json.loads(scored(*options, "--format=json").out)["models"]]
+
+    one, other = (f"--predictions={folder}" for folder in folders)
+    assert names(one) == ["classifier"]
+    assert names(one, "--model=mine") == ["mine"]
+    assert names(one, other) == ["first", "second"]
+    for style in ("terminal", "markdown", "latex", "json", "csv"):
+        done = scored(one, f"--format={style}")
+        said = done.error if style == "csv" else done.out
+        assert "run with the config 'classifier.yaml'" in said, style
+    document = yaml.safe_load((folders[0] / "evaluation.yaml").read_text("utf-8"))
+    for spoilt in ({"model": "a\nb", "config": "c"}, {"model": 1}):
+        text = yaml.safe_dump({**document, "names": spoilt})
+        (folders[0] / "evaluation.yaml").write_text(text, "utf-8")
+        assert names(one) == ["first"]
+
+
+def test_another_name_of_the_same_model_goes_on(
+    product_set: Path, work: Path, all_noises: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(all_noises, tmp_path / "out")
+    before = tree(out)
+    shutil.copy(work / "classifier.onnx", tmp_path / "renamed.onnx")
+    shutil.copy(work / "classifier.yaml", tmp_path / "renamed.yaml")
+    done = evaluate(product_set, tmp_path, "renamed", out)
+    assert done.code == 0, done.error
+    assert tree(out) == before
+
+
 def test_each_table_of_samples_is_read_once(
     product_set: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -188,6 +188,7 @@ def test_predictions_are_those_of_the_class(
     scored = command("score", str(found), f"--predictions={tmp_path / 'out'}", "--format=json")
     told, again = (json.loads(text) for text in (done.out, scored.out))
     assert again == told
+    assert [model["model"] for model in told["models"]] == [name]
     document = yaml.safe_load((tmp_path / "out" / "evaluation.yaml").read_text("utf-8"))
     stated = document["predictor"]
     assert stated["sha256"] == hashlib.sha256(PREDICTOR.encode()).hexdigest()

@@ -448,7 +448,7 @@ def test_models_run_on_stacks_online(imagenet: Options, tmp_path: Path) -> None:
     )
     assert done.code == 0, done.error
     assert "Loss by stack" in done.out
-    rows = [line.split()[1] for line in done.out.splitlines() if line.startswith("predictions ")]
+    rows = [line.split()[1] for line in done.out.splitlines() if line.startswith("classifier ")]
     assert rows == ["deployed", "training", "device", "alike"]
     page = command(
         "report",

@@ -14,7 +14,7 @@ from tests.scoring import BASELINE, class_rows, made_up_set, write_lines
 
 
 def test_models_are_called_like_their_files() -> None:
-    places = ["runs/resnet50.parquet", "s3://bucket/vit/", "swin.v2.jsonl"]
+    places = ["runs/resnet50.parquet", "memory://bucket/vit/", "swin.v2.jsonl"]
     assert named_predictions(places, []) == dict(
         zip(["resnet50", "vit", "swin"], places, strict=True)
     )
