@@ -108,6 +108,21 @@ def is_local_fs(fs: fsspec.AbstractFileSystem) -> bool:
     return isinstance(fs, LocalFileSystem)
 
 
+def without_file(fs: fsspec.AbstractFileSystem, path: str, url: str, name: str, what: str) -> str:
+    """Return the message on a folder that lacks a file, or that does not exist itself.
+
+    Args:
+        fs: file system of the folder.
+        path: the path in it; on the web, a folder that has files need not be found itself.
+        url: URL of the folder, as the message shows it.
+        name: name of the file.
+        what: what the folder would be with the file.
+    """
+    if is_web_fs(fs) or fs.exists(path):
+        return f"{url!r} is not {what}: it has no {name}"
+    return f"{url!r} does not exist"
+
+
 def is_web_fs(fs: fsspec.AbstractFileSystem) -> bool:
     """Whether a file system is that of web servers."""
     return "http" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)

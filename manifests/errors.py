@@ -13,6 +13,10 @@ class SetError(Exception):
         super().__init__(without_secrets(message))
 
 
+class UnfinishedError(SetError):
+    """A place where there is no finished set."""
+
+
 class NotHeldError(SetError):
     """A file that the set does not hold, because it is a copy without it."""
 

@@ -30,8 +30,15 @@ from sysnoise.manifests.bounded import (
     open_url,
     read_part,
     read_whole,
+    without_file,
 )
-from sysnoise.manifests.errors import ManifestError, NotHeldError, PartError, SetError
+from sysnoise.manifests.errors import (
+    ManifestError,
+    NotHeldError,
+    PartError,
+    SetError,
+    UnfinishedError,
+)
 from sysnoise.manifests.files import FILES_SCHEMA, FileRow, file_rows
 from sysnoise.manifests.json_documents import DocumentError, read_document
 from sysnoise.manifests.layout import (
@@ -65,6 +72,7 @@ from sysnoise.transforms.codecs.exif import Exif
 from sysnoise.transforms.digests import pixel_digest
 from sysnoise.transforms.documents import largest_output, orient_of, other_geometries
 from sysnoise.transforms.errors import plain_message
+from sysnoise.transforms.methods import unknown_name
 from sysnoise.transforms.pixels import Pixels
 from sysnoise.transforms.text import one_line
 
@@ -467,9 +475,7 @@ class FinishedSet:
         for variant_id, described in self.variants.items():
             if variant in (variant_id, described["slug"]):
                 return variant_id
-        raise SetError(
-            f"{self.url!r} has no variant {variant!r}; it has {', '.join(self.variants)}"
-        )
+        raise SetError(f"reading {self.url!r}: {unknown_name('variant', variant, self.variants)}")
 
     def variant_ids(self, variants: Iterable[str]) -> list[str]:
         """Return the ids of variants that are given by id or by slug.
@@ -665,7 +671,8 @@ def open_set(url: str, max_pixels: int = MAX_PIXELS) -> FinishedSet:
             damaged.
 
     Raises:
-        SetError: there is no manifest, or it cannot be read.
+        UnfinishedError: there is no such folder, or it has no manifest.
+        SetError: the manifest cannot be read.
         ManifestError: the manifest does not follow the schema, or was edited.
 
     Examples:
@@ -681,7 +688,7 @@ def open_set(url: str, max_pixels: int = MAX_PIXELS) -> FinishedSet:
         fs, path = open_url(url)
         data = _read_file(fs, path, MANIFEST, url, DOCUMENT_BYTES)
     except FileNotFoundError as error:
-        raise SetError(f"{url!r} is not a finished set: it has no {MANIFEST}") from error
+        raise UnfinishedError(without_file(fs, path, url, MANIFEST, "a finished set")) from error
     except (OSError, ValueError, ImportError) as error:
         raise SetError(f"reading {MANIFEST} of {url!r}: {error}") from error
     try:

@@ -207,7 +207,8 @@ def test_commands_for_clusters_name_options_that_exist(capsys: pytest.CaptureFix
         away = [re.sub("(s3|gs)://", "/no/", word) for word in words]
         assert main(away) == 1, words
         images = away[2].removeprefix("--images=")
-        assert capsys.readouterr().err == f"sysnoise: {images!r} does not exist\n"
+        absent = f"sysnoise: --images: {images!r} does not exist; expected a folder of images, "
+        assert capsys.readouterr().err.startswith(absent)
     assert {words[0] for words in called} - {"sysnoise"} <= NOT_RUN.keys()
 
 

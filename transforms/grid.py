@@ -154,11 +154,12 @@ class Grid:
         named = self._variants_by_name
         if name in named:
             return named[name]
-        variant = Variant.parse(name.replace("__", "/"))
-        if variant.id not in named:
+        try:
+            return named[Variant.parse(name.replace("__", "/")).id]
+        except (KeyError, ValueError) as error:
             ids = (each.id for each in self.variants)
-            raise ValueError(f"grid {self.name!r}: {unknown_name('variant', name, ids)}")
-        return variant
+            text = f"grid {self.name!r}: {unknown_name('variant', name, ids)}"
+            raise ValueError(text) from error
 
     @functools.cached_property
     def _variants_by_name(self) -> dict[str, Variant]:

@@ -20,6 +20,21 @@ from typing import Any, Generic, NotRequired, TypedDict, TypeVar
 
 from sysnoise.transforms.libraries import LIBRARIES, Build, is_importable, library_build
 
+LONG_LIST = 14
+"""Number of valid names from which on a message lists only the nearest beside a suggestion."""
+
+NEAREST = 8
+"""Number of these."""
+
+_LISTS = {
+    "config": "'sysnoise configs'",
+    "decoder": "'sysnoise codecs'",
+    "grid": "'sysnoise grids'",
+    "model noise": "docs/evaluating.md",
+    "resize": "docs/catalogue.md",
+}
+"""What lists the names of a kind."""
+
 AXES = ("decoder", "resize", "color")
 """The noise axes, in the order of a variant's id."""
 
@@ -104,16 +119,41 @@ def get_method(methods: Mapping[str, AnyMethod], kind: str, name: str) -> AnyMet
 
 
 def unknown_name(kind: str, name: object, valid: Iterable[str]) -> str:
-    """Return the message for a name that is not among the valid ones."""
+    """Return the message for a name that is not among the valid ones.
+
+    It lists all of these; where one is suggested and the list is long, those that are most like
+    the name.
+    """
     names = list(valid)
     close = closest_name(str(name), names)
-    hint = f" (did you mean {close!r}?)" if close else ""
-    return f"unknown {kind} {name!r}{hint}; valid: {', '.join(names)}"
+    if close is None:
+        return f"unknown {kind} {name!r}; valid: {', '.join(names)}"
+    return f"unknown {kind} {name!r} (did you mean {close!r}?); valid: {_near(kind, name, names)}"
+
+
+def _near(kind: str, name: object, names: Sequence[str]) -> str:
+    """Return valid names as a message lists them beside a suggestion."""
+    if len(names) <= LONG_LIST:
+        return ", ".join(names)
+    nearest = difflib.get_close_matches(str(name), names, n=NEAREST, cutoff=0)
+    listed = ", ".join(each for each in names if each in nearest)
+    lists = f"; {_LISTS[kind]} lists them" if kind in _LISTS else ""
+    return f"{listed} and {len(names) - NEAREST} more{lists}"
 
 
 def closest_name(name: str, valid: Sequence[str]) -> str | None:
-    """Return the valid name that is most like another one; None where none is like it."""
-    return next(iter(difflib.get_close_matches(name, valid, n=1)), None)
+    """Return the valid name that is most like another one; None where none is like it.
+
+    Where no whole name is, that is the first one that begins with words like those of the name:
+    ``int9`` is like the beginning of ``int8-symmetric-per-tensor``.
+    """
+    whole = difflib.get_close_matches(name, valid, n=1)
+    if whole:
+        return whole[0]
+    words = len(name.split("-"))
+    beginnings = {"-".join(each.split("-")[:words]): each for each in reversed(valid)}
+    close = difflib.get_close_matches(name, beginnings, n=1)
+    return beginnings[close[0]] if close else None
 
 
 def is_available(method: Method[Any]) -> bool:

@@ -99,12 +99,30 @@ def _set_up_dask(options: PipelineOptions) -> None:
 
 
 def _refuse_unknown(arguments: Sequence[str], own_options: Sequence[str]) -> None:
+    _, unknown = _beam_parser().parse_known_args(list(arguments))
+    if unknown:
+        raise UsageError(unknown_to_both(unknown[0], own_options))
+
+
+def beam_options() -> list[str]:
+    """Return the names of the options that Beam has, without those of runners not yet loaded."""
+    return sorted(text for action in _beam_parser()._actions for text in action.option_strings)
+
+
+def unknown_to_both(argument: str, own_options: Sequence[str]) -> str:
+    """Return the message on an argument that neither a command nor Beam has.
+
+    Args:
+        argument: the argument as typed.
+        own_options: the options of the command, which are suggested before Beam's.
+    """
+    name = argument.partition("=")[0]
+    close = closest_name(name, own_options) or closest_name(name, beam_options())
+    hint = f" (did you mean {close}?)" if close else ""
+    return f"unknown argument {argument!r}, neither of sysnoise nor of Beam{hint}"
+
+
+def _beam_parser() -> argparse.ArgumentParser:
     parsers: list[argparse.ArgumentParser] = []
     PipelineOptions([]).get_all_options(add_extra_args_fn=parsers.append)
-    _, unknown = parsers[0].parse_known_args(list(arguments))
-    if unknown:
-        name = unknown[0].split("=")[0]
-        beams = sorted(text for action in parsers[0]._actions for text in action.option_strings)
-        close = closest_name(name, own_options) or closest_name(name, beams)
-        hint = f"; did you mean {close}?" if close else ""
-        raise UsageError(f"unknown argument {unknown[0]!r}, neither of sysnoise nor of Beam{hint}")
+    return parsers[0]

@@ -9,6 +9,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
+from sysnoise.manifests.errors import UnfinishedError
 from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.cli.arguments import (
     BEAM_HELP,
@@ -26,14 +27,14 @@ from sysnoise.pipelines.cli.arguments import (
     variant_id,
 )
 from sysnoise.pipelines.cli.generate import (
-    generate_options,
     read_coco_sources,
     read_grid,
     read_imagenet_sources,
     read_limited,
 )
 from sysnoise.pipelines.cli.output import print_finished, print_table, refuse_outputs_inside
-from sysnoise.pipelines.errors import RESUME_EVALUATING, UsageError
+from sysnoise.pipelines.cli.parser import option_names
+from sysnoise.pipelines.errors import RESUME_EVALUATING, InputError, UsageError
 from sysnoise.pipelines.evaluation.providers import (
     BATCH_SIZES,
     CPU,
@@ -50,6 +51,10 @@ if TYPE_CHECKING:
     from sysnoise.pipelines.evaluation.predictor import Predictor
     from sysnoise.pipelines.evaluation.request import OnnxModel, Request
 
+_MAKE_SET = (
+    "make it with 'sysnoise generate', or here, without storing images, by --online, --images and "
+    "--grid"
+)
 DEVICE = "cpu"
 AUTO = "auto"
 DEVICES = {each.device.value: each for each in (CPU, CUDA)}
@@ -187,12 +192,16 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from sysnoise.pipelines.beam.interrupts import ending_in_time
     from sysnoise.pipelines.evaluation.pipeline import evaluate
 
+    beam = _beam_engine(arguments) if arguments.beam_arguments else None  # Or a mistyped option.
     request = _request(arguments, predictions)
-    engine = _engine(arguments, request.provider)
+    engine = _engine(arguments, request.provider, beam)
     with ending_in_time(f"sysnoise: interrupted; {RESUME_EVALUATING}"):
         if arguments.grid:
             _make_set(arguments, request)
-        table, notes = evaluate(request, engine)
+        try:
+            table, notes = evaluate(request, engine)
+        except UnfinishedError as error:
+            raise InputError(f"{error}; {_MAKE_SET}") from error
     for note in notes:
         print(f"sysnoise: note: {note}", file=sys.stderr)
     print_table(arguments, table)
@@ -203,7 +212,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     print(without_secrets(text), file=sys.stderr)
 
 
-def _engine(arguments: argparse.Namespace, provider: Provider) -> Engine | Threads:
+def _engine(
+    arguments: argparse.Namespace, provider: Provider, beam: Engine | None
+) -> Engine | Threads:
     """Return what runs the model: threads of this process, or the runner that the user names.
 
     A thread that waits for a GPU leaves its core to another one, which decodes.
@@ -211,17 +222,16 @@ def _engine(arguments: argparse.Namespace, provider: Provider) -> Engine | Threa
     from sysnoise.pipelines.beam.local_run import Threads
     from sysnoise.pipelines.workers.cores import available_cores
 
-    if not arguments.beam_arguments:
+    if beam is None:
         waiting = int(provider.device is not Device.CPU)
         return Threads(arguments.workers or available_cores() + waiting)
-    engine = _beam_engine(arguments)
-    return engine if engine.local_workers is None else Threads(engine.local_workers)
+    return beam if beam.local_workers is None else Threads(beam.local_workers)
 
 
 def _beam_engine(arguments: argparse.Namespace) -> Engine:
     from sysnoise.pipelines.beam.options import beam_engine
 
-    return beam_engine(arguments.beam_arguments, arguments.workers, generate_options())
+    return beam_engine(arguments.beam_arguments, arguments.workers, option_names(arguments.parser))
 
 
 def _default_predictions(arguments: argparse.Namespace) -> str:

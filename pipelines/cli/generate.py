@@ -25,6 +25,7 @@ from sysnoise.pipelines.cli.arguments import (
     split_name,
 )
 from sysnoise.pipelines.cli.output import print_finished, warn
+from sysnoise.pipelines.cli.parser import option_names
 from sysnoise.pipelines.errors import RESUME_GENERATING, UsageError
 from sysnoise.pipelines.planning.ranges import parse_range
 from sysnoise.transforms.codecs.exif import Orient
@@ -229,7 +230,8 @@ def _generate(arguments: argparse.Namespace, read: ReadSources) -> None:
     from sysnoise.pipelines.generation.pipeline import Scope, generate, idle_workers
     from sysnoise.pipelines.planning.resume import Existing
 
-    engine = beam_engine(arguments.beam_arguments, arguments.workers, generate_options())
+    own = option_names(arguments.parser)
+    engine = beam_engine(arguments.beam_arguments, arguments.workers, own)
     source = read_limited(arguments, read, arguments.output)
     options = _plan_options(arguments)
     if arguments.dry_run:
@@ -249,13 +251,6 @@ def _generate(arguments: argparse.Namespace, read: ReadSources) -> None:
         )
     else:
         print_finished(arguments.output, manifest)
-
-
-def generate_options() -> list[str]:
-    """Return the names of the options that ``generate`` has for every dataset."""
-    parser = argparse.ArgumentParser(add_help=False)
-    _add_options(parser)
-    return [text for action in parser._actions for text in action.option_strings]
 
 
 def _refuse_contradictions(arguments: argparse.Namespace) -> None:

@@ -33,7 +33,7 @@ def read_model(url: str) -> onnx.ModelProto:
     """
     doing = f"reading the model {url!r}"
     try:
-        data = _content(connect(url), "", 0, None, LIMIT)
+        data = _model_content(url)
         model = onnx.load_model_from_string(data)
         if not model.graph.node:  # Such as an empty file, which is a valid message.
             raise InputError(f"{doing}: it is no ONNX model: it has no nodes")
@@ -79,6 +79,13 @@ def _read_external(folder: Root, tensor: onnx.TensorProto, doing: str, most: int
     for field in ("external_data", "data_location"):  # As if it had never been elsewhere.
         tensor.ClearField(field)
     return len(tensor.raw_data)
+
+
+def _model_content(url: str) -> bytes:
+    try:
+        return _content(connect(url), "", 0, None, LIMIT)
+    except FileNotFoundError as error:
+        raise InputError(f"the model {url!r} does not exist") from error
 
 
 def _content(root: Root, name: str, start: int, length: int | None, most: int) -> bytes:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from sysnoise.manifests.bounded import without_file
 from sysnoise.manifests.json_documents import DocumentError, read_document
 from sysnoise.manifests.layout import MANIFEST, PART, PLAN, RECEIPTS, STRIKES, receipt_path
 from sysnoise.manifests.part import Part
@@ -132,9 +133,8 @@ def _read_plan(output: Root) -> Plan:
     try:
         return read_plan(read_file(output, PLAN))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(
-            f"{output.url!r} is not an output of generate: it has no {PLAN}"
-        ) from error
+        text = without_file(output.fs, output.path, output.url, PLAN, "an output of generate")
+        raise InputError(text) from error
     except DocumentError as error:
         raise _unreadable(output, PLAN, error) from error
 

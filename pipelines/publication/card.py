@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 
 from sysnoise.manifests import layout
-from sysnoise.manifests.bounded import DOCUMENT_BYTES
+from sysnoise.manifests.bounded import DOCUMENT_BYTES, without_file
 from sysnoise.manifests.card import grid_yaml, readme
 from sysnoise.manifests.croissant import croissant, publication_of
 from sysnoise.manifests.errors import PartError
@@ -169,7 +169,9 @@ def lock_set(output: Root) -> Iterator[None]:
 
 def _refuse_unfinished(output: Root) -> None:
     if not exists(output, layout.MANIFEST):
-        raise OutputError(f"{output.url!r} is not a finished set: it has no {layout.MANIFEST}")
+        raise OutputError(
+            without_file(output.fs, output.path, output.url, layout.MANIFEST, "a finished set")
+        )
 
 
 def _stored_publication(output: Root) -> Publication:

@@ -39,7 +39,7 @@ def read_coco(images: str, annotations: str, split: str | None) -> SourceSet:
     document = find_annotations(annotations, split)
     with tempfile.TemporaryFile() as file:
         instances = read_instances(document, file)
-        root = open_root(images)
+        root = open_root(images, "--images", "a folder or a .zip file of images")
         odd = oddities(instances)
         written = [record.name for record in instances.images.records]
         files, warnings = _find_files(root, written)

@@ -38,6 +38,9 @@ from sysnoise.pipelines.storage.root import Root, is_file, open_root
 KAGGLE_CLASSES = "LOC_synset_mapping.txt"
 """The file by which Kaggle's folder is recognized."""
 
+IMAGES_OPTION = ("--images", "a folder of images, or a .tar, .zip or .parquet file")
+"""The option that names the images, and what it takes."""
+
 READ = (
     "what is read: images in folders, zip or tar, WebDataset, and Parquet; docs/layouts.md has all "
     "layouts"
@@ -94,7 +97,7 @@ def read_imagenet(
     Raises:
         InputError: no layout is recognized, or labels are missing, superfluous or wrong.
     """
-    root = open_root(images)
+    root = open_root(images, *IMAGES_OPTION)
     classes = read_classes(class_list) if class_list else ()
     wanted = Wanted(split, label_file, classes, columns)
     if is_file(root):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sysnoise.pipelines.readers.imagenet import KAGGLE_CLASSES, kaggle_folder
+from sysnoise.pipelines.readers.imagenet import IMAGES_OPTION, KAGGLE_CLASSES, kaggle_folder
 from sysnoise.pipelines.storage.root import exists, open_root
 
 
@@ -16,6 +16,6 @@ def source_url(images: str, split: str) -> str:
     Raises:
         InputError: there is nothing at ``images``.
     """
-    root = open_root(images)
+    root = open_root(images, *IMAGES_OPTION)
     is_kaggle = exists(root, KAGGLE_CLASSES)
     return root.child(kaggle_folder(split)) if is_kaggle else root.url

@@ -62,10 +62,15 @@ def last_name(url: str) -> str:
     return posixpath.basename(path.rstrip("/"))
 
 
-def open_root(url: str) -> Root:
+def open_root(url: str, option: str = "", expected: str = "") -> Root:
     """Open a folder or file.
 
     A ``.zip`` file is opened as the folder of its members.
+
+    Args:
+        url: path or fsspec URL.
+        option: the option that it was given by, which the message on its absence names.
+        expected: what the option takes.
 
     Raises:
         InputError: it does not exist, or is a zip file with something before its first member.
@@ -78,7 +83,8 @@ def open_root(url: str) -> Root:
     except OSError as error:
         raise InputError(f"opening {url!r}: {explained(error)}") from error
     if not found:
-        raise InputError(f"{url!r} does not exist")
+        text = f"{url!r} does not exist"
+        raise InputError(f"{option}: {text}; expected {expected}" if option else text)
     if isinstance(root.fs, ZipFileSystem):
         _refuse_damaged_zip(root)
     return root

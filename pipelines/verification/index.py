@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sysnoise.manifests import layout
+from sysnoise.manifests.bounded import without_file
 from sysnoise.manifests.files import FILES_SCHEMA, FileRow, file_rows
 from sysnoise.manifests.json_documents import DocumentError, parse_json
 from sysnoise.manifests.layout import variant_slug
@@ -164,7 +165,9 @@ def read_index(root: Root) -> tuple[Manifest, list[FileRow]]:
     except OSError as error:
         raise InputError(f"reading {root.child(layout.MANIFEST)!r}: {error}") from error
     if is_missing:
-        raise InputError(f"{root.url!r} is not a finished set: it has no {layout.MANIFEST}")
+        raise InputError(
+            without_file(root.fs, root.path, root.url, layout.MANIFEST, "a finished set")
+        )
     manifest, first = check_manifest(root)
     rows, problems = None, list(first.problems)
     if manifest is not None:

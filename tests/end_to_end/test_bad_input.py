@@ -14,7 +14,7 @@ import pytest
 
 from sysnoise.pipelines.cli.photographs import jpeg_bytes
 from sysnoise.transforms.pixels import Pixels
-from tests.end_to_end.commands import Options, generate
+from tests.end_to_end.commands import Options, command, generate
 from tests.end_to_end.reading import manifest, read_tars, samples_table, shards, tree
 
 GRID = """
@@ -114,7 +114,13 @@ BAD: dict[str, tuple[str, Break, int, list[str]]] = {
         "imagenet",
         lambda folder: {"images": folder / "none"},
         1,
-        ["'{folder}/none' does not exist"],
+        ["--images: '{folder}/none' does not exist; expected a folder of images, or a .tar, .zip"],
+    ),
+    "missing images of COCO": (
+        "coco",
+        lambda folder: {"images": folder / "none"},
+        1,
+        ["--images: '{folder}/none' does not exist; expected a folder or a .zip file of images"],
     ),
     "label without image": (
         "imagenet",
@@ -461,3 +467,36 @@ def test_image_of_another_size_than_annotated_is_rejected(coco: Options, tmp_pat
         objects = [each["id"] for each in document["annotations"] if each["image_id"] in ids]
         assert [image["id"] for image in written["images"]] == ids
         assert [each["id"] for each in written["annotations"]] == objects
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("card",),
+        ("verify",),
+        ("report", "--output=report.html"),
+        ("score", "--predictions=predictions"),
+        ("evaluate", "--predictor=own.py:Own"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_folders_that_do_not_exist_are_said_not_to(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command(words[0], "nofolder/", *words[1:])
+    assert done.code == 1
+    assert not done.lacks("nofolder", "' does not exist")
+    assert "has no" not in done.error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["empty", "missing"])
+def test_evaluate_says_what_makes_a_set(is_there: bool, tmp_path: Path) -> None:
+    if is_there:
+        (tmp_path / "set").mkdir()
+    done = command("evaluate", str(tmp_path / "set"), "--predictor=own.py:Own")
+    assert done.code == 1
+    told = "it has no manifest.json; make" if is_there else "set' does not exist; make"
+    assert not done.lacks(told, "'sysnoise generate'", "--online, --images and --grid")

@@ -516,7 +516,10 @@ def test_predictions_of_another_evaluation_are_refused(
     ("options", "fragments"),
     [
         (["--variant=pillow/pillow-box/rgb"], ["unknown variant 'pillow/pillow-box/rgb'"]),
-        (["--model-noise=int4"], ["unknown model noise 'int4'", INT8]),
+        (
+            ["--model-noise=int4"],
+            ["unknown model noise 'int4' (did you mean 'int8", INT8, " more; "],
+        ),
         (["--model-noise=box-offset-1-all"], ["'box-offset-1-all' is for detectors"]),
         (["--online"], ["--online and --images go together"]),
         (["--images=x"], ["--online and --images go together"]),
@@ -627,6 +630,16 @@ def test_a_detector_does_not_go_with_imagenet(
     failed = evaluate(product_set, work, "detector", tmp_path / "out")
     assert failed.code == 2
     assert not failed.lacks("the config's task is detection", "is a set of imagenet")
+
+
+def test_a_model_that_does_not_exist_is_said_not_to(
+    product_set: Path, work: Path, tmp_path: Path
+) -> None:
+    failed = command(
+        "evaluate", str(product_set), f"--model={tmp_path / 'no.onnx'}", "--config=timm"
+    )
+    assert failed.code == 1
+    assert failed.error == f"sysnoise: the model '{tmp_path / 'no.onnx'}' does not exist\n"
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "text", "weights gone", "weights cut"])

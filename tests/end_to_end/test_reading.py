@@ -443,8 +443,13 @@ def test_what_a_copy_does_not_hold_is_refused(small_set: Path, tmp_path: Path) -
 
 def test_unknown_variants_shards_and_missing_files_are_named(copy: Path) -> None:
     found = open_set(str(copy))
-    with pytest.raises(SetError, match=f"no variant 'x/y/z'; it has {PILLOW}, {FFMPEG}"):
+    with pytest.raises(SetError, match=f"unknown variant 'x/y/z'; valid: {PILLOW}, {FFMPEG}"):
         next(found.iterate("x/y/z"))
+    misspelled = PILLOW.replace("pillow", "pilow", 1)
+    with pytest.raises(SetError, match=rf"'{misspelled}' \(did you mean '{PILLOW}'\?\)"):
+        next(found.paired([FFMPEG, misspelled]))
+    with pytest.raises(SetError, match=r"nope/' does not exist$"):
+        open_set(f"{copy}/nope/")
     with pytest.raises(SetError, match="no shard 6, but 6"):
         next(found.iterate(FFMPEG, shards=[6]))
     shard_of(copy, FFMPEG).unlink()

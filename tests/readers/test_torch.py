@@ -228,7 +228,7 @@ def test_what_cannot_be_read_is_refused(sharded: Path) -> None:
     from sysnoise.torch import SetDataset, SetIterableDataset
 
     noisy = open_set(str(sharded))
-    with pytest.raises(SetError, match="has no variant 'pillow/none/rgb'"):
+    with pytest.raises(SetError, match="unknown variant 'pillow/none/rgb'"):
         SetDataset(noisy, "pillow/none/rgb")
     with pytest.raises(ValueError, match="rank 1 and world_size None"):
         SetIterableDataset(noisy, PILLOW, rank=1)

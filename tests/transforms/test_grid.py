@@ -221,6 +221,16 @@ def test_variant_of_another_grid() -> None:
     assert message.endswith("; valid: " + ", ".join(ids(grid)))
 
 
+@pytest.mark.parametrize(
+    "name", ["pillow/opencv-cubik/rgb", "pillow__opencv-cubik__rgb", "pillow/opencv-cubic"]
+)
+def test_variant_that_is_misspelled(name: str) -> None:
+    message = rf"^grid 'test': unknown variant '{name}' \(did you mean 'pillow/opencv-cubic/rgb'"
+    grid = make(resizes=["pillow-bilinear", "opencv-cubic"])
+    with pytest.raises(ValueError, match=message):
+        grid.variant(name)
+
+
 def test_fingerprint_is_sha256_of_the_document_without_the_name() -> None:
     message = (
         '{"baseline":"pillow/pillow-bilinear/rgb","color_stage":"before-resize",'
@@ -358,7 +368,7 @@ colour_stage: after-resize
 seed: -1
 seed: 1.5
 """
-    decoders, resizes = ", ".join(DECODERS), ", ".join(RESIZES)
+    decoders = ", ".join(DECODERS)
     settings = (
         "baseline, color_stage, colors, combine, decoders, geometries, geometry, name, orient, "
         "resizes, seed, sources, variants"
@@ -368,7 +378,9 @@ seed: 1.5
         f"my.yaml:4:5: decoders[1]: unknown decoder 'libvips'; valid: {decoders}",
         "my.yaml:5:5: decoders[2]: 'pillow' is listed twice",
         "my.yaml:6:28: resizes[1]: unknown resize 'pillow-linear' "
-        f"(did you mean 'pillow-bilinear'?); valid: {resizes}",
+        "(did you mean 'pillow-bilinear'?); valid: pillow-nearest, pillow-box, pillow-bilinear, "
+        "pillow-hamming, pillow-lanczos, opencv-linear, dali-linear, ort-linear and "
+        f"{len(RESIZES) - 8} more; docs/catalogue.md lists them",
         "my.yaml:9:3: geometry.size: expected a whole number, found 'large'",
         "my.yaml:10:3: geometry.padding: unknown parameter 'padding' (did you mean 'pad'?); "
         "valid: size, pad",
@@ -387,7 +399,10 @@ seed: 1.5
         (
             "shorter256",
             "4:1: geometry: unknown geometry 'shorter256' (did you mean 'shorter256-crop224'?); "
-            f"valid: {', '.join(PRESETS)}",
+            "valid: shorter256-crop224, shorter256-crop224-long-round, "
+            "shorter256-crop224-long-ceil, shorter256-crop224-offset-truncate, "
+            "shorter232-crop224, squash256-crop224, "
+            f"letterbox416, letterbox640 and {len(PRESETS) - 8} more",
         ),
         (
             "7",

@@ -19,6 +19,7 @@ from sysnoise.transforms.libraries import library_build
 from sysnoise.transforms.methods import (
     Method,
     UnknownNameError,
+    closest_name,
     get_method,
     identity,
     install_line,
@@ -80,12 +81,30 @@ def test_a_library_has_to_be_registered() -> None:
     [
         ("boxx", "unknown resize 'boxx' (did you mean 'box'?); valid: box, cubic"),
         ("nothing-like-it", "unknown resize 'nothing-like-it'; valid: box, cubic"),
+        ("boks-any", "unknown resize 'boks-any'; valid: box, cubic"),
     ],
 )
 def test_unknown_name_lists_the_valid_ones(name: str, message: str) -> None:
     with pytest.raises(UnknownNameError) as caught:
         get_method(registry([method("box"), method("cubic")]), "resize", name)
     assert str(caught.value) == message
+
+
+def test_long_lists_are_cut_beside_a_suggestion() -> None:
+    names = [f"{letter * 5}-{number}" for letter in "abc" for number in range(1, 9)]
+    assert unknown_name("resize", "bbbb-3", names) == (
+        "unknown resize 'bbbb-3' (did you mean 'bbbbb-3'?); valid: bbbbb-1, bbbbb-2, bbbbb-3, "
+        "bbbbb-4, bbbbb-5, bbbbb-6, bbbbb-7, bbbbb-8 and 16 more; docs/catalogue.md lists them"
+    )
+    assert unknown_name("variant", "bbbb-3", names).endswith("bbbbb-8 and 16 more")
+    assert unknown_name("resize", "xyz", names).endswith(f"; valid: {', '.join(names)}")
+
+
+def test_names_are_also_compared_by_the_words_that_they_begin_with() -> None:
+    names = ["fp16", "int8-symmetric-per-tensor", "int8-asymmetric-per-tensor", "ceil-mode"]
+    assert closest_name("int9", names) == "int8-symmetric-per-tensor"
+    assert closest_name("int9-asymetric", names) == "int8-asymmetric-per-tensor"
+    assert closest_name("float", names) is None
 
 
 def test_unknown_name_need_not_be_a_text() -> None:

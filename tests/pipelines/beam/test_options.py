@@ -38,7 +38,7 @@ def test_a_shard_is_a_task_of_dask_by_default(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--job_nam=noise"], "unknown argument '--job_nam=noise', .*did you mean --job_name?"),
+        (["--job_nam=noise"], "unknown argument '--job_nam=noise', .*did you mean --job_name"),
         (["stray"], "unknown argument 'stray'"),
     ],
 )

@@ -98,8 +98,29 @@ def test_bad_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixt
             "argument --format: unknown value 'markdwon' (did you mean 'markdown'?); valid: term",
         ),
         (["frobnicate"], "unknown command 'frobnicate'; valid: generate, finish, grids, "),
-        (["verify", "set", "--pixel"], "unknown argument '--pixel'; did you mean --pixels?"),
-        (["verify", "set", "--varient=x"], "'--varient=x'; did you mean --variant?"),
+        (["verify", "set", "--pixel"], "unknown argument '--pixel' (did you mean --pixels?)"),
+        (["verify", "set", "--varient=x"], "'--varient=x' (did you mean --variant?)"),
+        (["evaluate", "set", "--model=m", "--varient=x"], "of Beam (did you mean --variant?)\n"),
+        (["evaluate", "set", "--model=m", "--variants=x"], "of Beam (did you mean --variant?)\n"),
+        (["evaluate", "set", "--model=m", "--predictoins=x"], "Beam (did you mean --predictions?)"),
+        (["evaluate", "set", "--model=m", "--confg=x"], "Beam (did you mean --config?)\n"),
+        (["evaluate", "set", "--model=m", "--job_nam=x"], "of Beam (did you mean --job_name?)\n"),
+        (
+            ["generate", "imagenet", "--images=x", "--grid=y", "--outptu", "z"],
+            "error: unknown argument '--outptu', neither of sysnoise nor of Beam (did you mean "
+            "--output?); the following arguments are required: --output\n",
+        ),
+        (
+            ["generate", "imagenet", "--images=x", "--grid=y", "--runner=DirectRunner"],
+            "generate imagenet: error: the following arguments are required: --output\n",
+        ),
+        (
+            ["score", "set", "--prediction", "x"],
+            "error: unknown argument '--prediction' (did you mean --predictions?); the following "
+            "arguments are required: --predictions\n",
+        ),
+        (["--verson"], "error: unknown argument '--verson' (did you mean --version?); the follow"),
+        (["genrate", "--output=x"], "error: argument COMMAND: unknown command 'genrate'"),
         (["verify", "set", "another"], "unknown argument 'another'\n"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -121,7 +121,10 @@ def test_identities_tell_noises_and_versions() -> None:
 def test_unknown_names_list_the_valid_ones() -> None:
     message = (
         "unknown model noise 'int8-symmetric' (did you mean 'int8-symmetric-per-tensor'?); valid: "
-        + ", ".join(NAMES)
+        "int8-symmetric-per-tensor, int8-symmetric-per-channel, int8-asymmetric-per-tensor, "
+        "int8-asymmetric-per-channel, int8-symmetric-per-tensor-whole-graph, "
+        "int8-symmetric-per-channel-whole-graph, int8-asymmetric-per-tensor-whole-graph, "
+        f"upsample-bilinear-asymmetric and {len(NAMES) - 8} more; docs/evaluating.md lists them"
     )
     with pytest.raises(UnknownNameError) as caught:
         apply_noises(detector(), ["ceil-mode", "int8-symmetric"], no_calibration, SHAPE)
