@@ -185,7 +185,8 @@ BAD: dict[str, tuple[str, Break, int, list[str]]] = {
         2,
         [
             "{folder}/bad.yaml:2:20: decoders[1]: unknown decoder 'pilow' (did you mean 'pillow'?)",
-            "valid: pillow, opencv, opencv-exif, simplejpeg,",
+            "valid: pillow, opencv-exif, simplejpeg,",
+            "; 'sysnoise codecs' lists them",
             "{folder}/bad.yaml:3:25: resizes[1]: unknown resize 'opencv-cubik'",
         ],
     ),
@@ -211,7 +212,7 @@ BAD: dict[str, tuple[str, Break, int, list[str]]] = {
         "imagenet",
         lambda _: {"grid": "imagenet-ful"},
         2,
-        ["unknown grid 'imagenet-ful' (did you mean 'imagenet-full'?)", "coco-full", ".yaml"],
+        ["unknown grid 'imagenet-ful' (did you mean 'imagenet-full'?)", "imagenet-train", ".yaml"],
     ),
     "unknown runner": (
         "imagenet",
