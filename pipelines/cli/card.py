@@ -20,6 +20,7 @@ from sysnoise.manifests.publication import (
     is_url,
     is_version,
 )
+from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.cli.arguments import add_command, add_set
 
 
@@ -85,6 +86,7 @@ def add_card(commands: Any) -> None:
 
 
 def _card(arguments: argparse.Namespace) -> None:
+    from sysnoise.manifests import layout
     from sysnoise.manifests.published_place import hub_repository
     from sysnoise.pipelines.publication.card import make_card, read_citation
 
@@ -100,6 +102,9 @@ def _card(arguments: argparse.Namespace) -> None:
         "url": arguments.url,
     }
     publication = make_card(arguments.set, given, arguments.picture)
+    pictures = [] if publication.picture is None else [layout.PICTURE]
+    *first, last = [layout.README, layout.CROISSANT, *pictures, layout.SUMS]
+    print(f"{without_secrets(arguments.set)}: wrote {', '.join(first)} and {last}")
     if repository := hub_repository(publication.url):
         folder = shlex.quote(arguments.set)
         print(f"upload it: hf upload {repository} {folder} . --repo-type dataset")

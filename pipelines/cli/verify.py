@@ -77,6 +77,6 @@ def _verify(arguments: argparse.Namespace) -> None:
     else:
         print_lines(result.lines())
     if result.problems:
-        raise DamageError(result.summary())
+        raise DamageError(f"{result.summary()}\n{result.remedy}")
     if not arguments.json:
         print(result.summary())

@@ -100,7 +100,12 @@ class TransferResult:
     def summary(self) -> str:
         """Return one line for the terminal."""
         lacks = self.held and self.baseline not in self.held
-        note = f", not of the baseline {self.baseline}" if lacks else ""
+        note = ""
+        if lacks:
+            note = (
+                f", not of the baseline {self.baseline}, which the others are compared with: the "
+                f"same command with '--variant {self.baseline}' adds it"
+            )
         return (
             f"{without_secrets(self.url)}: {counted(self.files, 'file')}, "
             f"{size_text(self.bytes)}, {self.copied:,} of them copied; it holds the images of "

@@ -8,7 +8,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -59,6 +59,7 @@ class Verification:
         bytes: total length of these files.
         problems: the problems, sorted by path.
         notes: facts that may explain problems, but are none.
+        remedy: what mends the set; None where there are no problems.
     """
 
     url: str
@@ -66,6 +67,7 @@ class Verification:
     bytes: int
     problems: tuple[FileProblem, ...]
     notes: tuple[str, ...]
+    remedy: str | None
 
     def document(self) -> dict[str, Any]:
         """Return the report as a JSON-compatible mapping."""
@@ -96,7 +98,7 @@ def verify(url: str, request: VerificationRequest) -> Verification:
     root = open_root(url)
     present = frozenset(list_all_files(root))
     if layout.MANIFEST not in present:
-        return _report(url, [], [FileProblem(layout.MANIFEST, UNFINISHED)])
+        return _report(url, present, [], [FileProblem(layout.MANIFEST, UNFINISHED)])
     index, first = read_set_index(root, present)
     if index is None:
         return _unusable(url, present, first)
@@ -115,7 +117,7 @@ def verify(url: str, request: VerificationRequest) -> Verification:
     if request.regeneration is not None:
         again, more = _make_again(target, results, request.regeneration)
         found, notes = found + again, notes + more
-    return _report(url, results, problems + found, *notes)
+    return _report(url, present, results, problems + found, *notes)
 
 
 def _unusable(url: str, present: frozenset[str], results: Sequence[CheckedFile]) -> Verification:
@@ -123,7 +125,7 @@ def _unusable(url: str, present: frozenset[str], results: Sequence[CheckedFile])
     absent = [FileProblem(layout.FILES, MISSING)] if layout.FILES not in present else []
     damaged = [result.path for result in results if result.problems]
     named = " and ".join(damaged + [problem.path for problem in absent])
-    return _report(url, results, absent, REST_UNCHECKED.format(named))
+    return _report(url, present, results, absent, REST_UNCHECKED.format(named))
 
 
 def _check(target: CheckedSet) -> tuple[list[CheckedFile], list[FileProblem]]:
@@ -149,12 +151,38 @@ def _manifest_messages(manifest: Manifest, plan: Plan | None, index: SetIndex) -
 
 
 def _report(
-    url: str, results: Sequence[CheckedFile], problems: Sequence[FileProblem], *notes: str
+    url: str,
+    present: Collection[str],
+    results: Sequence[CheckedFile],
+    problems: Sequence[FileProblem],
+    *notes: str,
 ) -> Verification:
     own = [problem for result in results for problem in result.problems]
     size = sum(result.bytes for result in results)
     found = {FileProblem(each.path, without_secrets(each.message)) for each in (*own, *problems)}
-    return Verification(without_secrets(url), len(results), size, tuple(sorted(found)), notes)
+    remedy = _remedy(present, {each.path for each in found}) if found else None
+    sorted_problems = tuple(sorted(found))
+    return Verification(
+        without_secrets(url), len(results), size, sorted_problems, notes, remedy=remedy
+    )
+
+
+def _remedy(present: Collection[str], damaged: Collection[str]) -> str:
+    """Say what mends a set, which only a copy of some variants shows to be a copy.
+
+    Args:
+        present: paths of the files that are there.
+        damaged: paths of the files that have problems.
+    """
+    again = "run the 'sysnoise fetch' or 'publish' that copied it again: it replaces what differs"
+    if layout.PART in present:
+        return f"to repair this copy, {again}"
+    own = "delete the files that are named and run its 'sysnoise generate' again"
+    if layout.PLAN in damaged:
+        own = (
+            f"give 'sysnoise generate' another output, because {layout.PLAN} says what this one is"
+        )
+    return f"to repair a set that was made here, {own}; to repair a copy, {again}"
 
 
 def _make_again(

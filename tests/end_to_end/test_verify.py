@@ -611,6 +611,30 @@ def test_all_problems_are_told_at_once(copy: Path, capsys: pytest.CaptureFixture
     assert list(named) == [MANIFEST, "notes.txt", RECEIPT, TAR]
     files = sum(path.is_file() for path in copy.rglob("*")) - 1  # The stray one is not read.
     assert printed.err.startswith(f"sysnoise: {copy}: {len(lines)} problems in {files} files, ")
+    assert printed.err.splitlines()[-1] == (
+        "to repair a set that was made here, delete the files that are named and run its 'sysnoise "
+        "generate' again; to repair a copy, run the 'sysnoise fetch' or 'publish' that copied it "
+        "again: it replaces what differs"
+    )
+
+
+def test_another_output_is_advised_where_the_plan_is_damaged(copy: Path) -> None:
+    (copy / "plan.json").write_bytes(b"{}")
+    done = command("verify", str(copy))
+    assert done.code == 1
+    assert "give 'sysnoise generate' another output" in done.error.splitlines()[-1]
+
+
+def test_a_copy_is_repaired_by_fetching_it_again(small_set: Path, tmp_path: Path) -> None:
+    variant = json.loads((small_set / MANIFEST).read_text("utf-8"))["variants"][0]
+    fetch = ("fetch", str(small_set), str(tmp_path / "copy"), f"--variant={variant['id']}")
+    assert command(*fetch).code == 0
+    flip_bit(next((tmp_path / "copy" / "variants" / variant["id"]).iterdir()))
+    failed = command("verify", str(tmp_path / "copy"))
+    assert failed.code == 1
+    assert failed.error.splitlines()[-1].startswith("to repair this copy, run the 'sysnoise fetch'")
+    assert command(*fetch).code == 0
+    assert command("verify", str(tmp_path / "copy")).code == 0
 
 
 def test_a_sound_set_is_told_in_one_line(
