@@ -84,7 +84,7 @@ def table_lines(table: TextTable) -> Iterator[str]:
             yield GAP.join(padded).rstrip()
 
 
-def wrapped(label: str, text: str, width: int) -> list[str]:
+def wrapped(label: str, text: str, width: int, hanging: str = "") -> list[str]:
     """Return a label and a text, whose further lines begin below its first one.
 
     Where a label takes more than half of the width, they are only indented a little.
@@ -93,10 +93,11 @@ def wrapped(label: str, text: str, width: int) -> list[str]:
         label: what the first line begins with.
         text: words; those that are longer than a line are cut.
         width: number of characters of a line.
+        hanging: what further lines have before their text, besides the width of the label.
     """
     if len(label) > width // 2:
         return textwrap.wrap(label + text, width, subsequent_indent=GAP, break_on_hyphens=False)
-    indent = " " * len(label)
+    indent = " " * len(label) + hanging
     return textwrap.wrap(
         text, width, initial_indent=label, subsequent_indent=indent, break_on_hyphens=False
     )

@@ -18,8 +18,8 @@ INTRODUCTION = """\
 
 The methods have the names of their libraries. Other libraries contain the same code, or code that
 does nearly the same. `make deployed` compares decoders and resizes of the field with all methods,
-and writes this page; `sysnoise codecs` and the [catalogue](catalogue.md) name what a method stands
-for.
+and writes this page; `sysnoise grids NAME` (for the methods of a grid) and the
+[catalogue](catalogue.md) name what a method stands for.
 
 **Figures** are the mean / maximum absolute difference of 8-bit values, of 255 levels, and the share
 of changed pixels. "Equal" means that no value of any photograph differs. The nearest method is the

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from sysnoise.manifests.grids import grid_names, load_grid
 from sysnoise.pipelines.cli.arguments import add_command, add_json, add_set, add_wide
-from sysnoise.pipelines.cli.output import print_entry, table_width
+from sysnoise.pipelines.cli.output import print_entry, table_width, terminal_width
 from sysnoise.transforms.errors import MissingExtraError
 from sysnoise.transforms.quantities import counted
+from sysnoise.transforms.text_table import TextTable, fitted_lines, wrapped
 
 if TYPE_CHECKING:
     from sysnoise.transforms.grid import Grid
@@ -63,9 +64,7 @@ def add_status(commands: Any) -> None:
 def _grids(arguments: argparse.Namespace) -> None:
     if arguments.grid:
         grid = load_grid(arguments.grid)
-        width = max((len(stack.name) for stack in grid.stacks), default=0)
-        for stack in grid.stacks:
-            print(f"{stack.name:<{width}}  {stack.variant.id}")
+        _print_stacks(grid)
         for variant in () if grid.stacks else grid.variants:
             print(variant.id)
         _print_stands_for(grid)
@@ -90,6 +89,18 @@ def _grids(arguments: argparse.Namespace) -> None:
         )
 
 
+def _print_stacks(grid: Grid) -> None:
+    """Print names and ids of the stacks; on a terminal, long ids take several lines."""
+    if not grid.stacks:
+        return
+    rows = [[[stack.name], [stack.variant.id]] for stack in grid.stacks]
+    columns = ["stack", "variant"]
+    table = TextTable(columns, rows, names=columns[1:])
+    width = terminal_width()
+    for line in fitted_lines(table, width)[width is None :]:  # A pipe has no headings.
+        print(line)
+
+
 def _print_stands_for(grid: Grid) -> None:
     """Say what stacks or methods stand for; names and ids alone go to the standard output."""
     from sysnoise.manifests.stands_for import stands_for_text
@@ -101,7 +112,9 @@ def _print_stands_for(grid: Grid) -> None:
     }
     for what, text in texts.items():
         if text:
-            print(f"{what} stands for: {text}", file=sys.stderr)
+            label, width = f"{what} stands for: ", terminal_width()
+            lines = [label + text] if width is None else wrapped(label, text, width)
+            print(*lines, sep="\n", file=sys.stderr)
 
 
 def _configs(arguments: argparse.Namespace) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sysnoise.manifests.stands_for import all_facts, stands_for_text
+from sysnoise.manifests.stands_for import all_facts
 from sysnoise.transforms.codecs.decoders import Decoder
 from sysnoise.transforms.codecs.probes import (
     KINDS,
@@ -21,10 +22,11 @@ from sysnoise.transforms.errors import LibraryError
 from sysnoise.transforms.libraries import is_importable, library_build
 from sysnoise.transforms.methods import Method, install_line, is_available
 from sysnoise.transforms.outside import DECODERS, RESIZES
+from sysnoise.transforms.quantities import counted
 from sysnoise.transforms.resize import probes as resize_probes
 from sysnoise.transforms.resize.probes import FAMILY_DISTANCE, PROBES
 from sysnoise.transforms.resizers import Resize
-from sysnoise.transforms.text_table import TextTable, fitted_lines, wrapped
+from sysnoise.transforms.text_table import GAP, TextTable, fitted_lines, wrapped
 
 JPEG_FACTS = (
     *("libjpeg_turbo", "libjpeg", "jpeg", "libavcodec", "libswscale", "nvimgcodec"),
@@ -160,10 +162,14 @@ def _distance_document(found: Difference | None) -> Document | None:
 
 @dataclass(frozen=True)
 class _Paragraph:
-    """Words on one or more lines, of which all but the first are indented to the label's end."""
+    """Words on one or more lines, of which all but the first are indented to the label's end.
+
+    ``hanging`` is what indents them further, so that they differ from a new paragraph.
+    """
 
     text: str
     label: str = ""
+    hanging: str = ""
 
 
 _Part = _Paragraph | TextTable
@@ -184,7 +190,7 @@ def format_codecs(document: Document, width: int | None = None) -> str:
         _Paragraph(""),
         _Paragraph("Identical pixels, by kind of JPEG:"),
         *_identical(document["identical"]),
-        _counted(document["counts"]),
+        *_distinct(document["distinct"]),
         _Paragraph(""),
         _Paragraph(
             f"Absolute difference from {REFERENCE}, mean/maximum of 255 levels "
@@ -193,16 +199,18 @@ def format_codecs(document: Document, width: int | None = None) -> str:
         _distance_table(document["distance"]),
         _Paragraph(""),
         _Paragraph(
-            f"Resizes, absolute difference from {resize_probes.REFERENCE} on three built-in images:"
+            f"Resizes, absolute difference from {resize_probes.REFERENCE} on three built-in "
+            "images, the nearest first:"
         ),
         _resize_table(resizes),
         *_absent(resizes["resizes"], broken),
+        _farthest(resizes["distance"]),
         _families(document["counts"], resizes["family_distance"]),
         _Paragraph(""),
         _Paragraph(
-            "What the methods stand for, with the mean / maximum difference where it is not equal:"
+            "Which calls of other libraries the methods stand for: docs/deployed.md, or "
+            "'sysnoise grids NAME' for those of a grid."
         ),
-        *_stands_for(),
     ]
     return "\n".join(line for part in parts for line in _lines(part, width))
 
@@ -210,7 +218,7 @@ def format_codecs(document: Document, width: int | None = None) -> str:
 def _lines(part: _Part, width: int | None) -> list[str]:
     if isinstance(part, TextTable):
         return fitted_lines(part, width)
-    return wrapped(part.label, part.text, min(width or WIDTH, WIDTH)) or [part.label]
+    return wrapped(part.label, part.text, min(width or WIDTH, WIDTH), part.hanging) or [part.label]
 
 
 def _decoder_table(rows: Sequence[Document]) -> TextTable:
@@ -253,14 +261,19 @@ def _codec_text(codec: Mapping[str, str]) -> str | None:
 def _identical(identical: Mapping[str, Sequence[Sequence[str]]]) -> Iterator[_Paragraph]:
     for kind, groups in identical.items():
         for position, names in enumerate(groups):
-            yield _Paragraph(" = ".join(names), f"{'' if position else kind:<13}")
+            yield _Paragraph(" = ".join(names), f"{'' if position else kind:<13}", GAP)
 
 
-def _counted(counts: Mapping[str, int]) -> _Paragraph:
-    return _Paragraph(
-        f"The {counts['decoders']} decoders here are {counts['distinct_decoders']} distinct ones, "
-        "without CMYK."
+def _distinct(groups: Sequence[Sequence[str]]) -> Iterator[_Paragraph]:
+    """Say how many decoders are distinct, and which are equal wherever that counts."""
+    count = sum(map(len, groups))
+    yield _Paragraph(
+        f"The {counted(count, 'decoder')} here are {len(groups)} distinct ones, without CMYK. "
+        "Equal on all other kinds that both read:"
     )
+    for names in groups:
+        if len(names) > 1:
+            yield _Paragraph(" = ".join(names), GAP, GAP)
 
 
 def _distance_table(distance: Mapping[str, Mapping[str, Document | None]]) -> TextTable:
@@ -270,7 +283,7 @@ def _distance_table(distance: Mapping[str, Mapping[str, Document | None]]) -> Te
 
 
 def _resize_table(resizes: Document) -> TextTable:
-    """Return a row per resize; a member of a family names its first one."""
+    """Return a row per resize, the nearest first; a member of a family names its first one."""
     first = {name: family[0] for family in resizes["families"] for name in family[1:]}
     distance, version = resizes["distance"], {row["name"]: row for row in resizes["resizes"]}
     sizes = ["{}x{} to {}x{}".format(*p["source"], *p["size"]) for p in resizes["probes"].values()]
@@ -281,10 +294,25 @@ def _resize_table(resizes: Document) -> TextTable:
             *(_distance_text(of[name]) for of in distance.values()),
             first.get(name),
         ]
-        for name in next(iter(distance.values()))
+        for name in _by_distance(distance)
     )
     columns = ["resize", "version", *sizes, "family of"]
     return _table(columns, rows, ["version", sizes[-1], "family of"])
+
+
+def _by_distance(distance: Mapping[str, Mapping[str, Document | None]]) -> list[str]:
+    """Return the resizes by their mean difference over the images; those without one come last."""
+
+    def mean(name: str) -> float:
+        found = [of[name] for of in distance.values()]
+        return sum(math.inf if each is None else each["mean"] for each in found)
+
+    return sorted(next(iter(distance.values())), key=mean)
+
+
+def _farthest(distance: Mapping[str, Mapping[str, Document | None]]) -> _Paragraph:
+    known = [name for name in _by_distance(distance) if all(of[name] for of in distance.values())]
+    return _Paragraph(f"The farthest from {resize_probes.REFERENCE} is {known[-1]}.")
 
 
 def _families(counts: Mapping[str, int], family_distance: float) -> _Paragraph:
@@ -299,12 +327,6 @@ def _distance_text(found: Document | None) -> str | None:
     if found is None:
         return None
     return f"{found['mean']:.2f}/{found['maximum']}" if found["maximum"] else "="
-
-
-def _stands_for() -> Iterator[_Paragraph]:
-    for axis, methods in all_facts().items():
-        for name in methods:
-            yield _Paragraph(stands_for_text(axis, name), f"{name:<32}")
 
 
 def _table(

@@ -103,7 +103,7 @@ def test_a_terminal_without_block_characters_gets_no_chart(scored: tuple[str, st
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_lists_of_methods_and_grids_fit(columns: int) -> None:
-    for arguments in (("codecs",), ("grids",), ("configs",)):
+    for arguments in (("codecs",), ("grids",), ("grids", "imagenet-stacks"), ("configs",)):
         shown = in_terminal(columns, *arguments)
         assert shown.code == 0, shown.text
         assert widest(shown.lines) <= columns, arguments

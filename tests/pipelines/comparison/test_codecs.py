@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 import subprocess
@@ -194,9 +195,8 @@ def test_facts_are_listed(document: Mapping[str, Any]) -> None:
     facts = document["stands_for"]["decoder"]["simplejpeg-fastdct"]
     (fact,) = [each for each in facts if each["what"] == "tf.io.decode_jpeg"]
     assert (fact["mean"], fact["maximum"]) == (0, 0)
-    lines = format_codecs(dict(document)).split("What the methods stand for")[1].splitlines()
-    (line,) = [each for each in lines if each.startswith("simplejpeg-fastdct ")]
-    assert "tf.io.decode_jpeg (tensorflow" in line
+    text = format_codecs(dict(document))
+    assert ("tf.io.decode_jpeg" in text, "docs/deployed.md" in text) == (False, True)
 
 
 @pytest.mark.parametrize("kind", ORDINARY)
@@ -290,6 +290,13 @@ def test_text_tells_the_same(document: Mapping[str, Any], sysnoise: Command) -> 
     assert rows["pillow"][:2] == ["pillow", library_build("pillow")["version"]]
     commit = str(library_build("jpegli")["jpegli"])
     assert rows["jpegli"][2:4] == ["jpegli", commit[:12]]
+    assert [*resizes][2] == "pillow-bilinear"
+    shown = [name for name in resizes if name in document["resizes"]["distance"]["squashed"]]
+    means = [
+        sum(of[name]["mean"] for of in document["resizes"]["distance"].values()) for name in shown
+    ]
+    assert means == sorted(means)
+    assert f"The farthest from pillow-bilinear is {shown[-1]}." in done.stdout
     assert groups["4:2:0"][:5] == ["pillow", "=", "opencv", "=", "opencv-exif"]
     assert distances["opencv"][:6] == ["="] * 6
     found = document["distance"]["4:2:0"]["ffmpeg"]
@@ -300,6 +307,11 @@ def test_text_tells_the_same(document: Mapping[str, Any], sysnoise: Command) -> 
     assert resizes["pillow-bilinear"][1:] == ["=", "=", "=", "-"]
     counts, text = document["counts"], " ".join(done.stdout.split())
     assert f" are {counts['distinct_decoders']} distinct ones, " in text
+    for group in document["distinct"]:
+        assert len(group) == 1 or f" {' = '.join(group)} " in text.partition("distinct ones")[2]
+    listed = done.stdout.partition("Identical pixels")[2].partition("\nThe ")[0].splitlines()[1:]
+    for above, line in itertools.pairwise(listed):  # A line that ends in "=" goes on, deeper.
+        assert line.startswith(" " * 15) == above.endswith("=")
     assert f" form {counts['resize_families']} families: " in text
 
 
