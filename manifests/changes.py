@@ -13,14 +13,49 @@ _DERIVED = ("fingerprint", "shards", "source_sha256", "row_group_rows", "identit
 """Fields of a plan that follow from others, or are compared in their own way."""
 
 
+LONG_LIST = 80
+"""Number of characters from which on a list is shortened to what the other one lacks."""
+
+_SHOWN_VALUES = 6
+
+
 def field_changes(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return what differs, as ``field.inner: a -> b``, in the order of the fields."""
+    """Return what differs, as ``field.inner: a -> b``, in the order of the fields.
+
+    Of long lists, each side has only what the other lacks, and counts what both have.
+    """
     flat_one, flat_other = dict(_flat(one)), dict(_flat(other))
     return [
-        f"{name}: {flat_one.get(name, 'none')} -> {flat_other.get(name, 'none')}"
+        f"{name}: {_change(flat_one.get(name, 'none'), flat_other.get(name, 'none'))}"
         for name in {**flat_one, **flat_other}
         if flat_one.get(name) != flat_other.get(name)
     ]
+
+
+def _change(one: object, other: object) -> str:
+    texts = str(one), str(other)
+    if max(map(len, texts)) <= LONG_LIST or not (isinstance(one, list) or isinstance(other, list)):
+        return " -> ".join(texts)
+    lists = [each if isinstance(each, list) else [] for each in (one, other)]
+    only = [
+        [_short(value) for value in values if value not in others]
+        for values, others in (lists, reversed(lists))
+    ]
+    if not any(only):
+        return "the same in another order, or with another number of repetitions"
+    common = len(lists[0]) - len(only[0])
+    return " -> ".join(_only_text(values, common) for values in only)
+
+
+def _short(value: object) -> str:
+    """Return an entry of a list; of a document, such as a geometry or a stack, its name."""
+    return str(value.get("name", value)) if isinstance(value, Mapping) else str(value)
+
+
+def _only_text(values: list[str], common: int) -> str:
+    more = len(values) - _SHOWN_VALUES
+    parts = values[:_SHOWN_VALUES] + ([f"{more} more"] if more > 0 else [])
+    return ", ".join((parts or ["nothing"]) + ([f"and {common} that both have"] if common else []))
 
 
 def plan_changes(one: Plan, other: Plan) -> list[str]:

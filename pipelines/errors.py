@@ -14,7 +14,10 @@ MAX_SHOWN = 10_000
 """Number of characters of a listed problem or name that a message shows; a traceback has 5,000."""
 
 RESUME_GENERATING = "run the same command again, without --overwrite: finished shards are kept"
-"""What to do after a run of ``generate`` was interrupted."""
+"""What to do after a run of ``generate`` was interrupted that may have begun anew."""
+
+RESUME_WITHOUT_OVERWRITE = "run the same command again: finished shards are kept"
+"""The same after a run that was not told to overwrite."""
 
 RESUME_COPYING = "run the same command again: files that have arrived are kept"
 """What to do after a copy was interrupted."""

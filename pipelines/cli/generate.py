@@ -26,7 +26,7 @@ from sysnoise.pipelines.cli.arguments import (
 )
 from sysnoise.pipelines.cli.output import print_finished, warn
 from sysnoise.pipelines.cli.parser import option_names
-from sysnoise.pipelines.errors import RESUME_GENERATING, UsageError
+from sysnoise.pipelines.errors import RESUME_GENERATING, RESUME_WITHOUT_OVERWRITE, UsageError
 from sysnoise.pipelines.planning.ranges import parse_range
 from sysnoise.transforms.codecs.exif import Orient
 from sysnoise.transforms.quantities import counted, size_text
@@ -84,7 +84,7 @@ def add_generate(commands: Any) -> None:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that every dataset has."""
-    parser.set_defaults(takes_beam_arguments=True, resume_hint=RESUME_GENERATING)
+    parser.set_defaults(takes_beam_arguments=True, resume_hint=RESUME_WITHOUT_OVERWRITE)
     parser.epilog = BEAM_HELP.format(worker="process")
     parser.add_argument(
         "--output", required=True, metavar="PATH", help="new, empty, or one with this set begun"
@@ -222,6 +222,8 @@ def read_limited(arguments: argparse.Namespace, read: ReadSources, output: str) 
 
 def _generate(arguments: argparse.Namespace, read: ReadSources) -> None:
     _refuse_contradictions(arguments)
+    if arguments.existing == "overwrite":
+        arguments.resume_hint = RESUME_GENERATING
     grid = read_grid(arguments)
     _require_encoder(arguments.image_format)
     from sysnoise.pipelines.beam.options import beam_engine

@@ -241,10 +241,26 @@ def _write_or_check_plan(plan: Plan, source: SourceSet, output: Root, existing: 
         if stored.source_sha256 != plan.source_sha256:
             changes = _source_changes(output, source.table) + changes
         growing = "" if growth_problems(stored, plan) else "--add-variants to grow that set, or "
+        resuming = _resuming_text(stored, changes)
         raise OutputError(
-            f"the output {output.url!r} holds a set of another plan; give another path, {growing}"
-            f"--overwrite to remove it (there -> here):\n{lines_of(changes)}"
+            f"the output {output.url!r} holds a set of another plan; {resuming}give another path, "
+            f"{growing}--overwrite to remove it (there -> here):\n{lines_of(changes)}"
         )
+
+
+_OPTIONS = ("samples_per_shard", "image_format", "max_pixels", "max_bytes")
+"""The fields of a plan that an option of the same name sets."""
+
+
+def _resuming_text(stored: Plan, changes: Sequence[str]) -> str:
+    """Say with which options a run resumes the set of a plan, where options are all that differ."""
+    names = [change.partition(":")[0] for change in changes]
+    if not {*names} <= {*_OPTIONS}:
+        return ""
+    options = " ".join(
+        f"--{name.replace('_', '-')} {getattr(stored, name)}" for name in _OPTIONS if name in names
+    )
+    return f"give {options} to resume it, "
 
 
 def refuse_concurrent_plan(plan: Plan, source: SourceSet, output: Root) -> None:

@@ -19,7 +19,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from sysnoise.pipelines.errors import RESUME_GENERATING
+from sysnoise.pipelines.errors import RESUME_GENERATING, RESUME_WITHOUT_OVERWRITE
 from tests.cluster.running import SHARDS, command
 from tests.end_to_end.disturbed import breaking, receipts, wait_for
 from tests.end_to_end.reading import tree
@@ -209,7 +209,7 @@ def test_an_interrupt_leaves_the_shards_that_were_begun_and_the_rerun_goes_on(
     run.send_signal(signal.SIGINT)
     code, error = ended(run)
     assert code == 1, error
-    assert error.endswith(f"sysnoise: interrupted; {RESUME_GENERATING}\n")
+    assert error.endswith(f"sysnoise: interrupted; {RESUME_WITHOUT_OVERWRITE}\n")
     code, error = cluster.run(source, tmp_path / "set")  # While the cluster still works on some.
     assert code == 0, error
     assert tree(tmp_path / "set") == local_tree

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from sysnoise.pipelines.errors import RESUME_GENERATING
+from sysnoise.pipelines.errors import RESUME_WITHOUT_OVERWRITE
 from tests.end_to_end.commands import Options, command, generate
 from tests.end_to_end.disturbed import (
     KEYS_BY_SHARD,
@@ -26,7 +26,7 @@ from tests.end_to_end.disturbed import (
 from tests.end_to_end.reading import assert_sums_hold, read_tars, samples_table, tree
 
 VICTIM = "coffee_00010"
-INTERRUPTED = f"sysnoise: interrupted; {RESUME_GENERATING}\n"
+INTERRUPTED = f"sysnoise: interrupted; {RESUME_WITHOUT_OVERWRITE}\n"
 VARIANTS = ("pillow/pillow-bilinear/rgb", "ffmpeg/pillow-bilinear/rgb")
 
 

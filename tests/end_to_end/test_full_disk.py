@@ -67,7 +67,7 @@ def test_a_small_file_that_does_not_fit(
     *_, last = ended.message.splitlines(keepends=True)  # Before it: what a resumed run found.
     assert last == (
         f"sysnoise: writing '{output / path}': File too large; fix that and run the same command "
-        "again, without --overwrite: finished shards are kept\n"
+        "again: finished shards are kept\n"
     )
     assert not list(output.rglob("*.tmp"))
     assert_receipts_hold(output)

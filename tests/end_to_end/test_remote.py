@@ -104,14 +104,16 @@ def test_an_upload_that_fails_for_good_ends_the_run_and_the_rerun_completes_it(
 
 
 @pytest.mark.usefixtures("s3")
+@pytest.mark.parametrize(
+    ("options", "without"), [([], ""), (["--overwrite"], ", without --overwrite")]
+)
 def test_a_bucket_that_does_not_exist_is_named(
-    coco_source: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str], without: str, coco_source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(coco_arguments(coco_source, "s3://nowhere/set")) == 1
+    assert main([*coco_arguments(coco_source, "s3://nowhere/set"), *options]) == 1
     assert capsys.readouterr().err == (
         "sysnoise: writing 's3://nowhere/set/sources.parquet': The specified bucket does not "
-        "exist; fix that and run the same command again, without "
-        "--overwrite: finished shards are kept\n"
+        f"exist; fix that and run the same command again{without}: finished shards are kept\n"
     )
 
 

@@ -232,6 +232,12 @@ def test_sources_may_move_and_be_packed(
     assert f"{now['sources.parquet']}  sources.parquet" in sums
 
 
+SMALLER_SHARDS = (
+    "plan; give --samples-per-shard 3 to resume it, give another path, or --overwrite to remove it "
+    "(there -> here):\n  samples_per_shard: 3 -> 5"
+)
+
+
 def relabeled(folder: Path, options: Options) -> Options:
     text = Path(str(options["label-file"])).read_text("utf-8")
     (folder / "other.txt").write_text(text.replace("coffee_00010.JPEG 967", "coffee_00010.JPEG 1"))
@@ -281,7 +287,7 @@ def of_a_newer_version(folder: Path, options: Options) -> Options:
             ],
         ),
         (regridded, ["grid.colors: ['rgb'] -> ['rgb', 'bgr']"]),
-        (lambda folder, options: {"samples-per-shard": "5"}, ["samples_per_shard: 3 -> 5"]),
+        (lambda folder, options: {"samples-per-shard": "5"}, [SMALLER_SHARDS]),
         (lambda folder, options: {"format": "parquet"}, ["formats: ['webdataset'] -> ['parquet']"]),
         (lambda folder, options: {"limit": "17"}, ["samples: 18 -> 17", "rocket_00018"]),
         (of_another_library, ["decoder pillow: build.version: 9.9.9 -> "]),
