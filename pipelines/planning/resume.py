@@ -240,11 +240,11 @@ def _write_or_check_plan(plan: Plan, source: SourceSet, output: Root, existing: 
         changes = plan_changes(stored, plan)
         if stored.source_sha256 != plan.source_sha256:
             changes = _source_changes(output, source.table) + changes
-        growing = "" if growth_problems(stored, plan) else "--add-variants to grow that set, or "
+        growing = "" if growth_problems(stored, plan) else "--add-variants to grow that set, "
         resuming = _resuming_text(stored, changes)
         raise OutputError(
             f"the output {output.url!r} holds a set of another plan; {resuming}give another path, "
-            f"{growing}--overwrite to remove it (there -> here):\n{lines_of(changes)}"
+            f"{growing}or --overwrite to remove it (there -> here):\n{lines_of(changes)}"
         )
 
 
