@@ -42,20 +42,28 @@ class GridError(TransformError, ValueError):
         super().__init__(message)
         self.problems = tuple(problems)
 
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """The extras of this package that bring libraries that are missing, sorted."""
+        return tuple(sorted({each.extra for each in self.problems if each.extra}))
+
 
 class MissingExtraError(GridError):
     """A grid whose only problem is that libraries are not installed here."""
 
-    @property
-    def extras(self) -> tuple[str, ...]:
-        """The extras of this package that bring the libraries, sorted."""
-        return tuple(sorted({each.extra for each in self.problems if each.extra}))
-
 
 def grid_error(problems: Sequence[GridProblem], lines: Iterable[str]) -> GridError:
-    """Return the error for a grid with these problems, whose message has these lines."""
+    """Return the error for a grid with these problems.
+
+    Its message has these lines, and one that installs all that is missing.
+    """
+    from sysnoise.transforms.methods import install_line  # Only for messages.
+
     only_extras = all(each.extra for each in problems)
-    return (MissingExtraError if only_extras else GridError)("\n".join(lines), problems)
+    error = (MissingExtraError if only_extras else GridError)("\n".join(lines), problems)
+    if error.extras:
+        error.args = (f"{error}\nto install what is missing: {install_line(*error.extras)}",)
+    return error
 
 
 class ModelNoiseError(TransformError):

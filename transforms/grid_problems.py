@@ -14,7 +14,6 @@ from sysnoise.transforms.geometry import Geometry, Native, type_problems
 from sysnoise.transforms.methods import (
     UnknownNameError,
     get_method,
-    install_line,
     is_available,
     unknown_name,
 )
@@ -163,7 +162,7 @@ def _axis_problems(values: GridValues, axis: str) -> Iterator[GridProblem]:
             yield GridProblem(place, f"{method.name!r} is listed twice")
         seen.add(method.name)
         if method.extra and not is_available(method):
-            message = f"{method.name!r} is not installed here: {install_line(method.extra)}"
+            message = f"{method.name!r} is not installed here: it needs the extra {method.extra}"
             yield GridProblem(place, message, method.extra)
 
 

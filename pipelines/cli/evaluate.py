@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from sysnoise.manifests.errors import UnfinishedError
+from sysnoise.manifests.grids import load_grid
 from sysnoise.manifests.secrets import without_secrets
 from sysnoise.pipelines.cli.arguments import (
     BEAM_HELP,
@@ -44,6 +45,7 @@ from sysnoise.pipelines.evaluation.providers import (
     Provider,
     provider_named,
 )
+from sysnoise.transforms.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from sysnoise.pipelines.beam.local_run import Threads
@@ -254,7 +256,7 @@ def _request(arguments: argparse.Namespace, predictions: str) -> Request:
     given = [model for _, model in arguments.setting if not is_reference(model)]
     given += [arguments.model] if arguments.model else []
     if given:
-        _require_runtime()
+        _require_runtime(arguments.grid)
     if given and not arguments.config:
         raise UsageError(f"--config is needed: what are the inputs and outputs of {given[0]!r}?")
     if arguments.config and not given:
@@ -311,13 +313,25 @@ def _provider(arguments: argparse.Namespace) -> Provider:
     return provider
 
 
-def _require_runtime() -> None:
-    """Refuse models where their libraries, an extra, are not installed."""
+def _require_runtime(grid: str | None) -> None:
+    """Refuse models where their libraries, an extra, are not installed.
+
+    Args:
+        grid: the grid of a set that is to be made, whose extras are named too.
+    """
     from sysnoise.transforms.methods import install_line
 
     missing = [each for each in ("onnx", "onnxruntime") if not importlib.util.find_spec(each)]
-    if missing:
-        raise UsageError(f"running models needs {', '.join(missing)}: {install_line('evaluate')}")
+    if not missing:
+        return
+    extras, needed = {"evaluate"}, f"running models needs {', '.join(missing)}"
+    try:
+        if grid is not None:
+            load_grid(grid)
+    except MissingExtraError as error:
+        extras |= {*error.extras}
+        needed += f", and the grid {grid} needs extras, too"
+    raise UsageError(f"{needed}: {install_line(*sorted(extras))}")
 
 
 def _source_images(arguments: argparse.Namespace) -> str | None:

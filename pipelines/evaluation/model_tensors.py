@@ -64,7 +64,7 @@ def outputs_of(model: ModelProto, spec: InputSpec) -> Tensors:
     Raises:
         InputError: the shapes cannot be inferred within the limits of a trial.
     """
-    sized = _without_weights(model)
+    sized = without_weights(model)
     del sized.graph.value_info[:]
     for value in sized.graph.input:
         shape = value.type.tensor_type.shape
@@ -76,7 +76,7 @@ def outputs_of(model: ModelProto, spec: InputSpec) -> Tensors:
     return {value.name: _tensor(value) for value in GraphProto.FromString(data).output}
 
 
-def _without_weights(model: ModelProto) -> ModelProto:
+def without_weights(model: ModelProto) -> ModelProto:
     """Return a copy without the numbers of large float tensors, which decide no shape."""
     light = ModelProto()
     light.CopyFrom(model)

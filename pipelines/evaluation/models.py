@@ -135,12 +135,15 @@ def load_models(
 def _fitted(
     given: OnnxModel, model: onnx.ModelProto, wanted: int, classes: SetClasses
 ) -> LoadedOnnx:
+    from sysnoise.pipelines.evaluation.fitting_configs import other_configs
     from sysnoise.pipelines.evaluation.model_check import fit_model
 
     try:
         fitted = fit_model(given.config, model, classes)
     except UsageError as error:
-        raise UsageError(f"{given.url!r}: {error}") from error
+        advice = other_configs(given.config, model, classes.common)
+        lines = [f"{given.url!r}: {error}", *filter(None, [advice])]
+        raise UsageError("\n".join(lines)) from error
     sha256 = hashlib.sha256(fitted.model.SerializeToString(deterministic=True)).hexdigest()
     return LoadedOnnx(fitted.model, fitted.config, sha256, fitted.images or wanted)
 

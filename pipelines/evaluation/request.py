@@ -139,7 +139,11 @@ def refuse_other_task(kind: DatasetKind, config: ModelConfig) -> None:
     classifies = isinstance(config.task, Classifier)
     if classifies != (kind is DatasetKind.IMAGENET):
         task = "classification" if classifies else "detection"
-        raise UsageError(f"the config's task is {task}, but this is a set of {kind.value}")
+        other = "detector" if classifies else "classifier"
+        raise UsageError(
+            f"the config's task is {task}, but this is a set of {kind.value}: give the config of a "
+            f"{other}; 'sysnoise configs' lists the shipped ones"
+        )
 
 
 def refuse_other_settings(request: Request, parse: SettingParser, baseline: str) -> None:

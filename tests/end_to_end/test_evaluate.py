@@ -629,7 +629,8 @@ def test_a_detector_does_not_go_with_imagenet(
 ) -> None:
     failed = evaluate(product_set, work, "detector", tmp_path / "out")
     assert failed.code == 2
-    assert not failed.lacks("the config's task is detection", "is a set of imagenet")
+    assert not failed.lacks("the config's task is detection", "is a set of imagenet: give the")
+    assert not failed.lacks("give the config of a classifier; 'sysnoise configs' lists")
 
 
 def test_a_model_that_does_not_exist_is_said_not_to(

@@ -248,6 +248,56 @@ nms: none
     )
 
 
+@pytest.mark.parametrize(
+    ("family", "config", "fitting"),
+    [
+        ("yolov3-tiny", "yolov8", "yolov3-tiny"),
+        ("yolov3", "yolov3-tiny", "yolov3"),
+        ("yolov10", "yolov5", "yolov10"),
+        ("rt-detr", "torchvision-fasterrcnn", "rt-detr"),
+        (
+            "torchvision-fasterrcnn",
+            "yolox",
+            "ssd, torchvision-fasterrcnn, torchvision-retinanet, torchvision-ssd",
+        ),
+    ],
+)
+def test_a_shipped_config_that_does_not_fit_is_told_which_ones_do(
+    family: str, config: str, fitting: str, boxes_set: Path, tmp_path: Path
+) -> None:
+    failed = evaluate(boxes_set, model(FAMILIES[family]()), config, tmp_path / "out")
+    assert failed.code == 2
+    told = failed.error.splitlines()[-1]
+    assert told == f"shipped configs that fit the model: {fitting}"
+
+
+def test_a_detector_with_the_config_of_a_classifier_is_told_what_it_looks_like(
+    small_set: Path, tmp_path: Path
+) -> None:
+    onnx.save(model(FAMILIES["yolov3-tiny"]()), tmp_path / "made.onnx")
+    failed = command(
+        "evaluate", str(small_set), f"--model={tmp_path / 'made.onnx'}", "--config=timm"
+    )
+    assert failed.code == 2
+    told = failed.error.splitlines()[-1]
+    assert told == "its outputs look like those of a detector; configs that fit it: yolov3-tiny"
+
+
+def test_a_classifier_with_the_config_of_a_detector_is_told_what_it_looks_like(
+    boxes_set: Path, tmp_path: Path
+) -> None:
+    write_classifier(tmp_path / "made.onnx")
+    failed = command(
+        "evaluate", str(boxes_set), f"--model={tmp_path / 'made.onnx'}", "--config=yolov5"
+    )
+    assert failed.code == 2
+    told = failed.error.splitlines()[-1]
+    assert told == (
+        "its outputs look like those of a classifier; configs that fit it: efficientnet-lite, "
+        "timm, timm-inception, torchvision-classification"
+    )
+
+
 @pytest.mark.parametrize("config", CLASSIFIERS)
 def test_a_classifier_by_name(config: str, small_set: Path, tmp_path: Path) -> None:
     write_classifier(tmp_path / "made.onnx")

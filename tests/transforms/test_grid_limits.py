@@ -77,10 +77,11 @@ def test_missing_libraries_are_located_with_the_pip_line() -> None:
         parse_grid(WIDE, "wide.yaml", "wide")
     assert caught.value.extras == ("dali", "jpeglib")
     assert str(caught.value).splitlines() == [
-        "wide.yaml:1:20: decoders[1]: 'jpeglib-9e' is not installed here: "
-        f"{install_line('jpeglib')}",
-        f"wide.yaml:1:32: decoders[2]: 'dali' is not installed here: {install_line('dali')}",
-        f"wide.yaml:4:5: resizes[1]: 'dali-linear' is not installed here: {install_line('dali')}",
+        "wide.yaml:1:20: decoders[1]: 'jpeglib-9e' is not installed here: it needs the extra "
+        "jpeglib",
+        "wide.yaml:1:32: decoders[2]: 'dali' is not installed here: it needs the extra dali",
+        "wide.yaml:4:5: resizes[1]: 'dali-linear' is not installed here: it needs the extra dali",
+        f"to install what is missing: {install_line('dali', 'jpeglib')}",
     ]
 
 
@@ -102,12 +103,14 @@ def test_other_problems_are_told_beside_the_missing_libraries() -> None:
         parse_grid(WIDE.replace("colors: [rgb]", "colors: [rgb, rgbb]"), "wide.yaml", "wide")
     assert not isinstance(caught.value, MissingExtraError)
     assert "unknown color 'rgbb'" in str(caught.value)
-    assert install_line("jpeglib") in str(caught.value)
+    assert install_line("dali", "jpeglib") in str(caught.value)
 
 
 @pytest.mark.usefixtures("core_only")
 def test_document_with_a_missing_library_makes_no_grid() -> None:
-    with pytest.raises(GridError, match=r"^decoders\[1\]: 'dali' is not installed here: .*pip"):
+    with pytest.raises(
+        GridError, match=r"^decoders\[1\]: 'dali' is not installed here: .*extra dali\n.*pip"
+    ):
         grid_from_document(document(decoders=["pillow", "dali"]), "g")
 
 

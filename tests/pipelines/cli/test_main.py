@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from sysnoise import grid_names
@@ -10,6 +12,9 @@ from sysnoise.pipelines.cli.main import main
 from sysnoise.transforms import grid_problems, methods
 from sysnoise.transforms.codecs.encoders import ENCODERS
 from sysnoise.transforms.libraries import LIBRARIES
+
+EXTRAS_OF_ALL = ["dali", "evaluate", "jpegli", "jpeglib", "skia", "skimage", "stb", "vips", "zune"]
+"""The extras that the widest grid needs."""
 
 
 def test_grids_lists_the_grids(
@@ -35,10 +40,9 @@ def test_grids_lists_grids_whose_extras_are_absent(capsys: pytest.CaptureFixture
     assert main(["grids"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(grid_names())
-    extras = ["dali", "evaluate", "jpegli", "jpeglib", "skia", "skimage", "stb", "vips", "zune"]
     assert lines[-1].split(maxsplit=1) == [
         "imagenet-wide",
-        f"needs {methods.install_line(*extras)}",
+        f"needs {methods.install_line(*EXTRAS_OF_ALL)}",
     ]
 
 
@@ -46,10 +50,30 @@ def test_grids_lists_grids_whose_extras_are_absent(capsys: pytest.CaptureFixture
 def test_absent_extras_are_named_with_the_pip_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["grids", "imagenet-wide"]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 27
+    assert len(lines) == 28
     place = "sysnoise: imagenet-wide.yaml:14:5: decoders[9]: "
-    assert lines[0] == (
-        f"{place}'jpeglib-6b' is not installed here: {methods.install_line('jpeglib')}"
+    assert lines[0] == f"{place}'jpeglib-6b' is not installed here: it needs the extra jpeglib"
+    line = methods.install_line(*EXTRAS_OF_ALL)
+    assert lines[-1] == f"to install what is missing: {line}"
+    assert sum("pip" in each and "install " in each for each in lines) == 1
+
+
+@pytest.mark.usefixtures("no_extras")
+def test_extras_of_grid_and_model_are_named_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = importlib.util.find_spec
+    absent = ("onnx", "onnxruntime")
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            importlib.util, "find_spec", lambda name: None if name in absent else found(name)
+        )
+        online = ["--online", "--images=x", "--grid=imagenet-stacks"]
+        assert main(["evaluate", "set", "--model=m.onnx", "--config=timm", *online]) == 2
+    extras = ["evaluate", "jpeglib", "skimage", "stb", "vips", "zune"]
+    assert capsys.readouterr().err == (
+        "sysnoise: running models needs onnx, onnxruntime, and the grid imagenet-stacks needs "
+        f"extras, too: {methods.install_line(*extras)}\n"
     )
 
 
