@@ -207,10 +207,10 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     for note in notes:
         print(f"sysnoise: note: {note}", file=sys.stderr)
     print_table(arguments, table)
-    text = (
-        f"sysnoise: the predictions are in {predictions!r}; 'sysnoise report "
-        f"{shlex.quote(arguments.set)} --predictions {shlex.quote(predictions)} -o FILE' shows them"
+    report = (
+        f"sysnoise report {shlex.quote(arguments.set)} --predictions {shlex.quote(predictions)}"
     )
+    text = f"sysnoise: the predictions are in {predictions!r}; '{report} -o report.html' shows them"
     print(without_secrets(text), file=sys.stderr)
 
 

@@ -29,6 +29,7 @@ from sysnoise.pipelines.report.flips import (
 from sysnoise.pipelines.report.gallery import stored_picture
 from sysnoise.pipelines.scoring.blocks import (
     compares_classes,
+    has_stacks_alone,
     legend,
     main_block,
     matrix_block,
@@ -165,7 +166,8 @@ def evaluation_sections(evaluation: Evaluation) -> Iterator[Section]:
     """Yield the sections that there is something to show in."""
     table = evaluation.table
     if bars := loss_bars(table):
-        yield Section("bars", "Loss by setting", bars)
+        unit = "stack" if has_stacks_alone(table) else "setting"
+        yield Section("bars", f"Loss by {unit}", bars)
     stacks = [block_table(stacks_block(table))] if table.stacks else []
     tables = [*stacks, block_table(main_block(table)), _settings_table(table)]
     loss = LossContent(legend(table), compares_classes(table), tables)

@@ -49,11 +49,14 @@ def blocks(table: Table) -> list[Block]:
     steps = [steps_block(table)] if any(row.steps for row in table.rows) else []
     by_noise = [main_block(table), settings_block(table), *steps]
     matrices = list(map(matrix_block, table.matrices))
-    if not table.stacks:
-        return [*by_noise, *matrices]
-    named = {each.variant for each in table.stacks}
-    others = {each.setting for row in table.rows for each in row.scores} - named
-    return [stacks_block(table), *(by_noise if others else []), *matrices]
+    stacks = [stacks_block(table)] if table.stacks else []
+    return [*stacks, *([] if has_stacks_alone(table) else by_noise), *matrices]
+
+
+def has_stacks_alone(table: Table) -> bool:
+    """Return whether all settings are stacks of the set's grid, so that each has a name."""
+    settings = {each.setting for row in table.rows for each in row.scores}
+    return bool(table.stacks) and settings <= table.stack_names.keys()
 
 
 def legend(table: Table) -> list[str]:
@@ -63,8 +66,34 @@ def legend(table: Table) -> list[str]:
         "Deltas are the baseline's metric minus the setting's, in points: positive is worse.",
         f"Intervals: {CONFIDENCE:.0%}, bootstrap over images, {RESAMPLES} resamples. "
         f"{CHANCE_MARK}: the interval covers zero, so that the delta may be chance.",
-        *(f"{row.model}: {note}" for row in table.rows for note in row.notes),
+        *(f"{row.model}: {text}" for row in table.rows for text in _row_legend(table, row)),
     ]
+
+
+def _row_legend(table: Table, row: ModelRow) -> Iterator[str]:
+    """Yield what the rows of a model say in one sentence, and the notes on it."""
+    if row.scores:
+        yield _largest_loss(table, row)
+    yield from row.notes
+    outside = [step.setting for step in row.steps if not step.held]
+    if outside and not has_stacks_alone(table):
+        yield (
+            f"the combined loss is missing, because the set does not hold {outside[0]!r}; a grid "
+            "with 'combine: product' does, such as imagenet-full or coco-full"
+        )
+
+
+def _largest_loss(table: Table, row: ModelRow) -> str:
+    """Return the largest loss of a model, and whether it may be chance."""
+    worst = max(row.scores, key=lambda each: each.delta)
+    if worst.delta <= 0:
+        return f"no {'stack' if has_stacks_alone(table) else 'setting'} loses anything"
+    name = table.stack_names.get(worst.setting, worst.setting)
+    chance = "covers zero, so that it may be chance"
+    if not covers_zero(worst.interval):
+        chance = "does not cover zero"
+    loss = f"{_number_text(worst.delta)} points, with {name}"
+    return f"the largest loss is {loss}; its interval {chance}"
 
 
 def _images(table: Table) -> str:

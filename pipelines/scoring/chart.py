@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sysnoise.pipelines.scoring.blocks import CHANCE_MARK, delta_text
+from sysnoise.pipelines.scoring.blocks import CHANCE_MARK, delta_text, has_stacks_alone
 from sysnoise.pipelines.scoring.compose import Table
 from sysnoise.transforms.text_table import GAP
 
@@ -14,7 +14,7 @@ WHOLE = "█"
 
 
 def loss_chart(table: Table, width: int) -> list[str]:
-    """Return a bar for the loss of each setting, the largest first.
+    """Return a bar for each setting that loses something, the largest loss first.
 
     Args:
         table: the table.
@@ -23,21 +23,24 @@ def loss_chart(table: Table, width: int) -> list[str]:
     Returns:
         The lines; none where there are several models, or no setting that loses anything.
     """
-    scores = sorted(table.rows[0].scores, key=lambda each: -each.delta)
-    if len(table.rows) > 1 or not scores or scores[0].delta <= 0:
+    scores = table.rows[0].scores
+    losing = sorted((each for each in scores if each.delta > 0), key=lambda each: -each.delta)
+    if len(table.rows) > 1 or not losing:
         return []
-    shown = scores[:MOST_BARS]
+    shown = losing[:MOST_BARS]
     stacks = table.stack_names
     names = [_cut(stacks.get(each.setting, each.setting), width // 2) for each in shown]
     deltas = [_aligned(delta_text(each)) for each in shown]
     columns = [max(map(len, texts)) for texts in (names, deltas)]
     room = width - sum(columns) - 2 * len(GAP)
-    lines = ["Loss by setting, the largest first"]
+    unit = "stack" if has_stacks_alone(table) else "setting"
+    lines = [f"Loss by {unit}, the largest first"]
     for score, name, delta in zip(shown, names, deltas, strict=True):
-        bar = _bar(room * max(0.0, score.delta / scores[0].delta))
+        bar = _bar(room * score.delta / losing[0].delta)
         lines.append(GAP.join([name.ljust(columns[0]), delta.rjust(columns[1]), bar]).rstrip())
-    if len(scores) > len(shown):
-        lines.append(f"and {len(scores) - len(shown)} settings that lose less")
+    less, nothing = len(losing) - len(shown), len(scores) - len(losing)
+    lines += [f"and {less} more that lose less"] if less else []
+    lines += [f"and {nothing} more that lose nothing"] if nothing else []
     return lines
 
 

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.end_to_end.commands import Outcome, command
-from tests.end_to_end.reading import tree
-from tests.scoring import BASELINE, Row, class_rows, key, made_up_set, write_lines
+from tests.end_to_end.commands import Outcome, command, generate
+from tests.end_to_end.reading import samples_table, tree
+from tests.scoring import BASELINE, GRID, Row, class_rows, key, made_up_set, write_lines
 from tests.servers import http_server
 from tests.shared import SharedFolders
 
@@ -581,3 +581,34 @@ def test_predictions_are_read_from_the_web(noisy: Path, lines: Path) -> None:
     with http_server(lines.parent) as server:
         done = command("score", str(noisy), f"--predictions={server.url}/{lines.name}")
     assert (done.out, done.error) == (expected, "")
+
+
+def test_a_grid_that_combines_nothing_is_why_the_combined_loss_is_missing(
+    imagenet_source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "grid.yaml").write_text(f"{GRID}combine: one-factor\n", "utf-8")
+    made = generate(
+        "imagenet",
+        {
+            "images": imagenet_source / "images",
+            "label-file": imagenet_source / "val.txt",
+            "grid": tmp_path / "grid.yaml",
+            "output": tmp_path / "set",
+            "limit": "2",
+            "format": "none",
+        },
+        "--workers=1",
+    )
+    assert made.code == 0, made.error
+    keys = [row["key"] for row in samples_table(tmp_path / "set")]
+    settings = (BASELINE, FFMPEG, "pillow/pillow-nearest/rgb")
+    rows = [{"setting": setting, "key": key, "class": 0} for setting in settings for key in keys]
+    predictions = write_lines(tmp_path / "net.jsonl", rows)
+    done = command("score", str(tmp_path / "set"), f"--predictions={predictions}")
+    assert done.code == 0, done.error
+    assert "net: no setting loses anything" in done.out.splitlines()
+    assert (
+        "net: the combined loss is missing, because the set does not hold "
+        "'ffmpeg/pillow-nearest/rgb'; a grid with 'combine: product' does, such as imagenet-full "
+        "or coco-full"
+    ) in done.out.splitlines()

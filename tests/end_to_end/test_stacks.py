@@ -36,6 +36,7 @@ from tests.end_to_end.test_verify import fit_fingerprint
 from tests.models import write_models
 from tests.scoring import BASELINE, class_rows, made_up_set, write_lines
 from tests.shared import SharedFolders
+from tests.terminal import in_terminal
 from tests.transforms import plain
 
 AXES = """
@@ -331,6 +332,11 @@ def test_stacks_are_rows_of_the_table(classified: Path) -> None:
     assert re.search(r"net\s+training\s+95.00\s+trained", text)
     assert re.search(r"net\s+deployed\s+85.00\s+10.00", text)
     assert "pixels of training" in text
+    assert "net: the largest loss is 20.00 points, with device; its interval covers zero" in text
+    chart = in_terminal(100, "score", str(classified / "made-up"), predictions).lines
+    start = chart.index("Loss by stack, the largest first")
+    assert [line.split()[0] for line in chart[start + 1 : start + 3]] == ["device", "deployed"]
+    assert chart[start + 3] == "and 1 more that lose nothing"
 
 
 def test_every_stack_has_a_row_of_its_own_in_csv(classified: Path, tmp_path: Path) -> None:

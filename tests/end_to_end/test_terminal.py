@@ -54,6 +54,12 @@ def whole(scored: tuple[str, str, str]) -> str:
     return done.out
 
 
+def test_a_sentence_says_the_largest_loss(whole: str) -> None:
+    said = f"p: the largest loss is 40.00 points, with {FFMPEG}; its interval does not cover zero"
+    assert said in whole.splitlines()
+    assert "combined loss is missing" not in whole
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_the_tables_of_score_fit(columns: int, scored: tuple[str, str, str], whole: str) -> None:
     shown = in_terminal(columns, *scored)
@@ -63,7 +69,8 @@ def test_the_tables_of_score_fit(columns: int, scored: tuple[str, str, str], who
     assert len(told) == (columns == 80)
     for setting, wrong in WRONG.items():
         variant, _, noise = setting.partition("+")
-        assert variant in shown.text
+        for method in variant.split("/"):  # A long id takes several lines.
+            assert method in shown.text
         assert noise[:27] in shown.text
         assert f"{100 - 5 * wrong}.00" in shown.text
 
@@ -80,8 +87,11 @@ def test_all_columns_are_shown_where_they_are_wanted(
 def test_the_largest_losses_have_the_longest_bars(scored: tuple[str, str, str], whole: str) -> None:
     assert "█" not in whole
     _, chart = in_terminal(100, *scored).text.split("Loss by setting, the largest first")
-    bars = [re.split("  +", line.strip()) for line in chart.strip().splitlines()]
-    losses = {setting: 5 * (wrong - 1) for setting, wrong in WRONG.items() if setting != BASELINE}
+    *lines, last = chart.strip().splitlines()
+    bars = [re.split("  +", line.strip()) for line in lines]
+    deltas = {setting: 5 * (wrong - 1) for setting, wrong in WRONG.items() if setting != BASELINE}
+    losses = {setting: delta for setting, delta in deltas.items() if delta > 0}
+    assert last == f"and {len(deltas) - len(losses)} more that lose nothing"
     assert [float(delta.rstrip("†")) for _, delta, *_ in bars] == sorted(losses.values())[::-1]
     longest = len(bars[0][2])
     assert widest([line.rstrip() for line in chart.splitlines()]) == 100
