@@ -5,7 +5,9 @@ BIN := .venv/bin
 # and one that compiles what it imports takes three times as long.
 export PYTHONDONTWRITEBYTECODE =
 # Python compiles what is imported; compiling every module takes as long as downloading them.
-PIP_INSTALL := -m pip install --quiet --no-compile
+# Of an editable install, setuptools warns that folders named like the package come first, which the links in
+# sysnoise/ are for.
+PIP_INSTALL := -W 'ignore:Editable installation' -m pip install --quiet --no-compile
 TEST_EXTRAS := demo dev jxl bench dask evaluate jpegli jpeglib skimage stb vips zune
 LOCK = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
     --generate-hashes --no-annotate --custom-compile-command 'make lock' \

@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sysnoise.manifests.imagenet_classes import imagenet_classes
 from sysnoise.manifests.junk import is_junk
 from sysnoise.pipelines.cli.arguments import add_command
 from sysnoise.pipelines.errors import OutputError, ShardError
@@ -80,8 +80,6 @@ def run_demo(output: str) -> None:
     _make_sets(root)
     for name in SETS:
         _run("report", str(root / name), f"--output={root / name}.html")
-    for name in SETS:
-        _print_tree(root / name)
     print(READING.format(output=output))
     print(LOOKING.format(output=output))
 
@@ -93,6 +91,7 @@ def _make_sets(root: Path) -> None:
         "imagenet",
         f"--images={source / 'imagenet' / 'images'}",
         f"--label-file={source / 'imagenet' / 'val.txt'}",
+        f"--classes={_write_classes(source / 'imagenet' / 'classes.txt')}",
         f"--output={root / 'imagenet'}",
         "--grid=imagenet-one-factor",
         "--format=both",
@@ -110,6 +109,13 @@ def _make_sets(root: Path) -> None:
     )
 
 
+def _write_classes(path: Path) -> Path:
+    """Write ImageNet's classes in the order of the labels."""
+    lines = (f"{each.wnid}\t{each.name}\n" for each in imagenet_classes())
+    path.write_text("".join(lines), "utf-8")
+    return path
+
+
 def _run(*arguments: str) -> None:
     """Run the command as a user would, in a process of its own."""
     import subprocess  # Other commands start without it.
@@ -119,20 +125,3 @@ def _run(*arguments: str) -> None:
     command = [sys.executable, "-P", "-m", "sysnoise.pipelines.cli.main"]
     if subprocess.run([*command, *arguments], check=False).returncode != 0:
         raise ShardError("the demo's run failed; see the message above")
-
-
-def _print_tree(folder: Path, shown: int = 4) -> None:
-    """Print a folder's tree, with only the first entries of long folders."""
-    print(f"\n{folder}")
-    _print_entries(sorted(folder.iterdir()), "", shown)
-
-
-def _print_entries(entries: Sequence[Path], indent: str, shown: int) -> None:
-    limit = shown if indent else len(entries)
-    for entry in entries[:limit]:
-        size = "" if entry.is_dir() else f"  {entry.stat().st_size:,} bytes"
-        print(f"{indent}  {entry.name}{size}")
-        if entry.is_dir():
-            _print_entries(sorted(entry.iterdir()), indent + "  ", shown)
-    if len(entries) > limit:
-        print(f"{indent}  ... {len(entries) - limit} more")

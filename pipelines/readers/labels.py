@@ -267,7 +267,7 @@ def check_labels(
         classes: the class list, or none.
 
     Returns:
-        Warnings: one if the order cannot be determined.
+        Warnings: one if the order cannot be determined, and no class list of wnids gives it.
 
     Raises:
         InputError: labels are in the devkit's numbering, or are not in the range of the classes.
@@ -294,7 +294,7 @@ def check_labels(
             f"{len(outside)} label(s) are not in 0 to {count - 1}, the range of the "
             f"{'class list' if classes else '1,000 classes'}:\n{lines_of(outside)}"
         )
-    if known:
+    if known or (classes and classes[0].wnid is not None):  # The class list has the order.
         return ()
     return (
         "cannot tell whether the labels are 0-based in wnid order, since none of "

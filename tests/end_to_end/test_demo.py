@@ -26,12 +26,17 @@ def test_the_demo_ends_with_what_to_look_at(sysnoise: Command, tmp_path: Path) -
     output = tmp_path / "demo"
     done = sysnoise("demo", f"--output={output}")
     assert done.returncode == 0, done.stderr
-    assert "note" not in done.stderr
+    assert not {"note", "warning"} & set(re.findall(r"\w+", done.stderr))
     end = done.stdout.rpartition("What to look at, in a browser:")[2]
     pages = [Path(path) for path in re.findall(r"\S+\.html", end)]
     assert pages == [output / "imagenet.html", output / "coco.html"]
     for page in pages:
         assert page.read_text("utf-8").startswith("<!")
         assert open_set(str(page.with_suffix(""))).baseline == "pillow/pillow-bilinear/rgb"
+    classes = (output / "source" / "imagenet" / "classes.txt").read_text("utf-8").splitlines()
+    assert (len(classes), classes[0], classes[967]) == (
+        *(1000, "n01440764\ttench, Tinca tinca"),
+        "n07920052\tespresso",
+    )
     again = command("demo", f"--output={output}")
     assert (again.code, again.lacks("is not an empty folder; remove it")) == (1, [])

@@ -232,6 +232,7 @@ def test_labels_outside_of_the_classes_are_refused(
 def test_warning_where_the_numbering_cannot_be_told() -> None:
     (warning,) = check_labels([("ILSVRC2012_val_00000006.JPEG", 57), ("a.JPEG", 999)], ())
     assert "cannot tell whether the labels are 0-based in wnid order" in warning
+    assert check_labels([("a.JPEG", 999)], imagenet_classes()) == ()
 
 
 def test_a_long_line_is_not_shown_whole(tmp_path: Path) -> None:
