@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sysnoise.manifests.imagenet_classes import imagenet_classes
 from sysnoise.manifests.junk import is_junk
 from sysnoise.pipelines.cli.arguments import add_command
 from sysnoise.pipelines.errors import OutputError, ShardError
@@ -111,6 +110,8 @@ def _make_sets(root: Path) -> None:
 
 def _write_classes(path: Path) -> Path:
     """Write ImageNet's classes in the order of the labels."""
+    from sysnoise.manifests.imagenet_classes import imagenet_classes  # It loads Arrow.
+
     lines = (f"{each.wnid}\t{each.name}\n" for each in imagenet_classes())
     path.write_text("".join(lines), "utf-8")
     return path
