@@ -67,7 +67,7 @@ def test_a_setting_shows_its_own_images(page: Page, url: str, coco_set: Path) ->
     page.goto(url)
     page.wait_for_selector("#flips-view[data-shown]")
     page.select_option("#flip-setting", label=NEAREST)
-    page.wait_for_function("document.getElementById('flips-view').dataset.shown.endsWith(' 0')")
+    page.wait_for_selector("#flips-view[data-shown$=' 0']")
     assert page.inner_text("#flips-text") == "Shown: 1 of 1 flips."
     key = page.get_attribute("#flips-view > li:visible", "data-key")
     assert key == next(iter(read_tars(coco_set, BASELINE)))
@@ -92,7 +92,7 @@ def test_the_pixels_around_a_change_are_those_of_both_variants(
     page.goto(url)
     page.wait_for_selector("#flips-view[data-shown]")
     page.select_option("#flip-setting", label=NEAREST)
-    page.wait_for_function("document.getElementById('flips-view').dataset.shown.endsWith(' 0')")
+    page.wait_for_selector("#flips-view[data-shown$=' 0']")
     card = page.locator("#flips-view > li:visible")
     key = str(card.get_attribute("data-key"))
     assert card.locator(".crops svg").count() == 3
@@ -119,7 +119,7 @@ def test_a_noise_of_the_model_changes_no_pixels(page: Page, url: str) -> None:
     page.goto(url)
     page.wait_for_selector("#flips-view[data-shown]")
     page.select_option("#flip-setting", label=f"{BASELINE}+fp16")
-    page.wait_for_function("document.getElementById('flips-view').dataset.shown.endsWith(' 1')")
+    page.wait_for_selector("#flips-view[data-shown$=' 1']")
     assert page.locator("#flips-view > li:visible").count() == 18
     assert page.locator("#flips-view > li:visible .crops").count() == 0
 
